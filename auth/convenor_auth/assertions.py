@@ -1,0 +1,118 @@
+"""Client assertions (private_key_jwt): what proves that a client holds the key it registered. It knows no database."""
+
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeGuard
+
+from joserfc.errors import ClaimError
+from joserfc.jwk import Key
+from joserfc.jwt import ClaimsOption, JWTClaimsRegistry
+
+from .refusals import Refusal
+from .signed import Unreadable, is_signed, read
+
+ALGORITHMS = ("ES256", "ES384", "PS256", "RS384", "RS512")
+"""FAPI 2.0 (ES256, PS256), SMART Backend Services (ES384, RS384), NHS England (RS512)."""
+ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+MAX_LIFE_SECONDS = 300
+SKEW_SECONDS = 10
+"""How far a client's clock may run ahead of ours. One that runs behind costs the client some of its five minutes."""
+
+_TYPES = {None, "jwt", "client-authentication+jwt"}
+"""RFC 7519 section 5.1 leaves `typ` open; any other type is a token that was made for something else."""
+_CLAIMS = ("iss", "sub", "aud", "exp", "jti", "iat", "nbf")
+_PRINTABLE = re.compile(r"[\x20-\x7e]{1,255}")
+
+
+class AssertionRefused(Refusal):
+    """The assertion does not prove who the client is; the message says why, and repeats nothing that was sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """What must be remembered of an assertion that was accepted, so that it is accepted once."""
+
+    jti: str
+    expires_at: int | float
+    """Seconds since 1970 after which it is refused as expired anyway."""
+
+
+@dataclass(frozen=True, slots=True)
+class Assertion:
+    """An assertion as sent: `client_id` is only what it claims, until `prove`."""
+
+    token: str
+    header: Mapping[str, Any]
+    claims: Mapping[str, Any]
+    client_id: str
+
+    @classmethod
+    def parse(cls, token: str) -> "Assertion":
+        """Read an assertion without believing it.
+
+        Raises:
+            AssertionRefused: it is no JWT, or its `sub` is no client id.
+        """
+        try:
+            header, claims = read(token)
+        except Unreadable as fault:
+            raise AssertionRefused(f"client_assertion cannot be read. {fault}") from None
+        client_id = claims.get("sub")
+        if not _is_printable(client_id):
+            raise AssertionRefused("The claim sub must be the client_id.")
+        return cls(token, header, claims, client_id)
+
+    def prove(self, keys: Mapping[str, Key], audiences: Collection[str], now: float) -> Proof:
+        """Check the signature first, then what it says (RFC 7523 section 3).
+
+        Args:
+            keys: the client's open public keys by `kid`, each with its `alg`; empty for a client that is not known,
+                which so reads the same as a wrong key.
+            audiences: the values of `aud` accepted from this client.
+            now: seconds since 1970.
+
+        Raises:
+            AssertionRefused: with the first thing that is wrong.
+        """
+        kind = self.header.get("typ")
+        if kind is not None and (not isinstance(kind, str) or kind.lower() not in _TYPES):
+            raise AssertionRefused("The header typ must be JWT, client-authentication+jwt, or absent.")
+        if self.header.get("alg") not in ALGORITHMS:
+            raise AssertionRefused(f"The header alg must be one of {' '.join(ALGORITHMS)}.")
+        kid = self.header.get("kid")
+        if not _is_printable(kid):
+            raise AssertionRefused("The header kid is required: it names the registered key that signed.")
+        key = keys.get(kid)
+        if key is None or key.alg is None or not is_signed(self.token, key, key.alg):
+            raise AssertionRefused("No open key of this client, named by kid and used with its own alg, signed this.")
+        return self._check_claims(audiences, now)
+
+    def _check_claims(self, audiences: Collection[str], now: float) -> Proof:
+        required: ClaimsOption = {"essential": True}
+        registry = JWTClaimsRegistry(
+            now=int(now), leeway=SKEW_SECONDS, iss=required, sub=required, aud=required, exp=required, jti=required
+        )
+        claims = {name: self.claims[name] for name in _CLAIMS if name in self.claims}
+        try:
+            registry.validate(claims)
+        except ClaimError as fault:
+            raise AssertionRefused(f"Missing, out of time or of the wrong kind: the claim {fault.claim}.") from None
+        if claims["iss"] != self.client_id:
+            raise AssertionRefused("The claims iss and sub must both be the client_id.")
+        named = claims["aud"] if isinstance(claims["aud"], list) else [claims["aud"]]
+        # More than one audience would let another server that is named replay the assertion here.
+        if len(named) != 1 or named[0] not in audiences:
+            raise AssertionRefused(f"The claim aud must be {' or '.join(audiences)}, alone.")
+        if claims["exp"] <= now:
+            raise AssertionRefused("The assertion has expired: check the claim exp and your clock.")
+        if claims["exp"] > now + MAX_LIFE_SECONDS + SKEW_SECONDS:
+            raise AssertionRefused("The claim exp lies more than 5 minutes ahead.")
+        if not _is_printable(claims["jti"]):
+            raise AssertionRefused("The claim jti must be 1 to 255 printable ASCII characters.")
+        return Proof(claims["jti"], claims["exp"])
+
+
+def _is_printable(value: object) -> TypeGuard[str]:
+    """Whether it is a short ASCII text: PostgreSQL takes no NUL, and UTF-8 no lone surrogate, which JSON can spell."""
+    return isinstance(value, str) and _PRINTABLE.fullmatch(value) is not None

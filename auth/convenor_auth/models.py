@@ -1,0 +1,134 @@
+"""The tables of the door: organisations, agreements, clients, their keys and grants. None belongs to an area."""
+
+from datetime import date, datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import (
+    CheckConstraint,
+    Column,
+    DateTime,
+    ForeignKeyConstraint,
+    LargeBinary,
+    Text,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlmodel import Field, SQLModel
+
+from convenor.kit.ids import uuid7
+from convenor.kit.principal import Role
+from convenor.kit.tables import one_of
+
+from .assertions import ALGORITHMS
+
+ORGANISATION_KINDS = ("school", "health", "provider", "cluster", "local_authority", "oversight", "operator")
+GRANT_KINDS = ("area", "cluster", "school", "provider")
+
+CLIENT_ID_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{2,63}$"
+"""Three to 64 characters that no encoding touches: the same in a header, a form, a token and a log."""
+
+
+def _moment(*, nullable: bool = False) -> Any:
+    """An aware UTC moment; one that must be there is now, unless given."""
+    if nullable:
+        return Field(default=None, sa_column=Column(DateTime(timezone=True), nullable=True))
+    return Field(default=None, sa_column=Column(DateTime(timezone=True), nullable=False, server_default=text("now()")))
+
+
+class Organisation(SQLModel, table=True):
+    """Who answers for a client: a school or trust, an NHS body, a provider, a cluster, a local authority."""
+
+    __tablename__ = "organisation"
+    __table_args__ = (one_of("kind", ORGANISATION_KINDS),)
+
+    id: UUID = Field(default_factory=uuid7, primary_key=True)
+    name: str = Field(sa_type=Text)
+    kind: str = Field(sa_type=Text)
+
+
+class DataSharingAgreement(SQLModel, table=True):
+    """Under what agreement an organisation's clients call. Access ends with the last day of `ends_on`."""
+
+    __tablename__ = "data_sharing_agreement"
+    __table_args__ = (
+        CheckConstraint("ends_on >= starts_on", name="ends_after_it_starts"),
+        UniqueConstraint("id", "organisation_id", name="data_sharing_agreement_of_organisation"),
+    )
+
+    id: UUID = Field(default_factory=uuid7, primary_key=True)
+    organisation_id: UUID = Field(foreign_key="organisation.id", index=True)
+    reference: str = Field(sa_type=Text, unique=True)
+    purpose: str = Field(sa_type=Text)
+    legal_basis: str = Field(sa_type=Text)
+    starts_on: date
+    ends_on: date | None = None
+
+
+class Client(SQLModel, table=True):
+    """A system that may ask for tokens. It proves itself by a secret or by its keys, and never is deleted: it ends."""
+
+    __tablename__ = "client"
+    __table_args__ = (
+        CheckConstraint(f"client_id ~ '{CLIENT_ID_PATTERN}'", name="client_id_is_plain"),
+        one_of("role", Role),
+        CheckConstraint("octet_length(secret_hash) = 32", name="secret_hash_is_sha256"),
+        ForeignKeyConstraint(
+            ["agreement_id", "organisation_id"],
+            ["data_sharing_agreement.id", "data_sharing_agreement.organisation_id"],
+            name="client_agreement_is_its_organisations",
+        ),
+    )
+
+    client_id: str = Field(sa_type=Text, primary_key=True)
+    organisation_id: UUID = Field(foreign_key="organisation.id", index=True)
+    agreement_id: UUID = Field(index=True)
+    role: str = Field(sa_type=Text)
+    scopes: list[str] = Field(sa_column=Column(ARRAY(Text), nullable=False))
+    secret_hash: bytes | None = Field(default=None, sa_column=Column(LargeBinary, nullable=True))
+    """SHA-256 of a secret of 256 random bits: with so much of it, a slow hash protects nothing more."""
+    audience_flag: bool = Field(default=False, sa_column_kwargs={"server_default": text("false")})
+    """Whether an assertion's `aud` may be the token address, as NHS England and SMART clients write it."""
+    created_at: datetime = _moment()
+    ended_at: datetime | None = _moment(nullable=True)
+    note: str = Field(default="", sa_type=Text, sa_column_kwargs={"server_default": ""})
+
+
+class ClientKey(SQLModel, table=True):
+    """A public key with which a client signs. Two may be open at a time, so that it can change from one to the next."""
+
+    __tablename__ = "client_key"
+    __table_args__ = (one_of("alg", ALGORITHMS),)
+
+    client_id: str = Field(sa_type=Text, primary_key=True, foreign_key="client.client_id")
+    kid: str = Field(sa_type=Text, primary_key=True)
+    alg: str = Field(sa_type=Text)
+    public_jwk: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))
+    created_at: datetime = _moment()
+    ended_at: datetime | None = _moment(nullable=True)
+
+
+class ClientGrant(SQLModel, table=True):
+    """A record that the client stands for, as a plain key: the areas' tables are above this package."""
+
+    __tablename__ = "client_grant"
+    __table_args__ = (
+        one_of("kind", GRANT_KINDS),
+        CheckConstraint("kind <> 'area' or key = area_id", name="an_area_is_its_own_key"),
+    )
+
+    client_id: str = Field(sa_type=Text, primary_key=True, foreign_key="client.client_id")
+    kind: str = Field(sa_type=Text, primary_key=True)
+    area_id: UUID = Field(primary_key=True)
+    key: UUID = Field(primary_key=True)
+
+
+class SpentAssertion(SQLModel, table=True):
+    """An assertion that was shown once, kept until it could not be shown again anyway."""
+
+    __tablename__ = "spent_assertion"
+
+    client_id: str = Field(sa_type=Text, primary_key=True)
+    jti: str = Field(sa_type=Text, primary_key=True)
+    expires_at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False))

@@ -1,0 +1,59 @@
+"""From a client id and the scopes of its token to the `Principal`, in one statement."""
+
+from collections.abc import Collection, Sequence
+from typing import Any, Protocol
+
+from convenor.kit.principal import Grant, Principal, Role
+
+from .keys import pseudonym_key
+from .roles import ROLES, walls_of
+
+
+class Connection(Protocol):
+    """What is needed of an asyncpg connection or pool."""
+
+    async def fetch(self, query: str, *args: object) -> Sequence[Any]:
+        """Run one statement, return its rows."""
+
+
+_STATEMENT = """
+select c.organisation_id, o.name as organisation, c.role, c.scopes, a.reference, a.ends_on, a.purpose,
+       g.area_id, g.kind, g.key
+from client c
+join organisation o on o.id = c.organisation_id
+join data_sharing_agreement a on a.id = c.agreement_id
+left join client_grant g on g.client_id = c.client_id
+where c.client_id = $1 and c.ended_at is null
+order by g.area_id, g.kind, g.key
+"""
+
+
+async def load_principal(
+    connection: Connection, client_id: str, scopes: Collection[str], pseudonym_secret: bytes
+) -> Principal | None:
+    """Who this client is now; None if there is no such client, or it has ended.
+
+    Scopes that its role or its registration no longer hold are left out, though the token has them. The end of the
+    agreement is not judged here: `TokenVerifier` does, on each call.
+    """
+    rows = await connection.fetch(_STATEMENT, client_id)
+    if not rows:
+        return None
+    client = rows[0]
+    role = Role(client["role"])
+    rule = ROLES[role]
+    held = frozenset(scopes) & rule.scopes & frozenset(client["scopes"])
+    return Principal(
+        client_id=client_id,
+        organisation_id=client["organisation_id"],
+        organisation=client["organisation"],
+        role=role,
+        reach=rule.reach,
+        scopes=held,
+        walls=walls_of(role, held),
+        grants=tuple(Grant(row["area_id"], row["kind"], row["key"]) for row in rows if row["kind"] is not None),
+        agreement=client["reference"],
+        agreement_ends_on=client["ends_on"],
+        purpose=client["purpose"],
+        pseudonym_key=pseudonym_key(pseudonym_secret, client["organisation_id"]),
+    )

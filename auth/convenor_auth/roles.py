@@ -1,0 +1,155 @@
+"""The one table of roles: which scopes, rows and walls each has. It is printed in the documentation as it stands."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from convenor.kit.principal import Reach, Role, Wall
+
+IDENTIFY = "pupils:identify"
+
+SCOPES: Mapping[str, str] = MappingProxyType(
+    {
+        "areas:read": "Read the areas in which you work.",
+        "areas:write": "Describe an area.",
+        "clusters:read": "Read clusters, their schools and role holders.",
+        "clusters:write": "Create clusters and change their schools and role holders.",
+        "schools:read": "Read the directory of schools.",
+        "schools:write": "Create schools and change them.",
+        "providers:read": "Read the directory of providers.",
+        "providers:write": "Create providers and change them.",
+        "services:read": "Read commissioned services, their capacity and waits.",
+        "services:write": "Create commissioned services, change them, promote them to the core offer.",
+        "slas:read": "Read service level agreements, their KPIs and the returns that are due.",
+        "slas:write": "Create service level agreements, change them and move them on.",
+        "pathways:read": "Read the published pathways: states, transitions, who makes each.",
+        "referrals:read": "Read referrals and their history.",
+        "referrals:write": "Make referrals, change them and move them on.",
+        "contacts:read": "Read therapy and support sessions.",
+        "contacts:write": "Record therapy and support sessions.",
+        "outcomes:read": "Read measured outcomes.",
+        "outcomes:write": "Record measured outcomes.",
+        "impact_returns:read": "Read impact returns.",
+        "impact_returns:write": "Send impact returns, or answer them.",
+        "insights:read": "Read aggregates; small numbers are suppressed.",
+        "audit:read": "Read the audit trail.",
+        IDENTIFY: "See who a pupil is. Never granted but to a client registered for it by name.",
+    }
+)
+"""Every scope there is, with what it opens."""
+
+DIRECTORY = frozenset(
+    {"areas:read", "clusters:read", "schools:read", "providers:read", "services:read", "pathways:read"}
+)
+"""What every role of an area reads: the offer is no secret."""
+
+_CASEWORK = frozenset(
+    {"referrals:read", "referrals:write", "contacts:read", "contacts:write", "outcomes:read", "outcomes:write"}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class RoleRule:
+    """What one role has, at most: a client may be registered for less, and a token may be asked for less."""
+
+    scopes: frozenset[str]
+    reach: Reach
+    """Whose cases (referrals, and the contacts and outcomes on them) it works with."""
+    walls: frozenset[Wall]
+    may: str
+    may_not: str
+
+
+ROLES: Mapping[Role, RoleRule] = MappingProxyType(
+    {
+        Role.SCHOOL_MIS: RoleRule(
+            scopes=DIRECTORY | {"referrals:read", "referrals:write", "contacts:read", "outcomes:read"},
+            reach=Reach.SCHOOL,
+            walls=frozenset({Wall.IDENTITY, Wall.UPN}),
+            may="make referrals; read its own schools' referrals, waits and outcomes, with the pupils' names and UPN",
+            may_not="see another school's pupils, or an NHS number",
+        ),
+        Role.HEALTH_SYSTEM: RoleRule(
+            scopes=DIRECTORY | _CASEWORK | {"slas:read", "insights:read"},
+            reach=Reach.PROVIDER,
+            walls=frozenset({Wall.IDENTITY, Wall.NHS_NUMBER}),
+            may="read the referrals to its services, with name and NHS number; accept, decline, pause and discharge; "
+            "record contacts and outcomes; read aggregates",
+            may_not="see a UPN, or a referral to a service that is not its own",
+        ),
+        Role.PROVIDER_PORTAL: RoleRule(
+            scopes=DIRECTORY | _CASEWORK | {"slas:read", "impact_returns:read", "impact_returns:write"},
+            reach=Reach.PROVIDER,
+            walls=frozenset({Wall.IDENTITY}),
+            may="the same for the referrals to its own services, by name; read its SLAs; send impact returns",
+            may_not="see an NHS number or a UPN, or anything of another provider's",
+        ),
+        Role.CLUSTER_LEAD: RoleRule(
+            scopes=DIRECTORY | {"slas:read", "impact_returns:read", "insights:read"},
+            reach=Reach.NONE,
+            walls=frozenset(),
+            may="read the services, SLAs, returns and aggregates of its cluster",
+            may_not="see any child's case, or who a pupil is",
+        ),
+        Role.COMMISSIONER: RoleRule(
+            scopes=DIRECTORY
+            | {"areas:write", "clusters:write", "schools:write", "providers:write", "services:write"}
+            | {"slas:read", "slas:write", "impact_returns:read", "impact_returns:write", "insights:read"}
+            | {"referrals:read", "contacts:read", "outcomes:read", IDENTIFY},
+            reach=Reach.AREA,
+            walls=frozenset(),
+            may="keep the area's directory and SLAs; answer impact returns; read referrals, contacts and outcomes "
+            "under pseudonym",
+            may_not="see who a pupil is, unless registered for pupils:identify and asking for it; change a case",
+        ),
+        Role.FINANCE: RoleRule(
+            scopes=DIRECTORY | {"slas:read", "impact_returns:read", "insights:read"},
+            reach=Reach.NONE,
+            walls=frozenset(),
+            may="read prices, volumes, returns and aggregates of its area",
+            may_not="see any child's case",
+        ),
+        Role.BOARD: RoleRule(
+            scopes=DIRECTORY | {"insights:read"},
+            reach=Reach.NONE,
+            walls=frozenset(),
+            may="read aggregates of its area, small numbers suppressed",
+            may_not="see any child's case",
+        ),
+        Role.AUDITOR: RoleRule(
+            scopes=DIRECTORY | {"audit:read"},
+            reach=Reach.NONE,
+            walls=frozenset(),
+            may="read who did what, to which record, when and for which purpose",
+            may_not="see the records themselves",
+        ),
+        Role.OPERATOR: RoleRule(
+            scopes=frozenset({"audit:read"}),
+            reach=Reach.NONE,
+            walls=frozenset(),
+            may="read the audit events that belong to the installation and to no area",
+            may_not="see any area's data",
+        ),
+    }
+)
+
+
+def walls_of(role: Role, scopes: Collection[str]) -> frozenset[Wall]:
+    """The walls that a caller passes: those of its role, and all of them with `pupils:identify`.
+
+    Args:
+        role: the client's role.
+        scopes: the scopes granted to it, which the role has already bounded.
+    """
+    rule = ROLES[role]
+    return frozenset(Wall) if IDENTIFY in rule.scopes and IDENTIFY in scopes else rule.walls
+
+
+def describe() -> str:
+    """The table as Markdown, one row a role, for the documentation."""
+    head = "| role | cases it reaches | sees | may | may not | scopes |\n| --- | --- | --- | --- | --- | --- |\n"
+    return head + "".join(
+        f"| {role} | {rule.reach} | {', '.join(sorted(rule.walls)) or 'pseudonyms'} | {rule.may} | {rule.may_not} "
+        f"| {' '.join(sorted(rule.scopes))} |\n"
+        for role, rule in ROLES.items()
+    )

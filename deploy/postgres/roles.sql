@@ -1,0 +1,93 @@
+-- The roles and the database that Convenor needs on a PostgreSQL server of one's own (16 or newer).
+--
+-- Run once, by a superuser or by a login with CREATEROLE and CREATEDB, with psql. The passwords come from the
+-- environment, so that they are in no shell history and no process list:
+--
+--   export CONVENOR_OWNER_PASSWORD=...  CONVENOR_APP_PASSWORD=...
+--   psql --dbname=postgres --file=deploy/postgres/roles.sql
+--
+-- Other names: --set=database=... --set=owner=... --set=app=...  Running it again changes nothing but the passwords.
+--
+-- Then give Convenor both logins (percent-encode the passwords):
+--
+--   CONVENOR_DATABASE_URL=postgresql://convenor_app:...@host:5432/convenor
+--   CONVENOR_OWNER_DATABASE_URL=postgresql://convenor_owner:...@host:5432/convenor
+\set ON_ERROR_STOP on
+\set QUIET on
+
+\if :{?database}
+\else
+    \set database convenor
+\endif
+\if :{?owner}
+\else
+    \set owner convenor_owner
+\endif
+\if :{?app}
+\else
+    \set app convenor_app
+\endif
+\if :{?owner_password}
+\else
+    \getenv owner_password CONVENOR_OWNER_PASSWORD
+\endif
+\if :{?app_password}
+\else
+    \getenv app_password CONVENOR_APP_PASSWORD
+\endif
+\if :{?owner_password}
+\else
+    \warn 'Set CONVENOR_OWNER_PASSWORD, the password that the owner is to have.'
+    select 1 / 0 as "the password of the owner is missing";
+\endif
+\if :{?app_password}
+\else
+    \warn 'Set CONVENOR_APP_PASSWORD, the password that the application is to have.'
+    select 1 / 0 as "the password of the application is missing";
+\endif
+
+-- The statements below hold passwords. A superuser keeps them out of the server's log; nobody else may change these
+-- settings, and then it is for the administrator to see that log_statement is not 'ddl' or 'all'.
+select rolsuper as is_superuser from pg_roles where rolname = current_user \gset
+\if :is_superuser
+    set log_statement = 'none';
+    set log_min_duration_statement = -1;
+    set log_min_error_statement = 'panic';
+\endif
+
+-- The owner: holds the database and every table, runs the migrations, and is used for nothing else.
+select format('create role %I', :'owner') where to_regrole(quote_ident(:'owner')) is null \gexec
+alter role :"owner" login nocreatedb nocreaterole password :'owner_password';
+
+-- The application: owns nothing. Row-level security, which keeps one area's rows from another's, does not hold for an
+-- owner, a superuser or a role with BYPASSRLS; Convenor refuses to start with such a login.
+select format('create role %I', :'app') where to_regrole(quote_ident(:'app')) is null \gexec
+alter role :"app" login nocreatedb nocreaterole password :'app_password';
+
+-- A row in which a role may do what it must not is a division by zero, and ends the script.
+select 1 / (not (rolsuper or rolbypassrls))::int as "checked" from pg_roles where rolname in (:'owner', :'app') \g /dev/null
+
+-- To hand a database over, one must belong to the role that gets it; a superuser does anyway.
+select rolsuper or pg_has_role(current_user, :'owner', 'set') as may_hand_over
+    from pg_roles where rolname = current_user \gset
+\if :may_hand_over
+\else
+    grant :"owner" to current_user with inherit true, set true;
+\endif
+
+select format('create database %I owner %I encoding ''UTF8'' template template0', :'database', :'owner')
+    where not exists (select from pg_database where datname = :'database') \gexec
+revoke all on database :"database" from public;
+grant connect on database :"database" to :"app";
+
+-- An error's text can quote what was sent, and what is sent is about children: none of it belongs in the server's log.
+-- The application gets every error itself. Only a superuser may set these; elsewhere set them for the whole server.
+\if :is_superuser
+    alter role :"app" in database :"database" set log_min_messages = 'log';
+    alter role :"app" in database :"database" set log_min_error_statement = 'panic';
+    alter role :"app" in database :"database" set log_error_verbosity = 'terse';
+    alter role :"app" in database :"database" set log_parameter_max_length = 0;
+    alter role :"app" in database :"database" set log_parameter_max_length_on_error = 0;
+\endif
+
+\echo 'Roles' :owner 'and' :app 'and database' :database 'are ready.'

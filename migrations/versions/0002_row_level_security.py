@@ -1,0 +1,68 @@
+"""Row-level security on every table that holds an area's rows, forced: the second wall.
+
+The context is three settings, local to a transaction: `convenor.areas` (the areas that the caller works in),
+`convenor.reach` (how far it reaches into cases: area, school, provider or none) and `convenor.keys` (the schools or
+providers that it stands for). They are read in scalar sub-selects only, once for each statement. Without them the
+lists are empty and no row is visible.
+"""
+
+from alembic import op
+
+revision = "0002"
+down_revision = "0001"
+branch_labels = None
+depends_on = None
+
+AREA = "area_id = any((select nullif(current_setting('convenor.areas', true), '')::uuid[])::uuid[])"
+REACH = "(select current_setting('convenor.reach', true))"
+KEYS = "(select nullif(current_setting('convenor.keys', true), '')::uuid[])::uuid[]"
+
+CASE = (
+    f"{AREA} and case {REACH} when 'area' then true when 'school' then school_id = any({KEYS})"
+    f" when 'provider' then provider_id = any({KEYS}) else false end"
+)
+CONTRACT = (
+    f"{AREA} and case {REACH} when 'provider' then provider_id = any({KEYS}) when 'school' then false"
+    " when 'area' then true when 'none' then true else false end"
+)
+OF_SLA = f"{AREA} and exists (select from sla s where s.area_id = {{table}}.area_id and s.id = {{table}}.sla_id)"
+
+POLICIES = {
+    **dict.fromkeys(
+        [
+            "area",
+            "audit_event",
+            "benchmark",
+            "cluster",
+            "cluster_membership",
+            "cluster_role",
+            "cluster_succession",
+            "commissioned_service",
+            "network",
+            "practice",
+            "provider",
+            "pupil",
+            "school",
+            "service_cluster",
+        ],
+        AREA,
+    ),
+    **dict.fromkeys(["contact", "outcome", "pupil_identity", "referral", "referral_transition"], CASE),
+    **dict.fromkeys(["impact_return", "impact_return_measure", "impact_return_transition", "sla"], CONTRACT),
+    **dict.fromkeys(["sla_cluster", "sla_kpi", "sla_terms", "sla_transition"], OF_SLA),
+}
+
+
+def upgrade() -> None:
+    for table, rule in POLICIES.items():
+        rule = rule.replace("{table}", table)
+        op.execute(f"alter table {table} enable row level security")
+        op.execute(f"alter table {table} force row level security")
+        op.execute(f"create policy within_reach on {table} using ({rule}) with check ({rule})")
+
+
+def downgrade() -> None:
+    for table in POLICIES:
+        op.execute(f"drop policy within_reach on {table}")
+        op.execute(f"alter table {table} no force row level security")
+        op.execute(f"alter table {table} disable row level security")

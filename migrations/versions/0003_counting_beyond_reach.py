@@ -1,0 +1,84 @@
+"""The few functions that look beyond a caller's own cases: they count, or link, and never show a row.
+
+Each widens `convenor.reach` to the whole area for its own query and puts it back; the areas stay the caller's. (A SET
+clause would say it shorter, but only a superuser may attach a custom setting to a function.)
+"""
+
+from alembic import op
+
+revision = "0003"
+down_revision = "0002"
+branch_labels = None
+depends_on = None
+
+FUNCTIONS = {
+    # Who is this, whichever school stated it: the link's id alone.
+    "match_pupil(the_area uuid, the_upn text, the_nhs_number text)": (
+        "table (pupil_id uuid)",
+        """
+        select i.pupil_id from pupil_identity i
+        where i.area_id = the_area and (i.upn = the_upn or i.nhs_number = the_nhs_number)
+        order by i.upn = the_upn desc nulls last, i.referral_id
+        limit 1
+        """,
+    ),
+    # How many wait for a service, and how long they have waited; how many are in work.
+    "service_load(the_area uuid, the_service uuid, as_at timestamptz)": (
+        "table (waiting bigint, median_days int, longest_days int, in_use bigint)",
+        """
+        select count(*) filter (where r.started_at is null),
+            percentile_disc(0.5) within group (order by extract(day from as_at - r.submitted_at)::int)
+                filter (where r.started_at is null),
+            max(extract(day from as_at - r.submitted_at)::int) filter (where r.started_at is null),
+            count(*) filter (where r.started_at is not null)
+        from referral r
+        where r.area_id = the_area and r.service_id = the_service and r.ended_at is null
+        """,
+    ),
+    # The same by service and cluster.
+    "area_waits(the_area uuid, as_at timestamptz)": (
+        "table (service_id uuid, cluster_id uuid, waiting bigint, median_days int, longest_days int)",
+        """
+        select r.service_id, r.cluster_id, count(*),
+            percentile_disc(0.5) within group (order by extract(day from as_at - r.submitted_at)::int),
+            max(extract(day from as_at - r.submitted_at)::int)
+        from referral r
+        where r.area_id = the_area and r.ended_at is null and r.started_at is null
+        group by r.service_id, r.cluster_id
+        """,
+    ),
+    # Referrals by the month (in Europe/London) in which they were submitted, and cluster.
+    "referral_months(the_area uuid, first_day date, last_day date)": (
+        "table (month date, cluster_id uuid, referrals bigint)",
+        """
+        select date_trunc('month', r.submitted_at at time zone 'Europe/London')::date, r.cluster_id, count(*)
+        from referral r
+        where r.area_id = the_area
+            and r.submitted_at >= first_day::timestamp at time zone 'Europe/London'
+            and r.submitted_at < (last_day + 1)::timestamp at time zone 'Europe/London'
+        group by 1, 2
+        """,
+    ),
+}
+
+
+def upgrade() -> None:
+    for signature, (returns, query) in FUNCTIONS.items():
+        op.execute(
+            f"""
+            create function {signature} returns {returns} language plpgsql stable as $$
+            #variable_conflict use_column
+            declare before text := coalesce(current_setting('convenor.reach', true), '');
+            begin
+                perform set_config('convenor.reach', 'area', true);
+                return query {query};
+                perform set_config('convenor.reach', before, true);
+            end
+            $$
+            """
+        )
+
+
+def downgrade() -> None:
+    for signature in FUNCTIONS:
+        op.execute(f"drop function {signature.split('(')[0]}")

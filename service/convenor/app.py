@@ -1,0 +1,61 @@
+"""The composition root: which features there are, and what a worker holds while it serves."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import asyncpg
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+
+from convenor.features import FEATURES
+from convenor.kit.audit import AuditWriter
+from convenor.kit.db import connect
+from convenor.kit.errors import Problem
+from convenor.kit.web.edge import Edge
+from convenor.kit.web.problems import answer_problem
+from convenor.kit.web.writes import Replay, answer_replay
+from convenor_auth import routes as door_routes
+from convenor_auth.door import open_door
+from convenor_auth.revocation import keep_watching
+
+
+def create_app(app_url: str, data_dir: Path, issuer: str, workers: int = 1) -> FastAPI:
+    """The application of one worker.
+
+    Args:
+        app_url: the database, with the application's login.
+        data_dir: where the service's own keys are.
+        issuer: the address under which clients know this service.
+        workers: how many such workers share the database.
+    """
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with connect(app_url, workers) as connections:
+            app.state.readers, app.state.sessions = connections.readers, connections.sessions
+            app.state.engine = connections.engine
+            app.state.door = open_door(issuer, data_dir, connections.sessions, connections.readers)
+            app.state.verifier = app.state.door.verifier
+            app.state.audit_writer = AuditWriter(connections.auditors)
+            watching = asyncio.create_task(keep_watching(lambda: asyncpg.connect(app_url), app.state.verifier))
+            try:
+                async with app.state.audit_writer:
+                    yield
+            finally:
+                watching.cancel()
+                await asyncio.wait([watching])
+
+    app = FastAPI(title="Convenor", lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
+    app.state.issuer = issuer
+    app.add_exception_handler(Replay, answer_replay)
+    for kind in (Problem, HTTPException, RequestValidationError):
+        app.add_exception_handler(kind, answer_problem)
+    for feature in FEATURES:
+        app.router.routes.extend([*feature.reads, *feature.router.routes])
+    app.router.routes.extend(door_routes.router.routes)
+    app.state.routes = app.router.routes
+    app.add_middleware(Edge)
+    return app

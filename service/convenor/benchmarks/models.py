@@ -1,0 +1,43 @@
+"""Benchmarks and findings: published values for an area and those it is compared with."""
+
+from enum import StrEnum
+
+from pydantic import BaseModel
+from pydantic import Field as Says
+from sqlalchemy import Text, UniqueConstraint
+from sqlmodel import Field
+
+from convenor.kit.codes import Line
+from convenor.kit.tables import AreaRow, of_area, one_of
+
+
+class BenchmarkUnit(StrEnum):
+    """What a published value counts."""
+
+    PERCENT = "percent"
+    COUNT = "count"
+    GBP = "gbp"
+    PER_100_PUPILS = "per_100_pupils"
+
+
+class BenchmarkFields(BaseModel):
+    """One published value."""
+
+    indicator: Line = Says(description="The indicator's code.")
+    title: Line | None = Says(None, description="What was found, in words, where the source gives them.")
+    phase: Line = Says(description="Phase of education, or `all`.")
+    period: Line = Says(description="The period, as its source writes it.")
+    geography: Line = Says(description="The place the value is about.")
+    value: float = Says(description="The value.")
+    unit: BenchmarkUnit = Says(description="What the value counts.")
+
+
+class Benchmark(BenchmarkFields, AreaRow, table=True):
+    """One published value, held by the area that compares itself with it."""
+
+    __table_args__ = (
+        of_area(),
+        UniqueConstraint("area_id", "indicator", "phase", "period", "geography"),
+        one_of("unit", BenchmarkUnit),
+    )
+    unit: str = Field(sa_type=Text)

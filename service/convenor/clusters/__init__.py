@@ -1,0 +1,1 @@
+"""Clusters, their members and role holders."""

@@ -1,0 +1,115 @@
+"""Clusters, who is in them and who holds which role, all dated; and how clusters came out of one another."""
+
+from datetime import date
+from enum import StrEnum
+from uuid import UUID
+
+from pydantic import BaseModel
+from pydantic import Field as Says
+from sqlalchemy import Index, Text, UniqueConstraint, text
+from sqlmodel import Field, SQLModel
+
+from convenor.kit.codes import Line, Prose
+from convenor.kit.tables import AreaRow, belongs_to, half_open, of_area, one_of
+
+
+class Development(StrEnum):
+    """How far a cluster has come."""
+
+    PILOT = "pilot"
+    EXPANSION = "expansion"
+    ESTABLISHMENT = "establishment"
+    MATURITY = "maturity"
+
+
+class ClusterRoleKind(StrEnum):
+    """The central roles of a cluster."""
+
+    LEAD_HEADTEACHER = "lead_headteacher"
+    LEAD_SENCO = "lead_senco"
+    BOARD_CHAIR = "board_chair"
+    BOARD_MEMBER = "board_member"
+    FINANCE_LEAD = "finance_lead"
+
+
+class SuccessionKind(StrEnum):
+    """How one cluster came out of another."""
+
+    MERGE = "merge"
+    SPLIT = "split"
+
+
+class ClusterFields(BaseModel):
+    """What is said of a cluster."""
+
+    code: Line = Says(description='The cluster\'s code: a string without meaning ("4.5" is one).', max_length=20)
+    name: Line = Says(description="The cluster's name.")
+    development: Development | None = Says(None, description="How far it has come; absent where not stated.")
+    note: Prose | None = Says(None, description="What the sources say of it.")
+
+
+class Cluster(ClusterFields, AreaRow, table=True):
+    """One neighbourhood peer cluster. It ends, by a merger or a split, and is never deleted."""
+
+    __table_args__ = (
+        of_area(),
+        UniqueConstraint("area_id", "code"),
+        one_of("development", Development),
+        half_open(),
+    )
+    development: str | None = Field(None, sa_type=Text)
+    valid_from: date | None = None
+    valid_to: date | None = None
+    version: int = 1
+
+
+class ClusterSuccession(SQLModel, table=True):
+    """One cluster that came out of another."""
+
+    __tablename__ = "cluster_succession"
+    __table_args__ = (
+        belongs_to("cluster", "predecessor_id"),
+        belongs_to("cluster", "successor_id"),
+        one_of("kind", SuccessionKind),
+    )
+    area_id: UUID = Field(primary_key=True)
+    predecessor_id: UUID = Field(primary_key=True)
+    successor_id: UUID = Field(primary_key=True)
+    kind: str = Field(sa_type=Text)
+    happened_on: date
+
+
+class ClusterMembership(AreaRow, table=True):
+    """A school in a cluster from `valid_from` up to, not including, `valid_to`. At most one is open for a school."""
+
+    __tablename__ = "cluster_membership"
+    __table_args__ = (
+        belongs_to("cluster", "cluster_id"),
+        belongs_to("school", "school_id"),
+        half_open(),
+        Index("one_open_membership", "area_id", "school_id", unique=True, postgresql_where=text("valid_to is null")),
+        Index("membership_by_cluster", "area_id", "cluster_id", "school_id"),
+    )
+    cluster_id: UUID
+    school_id: UUID
+    valid_from: date | None = None
+    valid_to: date | None = None
+
+
+class ClusterRole(AreaRow, table=True):
+    """A person who holds a role in a cluster for a while."""
+
+    __tablename__ = "cluster_role"
+    __table_args__ = (
+        belongs_to("cluster", "cluster_id"),
+        belongs_to("school", "school_id"),
+        one_of("role", ClusterRoleKind),
+        half_open(),
+        Index("role_by_cluster", "area_id", "cluster_id"),
+    )
+    cluster_id: UUID
+    school_id: UUID | None = None
+    role: str = Field(sa_type=Text)
+    holder: str
+    valid_from: date
+    valid_to: date | None = None

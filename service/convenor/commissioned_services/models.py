@@ -1,0 +1,120 @@
+"""Commissioned services: what clusters buy, for which need, from whom, and how much of it there is."""
+
+from datetime import date
+from enum import StrEnum
+from uuid import UUID
+
+from pydantic import BaseModel
+from pydantic import Field as Says
+from sqlalchemy import Index, Text, UniqueConstraint
+from sqlmodel import Field, SQLModel
+
+from convenor.kit.codes import AreaOfNeed, Line, Prose
+from convenor.kit.tables import AreaRow, belongs_to, half_open, of_area, one_of
+
+
+class Offer(StrEnum):
+    """Whether every cluster of the area has a service, or some chose it."""
+
+    CORE = "core"
+    LOCAL = "local"
+
+
+class Level(StrEnum):
+    """Whom a service is for."""
+
+    UNIVERSAL = "universal"
+    TARGETED = "targeted"
+
+
+class Audience(StrEnum):
+    """Who takes part."""
+
+    PUPILS = "pupils"
+    PARENTS = "parents"
+    STAFF = "staff"
+    SCHOOLS = "schools"
+
+
+class DeliveryMode(StrEnum):
+    """How a service reaches its audience."""
+
+    IN_SCHOOL = "in_school"
+    CLUSTER_WIDE = "cluster_wide"
+    REMOTE = "remote"
+    TELEPHONE = "telephone"
+
+
+class Evidence(StrEnum):
+    """Strength and breadth of the evidence, weakest first."""
+
+    EMERGING = "emerging"
+    PROMISING = "promising"
+    GOOD = "good"
+    ROBUST = "robust"
+
+
+class ServiceFields(BaseModel):
+    """What is said of a commissioned service. Absent means not stated."""
+
+    code: Line = Says(description="The service's code within its area.", max_length=40)
+    name: Line = Says(description="The service's name, as its source writes it.")
+    area_of_need: AreaOfNeed = Says(description="The area of need it answers.")
+    offer: Offer = Says(description="Core (every cluster) or local (a cluster's own enhancement).")
+    level: Level | None = Says(None, description="Universal or targeted.")
+    audience: Audience | None = Says(None, description="Who takes part.")
+    delivery_mode: DeliveryMode | None = Says(None, description="How it is delivered.")
+    setting: Line | None = Says(None, description="Where it is delivered.")
+    eligibility: Prose | None = Says(None, description="Who may be referred.")
+    evidence: Evidence | None = Says(None, description="Strength and breadth of its evidence.")
+    valid_from: date | None = Says(None, description="The first day it is offered.")
+    valid_to: date | None = Says(None, description="The day from which it is no longer offered.")
+
+
+class CommissionedService(ServiceFields, AreaRow, table=True):
+    """One service that clusters of an area buy."""
+
+    __tablename__ = "commissioned_service"
+    __table_args__ = (
+        of_area(),
+        belongs_to("provider", "provider_id"),
+        UniqueConstraint("area_id", "code"),
+        UniqueConstraint("area_id", "id", "provider_id"),
+        one_of("area_of_need", AreaOfNeed),
+        one_of("offer", Offer),
+        one_of("level", Level),
+        one_of("audience", Audience),
+        one_of("delivery_mode", DeliveryMode),
+        one_of("evidence", Evidence),
+        half_open(),
+        Index("service_by_provider", "area_id", "provider_id"),
+    )
+    area_of_need: str = Field(sa_type=Text)
+    offer: str = Field(sa_type=Text)
+    level: str | None = Field(None, sa_type=Text)
+    audience: str | None = Field(None, sa_type=Text)
+    delivery_mode: str | None = Field(None, sa_type=Text)
+    evidence: str | None = Field(None, sa_type=Text)
+    provider_id: UUID | None = None
+    places: int | None = None
+    capacity_confirmed_on: date | None = None
+    promotion_evidence: str | None = None
+    promoted_on: date | None = None
+    version: int = 1
+
+
+class ServiceCluster(SQLModel, table=True):
+    """A cluster that buys a service, for a while."""
+
+    __tablename__ = "service_cluster"
+    __table_args__ = (
+        belongs_to("commissioned_service", "service_id"),
+        belongs_to("cluster", "cluster_id"),
+        half_open(),
+        Index("service_by_cluster", "area_id", "cluster_id"),
+    )
+    area_id: UUID = Field(primary_key=True)
+    service_id: UUID = Field(primary_key=True)
+    cluster_id: UUID = Field(primary_key=True)
+    valid_from: date | None = None
+    valid_to: date | None = None

@@ -1,0 +1,116 @@
+"""Commissioned services, as they are read: with provider, clusters, capacity and wait."""
+
+from datetime import date, datetime
+from uuid import UUID
+
+from pydantic import BaseModel, Field
+
+from convenor.commissioned_services.models import DeliveryMode, Level, Offer, ServiceFields
+from convenor.kit.codes import AreaOfNeed, Line
+from convenor.kit.figures import Status
+from convenor.kit.principal import Role
+from convenor.kit.reading.declare import DIRECTORY, Filter, Own, Part, Relation, Resource, Sort
+
+
+class ProviderOf(BaseModel):
+    """The provider of a service."""
+
+    id: UUID = Field(description="The provider's id.")
+    name: str = Field(description="The provider's name.")
+
+
+class Capacity(BaseModel):
+    """How much of a service there is."""
+
+    places: int | None = Field(description="Places; absent where not stated.")
+    in_use: int | None = Field(description="Referrals in work; null where suppressed.")
+    status: Status = Field(description="Status of `in_use`: `ok`, or `c` where 1 to 4 are suppressed.")
+    confirmed_on: date | None = Field(description="When the provider last confirmed its places.")
+
+
+class Wait(BaseModel):
+    """How long the wait for a service is, for all schools of the area together."""
+
+    waiting: int | None = Field(description="Open referrals without an attended contact; null where suppressed.")
+    median_days: int | None = Field(description="Median of their days since submission.")
+    longest_days: int | None = Field(description="The longest of them.")
+    status: Status = Field(description="`ok`; `c` where 1 to 4 wait and the figures are suppressed.")
+    as_at: datetime = Field(description="When this was counted.")
+
+
+class ServiceRead(ServiceFields):
+    """One commissioned service."""
+
+    id: UUID = Field(description="The service's id.")
+    provider: ProviderOf | None = Field(description="Who provides it; absent where not stated.")
+    clusters: list[str] = Field(description="The codes of the clusters that buy it today.")
+    capacity: Capacity = Field(description="How much of it there is.")
+    wait: Wait = Field(description="How long the wait is.")
+    promoted_on: date | None = Field(description="When it was promoted from local to core.")
+    promotion_evidence: str | None = Field(description="The evidence that carried the promotion.")
+
+
+BUYS = (
+    "select {what} from service_cluster sc join cluster c on c.area_id = sc.area_id and c.id = sc.cluster_id"
+    " where sc.area_id = {t}.area_id and sc.service_id = {t}.id and (sc.valid_to is null or sc.valid_to > {today})"
+)
+
+
+def _shown(count: str) -> str:
+    """Whether a count of cases leaves: 1 to 4 do not, except to the service itself."""
+    return f"({count} not between 1 and 4 or {{t}}.provider_id = any({{keys}}))"
+
+
+def _suppressed(count: str, value: str) -> str:
+    return f"case when {_shown(count)} then {value} end"
+
+
+SERVICES = Resource(
+    name="services",
+    singular="service",
+    table="commissioned_service",
+    read=ServiceRead,
+    reach=DIRECTORY,
+    natural_key="code",
+    etag="version",
+    order="code",
+    sorts={"code": Sort("code", "text"), "name": Sort("name", "text")},
+    joins="cross join lateral service_load({t}.area_id, {t}.id, now()) load",
+    sql={
+        "clusters": "(" + BUYS.replace("{what}", "coalesce(json_agg(c.code order by c.code), '[]')") + ")",
+        "capacity.places": "{t}.places",
+        "capacity.in_use": _suppressed("load.in_use", "load.in_use"),
+        "capacity.status": f"case when {_shown('load.in_use')} then 'ok' else 'c' end",
+        "capacity.confirmed_on": "{t}.capacity_confirmed_on",
+        "wait.waiting": _suppressed("load.waiting", "load.waiting"),
+        "wait.median_days": _suppressed("load.waiting", "load.median_days"),
+        "wait.longest_days": _suppressed("load.waiting", "load.longest_days"),
+        "wait.status": f"case when {_shown('load.waiting')} then 'ok' else 'c' end",
+        "wait.as_at": "now()",
+    },
+    parts={"provider": Part("provider {p} where {p}.area_id = {t}.area_id and {p}.id = {t}.provider_id")},
+    own={
+        Role.SCHOOL_MIS: Own(
+            "exists (" + BUYS.replace("{what}", "") + " and sc.cluster_id in (select m.cluster_id from"
+            " cluster_membership m where m.area_id = {t}.area_id and m.school_id = any({keys}) and m.valid_to is null))",
+            unless="cluster",
+        )
+    },
+    filters={
+        "area_of_need": Filter("{t}.area_of_need = {v}", "text", AreaOfNeed, "Services for this area of need."),
+        "cluster": Filter(
+            "exists (" + BUYS.replace("{what}", "") + " and c.code = {v})",
+            "text",
+            Line,
+            "Services that the cluster with this code buys. A school that leaves it out gets its own cluster's offer.",
+        ),
+        "offer": Filter("{t}.offer = {v}", "text", Offer, "Core or local services."),
+        "level": Filter("{t}.level = {v}", "text", Level, "Universal or targeted services."),
+        "delivery_mode": Filter("{t}.delivery_mode = {v}", "text", DeliveryMode, "Services delivered this way."),
+        "provider": Filter("{t}.provider_id = {v}", "uuid", UUID, "Services of this provider."),
+    },
+    relations={
+        "slas": Relation("slas", {"service_id": "id"}),
+        "referrals": Relation("referrals", {"service_id": "id"}),
+    },
+)

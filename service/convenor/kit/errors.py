@@ -1,0 +1,271 @@
+"""Problems: what can go wrong for a client, said once, with the way out. It knows no transport.
+
+A problem's class docstring is its default sentence; `cause`, `way_out` and `retry` fill the page `/problems/{code}`.
+Source: RFC 9457.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One thing wrong with what was sent.
+
+    `pointer` is a JSON pointer (RFC 6901) into the body; `/query/...` and `/headers/...` name parameters and headers.
+    """
+
+    pointer: str
+    code: str
+    detail: str
+
+    def as_json(self) -> dict[str, str]:
+        """The fault as an entry of a problem's `errors`."""
+        return {"pointer": self.pointer, "code": self.code, "detail": self.detail}
+
+
+class Problem(Exception):  # noqa: N818 - RFC 9457's own word
+    """The request cannot be answered."""
+
+    status: ClassVar[int] = 500
+    code: ClassVar[str] = "problem"
+    title: ClassVar[str] = "Problem"
+    cause: ClassVar[str] = ""
+    way_out: ClassVar[str] = ""
+    retry: ClassVar[str] = "Retrying unchanged gives the same answer."
+
+    def __init__(
+        self,
+        detail: str | None = None,
+        *,
+        faults: tuple[Fault, ...] = (),
+        headers: dict[str, str] | None = None,
+        extra: dict[str, Any] | None = None,
+    ) -> None:
+        self.detail = detail or (type(self).__doc__ or "").split("\n")[0]
+        self.faults = faults
+        self.headers = headers or {}
+        self.extra = extra or {}
+        super().__init__(self.detail)
+
+
+class Unreadable(Problem):
+    """The body or the query string could not be read."""
+
+    status, code, title = 400, "unreadable", "Unreadable request"
+    cause = "The body is not UTF-8 JSON as RFC 8259 and RFC 7493 have it, or a parameter is not valid percent-encoded UTF-8."
+    way_out = "Send well-formed UTF-8; `errors` points at the first place that could not be read."
+
+
+class IdempotencyKeyMissing(Problem):
+    """Send an `Idempotency-Key` header: 1 to 255 visible ASCII characters, a new one for each new record."""
+
+    status, code, title = 400, "idempotency_key_missing", "Idempotency key missing"
+    cause = "The call creates something and has no usable `Idempotency-Key`, so that a repeat could create it twice."
+    way_out = "Send a fresh key (a UUID does) with each new record, and the same key when you repeat a call."
+
+
+class Unauthenticated(Problem):
+    """Send an access token: `Authorization: Bearer ...`, from `POST /oauth/token`."""
+
+    status, code, title = 401, "unauthenticated", "Not authenticated"
+    cause = "The access token is missing, malformed, past its five minutes, or was not issued by this service."
+    way_out = "Get a token from `POST /oauth/token` and send it as `Authorization: Bearer`."
+    retry = "Retry once with a new token."
+
+
+class ScopeMissing(Problem):
+    """The access token lacks the scope for this call."""
+
+    status, code, title = 403, "scope_missing", "Scope missing"
+    cause = "The call needs a scope that this token does not carry. `scope` names it."
+    way_out = "Ask for the scope when you get the token; if your role does not have it, the call is not for your role."
+
+    def __init__(self, scope: str, role: str) -> None:
+        super().__init__(
+            f"This call needs the scope {scope}, which this token of a {role} does not carry.",
+            headers={"WWW-Authenticate": f'Bearer error="insufficient_scope", scope="{scope}"'},
+            extra={"scope": scope, "role": role},
+        )
+
+
+class AgreementOver(Problem):
+    """The data sharing agreement under which this client calls has ended."""
+
+    status, code, title = 403, "agreement_ended", "Data sharing agreement ended"
+    cause = "Access lasts as long as the data sharing agreement does."
+    way_out = "Renew the agreement with the area's central team; access returns with it."
+
+
+class NotFound(Problem):
+    """There is no such record, or it is not yours to see."""
+
+    status, code, title = 404, "not_found", "Not found"
+    cause = "The record does not exist or is not shared with you: the answer is the same for both."
+    way_out = "Check the identifier, and `GET /v1/me` for what you can reach."
+
+
+class NoSuchPath(Problem):
+    """There is nothing at this address."""
+
+    status, code, title = 404, "no_such_path", "No such address"
+    cause = "The path is not one of this service's."
+    way_out = "See /docs for the addresses there are."
+
+
+class MethodNotAllowed(Problem):
+    """This address does not take this method; `Allow` names those that it takes."""
+
+    status, code, title = 405, "method_not_allowed", "Method not allowed"
+    cause = "The path exists, the verb does not."
+    way_out = "Use one of the methods in the `Allow` header."
+
+
+class NotAcceptable(Problem):
+    """This address answers application/json only."""
+
+    status, code, title = 406, "not_acceptable", "Not acceptable"
+    cause = "The `Accept` header leaves out every form that this address can answer in."
+    way_out = "Leave `Accept` out, or include the form that the documentation names."
+
+
+class IllegalTransition(Problem):
+    """The record's state does not allow this step."""
+
+    status, code, title = 409, "illegal_transition", "Illegal transition"
+    cause = "The pathway has no such step from the record's present state, or not for you. `legal` names the steps there are."
+    way_out = "Read the record again and choose one of `legal`."
+
+    def __init__(self, state: str, to: str, legal: list[str], detail: str | None = None) -> None:
+        steps = ", ".join(legal) if legal else "none"
+        super().__init__(
+            detail or f"From {state} there is no step to {to} for you. Legal for you now: {steps}.",
+            extra={"state": state, "legal": legal},
+        )
+
+
+class StateConflict(Problem):
+    """The record's present state does not allow this."""
+
+    status, code, title = 409, "state_conflict", "Conflict with the record's state"
+    cause = "What you sent is well formed but does not fit the state that the record, or a neighbouring one, is in."
+    way_out = "Read the record again; `detail` says what stands in the way."
+
+
+class AlreadyOpen(Problem):
+    """This pupil already has an open referral to this service."""
+
+    status, code, title = 409, "referral_already_open", "Referral already open"
+    cause = "One pupil has at most one open referral to one service. `referral` names it where it is your own school's."
+    way_out = "Follow the open referral instead; when it is yours you can withdraw it."
+
+
+class AlreadyExists(Problem):
+    """A record with this code or reference already exists."""
+
+    status, code, title = 409, "already_exists", "Already exists"
+    cause = "A code or reference of yours must be unique and is taken."
+    way_out = "Use another code, or update the record that holds it."
+
+
+class StillRunning(Problem):
+    """The first call with this idempotency key is still running."""
+
+    status, code, title = 409, "still_running", "Still running"
+    cause = "A call with the same `Idempotency-Key` has been running for more than five seconds."
+    way_out = "Wait as long as `Retry-After` says and repeat the call unchanged."
+    retry = "Retry after `Retry-After` seconds, unchanged."
+
+
+class Stale(Problem):
+    """The record has changed since you read it."""
+
+    status, code, title = 412, "stale", "Record changed meanwhile"
+    cause = "`If-Match` holds an ETag that is not the record's present one."
+    way_out = "Read the record again, look at what changed, and repeat with the new ETag."
+
+
+class TooLarge(Problem):
+    """The body is larger than this address takes."""
+
+    status, code, title = 413, "too_large", "Body too large"
+    cause = "Bodies may have 1 MB, bulk loads 100 MB."
+    way_out = "Send less in one call; many records go through /v1/bulk."
+
+
+class WrongMediaType(Problem):
+    """This address does not take this Content-Type."""
+
+    status, code, title = 415, "wrong_media_type", "Wrong Content-Type"
+    cause = "The `Content-Type` is missing or not one that this address takes."
+    way_out = "Send application/json, or application/x-ndjson to /v1/bulk."
+
+
+class Invalid(Problem):
+    """What was sent has faults; `errors` names every one."""
+
+    status, code, title = 422, "invalid", "Faults in what was sent"
+    cause = "One or more fields or parameters are wrong. Nothing was stored."
+    way_out = "Mend everything that `errors` names and send it again."
+
+
+class IdempotencyKeyReused(Problem):
+    """This `Idempotency-Key` was used with another body."""
+
+    status, code, title = 422, "idempotency_key_reused", "Idempotency key reused"
+    cause = "The key names an earlier call of yours to this address with a different body."
+    way_out = "Use a fresh key for a new record; repeat an old call with exactly its body."
+
+
+class PreconditionMissing(Problem):
+    """Send `If-Match` with the ETag of the record as you last read it."""
+
+    status, code, title = 428, "precondition_missing", "If-Match missing"
+    cause = "The call changes a record and must say which version of it you saw."
+    way_out = "GET the record, and send its `ETag` as `If-Match`."
+
+
+class Unavailable(Problem):
+    """The service cannot answer just now; nothing was stored."""
+
+    status, code, title = 503, "unavailable", "Unavailable just now"
+    cause = "The database is away or busy, or the request took longer than it may."
+    way_out = "Repeat the call after `Retry-After` seconds. With the same `Idempotency-Key`, nothing is stored twice."
+    retry = "Retry after `Retry-After` seconds, unchanged."
+
+    def __init__(self, detail: str | None = None) -> None:
+        super().__init__(detail, headers={"Retry-After": "2"})
+
+
+class Unexpected(Problem):
+    """Something went wrong on our side; nothing was stored."""
+
+    status, code, title = 500, "unexpected", "Unexpected fault"
+    cause = "A fault of this service's own, recorded under the request id."
+    way_out = "Report the `request_id` to whoever runs this service."
+    retry = "Retrying may help; with the same `Idempotency-Key` nothing is stored twice."
+
+
+def catalogue() -> dict[str, type[Problem]]:
+    """Every kind of problem by its code."""
+    return {kind.code: kind for kind in Problem.__subclasses__()}
+
+
+@dataclass
+class Faults:
+    """Collects faults of reference, so that a caller hears of all of them at once."""
+
+    found: list[Fault] = field(default_factory=list)
+
+    def add(self, pointer: str, code: str, detail: str) -> None:
+        """Notes one fault."""
+        self.found.append(Fault(pointer, code, detail))
+
+    def unknown(self, pointer: str, what: str) -> None:
+        """Notes a reference to something that is absent or not the caller's to see: both read the same."""
+        self.add(pointer, "not_found", f"There is no such {what}, or it is not yours to use.")
+
+    def refuse(self) -> None:
+        """Raises `Invalid` with everything noted, if anything was."""
+        if self.found:
+            raise Invalid(faults=tuple(self.found))

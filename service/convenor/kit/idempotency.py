@@ -1,0 +1,107 @@
+"""Idempotency keys: a repeated call gets the first one's answer, because the key commits with the change.
+
+A record holds the answer as it left, for 24 hours. Source: the API design's promise, after draft-ietf-httpapi-idempotency-key-header.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ARRAY, DateTime, Index, LargeBinary, Uuid, delete, text
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import Field, SQLModel, col
+
+from convenor.kit.errors import IdempotencyKeyReused
+from convenor.kit.tables import now
+
+KEPT_FOR = timedelta(hours=24)
+
+
+class IdempotencyRecord(SQLModel, table=True):
+    """One key of one client at one address, with the answer it got."""
+
+    __tablename__ = "idempotency_record"
+    __table_args__ = (Index("idempotency_by_age", "created_at"),)
+    client_id: str = Field(primary_key=True)
+    method: str = Field(primary_key=True)
+    path: str = Field(primary_key=True)
+    key: str = Field(primary_key=True)
+    digest: bytes = Field(sa_type=LargeBinary)
+    created_at: datetime = Field(sa_type=DateTime(timezone=True))
+    status: int | None = None
+    headers: dict[str, str] | None = Field(None, sa_type=JSONB)
+    body: bytes | None = Field(None, sa_type=LargeBinary)
+    records: list[UUID] | None = Field(None, sa_type=ARRAY(Uuid))
+    subjects: list[UUID] | None = Field(None, sa_type=ARRAY(Uuid))
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A key at an address, and the digest of the body sent with it."""
+
+    client_id: str
+    method: str
+    path: str
+    key: str
+    digest: bytes
+
+    def _names(self) -> dict[str, Any]:
+        return {"client_id": self.client_id, "method": self.method, "path": self.path, "key": self.key}
+
+
+@dataclass(frozen=True)
+class Kept:
+    """The answer that a key got, and the records and pupils that it shows."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+    records: Sequence[UUID]
+    subjects: Sequence[UUID]
+
+
+async def claim(session: AsyncSession, claimed: Claim) -> Kept | None:
+    """Takes a key within the transaction of its change, or gives the answer that it already got.
+
+    While another transaction holds the key this waits for it, as long as the session's `lock_timeout`.
+
+    Raises:
+        IdempotencyKeyReused: when the key came with another body.
+        sqlalchemy.exc.DBAPIError: lock not available, when the other is still running.
+    """
+    names = claimed._names()  # noqa: SLF001
+    await session.execute(
+        delete(IdempotencyRecord).where(
+            *(col(getattr(IdempotencyRecord, name)) == value for name, value in names.items()),
+            col(IdempotencyRecord.created_at) < now() - KEPT_FOR,
+        )
+    )
+    taken = await session.execute(
+        text(
+            "insert into idempotency_record (client_id, method, path, key, digest, created_at)"
+            " values (:client_id, :method, :path, :key, :digest, now()) on conflict do nothing"
+        ),
+        {**names, "digest": claimed.digest},
+    )
+    if taken.rowcount:  # type: ignore[attr-defined]
+        return None
+    kept = await session.get_one(IdempotencyRecord, tuple(names.values()))
+    if kept.digest != claimed.digest:
+        raise IdempotencyKeyReused
+    assert kept.status is not None, "a key commits together with its answer"
+    return Kept(kept.status, kept.headers or {}, kept.body or b"", kept.records or (), kept.subjects or ())
+
+
+async def keep(session: AsyncSession, claimed: Claim, answer: Kept) -> None:
+    """Stores the answer beside the key, in the same transaction."""
+    record = await session.get_one(IdempotencyRecord, tuple(claimed._names().values()))  # noqa: SLF001
+    record.status, record.headers, record.body = answer.status, answer.headers, answer.body
+    record.records, record.subjects = list(answer.records), list(answer.subjects)
+
+
+async def forget_old(session: AsyncSession) -> None:
+    """Drops the answers that are past their 24 hours."""
+    await session.execute(delete(IdempotencyRecord).where(col(IdempotencyRecord.created_at) < now() - KEPT_FOR))

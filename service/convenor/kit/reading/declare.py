@@ -1,0 +1,155 @@
+"""What a resource is made of, declared once for REST, GraphQL and the documentation.
+
+The read model (pydantic) gives names, types and descriptions; a declaration adds what a model cannot say: where a
+field comes from when it is not the column of its name, which wall it stands behind, who reaches which rows, filters,
+sorts and relations. In SQL texts `{t}` is the alias of the resource's own row and `{v}` a parameter.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import BaseModel, TypeAdapter
+
+from convenor.kit.principal import Reach, Role, Wall
+
+
+@dataclass(frozen=True)
+class Part:
+    """An embedded record of another table: `read` filled from the row (or rows) that `source` finds.
+
+    Args:
+        source: what follows `from`, with `{p}` as the part's own alias and `{t}` as its parent's.
+        order: for a list, what follows `order by`.
+        sql, walls, parts, variants: as in `Resource`, by the field's name within the part; `{t}` is then the part.
+    """
+
+    source: str
+    order: str = ""
+    sql: Mapping[str, str] = field(default_factory=dict)
+    walls: Mapping[str, Wall] = field(default_factory=dict)
+    parts: Mapping[str, "Part"] = field(default_factory=dict)
+    variants: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Filter:
+    """One query parameter of a list.
+
+    Args:
+        sql: the predicate, over `{t}`, `{v}` and `{area}` (the area, where a sub-select needs it).
+        cast: the PostgreSQL type of `{v}`.
+        takes: what the text is validated as (a pydantic type).
+        says: the description for the documentation.
+        wall: what a caller must pass to search by it.
+    """
+
+    sql: str
+    cast: str
+    takes: Any
+    says: str
+    wall: Wall | None = None
+
+    def adapter(self) -> TypeAdapter[Any]:
+        """The validator of one value."""
+        return TypeAdapter(self.takes)
+
+
+@dataclass(frozen=True)
+class Sort:
+    """One order of a list: a column that is never null, and its PostgreSQL type. The id breaks ties."""
+
+    column: str
+    cast: str
+
+
+@dataclass(frozen=True)
+class Own:
+    """A predicate that a role's list carries unless it filters by `unless`: what is its own comes without asking.
+
+    `{keys}` in `sql` are the ids of the schools or providers that the caller stands for.
+    """
+
+    sql: str
+    unless: str
+
+
+@dataclass(frozen=True)
+class Relation:
+    """How rows of `target` hang on a row of this resource: target's column to this one's."""
+
+    target: str
+    on: Mapping[str, str]
+
+
+DIRECTORY: Mapping[Role, Reach] = dict.fromkeys(Role, Reach.AREA)
+"""Clusters, schools, providers and services of one's area: every role of the area reads them."""
+
+CASES: Mapping[Role, Reach] = {
+    Role.SCHOOL_MIS: Reach.SCHOOL,
+    Role.HEALTH_SYSTEM: Reach.PROVIDER,
+    Role.PROVIDER_PORTAL: Reach.PROVIDER,
+    Role.COMMISSIONER: Reach.AREA,
+}
+"""Referrals and what hangs on them."""
+
+CONTRACTS: Mapping[Role, Reach] = {
+    Role.HEALTH_SYSTEM: Reach.PROVIDER,
+    Role.PROVIDER_PORTAL: Reach.PROVIDER,
+    Role.CLUSTER_LEAD: Reach.AREA,
+    Role.COMMISSIONER: Reach.AREA,
+    Role.FINANCE: Reach.AREA,
+}
+"""SLAs and what providers report against them."""
+
+
+@dataclass(frozen=True)
+class Resource:
+    """One kind of record that can be read.
+
+    Args:
+        name: plural, as in the path; `singular` names one record to people and in the audit.
+        read: the documented shape of one record.
+        reach: the rows each role reaches; a role left out reaches none.
+        natural_key: a column that names a record besides its id.
+        joins: what follows the row in the read's `from`, computed once a row shown.
+        id_sql: the record's id where it is not the column `id`.
+        sql: fields that are not the column of their name, by dotted path; JSON for a nested field.
+        parts: embedded records, by dotted path.
+        variants: for a field that is one of several models, the SQL of its discriminator.
+        walls: the wall a field stands behind, by dotted path.
+        subject: the SQL of the id of the pupil whom a record is about, for the audit.
+        etag: the column that holds the record's version.
+        own: by role, what its list holds when it does not ask for more.
+        of_area: False for the few tables that belong to no area (pathways).
+    """
+
+    name: str
+    singular: str
+    table: str
+    read: type[BaseModel]
+    reach: Mapping[Role, Reach]
+    order: str
+    sorts: Mapping[str, Sort]
+    scope: str = ""
+    filters: Mapping[str, Filter] = field(default_factory=dict)
+    natural_key: str | None = None
+    joins: str = ""
+    id_sql: str = "{t}.id"
+    sql: Mapping[str, str] = field(default_factory=dict)
+    parts: Mapping[str, Part] = field(default_factory=dict)
+    variants: Mapping[str, str] = field(default_factory=dict)
+    walls: Mapping[str, Wall] = field(default_factory=dict)
+    relations: Mapping[str, Relation] = field(default_factory=dict)
+    subject: str | None = None
+    etag: str | None = None
+    own: Mapping[Role, Own] = field(default_factory=dict)
+    of_area: bool = True
+
+    @property
+    def read_scope(self) -> str:
+        """The scope that reading asks for."""
+        return self.scope or f"{self.name}:read"
+
+    def __hash__(self) -> int:
+        return hash(self.name)

@@ -1,0 +1,167 @@
+"""The query string of a list, read against the declaration: everything unknown or malformed is named at once."""
+
+import base64
+import binascii
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from functools import lru_cache
+from typing import Any
+from urllib.parse import parse_qsl
+from uuid import UUID
+
+from pydantic import TypeAdapter, ValidationError
+
+from convenor.kit.errors import Fault, Faults, Unreadable
+from convenor.kit.reading.declare import Resource, Sort
+
+DEFAULT_LIMIT, MAX_LIMIT = 50, 200
+CONTROLS = ("cursor", "limit", "sort", "fields", "count")
+
+
+@dataclass(frozen=True)
+class Query:
+    """A list's question: what decides its plan, and the values for it."""
+
+    filters: tuple[str, ...]
+    fields: frozenset[str] | None
+    sort: str
+    descending: bool
+    after: bool
+    count: bool
+    values: Mapping[str, Any]
+
+
+@lru_cache(maxsize=4096)
+def parse_query(resource: Resource, raw: bytes) -> Query:
+    """Reads a raw query string.
+
+    Raises:
+        Unreadable: when it is not percent-encoded UTF-8.
+        Invalid: with every fault, each pointing at `/query/<parameter>`.
+    """
+    try:
+        pairs = parse_qsl(raw.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=100)
+    except ValueError as error:
+        raise Unreadable("The query string is not valid percent-encoded UTF-8.") from error
+    faults = Faults()
+    given, faults.found[:] = _once(pairs, [*resource.filters, *CONTROLS])
+    sort, descending = _sort(resource, given.get("sort"), faults)
+    values: dict[str, Any] = {"limit": _limit(given.get("limit"), faults)}
+    if cursor := given.get("cursor"):
+        values |= _cursor(cursor, given.get("sort") or resource.order, resource.sorts[sort], faults)
+    elif cursor is not None:
+        faults.add("/query/cursor", "cursor", "Leave `cursor` out for the first page.")
+    filters = [name for name in resource.filters if name in given]
+    for name in filters:
+        try:
+            values[f"filter.{name}"] = resource.filters[name].adapter().validate_python(given[name])
+        except ValidationError as error:
+            faults.add(f"/query/{name}", error.errors()[0]["type"], error.errors()[0]["msg"])
+    fields = _fields(resource, given.get("fields"), faults)
+    count = _boolean("count", given.get("count"), faults)
+    faults.refuse()
+    return Query(tuple(filters), fields, sort, descending, "after.id" in values, count, values)
+
+
+def refuse_parameters(raw: bytes) -> None:
+    """Refuses any query parameter, where an address takes none but `fields`."""
+    if raw:
+        faults = Faults()
+        for name, _ in parse_qsl(raw.decode("ascii", "replace"), keep_blank_values=True):
+            faults.add(f"/query/{name}", "unknown_parameter", "This address takes no such parameter.")
+        faults.refuse()
+
+
+@lru_cache(maxsize=1024)
+def parse_fields(resource: Resource, raw: bytes) -> frozenset[str] | None:
+    """Reads the query string of one record: `fields` is all that it takes."""
+    try:
+        pairs = parse_qsl(raw.decode("ascii"), keep_blank_values=True, errors="strict")
+    except ValueError as error:
+        raise Unreadable("The query string is not valid percent-encoded UTF-8.") from error
+    faults = Faults()
+    given, faults.found[:] = _once(pairs, ["fields"])
+    fields = _fields(resource, given.get("fields"), faults)
+    faults.refuse()
+    return fields
+
+
+def write_cursor(order: str, last: str) -> str:
+    """The cursor behind a page, from its order and the machine's `next` (sort value, space, id)."""
+    value, _, identity = last.rpartition(" ")
+    return base64.urlsafe_b64encode(json.dumps([order, value, identity]).encode()).decode().rstrip("=")
+
+
+def order_of(query: Query) -> str:
+    """The `sort` parameter that a query amounts to."""
+    return ("-" if query.descending else "") + query.sort
+
+
+def _once(pairs: list[tuple[str, str]], known: list[str]) -> tuple[dict[str, str], list[Fault]]:
+    given: dict[str, str] = {}
+    found = []
+    for name, value in pairs:
+        if name not in known:
+            listed = ", ".join(known)
+            found.append(Fault(f"/query/{name}", "unknown_parameter", f"No such parameter. There are: {listed}."))
+        elif name in given:
+            found.append(Fault(f"/query/{name}", "repeated_parameter", "Give this parameter once."))
+        elif "\x00" in value:
+            found.append(Fault(f"/query/{name}", "text", "NUL characters are not allowed."))
+        else:
+            given[name] = value
+    return given, found
+
+
+def _limit(given: str | None, faults: Faults) -> int:
+    if given is None:
+        return DEFAULT_LIMIT
+    if given.isascii() and given.isdigit() and len(given) < 6 and 1 <= int(given) <= MAX_LIMIT:
+        return int(given)
+    faults.add("/query/limit", "limit", f"`limit` is a whole number from 1 to {MAX_LIMIT}.")
+    return DEFAULT_LIMIT
+
+
+def _sort(resource: Resource, given: str | None, faults: Faults) -> tuple[str, bool]:
+    order = given if given is not None else resource.order
+    name = order.removeprefix("-")
+    if name not in resource.sorts:
+        choices = ", ".join(f"{choice}, -{choice}" for choice in resource.sorts)
+        faults.add("/query/sort", "sort", f"`sort` is one of: {choices}.")
+        order = resource.order
+        name = order.removeprefix("-")
+    return name, order.startswith("-")
+
+
+_KEYS: Mapping[str, TypeAdapter[Any]] = {"text": TypeAdapter(str), "date": TypeAdapter(date), "int": TypeAdapter(int)}
+
+
+def _cursor(given: str, order: str, sort: Sort, faults: Faults) -> dict[str, Any]:
+    try:
+        written, value, identity = json.loads(base64.b64decode(given + "=" * (-len(given) % 4), b"-_", validate=True))
+        if written != order or "\x00" in value:
+            raise ValueError
+        read = datetime.fromisoformat(value) if sort.cast == "timestamptz" else _KEYS[sort.cast].validate_python(value)
+        return {"after.value": read, "after.id": UUID(identity)}
+    except (ValueError, TypeError, AttributeError, RecursionError, binascii.Error):
+        faults.add("/query/cursor", "cursor", "Not a cursor of this list and this `sort`: take `next` of a page, unchanged.")
+        return {}
+
+
+def _fields(resource: Resource, given: str | None, faults: Faults) -> frozenset[str] | None:
+    if given is None:
+        return None
+    known = [name for name in resource.read.model_fields if name != "redacted"]
+    wanted = given.split(",")
+    for name in wanted:
+        if name not in known:
+            faults.add("/query/fields", "unknown_field", f"No such field. There are: {', '.join(known)}.")
+    return frozenset(wanted)
+
+
+def _boolean(name: str, given: str | None, faults: Faults) -> bool:
+    if given not in (None, "true", "false"):
+        faults.add(f"/query/{name}", "boolean", f"`{name}` is true or false.")
+    return given == "true"

@@ -1,0 +1,169 @@
+"""Asks the database what a plan says, for a caller: bytes out, and the ids that the audit needs."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any, Protocol
+from uuid import UUID
+
+from convenor.kit.calendar import today
+from convenor.kit.errors import Faults, NotFound
+from convenor.kit.principal import Principal, Reach
+from convenor.kit.reading.compile import By, Parent, Shape, compile_plan
+from convenor.kit.reading.declare import Resource
+from convenor.kit.reading.query import Query, order_of, write_cursor
+
+
+class Connection(Protocol):
+    """The one call that reading needs of asyncpg's pool or connection."""
+
+    async def fetchrow(self, query: str, *args: Any) -> Any:
+        """The first row."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What leaves, and what the audit is told about it."""
+
+    body: bytes
+    ids: Sequence[UUID]
+    subjects: Sequence[UUID]
+    areas: Sequence[UUID]
+    """The area of each id, in order, where the caller works in several; else its only one."""
+    etag: str | None = None
+    next: str | None = None
+    """The cursor of the next page."""
+
+
+async def read_one(
+    connection: Connection, principal: Principal, resource: Resource, key: str, fields: frozenset[str] | None = None
+) -> Answer:
+    """One record by its id or natural key.
+
+    Raises:
+        NotFound: when there is none, or none that the caller reaches.
+    """
+    reach, pairs = reach_of(principal, resource)
+    by, named = name_record(resource, key)
+    shape = Shape(resource, "one", reach, len(pairs) != 1, principal.walls, fields, by=by)
+    row = await _ask(connection, principal, pairs, shape, named)
+    if row["body"] is None:
+        raise NotFound
+    return Answer(row["body"], row["ids"], _subjects(row, resource), _areas(row, pairs), row.get("etag"))
+
+
+async def read_list(
+    connection: Connection, principal: Principal, resource: Resource, query: Query, under: tuple[Resource, str, str] | None = None
+) -> Answer:
+    """A page of records.
+
+    Args:
+        connection: where to ask.
+        principal: for whom.
+        resource: what.
+        query: filters, order and place.
+        under: for a list under a record's path: the parent resource, its relation's name and the record's key.
+
+    Raises:
+        NotFound: when the parent is absent or not the caller's.
+    """
+    reach, pairs = reach_of(principal, resource)
+    parent, named = None, {}
+    if under:
+        parent_resource, relation, key = under
+        by, named = name_record(parent_resource, key, "parent")
+        parent = Parent(parent_resource, reach_of(principal, parent_resource)[0], relation, by)
+    _refuse_walled(principal, resource, query)
+    own = resource.own.get(principal.role)
+    shape = Shape(
+        resource,
+        "list",
+        reach,
+        len(pairs) != 1,
+        principal.walls,
+        query.fields,
+        query.filters,
+        own.sql if own and own.unless not in query.filters and not parent else None,
+        query.sort,
+        query.descending,
+        query.after,
+        query.count,
+        parent=parent,
+    )
+    row = await _ask(connection, principal, pairs, shape, {**query.values, **named})
+    if parent and row["parent"] is None:
+        raise NotFound
+    following = write_cursor(order_of(query), row["next"]) if row["next"] is not None else None
+    total = f',"count":{row["count"]}' if query.count else ""
+    body = b'{"data":' + row["body"] + f',"next":{json.dumps(following)}{total}}}'.encode()
+    return Answer(body, row["ids"] or (), _subjects(row, resource), _areas(row, pairs), next=following)
+
+
+async def find(connection: Connection, principal: Principal, resource: Resource, key: str) -> tuple[UUID, UUID] | None:
+    """The (area, id) of a record that the caller reaches, or None: how rules look up what a body refers to."""
+    reach, pairs = reach_of(principal, resource)
+    by, named = name_record(resource, key)
+    row = await _ask(connection, principal, pairs, Shape(resource, "find", reach, len(pairs) != 1, by=by), named)
+    return (row["area_id"], row["id"]) if row["id"] is not None else None
+
+
+def _refuse_walled(principal: Principal, resource: Resource, query: Query) -> None:
+    faults = Faults()
+    for name in query.filters:
+        wall = resource.filters[name].wall
+        if wall is not None and wall not in principal.walls:
+            faults.add(f"/query/{name}", "not_for_role", "Your role does not see this field, so it cannot search by it.")
+    faults.refuse()
+
+
+def reach_of(principal: Principal, resource: Resource) -> tuple[Reach, tuple[tuple[UUID, UUID], ...]]:
+    """How far a caller reaches into a resource, and the (area, key) pairs that say it."""
+    reach = resource.reach.get(principal.role, Reach.NONE)
+    if reach in (Reach.SCHOOL, Reach.PROVIDER):
+        return reach, principal.keys(reach)
+    return reach, tuple((area, area) for area in principal.areas)
+
+
+def name_record(resource: Resource, key: str, name: str = "record") -> tuple[By, dict[str, Any]]:
+    """Reads a record's name from a path or a body: an id, else the natural key."""
+    try:
+        return "id", {f"{name}.id": UUID(key)}
+    except ValueError:
+        if resource.natural_key is None or "\x00" in key:
+            raise NotFound from None
+        return "natural_key", {f"{name}.key": key}
+
+
+async def _ask(
+    connection: Connection,
+    principal: Principal,
+    pairs: tuple[tuple[UUID, UUID], ...],
+    shape: Shape,
+    values: Mapping[str, Any],
+) -> Any:
+    plan = compile_plan(shape)
+    areas, reach, keys = principal.context
+    known: dict[str, UUID | date | bytes | str | list[UUID]] = {
+        "context.areas": areas,
+        "context.reach": reach,
+        "context.keys": keys,
+        "pseudonym_key": principal.pseudonym_key,
+    }
+    if shape.several:
+        known["reach.areas"] = [area for area, _ in pairs]
+        known["reach.keys"] = [key for _, key in pairs]
+    else:
+        known["reach.area"], known["reach.key"] = pairs[0]
+    if "today" in plan.parameters:
+        known["today"] = today()
+    return await connection.fetchrow(plan.sql, *[values[name] if name in values else known[name] for name in plan.parameters])
+
+
+def _subjects(row: Any, resource: Resource) -> Sequence[UUID]:
+    return (row["subjects"] or ()) if resource.subject else ()
+
+
+def _areas(row: Any, pairs: tuple[tuple[UUID, UUID], ...]) -> Sequence[UUID]:
+    return (pairs[0][0],) if len(pairs) == 1 else (row.get("areas") or ())

@@ -1,0 +1,52 @@
+"""What every table of an area shares: its key, and how it points at its neighbours."""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from enum import StrEnum
+from uuid import UUID
+
+from sqlalchemy import CheckConstraint, ForeignKeyConstraint
+from sqlmodel import Field, SQLModel
+
+from convenor.kit.ids import uuid7
+
+
+class AreaRow(SQLModel):
+    """A row of one area. `area_id` leads the primary key, so that no row can point into another area."""
+
+    area_id: UUID = Field(primary_key=True)
+    id: UUID = Field(default_factory=uuid7, primary_key=True)
+
+
+def now() -> datetime:
+    """The present moment, in UTC."""
+    return datetime.now(UTC)
+
+
+
+
+def belongs_to(table: str, column: str, *more: str, onupdate: str | None = None) -> ForeignKeyConstraint:
+    """A foreign key to a row of the same area: `(area_id, column, *more)` to `(area_id, id, *more)` of `table`."""
+    return ForeignKeyConstraint(
+        ["area_id", column, *more],
+        [f"{table}.area_id", f"{table}.id", *(f"{table}.{name}" for name in more)],
+        onupdate=onupdate,
+    )
+
+
+def of_area() -> ForeignKeyConstraint:
+    """The foreign key of a table that hangs on its area alone."""
+    return ForeignKeyConstraint(["area_id"], ["area.area_id"])
+
+
+def one_of(column: str, values: type[StrEnum] | Iterable[str]) -> CheckConstraint:
+    """Holds a text column to a closed list (NULL passes, as in any CHECK)."""
+    listed = ", ".join(f"'{value}'" for value in values)
+    return CheckConstraint(f'"{column}" in ({listed})', name=f"{column}_is_known")
+
+
+def half_open(start: str = "valid_from", end: str = "valid_to") -> CheckConstraint:
+    """Dates that hold from `start` up to, not including, `end`."""
+    return CheckConstraint(f"{end} is null or {start} is null or {end} > {start}", name=f"{end}_after_{start}")
+
+

@@ -1,0 +1,114 @@
+"""Reading JSON bodies: I-JSON, within limits, every unreadable place named.
+
+FastAPI asks a request for `json()` before it solves what the route depends on. So that a caller without the scope
+hears of that first, a body that cannot be read is noted on the request and refused by the writing dependency.
+"""
+
+import json
+import math
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from fastapi.routing import APIRoute
+from starlette.requests import Request
+from starlette.responses import Response
+
+from convenor.kit.errors import Fault, Invalid, Problem, Unreadable, WrongMediaType
+
+MAX_DEPTH = 32
+MAX_INTEGER = 2**53 - 1
+
+
+def read_json(body: bytes) -> Any:
+    """The value of a JSON text.
+
+    Raises:
+        Unreadable: not UTF-8, not JSON, or nested deeper than 32.
+        Invalid: repeated names, NUL characters, lone surrogates or numbers out of range; all of them.
+
+    Source: RFC 8259; RFC 7493 (I-JSON), sections 2.1 to 2.3.
+    """
+    repeated: list[str] = []
+
+    def members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        read = dict(pairs)
+        if len(read) != len(pairs):
+            repeated.extend(name for at, (name, _) in enumerate(pairs) if name in dict(pairs[:at]))
+        return read
+
+    try:
+        value = json.loads(body.decode("utf-8"), object_pairs_hook=members, parse_constant=_refuse_constant)
+    except UnicodeDecodeError as error:
+        raise Unreadable("The body is not UTF-8.") from error
+    except RecursionError as error:
+        raise Unreadable(f"The body is nested deeper than {MAX_DEPTH} levels.") from error
+    except ValueError as error:
+        place = f" at line {error.lineno}, column {error.colno}" if isinstance(error, json.JSONDecodeError) else ""
+        raise Unreadable(f"The body is not JSON{place}.") from error
+    faults = [Fault("", "repeated_name", "A name stands twice in one object.")] if repeated else []
+    _walk(value, "", 0, faults)
+    if faults:
+        raise Invalid(faults=tuple(faults))
+    return value
+
+
+def _refuse_constant(_name: str) -> None:
+    raise ValueError
+
+
+def _walk(value: Any, pointer: str, depth: int, faults: list[Fault]) -> None:
+    if depth > MAX_DEPTH:
+        raise Unreadable(f"The body is nested deeper than {MAX_DEPTH} levels.")
+    if isinstance(value, dict):
+        for name, member in value.items():
+            if not _is_text(name):
+                faults.append(Fault(pointer, "text", "A name holds a NUL character or a lone surrogate."))
+            else:
+                _walk(member, f"{pointer}/{name.replace('~', '~0').replace('/', '~1')}", depth + 1, faults)
+    elif isinstance(value, list):
+        for at, member in enumerate(value):
+            _walk(member, f"{pointer}/{at}", depth + 1, faults)
+    elif isinstance(value, str):
+        if not _is_text(value):
+            faults.append(Fault(pointer, "text", "NUL characters and lone surrogates are not allowed."))
+    elif (isinstance(value, int) and abs(value) > MAX_INTEGER) or (isinstance(value, float) and not math.isfinite(value)):
+        faults.append(Fault(pointer, "number_out_of_range", "The number is beyond what JSON carries exactly (2^53)."))
+
+
+def _is_text(value: str) -> bool:
+    return "\x00" not in value and not any("\ud800" <= character <= "\udfff" for character in value)
+
+
+class GuardedRequest(Request):
+    """A request whose unreadable body is noted instead of raised."""
+
+    async def json(self) -> Any:
+        """The body's value, or None with `state.unreadable` set."""
+        try:
+            return read_json(await self.body())
+        except Problem as problem:
+            self.state.unreadable = problem
+            return None
+
+
+class GuardedRoute(APIRoute):
+    """A route that reads its body through `read_json`."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """The handler over a guarded request."""
+        handler = super().get_route_handler()
+
+        async def guarded(request: Request) -> Response:
+            return await handler(GuardedRequest(request.scope, request.receive))
+
+        return guarded
+
+
+def refuse_unreadable(request: Request) -> None:
+    """Raises what `json()` noted, or that the body is not declared as JSON."""
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != "application/json":
+        raise WrongMediaType
+    problem: Problem | None = getattr(request.state, "unreadable", None)
+    if problem:
+        raise problem

@@ -1,0 +1,161 @@
+"""The edge: what holds for every request, as one pure ASGI middleware.
+
+Request ids, size and time limits, who is calling, and the audit: the answer to an audited request is held back until
+its event is durable. It knows no route and no resource.
+"""
+
+import asyncio
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from convenor.kit.audit import AuditWriter, Note
+from convenor.kit.errors import AgreementOver, NotAcceptable, Problem, TooLarge, Unauthenticated, Unavailable
+from convenor.kit.ids import uuid7
+from convenor.kit.principal import Principal
+from convenor.kit.web.problems import problem_of, render
+from convenor_auth.tokens import AgreementEnded, InvalidToken, TokenVerifier
+
+MAX_BODY = 1_000_000
+MAX_BULK = 100_000_000
+REQUEST_SECONDS = 30
+BULK_SECONDS = 600
+
+_SANE_ID = re.compile(rb"[A-Za-z0-9._:-]{1,100}")
+_PURPOSE = re.compile(r"[\x20-\x7e]{1,200}")
+_HEADERS = [
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"x-frame-options", b"DENY"),
+    (b"content-security-policy", b"default-src 'none'; style-src 'self'; img-src 'self'; frame-ancestors 'none'"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+    (b"strict-transport-security", b"max-age=31536000"),
+]
+_NO_STORE = (b"cache-control", b"no-store")
+
+
+class Edge:
+    """Wraps the application. `app.state` must hold `verifier`, `audit_writer` and `issuer` once it serves."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serves one request."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        await _Exchange(scope, receive, send).run(self.app)
+
+
+class _Exchange:
+    """One request and its answer."""
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self.scope, self.receive, self.send = scope, receive, send
+        self.headers: dict[bytes, bytes] = dict(scope["headers"])
+        path = scope["path"]
+        self.for_partners = path.startswith("/v1/")
+        self.audited = self.for_partners or path.startswith("/oauth/token")
+        self.bulk = path.startswith("/v1/bulk/")
+        self.read, self.started = 0, False
+        given = self.headers.get(b"x-request-id", b"")
+        self.request_id = given if _SANE_ID.fullmatch(given) else str(uuid7()).encode()
+        client = scope.get("client")
+        self.note = Note(self.request_id.decode(), client[0] if client else None)
+        scope.setdefault("state", {})["note"] = self.note
+
+    async def run(self, app: ASGIApp) -> None:
+        """Lets the request through, or answers in its place."""
+        try:
+            async with asyncio.timeout(BULK_SECONDS if self.bulk else REQUEST_SECONDS):
+                if self.for_partners:
+                    self.scope["state"]["principal"] = await self._authenticate()
+                    self._refuse_unacceptable()
+                self._refuse_too_large(int(self.headers.get(b"content-length", b"0")))
+                await app(self.scope, self._receive, self._send)
+        except Exception as error:  # noqa: BLE001 - the last place: whatever it is becomes a problem
+            if self.started:
+                raise
+            await self._answer(problem_of(error))
+
+    async def _authenticate(self) -> Principal:
+        scheme, _, token = self.headers.get(b"authorization", b"").decode("latin-1").partition(" ")
+        if scheme.lower() != "bearer" or not token:
+            raise Unauthenticated(headers={"WWW-Authenticate": 'Bearer realm="convenor"'})
+        verifier: TokenVerifier = self.scope["app"].state.verifier
+        try:
+            principal = await verifier.verify(token.strip())
+        except InvalidToken as error:
+            raise Unauthenticated(
+                str(error), headers={"WWW-Authenticate": 'Bearer realm="convenor", error="invalid_token"'}
+            ) from error
+        except AgreementEnded as error:
+            raise AgreementOver(str(error)) from error
+        purpose = self.headers.get(b"x-purpose", b"").decode("latin-1")
+        self.note.principal = principal
+        self.note.purpose = purpose if _PURPOSE.fullmatch(purpose) else None
+        return principal
+
+    def _refuse_unacceptable(self) -> None:
+        accept = self.headers.get(b"accept")
+        if accept and not re.search(rb"\*/\*|application/(\*|([a-z-]+\+)?json|x-ndjson)", accept.lower()):
+            raise NotAcceptable
+
+    def _refuse_too_large(self, size: int) -> None:
+        limit = MAX_BULK if self.bulk else MAX_BODY
+        if size > limit:
+            raise TooLarge(f"The body has more than {limit:,} bytes, which is the most that this address takes.")
+
+    async def _receive(self) -> Message:
+        message = await self.receive()
+        self.read += len(message.get("body", b""))
+        self._refuse_too_large(self.read)
+        return message
+
+    async def _send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            if self.audited and not self.note.written:
+                await self._write_event(message["status"])
+            self.started = True
+            message["headers"] = [*message["headers"], *self._own_headers(message["headers"])]
+        await self.send(message)
+
+    async def _write_event(self, status: int) -> None:
+        self._hear_door()
+        writer: AuditWriter = self.scope["app"].state.audit_writer
+        await writer.write(self.note, status)
+        self.note.written = True
+
+    def _hear_door(self) -> None:
+        """Takes over what the door says of a request for a token: it knows no audit."""
+        said = self.scope["state"].get("audit")
+        if said:
+            self.note.action, self.note.client_id, self.note.areas = said["action"], said["client_id"], said["areas"]
+
+    async def _answer(self, problem: Problem) -> None:
+        self.note.problem = problem.code
+        state = self.scope["app"].state
+        response = render(problem, self.note.request_id, state.issuer)
+        if isinstance(problem, Unavailable):
+            # Its event may be what could not be written; it carries no data, so it leaves all the same.
+            self.note.written = True
+        try:
+            await response(self.scope, self.receive, self._send)
+        except Exception as error:  # noqa: BLE001 - as above
+            if self.started:
+                raise
+            self.note.written = True
+            await render(problem_of(error), self.note.request_id, state.issuer)(self.scope, self.receive, self._send)
+
+    def _own_headers(self, given: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+        names: Mapping[bytes, Any] = dict(given)
+        own = [(b"x-request-id", self.request_id), *(pair for pair in _HEADERS if pair[0] not in names)]
+        correlation = self.headers.get(b"x-correlation-id", b"")
+        if _SANE_ID.fullmatch(correlation):
+            own.append((b"x-correlation-id", correlation))
+        if self.for_partners and b"cache-control" not in names:
+            own.append(_NO_STORE)
+        return own

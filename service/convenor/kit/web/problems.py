@@ -1,0 +1,119 @@
+"""Problems on the wire (RFC 9457), and which problem any exception amounts to."""
+
+import json
+import logging
+from typing import Any
+
+import asyncpg
+from fastapi.exceptions import RequestValidationError
+from sqlalchemy.exc import DBAPIError, InterfaceError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Match
+
+from convenor.kit.audit import Note
+from convenor.kit.errors import (
+    AlreadyExists,
+    Fault,
+    Invalid,
+    MethodNotAllowed,
+    NoSuchPath,
+    Problem,
+    Unavailable,
+    Unexpected,
+    Unreadable,
+)
+
+log = logging.getLogger("convenor")
+
+_AWAY = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.TransactionRollbackError,
+    asyncpg.LockNotAvailableError,
+    asyncpg.IdleInTransactionSessionTimeoutError,
+    asyncpg.InterfaceError,
+    asyncpg.ReadOnlySQLTransactionError,
+    InterfaceError,
+    PoolTimeout,
+    OSError,
+    TimeoutError,
+)
+
+
+def problem_of(error: BaseException) -> Problem:
+    """What an exception means to the caller. Whatever is not foreseen is `Unexpected`, and logged without values."""
+    if isinstance(error, Problem):
+        return error
+    if isinstance(error, RequestValidationError):
+        return Invalid(faults=tuple(fault_at(found, found["loc"][1:], error.body) for found in error.errors()))
+    if isinstance(error, HTTPException):
+        return {404: NoSuchPath, 405: MethodNotAllowed}.get(error.status_code, Unreadable)()
+    cause = error.orig.__cause__ if isinstance(error, DBAPIError) and error.orig else error
+    if isinstance(cause, _AWAY) or isinstance(error, _AWAY) or getattr(error, "connection_invalidated", False):
+        return Unavailable()
+    if isinstance(cause, asyncpg.UniqueViolationError):
+        return AlreadyExists()
+    where = error.__traceback__
+    while where and where.tb_next:
+        where = where.tb_next
+    place = f"{where.tb_frame.f_code.co_filename}:{where.tb_lineno}" if where else "?"
+    log.error("unexpected %s at %s", type(cause).__name__, place)
+    return Unexpected()
+
+
+def render(problem: Problem, request_id: str, issuer: str) -> Response:
+    """The problem as an answer."""
+    body: dict[str, Any] = {
+        "type": f"{issuer}/problems/{problem.code}",
+        "title": problem.title,
+        "status": problem.status,
+        "detail": problem.detail,
+        "code": problem.code,
+        "request_id": request_id,
+        "errors": [fault.as_json() for fault in problem.faults],
+        **problem.extra,
+    }
+    return Response(
+        json.dumps(body, ensure_ascii=True).encode(),
+        problem.status,
+        {"content-type": "application/problem+json", **problem.headers},
+    )
+
+
+async def answer_problem(request: Request, error: Exception) -> Response:
+    """The exception handler of the whole application."""
+    problem = problem_of(error)
+    if isinstance(problem, MethodNotAllowed):
+        problem.headers["Allow"] = ", ".join(sorted(_methods(request)))
+    note: Note = request.scope["state"]["note"]
+    note.problem = problem.code
+    return render(problem, note.request_id, request.app.state.issuer)
+
+
+def _methods(request: Request) -> set[str]:
+    routes = [route for route in request.app.state.routes if route.matches(request.scope)[0] is not Match.NONE]
+    return {method for route in routes for method in route.methods}
+
+
+def fault_at(found: Any, loc: tuple[int | str, ...], body: Any) -> Fault:
+    """A pydantic error as a fault. Its message never repeats the value.
+
+    pydantic puts the label of a union's member into the place; what is no step into `body` is such a label.
+    """
+    steps: list[int | str] = []
+    for step in loc[:-1]:
+        if (isinstance(body, dict) and step in body) or (isinstance(body, list) and isinstance(step, int)):
+            body = body[step]
+            steps.append(step)
+    steps.extend(loc[-1:])
+    parts = [str(step).replace("~", "~0").replace("/", "~1") for step in steps]
+    code, message = found["type"], found["msg"]
+    if code == "extra_forbidden":
+        code, message = "unknown_field", "There is no such field."
+    elif code == "missing":
+        message = "This field is required."
+    return Fault("".join(f"/{part}" for part in parts), code, message.removeprefix("Value error, "))

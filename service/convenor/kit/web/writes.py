@@ -1,0 +1,180 @@
+"""Writing: one transaction for the change, its idempotency key and its audit event; committed before the answer."""
+
+import hashlib
+import re
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+from fastapi import Depends
+from pydantic import BaseModel
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncSession
+from starlette.requests import Request
+from starlette.responses import Response
+
+from convenor.kit.audit import Note, add_event
+from convenor.kit.context import enter_as
+from convenor.kit.db import driver_connection
+from convenor.kit.errors import (
+    Fault,
+    IdempotencyKeyMissing,
+    Invalid,
+    PreconditionMissing,
+    Stale,
+    StillRunning,
+)
+from convenor.kit.idempotency import Claim, Kept, claim, keep
+from convenor.kit.principal import Principal
+from convenor.kit.reading.declare import Resource
+from convenor.kit.reading.query import refuse_parameters
+from convenor.kit.reading.run import read_one
+from convenor.kit.web.bodies import refuse_unreadable
+from convenor.kit.web.reads import authorise
+
+_KEY = re.compile(r"[\x21-\x7e]{1,255}")
+_ETAG = re.compile(r'"(\d{1,9})"')
+
+
+class Replay(Exception):  # noqa: N818 - no error: the answer is already there
+    """Ends a repeated call with the answer that its first one got."""
+
+    def __init__(self, kept: Kept) -> None:
+        self.kept = kept
+
+
+@dataclass
+class Write:
+    """One change on its way: the session, the caller, and what the audit will say."""
+
+    session: AsyncSession
+    principal: Principal
+    request: Request
+    note: Note
+    if_match: int | None = None
+    claimed: Claim | None = None
+    answer: Response | None = field(default=None, init=False)
+
+    def check_version(self, version: int) -> None:
+        """Raises `Stale` when the record is not the one that the caller saw."""
+        if self.if_match is not None and self.if_match != version:
+            raise Stale
+
+    def note_changes(self, data: BaseModel) -> None:
+        """Tells the audit which fields changed: their names, each with a digest of its value."""
+        self.note.changes = {
+            name: hashlib.sha256(repr(getattr(data, name)).encode()).hexdigest()[:16] for name in data.model_fields_set
+        }
+
+    async def created(self, resource: Resource, record: UUID, path: str | None = None) -> Response:
+        """201 with the record as the caller may see it, where it is and its ETag."""
+        return await self._answer(201, resource, record, {"Location": f"{path or '/v1/' + resource.name}/{record}"})
+
+    async def changed(self, resource: Resource, record: UUID, status: int = 200) -> Response:
+        """The record after a change."""
+        return await self._answer(status, resource, record, {})
+
+    async def _answer(self, status: int, resource: Resource, record: UUID, headers: dict[str, str]) -> Response:
+        await self.session.flush()
+        connection = await driver_connection(self.session)
+        read = await read_one(connection, self.principal, resource, str(record))
+        self.note.records, self.note.subjects, self.note.areas = read.ids, read.subjects, read.areas
+        if read.etag:
+            headers["ETag"] = f'"{read.etag}"'
+        self.answer = Response(read.body, status, headers, "application/json")
+        return self.answer
+
+
+def writing(
+    scope: str, action: str, *, creates: bool = False, changes: bool = False, keyed: bool = False
+) -> Callable[[Request], AsyncIterator[Write]]:
+    """The dependency of a writing route.
+
+    Args:
+        scope: what the token must carry.
+        action: `resource:action` for the audit.
+        creates: an `Idempotency-Key` must come with it.
+        changes: an `If-Match` must come with it.
+        keyed: an `Idempotency-Key` may come with it.
+    """
+
+    async def dependency(request: Request) -> AsyncIterator[Write]:
+        principal = authorise(request, scope, action)
+        refuse_unreadable(request)
+        refuse_parameters(request.scope["query_string"])
+        note: Note = request.scope["state"]["note"]
+        if_match = _if_match(request) if changes else None
+        claimed = await _claim_of(request, principal, required=creates) if creates or keyed else None
+        async with request.app.state.sessions() as session, session.begin():
+            await enter_as(session, principal)
+            write = Write(session, principal, request, note, if_match, claimed)
+            if claimed:
+                await _take(session, claimed)
+            yield write
+            assert write.answer is not None, "a writing route answers through its Write"
+            await _finish(write, write.answer)
+        note.written = True
+
+    dependency.scope, dependency.action = scope, action  # type: ignore[attr-defined]
+    dependency.creates, dependency.changes = creates, changes  # type: ignore[attr-defined]
+    return dependency
+
+
+def Writing(scope: str, action: str, *, creates: bool = False, changes: bool = False, keyed: bool = False) -> Any:  # noqa: N802 - reads as the declaration that it is
+    """`writing` as a parameter's default: `write: Write = Writing(...)`.
+
+    The dependency lives as long as the function, so that the commit happens before the answer leaves.
+    """
+    return Depends(writing(scope, action, creates=creates, changes=changes, keyed=keyed), scope="function")
+
+
+async def answer_replay(request: Request, error: Exception) -> Response:
+    """The exception handler of `Replay`."""
+    assert isinstance(error, Replay)
+    note: Note = request.scope["state"]["note"]
+    note.records, note.subjects = error.kept.records, error.kept.subjects
+    return Response(error.kept.body, error.kept.status, {**error.kept.headers, "Idempotency-Replayed": "true"})
+
+
+async def _take(session: AsyncSession, claimed: Claim) -> None:
+    try:
+        kept = await claim(session, claimed)
+    except DBAPIError as error:
+        if error.orig is not None and isinstance(error.orig.__cause__, asyncpg.LockNotAvailableError):
+            raise StillRunning(headers={"Retry-After": "5"}) from error
+        raise
+    if kept:
+        raise Replay(kept)
+
+
+async def _finish(write: Write, answer: Response) -> None:
+    if write.claimed:
+        headers = {name: value for name, value in answer.headers.items() if name != "content-length"}
+        kept = Kept(answer.status_code, headers, bytes(answer.body), write.note.records, write.note.subjects)
+        await keep(write.session, write.claimed, kept)
+    await write.session.flush()
+    await add_event(await driver_connection(write.session), write.note, answer.status_code)
+
+
+async def _claim_of(request: Request, principal: Principal, *, required: bool) -> Claim | None:
+    key = request.headers.get("idempotency-key")
+    if key is None and not required:
+        return None
+    if key is None or not _KEY.fullmatch(key):
+        raise IdempotencyKeyMissing
+    digest = hashlib.sha256(await request.body()).digest()
+    return Claim(principal.client_id, request.method, request.scope["path"], key, digest)
+
+
+def _if_match(request: Request) -> int:
+    given = request.headers.get("if-match")
+    if given is None:
+        raise PreconditionMissing
+    match = _ETAG.fullmatch(given.strip())
+    if not match:
+        raise Invalid(faults=(Fault("/headers/if-match", "etag", "Send one ETag as this service gave it, quotes included."),))
+    return int(match[1])
+
+

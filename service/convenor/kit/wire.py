@@ -1,0 +1,26 @@
+"""What every shape that comes in over the wire shares."""
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic_core import PydanticCustomError
+
+
+class Incoming(BaseModel):
+    """A body: unknown fields are refused, never dropped."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class Patch(Incoming):
+    """A change: what is left out stays; something must be there."""
+
+    @model_validator(mode="after")
+    def _changes_something(self) -> "Patch":
+        if not self.model_fields_set:
+            raise PydanticCustomError("empty_change", "Send at least one field to change.")
+        return self
+
+    def given(self) -> dict[str, Any]:
+        """The fields that were sent."""
+        return {name: getattr(self, name) for name in self.model_fields_set}

@@ -1,0 +1,37 @@
+"""Health geography: primary care networks and their practices."""
+
+from uuid import UUID
+
+from pydantic import BaseModel
+from pydantic import Field as Says
+from sqlalchemy import UniqueConstraint
+from sqlmodel import Field, SQLModel
+
+from convenor.kit.codes import Line
+from convenor.kit.tables import AreaRow, belongs_to, of_area
+
+
+class NetworkFields(BaseModel):
+    """What is said of a network."""
+
+    number: int = Says(description="The network's number in its source.")
+    name: Line = Says(description="The network's name.")
+    integrated_care_area: Line = Says(description="The integrated care area that it is part of.")
+    is_pcn: bool = Says(description="False for a row that gathers practices outside any network.")
+    population: int | None = Says(None, description="Registered patients of the whole network.")
+
+
+class Network(NetworkFields, AreaRow, table=True):
+    """One primary care network, or what stands in its place."""
+
+    __table_args__ = (of_area(), UniqueConstraint("area_id", "number"))
+    version: int = 1
+
+
+class Practice(SQLModel, table=True):
+    """One general practice of a network."""
+
+    __table_args__ = (belongs_to("network", "network_id"),)
+    area_id: UUID = Field(primary_key=True)
+    network_id: UUID = Field(primary_key=True)
+    name: str = Field(primary_key=True)

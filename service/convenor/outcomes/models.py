@@ -1,0 +1,65 @@
+"""Outcomes: a change that was measured for a referral."""
+
+from datetime import date, datetime
+from enum import StrEnum
+from uuid import UUID
+
+from pydantic import BaseModel
+from pydantic import Field as Says
+from sqlalchemy import CheckConstraint, DateTime, Index, Text
+from sqlmodel import Field
+
+from convenor.kit.codes import Line
+from convenor.kit.tables import AreaRow, belongs_to, one_of
+
+
+class Instrument(StrEnum):
+    """What it was measured with."""
+
+    TOMS = "TOMs"
+    BOXALL = "Boxall"
+    PIVATS = "PIVATS"
+    GOAL_BASED = "goal_based"
+    ATTENDANCE = "attendance"
+    SDQ = "SDQ"
+    OTHER = "other"
+
+
+class MeasureFields(BaseModel):
+    """One value on one day."""
+
+    on: date = Says(description="The day it was measured.")
+    value: float = Says(ge=-1_000_000, le=1_000_000, description="The value, on the instrument's own scale.")
+
+
+class OutcomeFields(BaseModel):
+    """What is said of an outcome."""
+
+    instrument: Instrument = Says(description="What it was measured with.")
+    domain: Line = Says(description="The instrument's domain, e.g. `activity` of TOMs.", max_length=60)
+    n: int = Says(1, ge=1, le=10_000, description="How many pupils it was measured for.")
+
+
+class Outcome(OutcomeFields, AreaRow, table=True):
+    """One measured change of one referral."""
+
+    __table_args__ = (
+        belongs_to("referral", "referral_id", "school_id", "provider_id", onupdate="cascade"),
+        one_of("instrument", Instrument),
+        CheckConstraint("later_on >= baseline_on", name="later_on_after_baseline"),
+        CheckConstraint("(later_on is null) = (later_value is null)", name="later_is_whole"),
+        Index("outcome_by_referral", "area_id", "referral_id", "id"),
+        Index("outcome_by_school", "area_id", "school_id", "id"),
+        Index("outcome_by_provider", "area_id", "provider_id", "id"),
+    )
+    instrument: str = Field(sa_type=Text)
+    referral_id: UUID
+    school_id: UUID
+    provider_id: UUID
+    organisation_id: UUID
+    baseline_on: date
+    baseline_value: float
+    later_on: date | None = None
+    later_value: float | None = None
+    recorded_at: datetime = Field(sa_type=DateTime(timezone=True))
+    version: int = 1

@@ -1,0 +1,1 @@
+"""Pathways, as data."""

@@ -1,0 +1,73 @@
+"""Pathways as data: states, transitions, who may make each and what each requires. A case stays on its version."""
+
+from datetime import date
+from enum import StrEnum
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic import Field as Says
+from sqlalchemy import Text
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlmodel import Field, SQLModel
+
+from convenor.kit.codes import Line
+from convenor.kit.tables import one_of
+
+
+class PathwayKind(StrEnum):
+    """Whether a case asks somebody to act or advises them to."""
+
+    REFERRAL = "referral"
+    RECOMMENDATION = "recommendation"
+
+
+class Actor(StrEnum):
+    """Who makes a step."""
+
+    REFERRER = "referrer"
+    SERVICE = "service"
+    NOBODY = "nobody"
+    """The system does, when what `requires` names happens."""
+
+
+class StateRead(BaseModel):
+    """One state of a pathway."""
+
+    state: str = Says(description="The state's name, as in `status` of a case.")
+    open: bool = Says(description="Whether a case in this state is still open.")
+    contacts: bool = Says(description="Whether contacts may be recorded in this state.")
+    description: str = Says(description="What the state means.")
+
+
+class StepRead(BaseModel):
+    """One transition of a pathway."""
+
+    source: str = Says(description="The state it leaves.")
+    to: str = Says(description="The state it reaches.")
+    by: Actor = Says(description="Who makes it.")
+    requires: list[str] = Says(description="Fields that must be sent with it.")
+    description: str = Says(description="When it is made.")
+
+
+class PathwayFields(BaseModel):
+    """What is published of a pathway."""
+
+    code: Line = Says(description="The pathway's code, as in `pathway` of a case.", max_length=40)
+    version: int = Says(description="The version; a case stays on the one it began on.")
+    name: Line = Says(description="The pathway's name.")
+    kind: PathwayKind = Says(description="Referral or recommendation.")
+    initial: str = Says(description="The state that a case begins in.")
+    valid_from: date = Says(description="The first day on which cases begin on this version.")
+
+
+class Pathway(PathwayFields, SQLModel, table=True):
+    """One version of a pathway. It belongs to no area."""
+
+    __table_args__ = (one_of("kind", PathwayKind),)
+    code: str = Field(primary_key=True)
+    version: int = Field(primary_key=True)
+    kind: str = Field(sa_type=Text)
+    states: list[dict[str, Any]] = Field(sa_type=JSONB)
+    transitions: list[dict[str, Any]] = Field(sa_type=JSONB)
+    next_states: dict[str, list[str]] = Field(sa_type=JSONB)
+    """From each state the states its steps reach: `transitions` in the shape that reading asks for."""

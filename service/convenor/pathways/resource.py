@@ -1,0 +1,27 @@
+"""Pathways, as they are read."""
+
+from pydantic import Field
+
+from convenor.kit.reading.declare import DIRECTORY, Resource, Sort
+from convenor.pathways.models import PathwayFields, StateRead, StepRead
+
+
+class PathwayRead(PathwayFields):
+    """One version of a pathway, as a machine can follow it."""
+
+    states: list[StateRead] = Field(description="The states, in the order that a case may pass them.")
+    transitions: list[StepRead] = Field(description="The steps between them.")
+    next_states: dict[str, list[str]] = Field(description="From each state, the states that a step reaches.")
+
+
+PATHWAYS = Resource(
+    name="pathways",
+    singular="pathway",
+    table="current_pathway",
+    read=PathwayRead,
+    reach=DIRECTORY,
+    of_area=False,
+    natural_key="code",
+    order="code",
+    sorts={"code": Sort("code", "text")},
+)

@@ -1,0 +1,46 @@
+"""Providers: who does the work that clusters commission."""
+
+from enum import StrEnum
+from uuid import UUID
+
+from pydantic import BaseModel
+from pydantic import Field as Says
+from sqlalchemy import Text, UniqueConstraint
+from sqlmodel import Field
+
+from convenor.kit.codes import CompanyNumber, Line, OdsCode, Ukprn
+from convenor.kit.tables import AreaRow, of_area, one_of
+
+
+class ProviderKind(StrEnum):
+    """What sort of organisation a provider is."""
+
+    NHS = "nhs"
+    LA_TEAM = "la_team"
+    THIRD_SECTOR = "third_sector"
+    ALTERNATIVE_PROVISION = "alternative_provision"
+    INDEPENDENT = "independent"
+
+
+class ProviderFields(BaseModel):
+    """What is said of a provider."""
+
+    name: Line = Says(description="The provider's name.")
+    kind: ProviderKind = Says(description="What sort of organisation it is.")
+    ods_code: OdsCode | None = Says(None, description="ODS code, for NHS bodies.")
+    ukprn: Ukprn | None = Says(None, description="UK provider reference number.")
+    company_number: CompanyNumber | None = Says(None, description="Companies House number.")
+
+
+class Provider(ProviderFields, AreaRow, table=True):
+    """A provider in one area. An organisation that serves two areas has a row in each."""
+
+    __table_args__ = (
+        of_area(),
+        UniqueConstraint("area_id", "name"),
+        UniqueConstraint("area_id", "ods_code"),
+        one_of("kind", ProviderKind),
+    )
+    kind: str = Field(sa_type=Text)
+    organisation_id: UUID | None = None
+    version: int = 1

@@ -1,0 +1,46 @@
+"""Who a pupil is, as it is read: an object of its own, embedded where a record is about a pupil."""
+
+from uuid import UUID
+
+from pydantic import Field
+
+from convenor.kit.principal import Wall
+from convenor.kit.reading.declare import Part
+from convenor.pupils.models import PupilFields
+
+
+class PupilRead(PupilFields):
+    """A pupil, as one referral's school states them."""
+
+    id: UUID = Field(description="The pupil's id, the same in every referral; only where identity may be seen.")
+    pseudonym: str = Field(description="A name for the pupil that is your organisation's alone.")
+
+
+PUPIL = Part(
+    source="pupil_identity {p} where {p}.area_id = {t}.area_id and {p}.referral_id = {t}.id",
+    sql={
+        "id": "{t}.pupil_id",
+        "pseudonym": "encode(substr(sha256({pseudonym_key} || uuid_send({t}.pupil_id)), 1, 10), 'hex')",
+    },
+    walls={
+        "id": Wall.IDENTITY,
+        "upn": Wall.UPN,
+        "nhs_number": Wall.NHS_NUMBER,
+        **dict.fromkeys(
+            [
+                "given_name",
+                "family_name",
+                "date_of_birth",
+                "parent_name",
+                "parent_telephone",
+                "parent_email",
+                "interpreter_language",
+            ],
+            Wall.IDENTITY,
+        ),
+    },
+)
+"""For parents with the columns `area_id` and `id` of a referral."""
+
+PUPIL_OF_REFERRAL = "(select r.pupil_id from referral r where r.area_id = {t}.area_id and r.id = {t}.referral_id)"
+"""Whom a record that hangs on a referral is about, for the audit."""

@@ -1,0 +1,176 @@
+"""Referrals: a pupil, a group or a school, sent along a pathway to a commissioned service, and every step of it."""
+
+from datetime import date, datetime
+from enum import StrEnum
+from uuid import UUID
+
+from pydantic import BaseModel
+from pydantic import Field as Says
+from sqlalchemy import ARRAY, CheckConstraint, DateTime, ForeignKeyConstraint, Index, Text, UniqueConstraint, text
+from sqlmodel import Field
+
+from convenor.kit.codes import Line, NeedType, Prose
+from convenor.kit.tables import AreaRow, belongs_to, of_area, one_of
+
+
+class Priority(StrEnum):
+    """How soon."""
+
+    ROUTINE = "routine"
+    SOON = "soon"
+    URGENT = "urgent"
+
+
+class SubjectKind(StrEnum):
+    """Whom a referral is about."""
+
+    PUPIL = "pupil"
+    GROUP = "group"
+    SCHOOL = "school"
+
+
+class ConsentBasis(StrEnum):
+    """On what a referral rests towards the family."""
+
+    CONSENT = "consent"
+    INFORMED = "informed"
+    SAFEGUARDING = "safeguarding"
+
+
+class ConsentGiver(StrEnum):
+    """Who gave consent."""
+
+    PARENT_OR_CARER = "parent_or_carer"
+    YOUNG_PERSON = "young_person"
+
+
+class YearGroup(StrEnum):
+    """National Curriculum year groups, with nursery and reception."""
+
+    N = "N"
+    R = "R"
+    Y1 = "1"
+    Y2 = "2"
+    Y3 = "3"
+    Y4 = "4"
+    Y5 = "5"
+    Y6 = "6"
+    Y7 = "7"
+    Y8 = "8"
+    Y9 = "9"
+    Y10 = "10"
+    Y11 = "11"
+    Y12 = "12"
+    Y13 = "13"
+
+
+class ReferralFields(BaseModel):
+    """What a referrer says of a referral."""
+
+    need: NeedType = Says(description="The need, as a SEN need type.")
+    priority: Priority = Says(Priority.ROUTINE, description="How soon.")
+    reason: Prose = Says(description="Why, in the referrer's words. It may name a child and is walled like a name.")
+
+
+class GroupFields(BaseModel):
+    """A group of pupils, none of them named."""
+
+    size: int = Says(ge=2, le=500, description="How many pupils.")
+    year_groups: list[YearGroup] = Says(default_factory=list, max_length=15, description="Their year groups.")
+    description: Prose | None = Says(None, description="What they have in common. Walled like a name.")
+
+
+class ConsentFields(BaseModel):
+    """On what the referral rests towards the family."""
+
+    basis: ConsentBasis = Says(description="Consent, information given, or safeguarding.")
+    given_by: ConsentGiver | None = Says(None, description="Who gave consent.")
+    on: date = Says(description="When.")
+
+
+class TransitionFields(BaseModel):
+    """What is said with a step."""
+
+    reason: Line | None = Says(None, description="Why; walled like a name, since it may name a child.")
+    outcome: Line | None = Says(None, description="What came of the work, at discharge. Walled like a name.")
+
+
+class Referral(ReferralFields, AreaRow, table=True):
+    """One referral. `school_id` and `provider_id` say whose it is; `cluster_id` is where the school was then."""
+
+    __table_args__ = (
+        of_area(),
+        belongs_to("school", "school_id"),
+        belongs_to("cluster", "cluster_id"),
+        belongs_to("pupil", "pupil_id"),
+        belongs_to("commissioned_service", "service_id", "provider_id", onupdate="cascade"),
+        ForeignKeyConstraint(["pathway", "pathway_version"], ["pathway.code", "pathway.version"]),
+        UniqueConstraint("area_id", "code"),
+        UniqueConstraint("area_id", "id", "school_id", "provider_id"),
+        one_of("need", NeedType),
+        one_of("priority", Priority),
+        one_of("subject_kind", SubjectKind),
+        one_of("consent_basis", ConsentBasis),
+        one_of("consent_given_by", ConsentGiver),
+        CheckConstraint("(subject_kind = 'pupil') = (pupil_id is not null)", name="pupil_when_about_one"),
+        CheckConstraint("(subject_kind = 'group') = (group_size is not null)", name="group_when_about_one"),
+        CheckConstraint("started_at is null or started_at >= submitted_at", name="started_after_submitted"),
+        Index(
+            "one_open_referral",
+            "area_id",
+            "service_id",
+            "pupil_id",
+            unique=True,
+            postgresql_where=text("ended_at is null and pupil_id is not null"),
+        ),
+        Index("referral_by_time", "area_id", "submitted_at", "id"),
+        Index("referral_by_school", "area_id", "school_id", "submitted_at", "id"),
+        Index("referral_by_provider", "area_id", "provider_id", "submitted_at", "id"),
+        Index("referral_by_service", "area_id", "service_id", "submitted_at", "id"),
+        Index("referral_by_cluster", "area_id", "cluster_id", "submitted_at"),
+        Index("referral_by_pupil", "area_id", "pupil_id"),
+        Index("referral_open", "area_id", "service_id", postgresql_where=text("ended_at is null")),
+    )
+    need: str = Field(sa_type=Text)
+    priority: str = Field(sa_type=Text)
+    code: str
+    pathway: str
+    pathway_version: int
+    service_id: UUID
+    provider_id: UUID
+    school_id: UUID
+    cluster_id: UUID | None = None
+    subject_kind: str = Field(sa_type=Text)
+    pupil_id: UUID | None = None
+    group_size: int | None = None
+    group_year_groups: list[str] | None = Field(None, sa_type=ARRAY(Text))
+    group_description: str | None = None
+    consent_basis: str | None = Field(None, sa_type=Text)
+    consent_given_by: str | None = Field(None, sa_type=Text)
+    consent_on: date | None = None
+    status: str
+    submitted_at: datetime = Field(sa_type=DateTime(timezone=True))
+    started_at: datetime | None = Field(None, sa_type=DateTime(timezone=True))
+    ended_at: datetime | None = Field(None, sa_type=DateTime(timezone=True))
+    returned_at: datetime | None = Field(None, sa_type=DateTime(timezone=True))
+    returned_seconds: int = 0
+    version: int = 1
+
+
+class ReferralTransition(TransitionFields, AreaRow, table=True):
+    """One step of a referral: who, when, why."""
+
+    __tablename__ = "referral_transition"
+    __table_args__ = (
+        belongs_to("referral", "referral_id", "school_id", "provider_id", onupdate="cascade"),
+        Index("transition_by_referral", "area_id", "referral_id", "id"),
+    )
+    referral_id: UUID
+    school_id: UUID
+    provider_id: UUID
+    from_status: str | None = None
+    to_status: str
+    by: str
+    client_id: str
+    organisation: str
+    at: datetime = Field(sa_type=DateTime(timezone=True))

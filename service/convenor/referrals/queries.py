@@ -1,0 +1,66 @@
+"""The selects that the rules of referrals need."""
+
+from uuid import UUID
+
+from sqlalchemy import select, text
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col
+
+from convenor.clusters.models import ClusterMembership
+from convenor.commissioned_services.models import CommissionedService, ServiceCluster
+from convenor.kit.calendar import today
+from convenor.referrals.models import Referral
+
+
+async def cluster_of(session: AsyncSession, area: UUID, school: UUID) -> UUID | None:
+    """The cluster that a school is in today."""
+    found = await session.scalars(
+        select(col(ClusterMembership.cluster_id)).where(
+            col(ClusterMembership.area_id) == area,
+            col(ClusterMembership.school_id) == school,
+            col(ClusterMembership.valid_to).is_(None),
+        )
+    )
+    return found.first()
+
+
+async def buys(session: AsyncSession, area: UUID, cluster: UUID, service: UUID) -> bool:
+    """Whether a cluster buys a service today."""
+    day = today()
+    bought = await session.get(ServiceCluster, (area, service, cluster))
+    return bought is not None and (bought.valid_from or day) <= day and (bought.valid_to is None or bought.valid_to > day)
+
+
+async def is_offered(session: AsyncSession, area: UUID, service: UUID) -> CommissionedService:
+    """The service of an id that was found."""
+    return await session.get_one(CommissionedService, (area, service))
+
+
+async def lock_identity(session: AsyncSession, area: UUID, upn: str | None, nhs_number: str | None) -> None:
+    """Waits until nobody else is linking the same pupil, until this transaction ends. Always in one order."""
+    for number in sorted(filter(None, (upn, nhs_number))):
+        await session.execute(
+            text("select pg_advisory_xact_lock(hashtextextended(:number, 0))"), {"number": f"{area}/{number}"}
+        )
+
+
+async def match_pupil(session: AsyncSession, area: UUID, upn: str | None, nhs_number: str | None) -> UUID | None:
+    """The pupil whom these numbers name, whichever school stated them before."""
+    found: UUID | None = await session.scalar(
+        text("select pupil_id from match_pupil(:area, :upn, :nhs_number)"),
+        {"area": area, "upn": upn, "nhs_number": nhs_number},
+    )
+    return found
+
+
+async def open_referral(session: AsyncSession, area: UUID, service: UUID, pupil: UUID) -> str | None:
+    """The code of the open referral of a pupil to a service, if it is one that the caller may see."""
+    found: str | None = await session.scalar(
+        select(col(Referral.code)).where(
+            col(Referral.area_id) == area,
+            col(Referral.service_id) == service,
+            col(Referral.pupil_id) == pupil,
+            col(Referral.ended_at).is_(None),
+        )
+    )
+    return found

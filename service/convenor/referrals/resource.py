@@ -1,0 +1,178 @@
+"""Referrals and their history, as they are read."""
+
+from datetime import datetime
+from typing import Annotated, Literal
+from uuid import UUID
+
+from pydantic import BaseModel, Field
+
+from convenor.kit.codes import Line, NeedType, NhsNumber, Upn
+from convenor.kit.principal import Wall
+from convenor.kit.reading.declare import CASES, Filter, Relation, Resource, Sort
+from convenor.pupils.resource import PUPIL, PUPIL_OF_REFERRAL, PupilRead
+from convenor.referrals.models import ConsentFields, GroupFields, Priority, ReferralFields, TransitionFields
+
+
+class PupilSubject(BaseModel):
+    """A referral about one pupil."""
+
+    kind: Literal["pupil"] = Field(description="About one pupil.")
+    pupil: PupilRead = Field(description="Who, as this referral's school states it.")
+
+
+class GroupSubject(BaseModel):
+    """A referral about a group of pupils."""
+
+    kind: Literal["group"] = Field(description="About a group.")
+    group: GroupFields = Field(description="Which group; no pupil is named.")
+
+
+class SchoolSubject(BaseModel):
+    """A referral about the whole school."""
+
+    kind: Literal["school"] = Field(description="About the school.")
+
+
+class ReferralRead(ReferralFields):
+    """One referral."""
+
+    id: UUID = Field(description="The referral's id.")
+    code: str = Field(description="The referral's code, to say over the telephone.")
+    status: str = Field(description="The state that it is in; the pathway says what it means.")
+    pathway: str = Field(description="The code of the pathway that it is on.")
+    pathway_version: int = Field(description="The version of the pathway that it began on.")
+    service_id: UUID = Field(description="The commissioned service that it is for.")
+    service_code: str = Field(description="That service's code.")
+    provider_id: UUID = Field(description="The provider of that service.")
+    school_id: UUID = Field(description="The school that made it.")
+    school_urn: str | None = Field(description="That school's URN.")
+    cluster: str | None = Field(description="The code of the cluster that the school was in when it was submitted.")
+    subject: Annotated[PupilSubject | GroupSubject | SchoolSubject, Field(discriminator="kind")] = Field(
+        description="Whom it is about."
+    )
+    consent: ConsentFields | None = Field(description="On what it rests towards the family, where stated.")
+    submitted_at: datetime = Field(description="When it was first submitted.")
+    started_at: datetime | None = Field(description="When work began: the first attended contact was recorded.")
+    ended_at: datetime | None = Field(description="When it was discharged, declined or withdrawn.")
+    waiting_days: int = Field(description="Days from submission to the first attended contact, or until today or its end.")
+    returned_days: int = Field(description="How many of those it spent returned to the referrer.")
+    next: list[str] = Field(description="The states that it can go to from here, whoever makes the step.")
+    redacted: list[str] = Field(description="The fields that your role does not see, by dotted path.")
+
+
+class TransitionRead(TransitionFields):
+    """One step of a referral."""
+
+    id: UUID = Field(description="The step's id.")
+    from_status: str | None = Field(description="The state that it left; absent for the first.")
+    to: str = Field(description="The state that it reached.")
+    by: str = Field(description="Who made it: the referrer, the service, or nobody (a contact did).")
+    organisation: str = Field(description="The organisation that made it.")
+    at: datetime = Field(description="When.")
+    redacted: list[str] = Field(description="The fields that your role does not see, by dotted path.")
+
+
+TRANSITIONS = Resource(
+    name="transitions",
+    singular="transition",
+    table="referral_transition",
+    read=TransitionRead,
+    reach=CASES,
+    scope="referrals:read",
+    subject=PUPIL_OF_REFERRAL,
+    order="at",
+    sorts={"at": Sort("at", "timestamptz")},
+    sql={"to": "{t}.to_status"},
+    walls={"reason": Wall.IDENTITY, "outcome": Wall.IDENTITY},
+)
+
+REFERRALS = Resource(
+    name="referrals",
+    singular="referral",
+    table="referral",
+    read=ReferralRead,
+    reach=CASES,
+    natural_key="code",
+    etag="version",
+    subject="{t}.pupil_id",
+    order="-submitted_at",
+    sorts={"submitted_at": Sort("submitted_at", "timestamptz")},
+    sql={
+        "service_code": "(select s.code from commissioned_service s where s.area_id = {t}.area_id and s.id = {t}.service_id)",
+        "school_urn": "(select s.urn from school s where s.area_id = {t}.area_id and s.id = {t}.school_id)",
+        "cluster": "(select c.code from cluster c where c.area_id = {t}.area_id and c.id = {t}.cluster_id)",
+        "subject.kind": "{t}.subject_kind",
+        "subject.group.size": "{t}.group_size",
+        "subject.group.year_groups": "coalesce({t}.group_year_groups, '{}')",
+        "subject.group.description": "{t}.group_description",
+        "consent": (
+            "case when {t}.consent_basis is not null then json_build_object('basis', {t}.consent_basis,"
+            " 'given_by', {t}.consent_given_by, 'on', {t}.consent_on) end"
+        ),
+        "waiting_days": (
+            "((coalesce({t}.started_at, {t}.ended_at, now()) at time zone 'Europe/London')::date"
+            " - ({t}.submitted_at at time zone 'Europe/London')::date)"
+        ),
+        "returned_days": (
+            "(({t}.returned_seconds + case when {t}.returned_at is null then 0"
+            " else extract(epoch from now() - {t}.returned_at)::int end) / 86400)"
+        ),
+        "next": (
+            "(select p.next_states -> {t}.status from pathway p"
+            " where p.code = {t}.pathway and p.version = {t}.pathway_version)"
+        ),
+    },
+    parts={"subject.pupil": PUPIL},
+    variants={"subject": "{t}.subject_kind"},
+    walls={"reason": Wall.IDENTITY, "subject.group.description": Wall.IDENTITY},
+    filters={
+        "status": Filter("{t}.status = {v}", "text", Line, "Referrals in this state."),
+        "open": Filter("({t}.ended_at is null) = {v}", "boolean", bool, "Open referrals, or ended ones."),
+        "school": Filter(
+            "{t}.school_id = (select s.id from school s where s.area_id = {area} and {v} in (s.urn, s.id::text))",
+            "text",
+            Line,
+            "Referrals of the school with this URN or id.",
+        ),
+        "cluster": Filter(
+            "{t}.cluster_id = (select c.id from cluster c where c.area_id = {area} and {v} in (c.code, c.id::text))",
+            "text",
+            Line,
+            "Referrals from the cluster with this code or id.",
+        ),
+        "service": Filter(
+            "{t}.service_id = (select s.id from commissioned_service s"
+            " where s.area_id = {area} and {v} in (s.code, s.id::text))",
+            "text",
+            Line,
+            "Referrals to the service with this id or code.",
+        ),
+        "need": Filter("{t}.need = {v}", "text", NeedType, "Referrals for this need."),
+        "priority": Filter("{t}.priority = {v}", "text", Priority, "Referrals of this priority."),
+        "submitted_after": Filter(
+            "{t}.submitted_at > {v}", "timestamptz", datetime, "Submitted after this moment (RFC 3339)."
+        ),
+        "submitted_before": Filter(
+            "{t}.submitted_at < {v}", "timestamptz", datetime, "Submitted before this moment (RFC 3339)."
+        ),
+        "upn": Filter(
+            "{t}.id in (select i.referral_id from pupil_identity i where i.area_id = {area} and i.upn = {v})",
+            "text",
+            Upn,
+            "Referrals of the pupil with exactly this UPN.",
+            Wall.UPN,
+        ),
+        "nhs_number": Filter(
+            "{t}.id in (select i.referral_id from pupil_identity i where i.area_id = {area} and i.nhs_number = {v})",
+            "text",
+            NhsNumber,
+            "Referrals of the pupil with exactly this NHS number.",
+            Wall.NHS_NUMBER,
+        ),
+    },
+    relations={
+        "transitions": Relation("transitions", {"referral_id": "id"}),
+        "contacts": Relation("contacts", {"referral_id": "id"}),
+        "outcomes": Relation("outcomes", {"referral_id": "id"}),
+    },
+)

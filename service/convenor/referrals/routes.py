@@ -1,0 +1,55 @@
+"""Referrals over REST."""
+
+from fastapi import APIRouter
+from starlette.responses import Response
+
+from convenor.kit.web.bodies import GuardedRoute
+from convenor.kit.web.reads import list_route, record_route, sublist_route
+from convenor.kit.web.writes import Write, Writing
+from convenor.referrals import rules
+from convenor.referrals.resource import REFERRALS, TRANSITIONS, ReferralRead
+from convenor.referrals.schemas import ReferralCreate, ReferralUpdate, TransitionCreate
+
+router = APIRouter(tags=["referrals"], route_class=GuardedRoute)
+reads = [
+    list_route("/v1/referrals", REFERRALS),
+    record_route("/v1/referrals/{id}", REFERRALS),
+    sublist_route("/v1/referrals/{id}/transitions", REFERRALS, "transitions", TRANSITIONS),
+]
+
+
+@router.post("/v1/referrals", status_code=201, response_model=ReferralRead)
+async def submit_referral(
+    data: ReferralCreate, write: Write = Writing("referrals:write", "referrals:submit", creates=True)
+) -> Response:
+    """Refers a pupil, a group or a school to a service that the school's cluster buys."""
+    referral = await rules.submit_referral(write.session, write.principal, data)
+    return await write.created(REFERRALS, referral.id)
+
+
+@router.patch("/v1/referrals/{id}", response_model=ReferralRead)
+async def update_referral(
+    id: str,  # noqa: A002 - the name in the path
+    data: ReferralUpdate,
+    write: Write = Writing("referrals:write", "referrals:update", changes=True),
+) -> Response:
+    """Mends what was stated, until the service accepts. For the referrer."""
+    referral = await rules.load_referral(write.session, write.principal, id)
+    write.check_version(referral.version)
+    await rules.update_referral(write.session, write.principal, referral, data)
+    write.note_changes(data)
+    return await write.changed(REFERRALS, referral.id)
+
+
+@router.post("/v1/referrals/{id}/transitions", status_code=201, response_model=ReferralRead)
+async def transition_referral(
+    id: str,  # noqa: A002
+    data: TransitionCreate,
+    write: Write = Writing("referrals:write", "referrals:transition", changes=True, keyed=True),
+) -> Response:
+    """Makes one step along the referral's pathway; answers with the referral as it is then."""
+    referral = await rules.load_referral(write.session, write.principal, id)
+    write.check_version(referral.version)
+    await rules.transition_referral(write.session, write.principal, referral, data)
+    write.note_changes(data)
+    return await write.changed(REFERRALS, referral.id, status=201)

@@ -1,0 +1,271 @@
+"""What may happen to a referral: submission, correction, and every step along its pathway."""
+
+from typing import assert_never
+from uuid import UUID
+
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from convenor.commissioned_services.resource import SERVICES
+from convenor.kit.calendar import today
+from convenor.kit.db import driver_connection
+from convenor.kit.errors import AlreadyOpen, Faults, IllegalTransition, NotFound, StateConflict
+from convenor.kit.ids import record_code, uuid7
+from convenor.kit.principal import Principal, Reach
+from convenor.kit.reading.run import find
+from convenor.kit.tables import now
+from convenor.pathways.models import Actor, Pathway
+from convenor.pathways.rules import current_pathway, state_of, steps_from
+from convenor.pupils.models import Pupil, PupilIdentity
+from convenor.referrals import queries
+from convenor.referrals.models import Referral, ReferralTransition
+from convenor.referrals.resource import REFERRALS
+from convenor.referrals.schemas import (
+    GroupSubjectCreate,
+    PupilCreate,
+    PupilSubjectCreate,
+    ReferralCreate,
+    ReferralUpdate,
+    SchoolSubjectCreate,
+    TransitionCreate,
+)
+from convenor.schools.resource import SCHOOLS
+
+MENDABLE = ("submitted", "returned")
+"""The states in which the referrer may still mend what it sent."""
+
+
+async def submit_referral(session: AsyncSession, principal: Principal, data: ReferralCreate) -> Referral:
+    """Sends a pupil, a group or a school to a service that the school's cluster buys.
+
+    The referral keeps the cluster that the school is in today, and the version of the pathway that is current.
+
+    Raises:
+        Invalid: naming every reference that does not hold.
+        AlreadyOpen: when this pupil has an open referral to this service, from whichever school.
+    """
+    connection, faults = await driver_connection(session), Faults()
+    service = await find(connection, principal, SERVICES, data.service_id)
+    school = await find(connection, principal, SCHOOLS, data.school_urn)
+    pathway = await current_pathway(session, data.pathway)
+    if pathway is None:
+        faults.unknown("/pathway", "pathway")
+    if service is None:
+        faults.unknown("/service_id", "service")
+    if school is None or school not in principal.keys(Reach.SCHOOL):
+        faults.unknown("/school_urn", "school")
+        school = None
+    cluster = await queries.cluster_of(session, *school) if school else None
+    provider = await _provider(session, service, faults) if service else None
+    if school and service and not (cluster and await queries.buys(session, school[0], cluster, service[1])):
+        faults.add("/service_id", "not_bought", "The school's cluster does not buy this service: see GET /v1/services.")
+    faults.refuse()
+    assert pathway
+    assert school
+    assert service
+    assert provider
+
+    referral = Referral(
+        area_id=school[0],
+        code=record_code("R"),
+        pathway=pathway.code,
+        pathway_version=pathway.version,
+        service_id=service[1],
+        provider_id=provider,
+        school_id=school[1],
+        cluster_id=cluster,
+        subject_kind=data.subject.kind,
+        need=data.need,
+        priority=data.priority,
+        reason=data.reason,
+        status=pathway.initial,
+        submitted_at=now(),
+    )
+    if data.consent:
+        referral.consent_basis, referral.consent_on = data.consent.basis, data.consent.on
+        referral.consent_given_by = data.consent.given_by
+    match data.subject:
+        case PupilSubjectCreate(pupil=pupil):
+            referral.pupil_id = await _link_pupil(session, school[0], pupil)
+        case GroupSubjectCreate(group=group):
+            referral.group_size, referral.group_description = group.size, group.description
+            referral.group_year_groups = [str(year) for year in group.year_groups]
+        case SchoolSubjectCreate():
+            pass
+        case unknown:
+            assert_never(unknown)
+    await _insert(session, referral)
+    if isinstance(data.subject, PupilSubjectCreate):
+        session.add(
+            PupilIdentity(
+                area_id=referral.area_id,
+                referral_id=referral.id,
+                pupil_id=referral.pupil_id,
+                school_id=referral.school_id,
+                provider_id=referral.provider_id,
+                **data.subject.pupil.model_dump(),
+            )
+        )
+    record_step(session, principal, referral, None, Actor.REFERRER)
+    return referral
+
+
+async def update_referral(
+    session: AsyncSession, principal: Principal, referral: Referral, data: ReferralUpdate
+) -> Referral:
+    """Mends what the referrer stated, until the service accepts.
+
+    Raises:
+        StateConflict: past that point, or for anybody but the referrer.
+        Invalid: a pupil's details for a referral that is about none.
+    """
+    if principal.reach is not Reach.SCHOOL:
+        raise StateConflict("Only the school that made a referral mends it; return it with a reason instead.")
+    if referral.status not in MENDABLE:
+        raise StateConflict(f"A referral that is {referral.status} is mended no more; only {' and '.join(MENDABLE)} ones are.")
+    given = data.given()
+    faults = Faults()
+    for name in ("need", "priority", "reason"):
+        if name in given and given[name] is None:
+            faults.add(f"/{name}", "required", "This field cannot be emptied.")
+    if data.pupil and referral.subject_kind != "pupil":
+        faults.add("/pupil", "not_about_a_pupil", "This referral is not about one pupil.")
+    for name in ("given_name", "family_name", "date_of_birth", "sen_provision"):
+        if data.pupil and name in data.pupil.model_fields_set and getattr(data.pupil, name) is None:
+            faults.add(f"/pupil/{name}", "required", "This field cannot be emptied.")
+    faults.refuse()
+    for name in ("need", "priority", "reason"):
+        if name in given:
+            setattr(referral, name, given[name])
+    if "consent" in given:
+        consent = data.consent
+        referral.consent_basis = consent.basis if consent else None
+        referral.consent_given_by = consent.given_by if consent else None
+        referral.consent_on = consent.on if consent else None
+    if data.pupil:
+        identity = await session.get_one(PupilIdentity, (referral.area_id, referral.id))
+        for name, value in data.pupil.given().items():
+            setattr(identity, name, value)
+    referral.version += 1
+    return referral
+
+
+async def transition_referral(
+    session: AsyncSession, principal: Principal, referral: Referral, data: TransitionCreate
+) -> Referral:
+    """Makes one step along the pathway that the referral began on.
+
+    Raises:
+        IllegalTransition: naming the steps that are legal for this caller now.
+        Invalid: when the step requires what was not sent.
+    """
+    pathway = await session.get_one(Pathway, (referral.pathway, referral.pathway_version))
+    actor = Actor.REFERRER if principal.reach is Reach.SCHOOL else Actor.SERVICE
+    steps = steps_from(pathway, referral.status, actor)
+    step = next((step for step in steps if step.to == data.to), None)
+    if step is None:
+        raise IllegalTransition(referral.status, data.to, [step.to for step in steps])
+    faults = Faults()
+    for name in step.requires:
+        if not getattr(data, name):
+            faults.add(f"/{name}", "required", f"The step to {data.to} requires `{name}`.")
+    faults.refuse()
+    move(session, principal, referral, pathway, data.to, actor, data.reason, data.outcome)
+    return referral
+
+
+async def load_referral(session: AsyncSession, principal: Principal, key: str) -> Referral:
+    """The referral of an id or code that the caller reaches, locked until the transaction ends.
+
+    Raises:
+        NotFound: when there is none.
+    """
+    found = await find(await driver_connection(session), principal, REFERRALS, key)
+    if found is None:
+        raise NotFound
+    return await session.get_one(Referral, found, with_for_update=True)
+
+
+def move(
+    session: AsyncSession,
+    principal: Principal,
+    referral: Referral,
+    pathway: Pathway,
+    to: str,
+    actor: Actor,
+    reason: str | None = None,
+    outcome: str | None = None,
+) -> None:
+    """Puts a referral into a state that was found legal, and records the step."""
+    left, at = referral.status, now()
+    if referral.returned_at:
+        referral.returned_seconds += int((at - referral.returned_at).total_seconds())
+    referral.returned_at = at if to == "returned" else None
+    referral.status, referral.version = to, referral.version + 1
+    if not state_of(pathway, to)["open"]:
+        referral.ended_at = at
+    record_step(session, principal, referral, left, actor, reason, outcome)
+
+
+def record_step(
+    session: AsyncSession,
+    principal: Principal,
+    referral: Referral,
+    left: str | None,
+    actor: Actor,
+    reason: str | None = None,
+    outcome: str | None = None,
+) -> None:
+    """Keeps who made a step, when and why."""
+    session.add(
+        ReferralTransition(
+            area_id=referral.area_id,
+            referral_id=referral.id,
+            school_id=referral.school_id,
+            provider_id=referral.provider_id,
+            from_status=left,
+            to_status=referral.status,
+            by=actor,
+            reason=reason,
+            outcome=outcome,
+            client_id=principal.client_id,
+            organisation=principal.organisation,
+            at=now(),
+        )
+    )
+
+
+async def _provider(session: AsyncSession, service: tuple[UUID, UUID], faults: Faults) -> UUID | None:
+    offered = await queries.is_offered(session, *service)
+    day = today()
+    if offered.provider_id is None:
+        faults.add("/service_id", "no_provider", "No provider is stated for this service, so nobody could answer.")
+    if (offered.valid_from and offered.valid_from > day) or (offered.valid_to and offered.valid_to <= day):
+        faults.add("/service_id", "not_offered", "This service is not offered today.")
+    return offered.provider_id
+
+
+async def _link_pupil(session: AsyncSession, area: UUID, pupil: PupilCreate) -> UUID:
+    await queries.lock_identity(session, area, pupil.upn, pupil.nhs_number)
+    known = await queries.match_pupil(session, area, pupil.upn, pupil.nhs_number)
+    if known:
+        return known
+    link = Pupil(area_id=area, id=uuid7())
+    session.add(link)
+    await session.flush()
+    return link.id
+
+
+async def _insert(session: AsyncSession, referral: Referral) -> None:
+    try:
+        async with session.begin_nested():
+            session.add(referral)
+    except IntegrityError as error:
+        if "one_open_referral" not in str(error.orig):
+            raise
+        assert referral.pupil_id
+        own = await queries.open_referral(session, referral.area_id, referral.service_id, referral.pupil_id)
+        raise AlreadyOpen(
+            f"This pupil already has an open referral to this service: {own}." if own else None,
+            extra={"referral": own} if own else None,
+        ) from error

@@ -1,0 +1,106 @@
+"""What comes in about referrals."""
+
+from datetime import date
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field
+from pydantic_core import PydanticCustomError
+
+from convenor.kit.calendar import today
+from convenor.kit.codes import Line, NeedType, Prose, SenProvision, Urn
+from convenor.kit.wire import Incoming, Patch
+from convenor.pupils.models import PupilFields
+from convenor.referrals.models import ConsentFields, GroupFields, Priority, ReferralFields, TransitionFields
+
+
+def _not_in_future(day: date) -> date:
+    if day > today():
+        raise PydanticCustomError("future_date", "The date lies in the future.")
+    return day
+
+
+def _young_person(day: date) -> date:
+    if today().year - _not_in_future(day).year > 26:
+        raise PydanticCustomError("date_of_birth", "Support for special educational needs ends at 25: check the year.")
+    return day
+
+
+PastDate = Annotated[date, AfterValidator(_not_in_future)]
+BirthDate = Annotated[date, AfterValidator(_young_person)]
+
+
+class PupilCreate(PupilFields, Incoming):
+    """A pupil as the referrer states them."""
+
+    date_of_birth: BirthDate = Field(description="Date of birth.")
+
+
+class PupilSubjectCreate(Incoming):
+    """A referral about one pupil."""
+
+    kind: Literal["pupil"] = Field(description="About one pupil.")
+    pupil: PupilCreate = Field(description="Who.")
+
+
+class GroupCreate(GroupFields, Incoming):
+    """A group of pupils, none of them named."""
+
+
+class GroupSubjectCreate(Incoming):
+    """A referral about a group of pupils."""
+
+    kind: Literal["group"] = Field(description="About a group.")
+    group: GroupCreate = Field(description="Which group.")
+
+
+class SchoolSubjectCreate(Incoming):
+    """A referral about the whole school."""
+
+    kind: Literal["school"] = Field(description="About the school.")
+
+
+class ConsentCreate(ConsentFields, Incoming):
+    """On what the referral rests towards the family."""
+
+    on: PastDate = Field(description="When.")
+
+
+class ReferralCreate(ReferralFields, Incoming):
+    """A new referral."""
+
+    pathway: Line = Field("service", max_length=40, description="The pathway to send it along.")
+    service_id: Line = Field(description="The id or code of the commissioned service.")
+    school_urn: Urn = Field(description="The URN of the school that refers.")
+    subject: Annotated[
+        PupilSubjectCreate | GroupSubjectCreate | SchoolSubjectCreate, Field(discriminator="kind")
+    ] = Field(description="Whom it is about.")
+    consent: ConsentCreate | None = Field(None, description="On what it rests towards the family.")
+
+
+class PupilUpdate(Patch):
+    """Corrections to what the referrer stated of a pupil. Numbers are not corrected: they say who it is."""
+
+    given_name: Line | None = Field(None, description="Given name.")
+    family_name: Line | None = Field(None, description="Family name.")
+    date_of_birth: BirthDate | None = Field(None, description="Date of birth.")
+    sen_provision: SenProvision | None = Field(None, description="E, K or N.")
+    parent_name: Line | None = Field(None, description="A parent or carer to talk to.")
+    parent_telephone: Line | None = Field(None, max_length=30, description="Their telephone number.")
+    parent_email: Line | None = Field(None, description="Their email address.")
+    interpreter_language: Line | None = Field(None, max_length=60, description="The language they need an interpreter for.")
+
+
+class ReferralUpdate(Patch):
+    """What a referrer may mend while the service has not accepted."""
+
+    need: NeedType | None = Field(None, description="The need.")
+    priority: Priority | None = Field(None, description="How soon.")
+    reason: Prose | None = Field(None, description="Why.")
+    consent: ConsentCreate | None = Field(None, description="On what it rests towards the family.")
+    pupil: PupilUpdate | None = Field(None, description="Corrections to what was stated of the pupil.")
+
+
+class TransitionCreate(TransitionFields, Incoming):
+    """One step along the pathway."""
+
+    to: Line = Field(description="The state to go to; the legal ones are in the referral's `next`.", max_length=60)

@@ -1,0 +1,51 @@
+"""Schools. Which cluster a school is in is the clusters' to say."""
+
+from datetime import date
+from enum import StrEnum
+from uuid import UUID
+
+from pydantic import BaseModel
+from pydantic import Field as Says
+from sqlalchemy import Text, UniqueConstraint
+from sqlmodel import Field
+
+from convenor.kit.codes import Laestab, Line, Phase, Ukprn, Urn
+from convenor.kit.tables import AreaRow, belongs_to, half_open, of_area, one_of
+
+
+class SchoolStatus(StrEnum):
+    """Whether a school takes pupils."""
+
+    PROPOSED = "proposed"
+    OPEN = "open"
+    CLOSED = "closed"
+
+
+class SchoolFields(BaseModel):
+    """What is said of a school."""
+
+    urn: Urn | None = Says(None, description="Unique reference number; absent where the sources do not state one.")
+    name: Line = Says(description="The school's name, as its source writes it.")
+    phase: Phase | None = Says(None, description="Phase of education.")
+    status: SchoolStatus = Says(SchoolStatus.OPEN, description="Whether it takes pupils.")
+    ukprn: Ukprn | None = Says(None, description="UK provider reference number.")
+    laestab: Laestab | None = Says(None, description="LA code and establishment number.")
+    opened_on: date | None = Says(None, description="First day; absent where not stated.")
+    closed_on: date | None = Says(None, description="The day from which it is closed.")
+
+
+class School(SchoolFields, AreaRow, table=True):
+    """One school. An academy conversion closes the row and names its successor, which has a URN of its own."""
+
+    __table_args__ = (
+        of_area(),
+        belongs_to("school", "successor_id"),
+        UniqueConstraint("area_id", "urn"),
+        one_of("phase", Phase),
+        one_of("status", SchoolStatus),
+        half_open("opened_on", "closed_on"),
+    )
+    phase: str | None = Field(None, sa_type=Text)
+    status: str = Field(sa_type=Text)
+    successor_id: UUID | None = None
+    version: int = 1

@@ -1,0 +1,47 @@
+"""Schools, as they are read."""
+
+from uuid import UUID
+
+from pydantic import Field
+
+from convenor.kit.codes import Line, Phase, Urn
+from convenor.kit.reading.declare import DIRECTORY, Filter, Resource, Sort
+from convenor.schools.models import SchoolFields, SchoolStatus
+
+
+class SchoolRead(SchoolFields):
+    """One school."""
+
+    id: UUID = Field(description="The school's id.")
+    cluster: str | None = Field(description="The code of the cluster that it is in today.")
+    successor_id: UUID | None = Field(description="The school that it became, e.g. on academy conversion.")
+
+
+IN_CLUSTER = (
+    "exists (select from cluster_membership m join cluster c on c.area_id = m.area_id and c.id = m.cluster_id"
+    " where m.area_id = {t}.area_id and m.school_id = {t}.id and m.valid_to is null and c.code = {v})"
+)
+
+SCHOOLS = Resource(
+    name="schools",
+    singular="school",
+    table="school",
+    read=SchoolRead,
+    reach=DIRECTORY,
+    natural_key="urn",
+    etag="version",
+    order="name",
+    sorts={"name": Sort("name", "text")},
+    sql={
+        "cluster": (
+            "(select c.code from cluster_membership m join cluster c on c.area_id = m.area_id and c.id = m.cluster_id"
+            " where m.area_id = {t}.area_id and m.school_id = {t}.id and m.valid_to is null)"
+        )
+    },
+    filters={
+        "urn": Filter("{t}.urn = {v}", "text", Urn, "Schools with this URN."),
+        "cluster": Filter(IN_CLUSTER, "text", Line, "Schools that are in the cluster with this code today."),
+        "phase": Filter("{t}.phase = {v}", "text", Phase, "Schools of this phase."),
+        "status": Filter("{t}.status = {v}", "text", SchoolStatus, "Schools of this status."),
+    },
+)

@@ -1,0 +1,156 @@
+"""Service level agreements: service, provider, clusters and term; their terms in versions; KPIs with targets."""
+
+from datetime import date, datetime
+from enum import StrEnum
+from uuid import UUID
+
+from pydantic import BaseModel
+from pydantic import Field as Says
+from sqlalchemy import BigInteger, CheckConstraint, DateTime, Index, Text, UniqueConstraint
+from sqlmodel import Field, SQLModel
+
+from convenor.kit.codes import Line
+from convenor.kit.tables import AreaRow, belongs_to, half_open, of_area, one_of
+
+
+class SlaStatus(StrEnum):
+    """The life of an SLA."""
+
+    DRAFT = "draft"
+    AGREED = "agreed"
+    ACTIVE = "active"
+    ENDED = "ended"
+
+
+class Cadence(StrEnum):
+    """How often the provider reports."""
+
+    MONTHLY = "monthly"
+    QUARTERLY = "quarterly"
+    TERMLY = "termly"
+    YEARLY = "yearly"
+
+
+class KpiUnit(StrEnum):
+    """What a KPI's target counts."""
+
+    PERCENT = "percent"
+    COUNT = "count"
+
+
+class KpiDirection(StrEnum):
+    """Which side of the target is good."""
+
+    AT_LEAST = "at_least"
+    AT_MOST = "at_most"
+
+
+class SlaFields(BaseModel):
+    """What is said of an SLA."""
+
+    code: Line = Says(description="The SLA's code within its area.", max_length=40)
+    starts_on: date = Says(description="First day of the term.")
+    ends_on: date = Says(description="Last day of the term.")
+    cadence: Cadence = Says(description="How often the provider reports.")
+
+
+class VolumeFields(BaseModel):
+    """Work, in a year or in a period."""
+
+    sessions: int = Says(ge=0, le=1_000_000, description="Sessions.")
+    pupils: int = Says(ge=0, le=1_000_000, description="Pupils.")
+    schools: int = Says(ge=0, le=10_000, description="Schools.")
+
+
+class TermsFields(BaseModel):
+    """What one version of an SLA agrees, for a year of the term."""
+
+    price_pence: int = Says(ge=0, le=10_000_000_000, description="Price for a year, in pence.")
+
+
+class KpiFields(BaseModel):
+    """One measure that the provider reports."""
+
+    kpi: Line = Says(description="The measure's code within the SLA.", max_length=40)
+    name: Line = Says(description="What is measured.")
+    unit: KpiUnit = Says(description="Whether the target is a percentage or a count.")
+    target: float = Says(ge=0, le=1_000_000_000, description="The value agreed.")
+    direction: KpiDirection = Says(KpiDirection.AT_LEAST, description="Which side of the target is good.")
+
+
+class Sla(SlaFields, AreaRow, table=True):
+    """One agreement with one provider about one service."""
+
+    __table_args__ = (
+        of_area(),
+        belongs_to("commissioned_service", "service_id", "provider_id", onupdate="cascade"),
+        belongs_to("provider", "provider_id"),
+        UniqueConstraint("area_id", "code"),
+        UniqueConstraint("area_id", "id", "provider_id"),
+        one_of("status", SlaStatus),
+        one_of("cadence", Cadence),
+        CheckConstraint("ends_on >= starts_on", name="ends_on_after_starts_on"),
+        Index("sla_by_provider", "area_id", "provider_id", "id"),
+    )
+    cadence: str = Field(sa_type=Text)
+    service_id: UUID
+    provider_id: UUID
+    status: str = Field(default=SlaStatus.DRAFT.value, sa_type=Text)
+    terms_version: int = 1
+    version: int = 1
+
+
+class SlaTerms(TermsFields, VolumeFields, SQLModel, table=True):
+    """One version of what an SLA agrees, from `valid_from` until the next."""
+
+    __tablename__ = "sla_terms"
+    __table_args__ = (belongs_to("sla", "sla_id"), half_open())
+    area_id: UUID = Field(primary_key=True)
+    sla_id: UUID = Field(primary_key=True)
+    number: int = Field(primary_key=True)
+    price_pence: int = Field(sa_type=BigInteger)
+    valid_from: date
+    valid_to: date | None = None
+
+
+class SlaKpi(KpiFields, SQLModel, table=True):
+    """One KPI of one version of an SLA."""
+
+    __tablename__ = "sla_kpi"
+    __table_args__ = (
+        belongs_to("sla", "sla_id"),
+        one_of("unit", KpiUnit),
+        one_of("direction", KpiDirection),
+    )
+    area_id: UUID = Field(primary_key=True)
+    sla_id: UUID = Field(primary_key=True)
+    number: int = Field(primary_key=True)
+    kpi: str = Field(primary_key=True)
+    unit: str = Field(sa_type=Text)
+    direction: str = Field(sa_type=Text)
+
+
+class SlaCluster(SQLModel, table=True):
+    """A cluster that an SLA serves."""
+
+    __tablename__ = "sla_cluster"
+    __table_args__ = (belongs_to("sla", "sla_id"), belongs_to("cluster", "cluster_id"))
+    area_id: UUID = Field(primary_key=True)
+    sla_id: UUID = Field(primary_key=True)
+    cluster_id: UUID = Field(primary_key=True)
+
+
+class SlaTransition(AreaRow, table=True):
+    """One step in the life of an SLA."""
+
+    __tablename__ = "sla_transition"
+    __table_args__ = (
+        belongs_to("sla", "sla_id"),
+        Index("sla_transition_by_sla", "area_id", "sla_id", "id"),
+    )
+    sla_id: UUID
+    from_status: str | None = None
+    to_status: str
+    reason: str | None = None
+    client_id: str
+    at: datetime = Field(sa_type=DateTime(timezone=True))

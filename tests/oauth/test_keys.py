@@ -1,0 +1,70 @@
+"""The server's own keys: made once, whoever starts first, and readable by nobody else."""
+
+import json
+import stat
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from joserfc.jwk import ECKey
+
+from convenor.kit.operator import OperatorError
+from convenor_auth.keys import PSEUDONYM_FILE, SIGNING_KEYS_FILE, load_pseudonym_secret, load_signing_keys
+
+
+@pytest.mark.parametrize("states", [[], ["published"], ["signing", "signing"], ["retired", "published"]])
+def test_a_file_without_exactly_one_signing_key_is_refused(tmp_path: Path, states: list[str]) -> None:
+    write(tmp_path, states)
+    with pytest.raises(OperatorError, match="exactly one"):
+        load_signing_keys(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "content", ["", "[]", "{", '{"keys": [{}]}', '{"keys": [{"jwk": {"kty": "EC", "d": "s3cret"}}]}']
+)
+def test_a_damaged_file_is_refused_without_quoting_it(tmp_path: Path, content: str) -> None:
+    (tmp_path / SIGNING_KEYS_FILE).write_text(content)
+    with pytest.raises(OperatorError, match="damaged") as refusal:
+        load_signing_keys(tmp_path)
+    assert "s3cret" not in str(refusal.value)
+
+
+def test_a_state_that_is_not_known_is_refused(tmp_path: Path) -> None:
+    write(tmp_path, ["signing", "lost"])
+    with pytest.raises(OperatorError, match="damaged"):
+        load_signing_keys(tmp_path)
+
+
+def test_workers_that_start_at_once_end_up_with_the_same_keys(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(8) as workers:
+        kids = {keys.signing.kid for keys in workers.map(load_signing_keys, [tmp_path / "new"] * 8)}
+        secrets = set(workers.map(load_pseudonym_secret, [tmp_path / "new"] * 8))
+    assert (len(kids), len(secrets)) == (1, 1)
+    assert {path.name for path in (tmp_path / "new").iterdir()} == {SIGNING_KEYS_FILE, PSEUDONYM_FILE}
+
+
+def test_only_the_owner_can_read_the_keys(tmp_path: Path) -> None:
+    load_signing_keys(tmp_path)
+    load_pseudonym_secret(tmp_path)
+    for name in (SIGNING_KEYS_FILE, PSEUDONYM_FILE):
+        assert stat.S_IMODE((tmp_path / name).stat().st_mode) == 0o600
+
+
+def test_keys_of_every_state_are_published_and_one_signs(tmp_path: Path) -> None:
+    write(tmp_path, ["retired", "signing", "published"])
+    keys = load_signing_keys(tmp_path)
+    assert keys.signing.kid == "1"
+    assert [key["kid"] for key in keys.jwks()["keys"]] == ["0", "1", "2"]
+    assert all("d" not in key for key in keys.jwks()["keys"])
+
+
+def write(folder: Path, states: list[str]) -> None:
+    keys = [
+        {
+            "state": state,
+            "created_at": "2026-01-05T09:00:00+00:00",
+            "jwk": ECKey.generate_key("P-256", {"kid": str(at), "alg": "ES256"}).as_dict(private=True),
+        }
+        for at, state in enumerate(states)
+    ]
+    (folder / SIGNING_KEYS_FILE).write_text(json.dumps({"keys": keys}))

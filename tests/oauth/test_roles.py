@@ -1,0 +1,77 @@
+"""Who may do what: the table of roles against what the programme agreed, cell by cell."""
+
+import pytest
+
+from convenor.kit.principal import Reach, Role, Wall
+from convenor_auth.roles import DIRECTORY, ROLES, SCOPES, describe, walls_of
+
+BEYOND_THE_DIRECTORY = {
+    Role.SCHOOL_MIS: "referrals:read referrals:write contacts:read outcomes:read",
+    Role.HEALTH_SYSTEM: "slas:read referrals:read referrals:write contacts:read contacts:write outcomes:read "
+    "outcomes:write insights:read",
+    Role.PROVIDER_PORTAL: "slas:read referrals:read referrals:write contacts:read contacts:write outcomes:read "
+    "outcomes:write impact_returns:read impact_returns:write",
+    Role.CLUSTER_LEAD: "slas:read impact_returns:read insights:read",
+    Role.COMMISSIONER: "areas:write clusters:write schools:write providers:write services:write slas:read slas:write "
+    "referrals:read contacts:read outcomes:read impact_returns:read impact_returns:write insights:read pupils:identify",
+    Role.FINANCE: "slas:read impact_returns:read insights:read",
+    Role.BOARD: "insights:read",
+    Role.AUDITOR: "audit:read",
+    Role.OPERATOR: "audit:read",
+}
+
+
+@pytest.mark.parametrize("scope", SCOPES)
+@pytest.mark.parametrize("role", Role)
+def test_a_role_holds_a_scope_exactly_where_the_programme_agreed_it(role: Role, scope: str) -> None:
+    directory = DIRECTORY if role is not Role.OPERATOR else frozenset()
+    assert (scope in ROLES[role].scopes) == (scope in directory or scope in BEYOND_THE_DIRECTORY[role].split())
+
+
+def test_the_directory_is_for_reading_and_holds_no_case() -> None:
+    expected = {"areas:read", "clusters:read", "schools:read", "providers:read", "services:read", "pathways:read"}
+    assert expected == DIRECTORY
+
+
+@pytest.mark.parametrize("role", Role)
+def test_no_role_holds_a_scope_that_is_not_described(role: Role) -> None:
+    assert ROLES[role].scopes <= SCOPES.keys()
+
+
+CASES = {"referrals:read", "contacts:read", "outcomes:read"}
+
+
+@pytest.mark.parametrize("role", Role)
+def test_a_role_reads_cases_exactly_where_it_reaches_some(role: Role) -> None:
+    assert (ROLES[role].reach is Reach.NONE) == ROLES[role].scopes.isdisjoint(CASES)
+
+
+@pytest.mark.parametrize(
+    ("role", "reach", "walls"),
+    [
+        (Role.SCHOOL_MIS, Reach.SCHOOL, {Wall.IDENTITY, Wall.UPN}),
+        (Role.HEALTH_SYSTEM, Reach.PROVIDER, {Wall.IDENTITY, Wall.NHS_NUMBER}),
+        (Role.PROVIDER_PORTAL, Reach.PROVIDER, {Wall.IDENTITY}),
+        (Role.CLUSTER_LEAD, Reach.NONE, set()),
+        (Role.COMMISSIONER, Reach.AREA, set()),
+        (Role.FINANCE, Reach.NONE, set()),
+        (Role.BOARD, Reach.NONE, set()),
+        (Role.AUDITOR, Reach.NONE, set()),
+        (Role.OPERATOR, Reach.NONE, set()),
+    ],
+)
+def test_education_and_health_each_see_their_own_side_of_a_pupil(role: Role, reach: Reach, walls: set[Wall]) -> None:
+    assert ROLES[role].reach is reach
+    assert walls_of(role, ROLES[role].scopes - {"pupils:identify"}) == walls
+
+
+@pytest.mark.parametrize("role", Role)
+def test_only_a_commissioner_passes_every_wall_and_only_by_asking(role: Role) -> None:
+    everything = walls_of(role, {"pupils:identify"}) == set(Wall)
+    assert everything == (role is Role.COMMISSIONER)
+
+
+def test_the_documentation_has_a_row_for_every_role() -> None:
+    rows = describe().splitlines()[2:]
+    assert [row.split(" | ")[0].strip("| ") for row in rows] == [role.value for role in Role]
+    assert all(row.count(" | ") == 5 for row in rows)
