@@ -101,7 +101,9 @@ def upgrade() -> None:
         sa.Column("transitions", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
         sa.Column("next_states", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
         sa.CheckConstraint("\"kind\" in ('referral', 'recommendation')", name="kind_is_known"),
+        sa.Column("id", sa.Uuid(), nullable=False),
         sa.PrimaryKeyConstraint("code", "version"),
+        sa.UniqueConstraint("id"),
     )
     op.create_table(
         "spent_assertion",

@@ -1,6 +1,7 @@
 """The pathway of the service referral, version 1."""
 
 from datetime import date
+from uuid import UUID
 
 import sqlalchemy as sa
 from alembic import op
@@ -41,6 +42,7 @@ STEPS = [
 def upgrade() -> None:
     pathway = sa.table(
         "pathway",
+        sa.column("id", sa.Uuid),
         sa.column("code", sa.Text),
         sa.column("version", sa.Integer),
         sa.column("name", sa.Text),
@@ -57,6 +59,7 @@ def upgrade() -> None:
         pathway,
         [
             {
+                "id": UUID("019a0000-0000-7000-8000-000000000001"),
                 "code": "service",
                 "version": 1,
                 "name": "Service referral",

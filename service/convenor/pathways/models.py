@@ -3,6 +3,7 @@
 from datetime import date
 from enum import StrEnum
 from typing import Any
+from uuid import UUID
 
 from pydantic import BaseModel
 from pydantic import Field as Says
@@ -11,6 +12,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, SQLModel
 
 from convenor.kit.codes import Line
+from convenor.kit.ids import uuid7
 from convenor.kit.tables import one_of
 
 
@@ -66,6 +68,7 @@ class Pathway(PathwayFields, SQLModel, table=True):
     __table_args__ = (one_of("kind", PathwayKind),)
     code: str = Field(primary_key=True)
     version: int = Field(primary_key=True)
+    id: UUID = Field(default_factory=uuid7, unique=True)
     kind: str = Field(sa_type=Text)
     states: list[dict[str, Any]] = Field(sa_type=JSONB)
     transitions: list[dict[str, Any]] = Field(sa_type=JSONB)

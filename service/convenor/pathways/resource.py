@@ -1,5 +1,7 @@
 """Pathways, as they are read."""
 
+from uuid import UUID
+
 from pydantic import Field
 
 from convenor.kit.reading.declare import DIRECTORY, Resource, Sort
@@ -9,6 +11,7 @@ from convenor.pathways.models import PathwayFields, StateRead, StepRead
 class PathwayRead(PathwayFields):
     """One version of a pathway, as a machine can follow it."""
 
+    id: UUID = Field(description="The id of this version of the pathway.")
     states: list[StateRead] = Field(description="The states, in the order that a case may pass them.")
     transitions: list[StepRead] = Field(description="The steps between them.")
     next_states: dict[str, list[str]] = Field(description="From each state, the states that a step reaches.")
