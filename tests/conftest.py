@@ -70,7 +70,8 @@ async def serve(server: Server, world: World) -> AsyncIterator[Service]:
         app = create_app(named(server.app_url, database), server.data_dir, ISSUER)
         transport = httpx2.ASGITransport(app=app)
         async with app.router.lifespan_context(app), httpx2.AsyncClient(transport=transport, base_url=ISSUER) as http:
-            yield Service(http, world, named(server.app_url, database), named(server.superuser_url, database), app)
+            urls = named(server.app_url, database), named(server.superuser_url, database)
+            yield Service(http, world, *urls, app, server.data_dir)
         await admin.execute(f"drop database {database} with (force)")
     finally:
         await admin.close()

@@ -1,6 +1,7 @@
 """A partner's software: real HTTP semantics against the application, with real tokens."""
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -57,6 +58,7 @@ class Service:
     app_url: str
     superuser_url: str
     app: Any
+    data_dir: Path
     callers: dict[tuple[str, str], Caller] = field(default_factory=dict)
 
     def as_(self, key: str, area: str = "wendshire") -> Caller:

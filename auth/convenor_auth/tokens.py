@@ -12,10 +12,10 @@ from zoneinfo import ZoneInfo
 
 from joserfc import jwt
 
+from convenor.kit.errors import AgreementOver, Unauthenticated
 from convenor.kit.principal import Principal
 
 from .keys import ALGORITHM, SigningKeys
-from .refusals import Refusal
 from .signed import Unreadable, is_signed, read
 
 LIFE_SECONDS = 300
@@ -27,15 +27,18 @@ Load = Callable[[str, frozenset[str]], Awaitable[Principal | None]]
 """From a client id and the scopes of its token to who calls; None if there is no such client, or it has ended."""
 
 
-class InvalidToken(Refusal):
+class InvalidToken(Unauthenticated):
     """The access token is not one of ours, or no longer valid: ask for a new one at /oauth/token."""
 
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason, headers={"WWW-Authenticate": 'Bearer realm="convenor", error="invalid_token"'})
 
-class AgreementEnded(Refusal):
+
+class AgreementEnded(AgreementOver):
     """The data sharing agreement has ended, and the access with it: renew the agreement."""
 
     def __init__(self, reference: str, ended_on: date) -> None:
-        super().__init__(f"The data sharing agreement {reference} ended on {ended_on:%Y-%m-%d}, and access with it.")
+        super().__init__(f"The data sharing agreement {reference} ended on {ended_on:%Y-%m-%d}, and the access with it.")
         self.reference = reference
         self.ended_on = ended_on
 

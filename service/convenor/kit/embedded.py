@@ -128,6 +128,24 @@ def open_embedded(
                 stop(cluster)
 
 
+def revive(data_dir: Path) -> bool:
+    """Starts the server again if it has died. For the one process that serves, inside its `open_embedded`.
+
+    Its shared lock keeps everybody else from starting or stopping the server meanwhile.
+
+    Returns:
+        Whether it had died.
+
+    Raises:
+        OperatorError: It does not start.
+    """
+    data_dir = data_dir.expanduser().resolve()
+    if postmaster(data_dir / "postgres") is not None:
+        return False
+    _start(data_dir, lambda _sentence: None)
+    return True
+
+
 def check_folder(data_dir: Path, required_free_bytes: int = REQUIRED_FREE_BYTES) -> str:
     """Says how the data folder stands, writing nothing.
 

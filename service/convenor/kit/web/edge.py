@@ -7,16 +7,15 @@ its event is durable. It knows no route and no resource.
 import asyncio
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Protocol
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from convenor.kit.audit import AuditWriter, Note
-from convenor.kit.errors import AgreementOver, NotAcceptable, Problem, TooLarge, Unauthenticated, Unavailable
+from convenor.kit.errors import NotAcceptable, Problem, TooLarge, Unauthenticated, Unavailable
 from convenor.kit.ids import uuid7
 from convenor.kit.principal import Principal
 from convenor.kit.web.problems import problem_of, render
-from convenor_auth.tokens import AgreementEnded, InvalidToken, TokenVerifier
 
 MAX_BODY = 1_000_000
 MAX_BULK = 100_000_000
@@ -34,6 +33,18 @@ _HEADERS = [
     (b"strict-transport-security", b"max-age=31536000"),
 ]
 _NO_STORE = (b"cache-control", b"no-store")
+
+
+class Verifies(Protocol):
+    """What turns an access token into who is calling."""
+
+    async def verify(self, token: str) -> Principal:
+        """The caller.
+
+        Raises:
+            Problem: when the token is no good, or the access under it has ended.
+        """
+        ...
 
 
 class Edge:
@@ -85,15 +96,8 @@ class _Exchange:
         scheme, _, token = self.headers.get(b"authorization", b"").decode("latin-1").partition(" ")
         if scheme.lower() != "bearer" or not token:
             raise Unauthenticated(headers={"WWW-Authenticate": 'Bearer realm="convenor"'})
-        verifier: TokenVerifier = self.scope["app"].state.verifier
-        try:
-            principal = await verifier.verify(token.strip())
-        except InvalidToken as error:
-            raise Unauthenticated(
-                str(error), headers={"WWW-Authenticate": 'Bearer realm="convenor", error="invalid_token"'}
-            ) from error
-        except AgreementEnded as error:
-            raise AgreementOver(str(error)) from error
+        verifier: Verifies = self.scope["app"].state.verifier
+        principal = await verifier.verify(token.strip())
         purpose = self.headers.get(b"x-purpose", b"").decode("latin-1")
         self.note.principal = principal
         self.note.purpose = purpose if _PURPOSE.fullmatch(purpose) else None

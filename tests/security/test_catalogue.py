@@ -1,0 +1,108 @@
+"""What must hold of every table, found by walking the database's own catalogue."""
+
+import re
+from collections.abc import AsyncIterator
+
+import asyncpg
+import pytest
+from partner import Service
+
+OF_NO_AREA = {
+    "alembic_version",
+    "client",
+    "client_grant",
+    "client_key",
+    "data_sharing_agreement",
+    "idempotency_record",
+    "organisation",
+    "pathway",
+    "spent_assertion",
+}
+"""Exempt by name: they belong to the installation, not to an area."""
+
+
+@pytest.fixture
+async def catalogue(standing: Service) -> AsyncIterator[asyncpg.Connection]:
+    connection = await asyncpg.connect(standing.superuser_url)
+    yield connection
+    await connection.close()
+
+
+async def _tables(catalogue: asyncpg.Connection) -> set[str]:
+    rows = await catalogue.fetch("select tablename from pg_tables where schemaname = 'public'")
+    return {row[0] for row in rows} - OF_NO_AREA
+
+
+async def test_every_table_of_an_area_is_behind_forced_row_level_security(catalogue: asyncpg.Connection) -> None:
+    rows = await catalogue.fetch(
+        """
+        select c.relname, c.relrowsecurity and c.relforcerowsecurity as forced, bool_and(p.polqual is not null
+            and p.polwithcheck is not null and p.polcmd = '*') as whole
+        from pg_class c left join pg_policy p on p.polrelid = c.oid
+        where c.relkind = 'r' and c.relnamespace = 'public'::regnamespace group by 1, 2
+        """
+    )
+    behind = {row["relname"] for row in rows if row["forced"] and row["whole"]}
+    assert behind == await _tables(catalogue)
+
+
+async def test_area_id_leads_every_primary_key_and_unique_index(catalogue: asyncpg.Connection) -> None:
+    rows = await catalogue.fetch(
+        """
+        select c.relname as table, i.indexrelid::regclass::text as index, a.attname as leads
+        from pg_index i join pg_class c on c.oid = i.indrelid
+        join pg_attribute a on a.attrelid = c.oid and a.attnum = i.indkey[0]
+        where i.indisunique and c.relnamespace = 'public'::regnamespace
+        """
+    )
+    tables = await _tables(catalogue)
+    # An area's own code is what tells areas apart, so it is unique over all of them.
+    astray = {row["index"] for row in rows if row["table"] in tables and row["leads"] != "area_id"} - {"area_la_code_key"}
+    assert astray == set()
+
+
+async def test_no_foreign_key_can_point_into_another_area(catalogue: asyncpg.Connection) -> None:
+    rows = await catalogue.fetch(
+        """
+        select conrelid::regclass::text as source, confrelid::regclass::text as target, conname,
+            array(select a.attname::text from unnest(conkey) k join pg_attribute a on a.attrelid = conrelid and a.attnum = k) as keys
+        from pg_constraint where contype = 'f' and connamespace = 'public'::regnamespace
+        """
+    )
+    tables = await _tables(catalogue)
+    astray = {
+        row["conname"]
+        for row in rows
+        if row["source"] in tables and row["target"] in tables and row["keys"][0] != "area_id"
+    }
+    assert astray == set()
+
+
+async def test_policies_read_the_context_once_for_a_statement(catalogue: asyncpg.Connection) -> None:
+    rows = await catalogue.fetch("select tablename, qual || with_check as rule from pg_policies")
+    assert rows
+    for row in rows:
+        in_sub_selects = re.findall(r"\( SELECT \(*(?:NULLIF\()?current_setting", row["rule"])
+        assert len(in_sub_selects) == row["rule"].count("current_setting"), row["tablename"]
+
+
+async def test_the_application_s_role_owns_nothing_and_changes_no_event(catalogue: asyncpg.Connection) -> None:
+    role = await catalogue.fetchrow("select * from pg_roles where rolname = 'convenor_app'")
+    assert not role["rolsuper"]
+    assert not role["rolbypassrls"]
+    assert await catalogue.fetchval("select count(*) from pg_tables where tableowner = 'convenor_app'") == 0
+    verbs = "insert,select,update,delete,truncate".split(",")
+    may = [verb for verb in verbs if await catalogue.fetchval(f"select has_table_privilege('convenor_app', 'audit_event', '{verb}')")]
+    assert may == ["insert", "select"]
+    deletable = await catalogue.fetch(
+        "select relname from pg_class where relkind = 'r' and relnamespace = 'public'::regnamespace"
+        " and has_table_privilege('convenor_app', oid, 'delete')"
+    )
+    assert {row[0] for row in deletable} == {"idempotency_record", "spent_assertion"}
+
+
+async def test_without_a_context_no_row_of_any_area_is_visible(standing: Service, catalogue: asyncpg.Connection) -> None:
+    application = await asyncpg.connect(standing.app_url)
+    for table in await _tables(catalogue):
+        assert await application.fetchval(f'select count(*) from "{table}"') == 0, table
+    await application.close()
