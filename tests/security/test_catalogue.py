@@ -82,8 +82,8 @@ async def test_policies_read_the_context_once_for_a_statement(catalogue: asyncpg
     rows = await catalogue.fetch("select tablename, qual || with_check as rule from pg_policies")
     assert rows
     for row in rows:
-        in_sub_selects = re.findall(r"\( SELECT \(*(?:NULLIF\()?current_setting", row["rule"])
-        assert len(in_sub_selects) == row["rule"].count("current_setting"), row["tablename"]
+        in_sub_selects = re.findall(r"SELECT \(*(?:NULLIF\()?current_setting", row["rule"])
+        assert len(in_sub_selects) == row["rule"].count("current_setting("), row["tablename"]
 
 
 async def test_the_application_s_role_owns_nothing_and_changes_no_event(catalogue: asyncpg.Connection) -> None:
