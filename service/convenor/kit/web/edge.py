@@ -71,7 +71,7 @@ class _Exchange:
         self.for_partners = path.startswith("/v1/")
         self.audited = self.for_partners or path.startswith("/oauth/token")
         self.bulk = path.startswith("/v1/bulk/")
-        self.read, self.started = 0, False
+        self.read, self.started, self.answering = 0, False, False
         given = self.headers.get(b"x-request-id", b"")
         self.request_id = given if _SANE_ID.fullmatch(given) else str(uuid7()).encode()
         client = scope.get("client")
@@ -121,6 +121,8 @@ class _Exchange:
 
     async def _send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
+            # Whoever reads a body turns what it raises into an answer of its own; the size is ours to name.
+            self._refuse_too_large(0 if self.answering else self.read)
             if self.audited and not self.note.written:
                 await self._write_event(message["status"])
             self.started = True
@@ -140,6 +142,7 @@ class _Exchange:
             self.note.action, self.note.client_id, self.note.areas = said["action"], said["client_id"], said["areas"]
 
     async def _answer(self, problem: Problem) -> None:
+        self.answering = True
         self.note.problem = problem.code
         state = self.scope["app"].state
         response = render(problem, self.note.request_id, state.issuer)

@@ -1,0 +1,204 @@
+"""Whatever is sent, no answer is a fault of ours, and every refusal is a problem that names what is wrong."""
+
+import copy
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import httpx2
+import pytest
+from fastapi.routing import APIRoute
+from partner import Caller, Service, pupil_referral
+
+from convenor.kit.web.reads import ReadRoute
+
+UNREADABLE = [
+    b"",
+    b"{",
+    b"\xff\xfe\x00",
+    b'{"a": NaN}',
+    b"[" * 100_000,
+    b'{"a":' * 2_000 + b"1" + b"}" * 2_000,
+    b'{"a": ' + b"9" * 5_000 + b"}",
+]
+UNFIT = [
+    b"[]",
+    b"null",
+    b"0",
+    b'""',
+    b'{"a": "\\u0000"}',
+    b'{"a": "\\ud800"}',
+    b'{"a": 1, "a": 2}',
+    b'{"a": 1e999}',
+    b'{"a": 123456789012345678901234567890}',
+]
+VALUES = [
+    None,
+    True,
+    0,
+    -1,
+    2**63,
+    1.5,
+    "",
+    " ",
+    "x" * 100_000,
+    "\x00",
+    "\ud800",
+    "\u202e",
+    "2026-02-30",
+    "9999-12-31T23:59:60Z",
+    "99999999999-01-01",
+    [],
+    [[[]]],
+    {},
+    {"": {}},
+]
+TEXTS = ["%00", "%ff", "%F0%9F%92%A9", "..%2f..", "x" * 4_000, "'%20or%201=1", "null", "-1", "9" * 40, "%20", "2026-02-30"]
+
+
+def assert_names_its_faults(answer: httpx2.Response, what: str) -> None:
+    """No 5xx; a problem says what it is; one of shape names where."""
+    assert answer.status_code < 500, f"{what}: {answer.status_code} {answer.text}"
+    if answer.status_code >= 400:
+        problem = answer.json()
+        assert answer.headers["content-type"] == "application/problem+json"
+        assert problem["code"], what
+        assert problem["detail"], what
+        assert problem["request_id"] == answer.headers["x-request-id"]
+        if answer.status_code == 422 and problem["code"] == "invalid":
+            assert problem["errors"], what
+            assert all(fault["detail"] for fault in problem["errors"]), what
+
+
+async def _send(caller: Caller, route: APIRoute, content: bytes, **headers: str) -> httpx2.Response:
+    path = route.path.replace("{", "").replace("}", "")
+    how = {"Content-Type": "application/json", "Idempotency-Key": "k", "If-Match": '"1"'} | headers
+    return await caller.call(next(iter(route.methods)), path, content=content, headers=how)
+
+
+def _callers(service: Service) -> list[Caller]:
+    return [service.as_(key) for key in ("school", "trust", "charity", "commissioner")]
+
+
+def _writes(service: Service) -> list[APIRoute]:
+    return [route for route in service.app.state.routes if isinstance(route, APIRoute) and route.path.startswith("/v1/")]
+
+
+async def _allowed(service: Service, route: APIRoute) -> Caller:
+    """A caller whose scopes let it as far as the body."""
+    for caller in _callers(service):
+        if (await _send(caller, route, b"{}")).status_code != 403:
+            return caller
+    raise AssertionError(f"nobody may call {route.path}")
+
+
+async def test_bodies_that_cannot_be_read_are_400_and_bodies_that_do_not_fit_are_422(service: Service) -> None:
+    for route in _writes(service):
+        if not route.body_field:
+            continue
+        caller = await _allowed(service, route)
+        for content in UNREADABLE:
+            answer = await _send(caller, route, content)
+            assert answer.status_code in (400, 422), f"{route.path} {content[:40]!r}: {answer.status_code} {answer.text}"
+            assert_names_its_faults(answer, f"{route.path} {content[:40]!r}")
+        for content in UNFIT:
+            answer = await _send(caller, route, content)
+            assert answer.status_code == 422, f"{route.path} {content[:40]!r}: {answer.status_code} {answer.text}"
+            assert_names_its_faults(answer, f"{route.path} {content[:40]!r}")
+
+
+async def test_every_field_of_every_body_takes_any_value_without_a_fault_of_ours(service: Service) -> None:
+    for route in _writes(service):
+        if not route.body_field:
+            continue
+        caller = await _allowed(service, route)
+        for name in route.body_field.field_info.annotation.model_fields:
+            for value in VALUES:
+                answer = await _send(caller, route, json.dumps({name: value}).encode())
+                assert_names_its_faults(answer, f"{route.path} {name}={value!r:.40}")
+
+
+def _mutants(value: Any) -> Iterator[tuple[str, Any]]:
+    """Every copy of a body with one member, at any depth, replaced."""
+    for name in value:
+        for other in VALUES:
+            mutant = copy.deepcopy(value)
+            mutant[name] = other
+            yield f"/{name}", mutant
+        if isinstance(value[name], dict):
+            for pointer, inner in _mutants(value[name]):
+                mutant = copy.deepcopy(value)
+                mutant[name] = inner
+                yield f"/{name}{pointer}", mutant
+
+
+async def test_every_member_of_a_referral_takes_any_value_without_a_fault_of_ours(service: Service) -> None:
+    school = service.as_("school")
+    for at, (pointer, body) in enumerate(_mutants(pupil_referral("SLT"))):
+        content = json.dumps(body).encode()
+        answer = await school.call(
+            "POST",
+            "/v1/referrals",
+            content=content,
+            headers={"Content-Type": "application/json", "Idempotency-Key": f"mutant-{at}"},
+        )
+        assert_names_its_faults(answer, f"{pointer} {content[:200]!r}")
+
+
+async def test_any_path_and_any_query_is_answered(standing: Service) -> None:
+    for route in standing.app.state.routes:
+        if not isinstance(route, ReadRoute):
+            continue
+        commissioner = standing.as_("commissioner")
+        for text in TEXTS:
+            path = route.path
+            for parameter in route.param_convertors:
+                path = path.replace(f"{{{parameter}}}", text)
+            assert_names_its_faults(await commissioner.call("GET", path), path)
+        if route.reading.many:
+            path = route.path.replace("{", "").replace("}", "")
+            names = [*route.reading.resource.filters, "cursor", "limit", "sort", "fields", "count", "unknown"]
+            for name in names:
+                for text in TEXTS:
+                    assert_names_its_faults(await commissioner.call("GET", f"{path}?{name}={text}"), f"{path}?{name}={text}")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("If-Match", "1"),
+        ("If-Match", "*"),
+        ("If-Match", '"99999999999999999999"'),
+        ("Idempotency-Key", ""),
+        ("Idempotency-Key", "x" * 300),
+        ("Idempotency-Key", "a b"),
+        ("Authorization", "Bearer"),
+        ("Authorization", "Basic zzz"),
+        ("Authorization", "Bearer " + "x" * 9_000),
+        ("Content-Type", "text/plain"),
+        ("Content-Type", ";;;"),
+        ("Accept", "image/png"),
+        ("X-Request-ID", "x" * 500),
+        ("X-Purpose", "\x7f"),
+    ],
+)
+async def test_odd_headers_are_refused_or_passed_over(service: Service, name: str, value: str) -> None:
+    for route in _writes(service):
+        for caller in _callers(service):
+            answer = await _send(caller, route, b"{}", **{name: value})
+            assert_names_its_faults(answer, f"{route.path} {name}: {value[:30]}")
+            assert len(answer.headers["x-request-id"]) <= 100
+
+
+async def test_ten_megabytes_are_too_large_whether_or_not_their_length_is_declared(service: Service) -> None:
+    school = service.as_("school")
+
+    async def chunks() -> Any:
+        for _ in range(100):
+            yield b" " * 100_000
+
+    for content in (b" " * 10_000_000, chunks()):
+        answer = await school.call(
+            "POST", "/v1/referrals", content=content, headers={"Content-Type": "application/json", "Idempotency-Key": "k"}
+        )
+        assert (answer.status_code, answer.json()["code"]) == (413, "too_large")
