@@ -72,6 +72,7 @@ class _Exchange:
         self.audited = self.for_partners or path.startswith("/oauth/token")
         self.bulk = path.startswith("/v1/bulk/")
         self.read, self.started, self.answering = 0, False, False
+        self.too_large: TooLarge | None = None
         given = self.headers.get(b"x-request-id", b"")
         self.request_id = given if _SANE_ID.fullmatch(given) else str(uuid7()).encode()
         client = scope.get("client")
@@ -90,7 +91,7 @@ class _Exchange:
         except Exception as error:  # noqa: BLE001 - the last place: whatever it is becomes a problem
             if self.started:
                 raise
-            await self._answer(problem_of(error))
+            await self._answer(self.too_large or problem_of(error))
 
     async def _authenticate(self) -> Principal:
         scheme, _, token = self.headers.get(b"authorization", b"").decode("latin-1").partition(" ")
@@ -111,7 +112,8 @@ class _Exchange:
     def _refuse_too_large(self, size: int) -> None:
         limit = MAX_BULK if self.bulk else MAX_BODY
         if size > limit:
-            raise TooLarge(f"The body has more than {limit:,} bytes, which is the most that this address takes.")
+            self.too_large = TooLarge(f"The body has more than {limit:,} bytes, which is the most that this address takes.")
+            raise self.too_large
 
     async def _receive(self) -> Message:
         message = await self.receive()
@@ -122,7 +124,8 @@ class _Exchange:
     async def _send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             # Whoever reads a body turns what it raises into an answer of its own; the size is ours to name.
-            self._refuse_too_large(0 if self.answering else self.read)
+            if self.too_large and not self.answering:
+                raise self.too_large
             if self.audited and not self.note.written:
                 await self._write_event(message["status"])
             self.started = True
