@@ -36,6 +36,7 @@ _AWAY = (
     asyncpg.LockNotAvailableError,
     asyncpg.IdleInTransactionSessionTimeoutError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
     asyncpg.ReadOnlySQLTransactionError,
     InterfaceError,
     PoolTimeout,

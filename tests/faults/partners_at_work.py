@@ -1,0 +1,67 @@
+"""Fifty partners' systems at work at once, each remembering what was acknowledged to it."""
+
+import asyncio
+import itertools
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import uuid4
+
+import httpx2
+from partner import Caller, pupil_referral
+from world import World
+
+_serial = itertools.count(1)
+
+
+@dataclass
+class Work:
+    """What fifty partners did: answers by status, and every write that was acknowledged."""
+
+    base_url: str
+    world: World
+    answers: Counter[int] = field(default_factory=Counter)
+    without_retry_after: int = 0
+    lost_connections: int = 0
+    acknowledged: dict[str, tuple[str, str]] = field(default_factory=dict)
+    """By referral id: its last acknowledged status, and the request id of that write."""
+
+    async def run(self, partners: int, rounds: int) -> None:
+        """Lets so many partners work at once, each for so many rounds, or until the service is gone."""
+        async with httpx2.AsyncClient(base_url=self.base_url, timeout=60) as http:
+            await asyncio.gather(*(self._partner(http, at, rounds) for at in range(partners)))
+
+    async def _partner(self, http: httpx2.AsyncClient, at: int, rounds: int) -> None:
+        area = self.world.wendshire
+        urn = list(area.schools)[at % 3]
+        school = Caller(http, area.clients[("school", "neighbour", "far_school")[at % 3]])
+        trust = Caller(http, area.clients["trust"])
+        commissioner = Caller(http, area.clients["commissioner"])
+        try:
+            for _ in range(rounds):
+                made = await self._refer(school, urn)
+                if made is None:
+                    continue
+                path = f"/v1/referrals/{made['id']}"
+                await self._note(await trust.get(path))
+                accepted = await trust.post(f"{path}/transitions", {"to": "accepted"}, etag='"1"')
+                await self._note(accepted, made["id"])
+                await self._note(await school.get("/v1/referrals", limit=20))
+                await self._note(await commissioner.get("/v1/services"))
+        except httpx2.TransportError:
+            self.lost_connections += 1
+
+    async def _refer(self, school: Caller, urn: str) -> Any:
+        # No numbers: each is a new pupil, as in early years.
+        body = pupil_referral("SLT", urn, upn=None, nhs_number=None, family_name=f"Ashgrove {next(_serial)}")
+        answer = await school.post("/v1/referrals", body, key=str(uuid4()))
+        made = answer.json() if answer.status_code == 201 else None
+        await self._note(answer, made["id"] if made else None)
+        return made
+
+    async def _note(self, answer: httpx2.Response, referral: str | None = None) -> None:
+        self.answers[answer.status_code] += 1
+        if answer.status_code == 503 and "retry-after" not in answer.headers:
+            self.without_retry_after += 1
+        if referral and answer.status_code == 201:
+            self.acknowledged[referral] = (answer.json()["status"], answer.headers["x-request-id"])
