@@ -8,7 +8,7 @@ from uuid import UUID
 import asyncpg
 
 from convenor.kit.principal import Wall
-from convenor.kit.reading.compile import Binder, Columns
+from convenor.kit.reading.columns import Binder, Columns
 from convenor.referrals.resource import REFERRALS
 
 PASSED = frozenset({Wall.IDENTITY, Wall.NHS_NUMBER})

@@ -112,9 +112,12 @@ async def _client(owner_url: str, superuser_url: str, data_dir: Path) -> tuple[U
 
 async def _measure_all(raw_port: int, service_port: int, superuser_url: str, secret: str) -> str:
     reading = await asyncpg.connect(superuser_url)
-    ids = [str(row[0]) for row in await reading.fetch(
-        "select id from referral where provider_id = (select id from provider where name = 'Provider 2') order by md5(id::text) limit 500"
-    )]
+    ids = [
+        str(row[0])
+        for row in await reading.fetch(
+            "select id from referral where provider_id = (select id from provider where name = 'Provider 2') order by md5(id::text) limit 500"
+        )
+    ]
     await reading.close()
     answer = httpx2.post(
         f"http://127.0.0.1:{service_port}/oauth/token",

@@ -139,7 +139,16 @@ async def _service(
         )
     )
     session.add(
-        SlaKpi(**of, sla_id=sla.id, number=1, kpi="goals_met", name="Goals met", unit="percent", target=80, direction="at_least")
+        SlaKpi(
+            **of,
+            sla_id=sla.id,
+            number=1,
+            kpi="goals_met",
+            name="Goals met",
+            unit="percent",
+            target=80,
+            direction="at_least",
+        )
     )
     for cluster in clusters:
         session.add(ServiceCluster(**of, service_id=service.id, cluster_id=area.clusters[cluster], valid_from=START))

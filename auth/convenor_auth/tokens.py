@@ -38,7 +38,9 @@ class AgreementEnded(AgreementOver):
     """The data sharing agreement has ended, and the access with it: renew the agreement."""
 
     def __init__(self, reference: str, ended_on: date) -> None:
-        super().__init__(f"The data sharing agreement {reference} ended on {ended_on:%Y-%m-%d}, and the access with it.")
+        super().__init__(
+            f"The data sharing agreement {reference} ended on {ended_on:%Y-%m-%d}, and the access with it."
+        )
         self.reference = reference
         self.ended_on = ended_on
 

@@ -1,7 +1,7 @@
 """The tables"""
 
-from alembic import op
 import sqlalchemy as sa
+from alembic import op
 from sqlalchemy.dialects import postgresql
 
 revision = "0001"
@@ -298,6 +298,7 @@ def upgrade() -> None:
         sa.Column("school_id", sa.Uuid(), nullable=False),
         sa.Column("valid_from", sa.Date(), nullable=True),
         sa.Column("valid_to", sa.Date(), nullable=True),
+        sa.Column("version", sa.Integer(), nullable=False),
         sa.CheckConstraint(
             "valid_to is null or valid_from is null or valid_to > valid_from", name="valid_to_after_valid_from"
         ),
@@ -312,6 +313,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("area_id", "id"),
     )
     op.create_index("membership_by_cluster", "cluster_membership", ["area_id", "cluster_id", "school_id"], unique=False)
+    op.create_index("membership_by_school", "cluster_membership", ["area_id", "school_id"], unique=False)
     op.create_index(
         "one_open_membership",
         "cluster_membership",
@@ -329,6 +331,7 @@ def upgrade() -> None:
         sa.Column("holder", sa.Text(), nullable=False),
         sa.Column("valid_from", sa.Date(), nullable=False),
         sa.Column("valid_to", sa.Date(), nullable=True),
+        sa.Column("version", sa.Integer(), nullable=False),
         sa.CheckConstraint(
             "\"role\" in ('lead_headteacher', 'lead_senco', 'board_chair', 'board_member', 'finance_lead')",
             name="role_is_known",
@@ -549,6 +552,7 @@ def upgrade() -> None:
     op.create_table(
         "service_cluster",
         sa.Column("area_id", sa.Uuid(), nullable=False),
+        sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("service_id", sa.Uuid(), nullable=False),
         sa.Column("cluster_id", sa.Uuid(), nullable=False),
         sa.Column("valid_from", sa.Date(), nullable=True),
@@ -564,8 +568,16 @@ def upgrade() -> None:
             ["area_id", "service_id"],
             ["commissioned_service.area_id", "commissioned_service.id"],
         ),
-        sa.PrimaryKeyConstraint("area_id", "service_id", "cluster_id"),
+        sa.PrimaryKeyConstraint("area_id", "id"),
     )
+    op.create_index(
+        "one_open_purchase",
+        "service_cluster",
+        ["area_id", "service_id", "cluster_id"],
+        unique=True,
+        postgresql_where=sa.text("valid_to is null"),
+    )
+    op.create_index("purchase_by_service", "service_cluster", ["area_id", "service_id"], unique=False)
     op.create_index("service_by_cluster", "service_cluster", ["area_id", "cluster_id"], unique=False)
     op.create_table(
         "sla",
@@ -709,9 +721,10 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("area_id", "id"),
     )
-    op.create_index("outcome_by_provider", "outcome", ["area_id", "provider_id", "id"], unique=False)
-    op.create_index("outcome_by_referral", "outcome", ["area_id", "referral_id", "id"], unique=False)
-    op.create_index("outcome_by_school", "outcome", ["area_id", "school_id", "id"], unique=False)
+    op.create_index("outcome_by_provider", "outcome", ["area_id", "provider_id", "recorded_at", "id"], unique=False)
+    op.create_index("outcome_by_referral", "outcome", ["area_id", "referral_id", "recorded_at", "id"], unique=False)
+    op.create_index("outcome_by_school", "outcome", ["area_id", "school_id", "recorded_at", "id"], unique=False)
+    op.create_index("outcome_by_time", "outcome", ["area_id", "recorded_at", "id"], unique=False)
     op.create_table(
         "pupil_identity",
         sa.Column("upn", sa.Text(), nullable=True),
@@ -773,6 +786,7 @@ def upgrade() -> None:
         sa.Column("area_id", sa.Uuid(), nullable=False),
         sa.Column("sla_id", sa.Uuid(), nullable=False),
         sa.Column("cluster_id", sa.Uuid(), nullable=False),
+        sa.Column("withdrawn", sa.Boolean(), server_default=sa.text("false"), nullable=False),
         sa.ForeignKeyConstraint(
             ["area_id", "cluster_id"],
             ["cluster.area_id", "cluster.id"],
@@ -793,6 +807,7 @@ def upgrade() -> None:
         sa.Column("kpi", sa.Text(), nullable=False),
         sa.Column("unit", sa.Text(), nullable=False),
         sa.Column("direction", sa.Text(), nullable=False),
+        sa.Column("withdrawn", sa.Boolean(), server_default=sa.text("false"), nullable=False),
         sa.CheckConstraint("\"direction\" in ('at_least', 'at_most')", name="direction_is_known"),
         sa.CheckConstraint("\"unit\" in ('percent', 'count')", name="unit_is_known"),
         sa.ForeignKeyConstraint(
@@ -826,14 +841,17 @@ def upgrade() -> None:
         sa.Column("area_id", sa.Uuid(), nullable=False),
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("sla_id", sa.Uuid(), nullable=False),
+        sa.Column("provider_id", sa.Uuid(), nullable=False),
         sa.Column("from_status", sa.Text(), nullable=True),
         sa.Column("to_status", sa.Text(), nullable=False),
         sa.Column("reason", sa.Text(), nullable=True),
         sa.Column("client_id", sa.Text(), nullable=False),
+        sa.Column("organisation", sa.Text(), nullable=False),
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(
-            ["area_id", "sla_id"],
-            ["sla.area_id", "sla.id"],
+            ["area_id", "sla_id", "provider_id"],
+            ["sla.area_id", "sla.id", "sla.provider_id"],
+            onupdate="cascade",
         ),
         sa.PrimaryKeyConstraint("area_id", "id"),
     )
@@ -874,9 +892,18 @@ def upgrade() -> None:
     op.create_index(
         "return_transition_by_return", "impact_return_transition", ["area_id", "impact_return_id", "id"], unique=False
     )
+    # The schools of a cluster by date, as one thing to page through. It sees what its caller sees, no more.
+    op.execute(
+        """
+        create view cluster_school with (security_invoker = true) as
+        select s.*, m.id as membership_id, m.cluster_id, m.valid_from, m.valid_to
+        from cluster_membership m join school s on s.area_id = m.area_id and s.id = m.school_id
+        """
+    )
 
 
 def downgrade() -> None:
+    op.execute("drop view cluster_school")
     op.drop_index("return_transition_by_return", table_name="impact_return_transition")
     op.drop_table("impact_return_transition")
     op.drop_table("impact_return_measure")
@@ -891,6 +918,7 @@ def downgrade() -> None:
     op.drop_index("identity_by_pupil", table_name="pupil_identity")
     op.drop_index("identity_by_nhs_number", table_name="pupil_identity")
     op.drop_table("pupil_identity")
+    op.drop_index("outcome_by_time", table_name="outcome")
     op.drop_index("outcome_by_school", table_name="outcome")
     op.drop_index("outcome_by_referral", table_name="outcome")
     op.drop_index("outcome_by_provider", table_name="outcome")
@@ -908,6 +936,8 @@ def downgrade() -> None:
     op.drop_index("sla_by_provider", table_name="sla")
     op.drop_table("sla")
     op.drop_index("service_by_cluster", table_name="service_cluster")
+    op.drop_index("purchase_by_service", table_name="service_cluster")
+    op.drop_index("one_open_purchase", table_name="service_cluster", postgresql_where=sa.text("valid_to is null"))
     op.drop_table("service_cluster")
     op.drop_index("referral_open", table_name="referral", postgresql_where=sa.text("ended_at is null"))
     op.drop_index("referral_by_time", table_name="referral")
@@ -931,6 +961,7 @@ def downgrade() -> None:
     op.drop_index("role_by_cluster", table_name="cluster_role")
     op.drop_table("cluster_role")
     op.drop_index("one_open_membership", table_name="cluster_membership", postgresql_where=sa.text("valid_to is null"))
+    op.drop_index("membership_by_school", table_name="cluster_membership")
     op.drop_index("membership_by_cluster", table_name="cluster_membership")
     op.drop_table("cluster_membership")
     op.drop_index(op.f("ix_client_organisation_id"), table_name="client")

@@ -73,7 +73,6 @@ def upgrade() -> None:
         ],
     )
 
-
     op.execute(
         """
         create view current_pathway with (security_invoker = true) as

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import cache, partial
 from pathlib import Path
 
 import asyncpg
@@ -10,16 +11,22 @@ from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
+import convenor.schema  # noqa: F401 - a foreign key is resolved only when every table is known
 from convenor.features import FEATURES
+from convenor.health import routes as health
 from convenor.kit.audit import AuditWriter
 from convenor.kit.db import connect
 from convenor.kit.errors import Problem
+from convenor.kit.web.contract import build_contract
 from convenor.kit.web.edge import Edge
 from convenor.kit.web.problems import answer_problem
 from convenor.kit.web.writes import Replay, answer_replay
+from convenor.pages import routes as pages
+from convenor.sections import INFO, SECTIONS
 from convenor_auth import routes as door_routes
 from convenor_auth.door import open_door
 from convenor_auth.revocation import keep_watching
+from convenor_auth.roles import SCOPES
 
 
 def create_app(app_url: str, data_dir: Path, issuer: str, workers: int = 1) -> FastAPI:
@@ -49,13 +56,17 @@ def create_app(app_url: str, data_dir: Path, issuer: str, workers: int = 1) -> F
                 await asyncio.wait([watching])
 
     app = FastAPI(title="Convenor", lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
-    app.state.issuer = issuer
+    app.state.issuer, app.state.ready = issuer, True
     app.add_exception_handler(Replay, answer_replay)
     for kind in (Problem, HTTPException, RequestValidationError):
         app.add_exception_handler(kind, answer_problem)
     for feature in FEATURES:
         app.router.routes.extend([*feature.reads, *feature.router.routes])
-    app.router.routes.extend(door_routes.router.routes)
+    app.router.routes.extend([*door_routes.router.routes, *health.router.routes, *pages.routes])
     app.state.routes = app.router.routes
+    # Made when it is first asked for: most workers of a test, and no command, ever need it.
+    app.openapi = cache(  # type: ignore[method-assign]
+        partial(build_contract, app.state.routes, info=INFO, tags=SECTIONS, scopes=SCOPES)
+    )
     app.add_middleware(Edge)
     return app

@@ -1,8 +1,33 @@
 """The features, each a room with the same file names; and every resource that they declare."""
 
+from convenor.areas import routes as areas
+from convenor.benchmarks import routes as benchmarks
+from convenor.clusters import routes as clusters
 from convenor.commissioned_services import routes as commissioned_services
+from convenor.contacts import routes as contacts
+from convenor.impact_returns import routes as impact_returns
+from convenor.memberships import routes as memberships
+from convenor.networks import routes as networks
+from convenor.outcomes import routes as outcomes
 from convenor.pathways import routes as pathways
+from convenor.providers import routes as providers
 from convenor.referrals import routes as referrals
 from convenor.schools import routes as schools
+from convenor.slas import routes as slas
 
-FEATURES = (schools, commissioned_services, pathways, referrals)
+FEATURES = (
+    areas,
+    clusters,
+    schools,
+    providers,
+    commissioned_services,
+    memberships,
+    networks,
+    benchmarks,
+    slas,
+    pathways,
+    referrals,
+    contacts,
+    outcomes,
+    impact_returns,
+)

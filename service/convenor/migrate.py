@@ -37,7 +37,7 @@ def migrate(owner_url: str, app_role: str) -> None:
         OperatorError: when the database is newer than this version of Convenor.
     """
     config = configuration(owner_url)
-    present, known = asyncio.run(_revision(owner_url)), ScriptDirectory.from_config(config)
+    present, known = asyncio.run(present_revision(owner_url)), ScriptDirectory.from_config(config)
     if present and present not in {revision.revision for revision in known.walk_revisions()}:
         raise OperatorError(
             f"The database is at revision {present}, which this version of Convenor does not know.",
@@ -53,8 +53,9 @@ def is_current(revision: str | None) -> bool:
     return revision == ScriptDirectory.from_config(configuration("")).get_current_head()
 
 
-async def _revision(owner_url: str) -> str | None:
-    connection = await asyncpg.connect(owner_url)
+async def present_revision(url: str) -> str | None:
+    """The revision that a database is at; None for one that was never migrated. Either login may ask."""
+    connection = await asyncpg.connect(url)
     try:
         if await connection.fetchval("select to_regclass('public.alembic_version')") is None:
             return None
@@ -68,8 +69,12 @@ async def _grant(owner_url: str, app_role: str) -> None:
     role = '"' + app_role.replace('"', '""') + '"'
     connection = await asyncpg.connect(owner_url)
     try:
-        tables = [row[0] for row in await connection.fetch("select tablename from pg_tables where schemaname = 'public'")]
-        statements = [f"grant usage on schema public to {role}", f"grant select on current_pathway to {role}"]
+        rows = await connection.fetch("select tablename from pg_tables where schemaname = 'public'")
+        tables = [row[0] for row in rows]
+        statements = [
+            f"grant usage on schema public to {role}",
+            f"grant select on current_pathway, cluster_school to {role}",
+        ]
         for table in tables:
             if table in READ_ONLY or table == "alembic_version":
                 verbs = "select"

@@ -1,23 +1,28 @@
-"""Every table, so that the metadata is whole: for migrations and for tests that walk the catalogue."""
+"""Every table, so that the metadata is whole: for the application, migrations and tests that walk the catalogue."""
+
+from importlib import import_module
 
 from sqlmodel import SQLModel
 
-import convenor.areas.models
-import convenor.benchmarks.models
-import convenor.clusters.models
-import convenor.commissioned_services.models
-import convenor.contacts.models
-import convenor.impact_returns.models
-import convenor.kit.audit
-import convenor.kit.idempotency
-import convenor.networks.models
-import convenor.outcomes.models
-import convenor.pathways.models
-import convenor.providers.models
-import convenor.pupils.models
-import convenor.referrals.models
-import convenor.schools.models
-import convenor.slas.models
-import convenor_auth.models  # noqa: F401
+for _module in (
+    "convenor.areas.models",
+    "convenor.benchmarks.models",
+    "convenor.clusters.models",
+    "convenor.commissioned_services.models",
+    "convenor.contacts.models",
+    "convenor.impact_returns.models",
+    "convenor.kit.audit",
+    "convenor.kit.idempotency",
+    "convenor.networks.models",
+    "convenor.outcomes.models",
+    "convenor.pathways.models",
+    "convenor.providers.models",
+    "convenor.pupils.models",
+    "convenor.referrals.models",
+    "convenor.schools.models",
+    "convenor.slas.models",
+    "convenor_auth.models",
+):
+    import_module(_module)
 
 metadata = SQLModel.metadata

@@ -23,6 +23,8 @@ class Work:
     answers: Counter[int] = field(default_factory=Counter)
     without_retry_after: int = 0
     lost_connections: int = 0
+    hundred: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set once a hundred referrals have been acknowledged, or nobody works any more."""
     acknowledged: dict[str, tuple[str, str]] = field(default_factory=dict)
     """By referral id: its last acknowledged status, and the request id of that write."""
 
@@ -30,6 +32,7 @@ class Work:
         """Lets so many partners work at once, each for so many rounds, or until the service is gone."""
         async with httpx2.AsyncClient(base_url=self.base_url, timeout=60) as http:
             await asyncio.gather(*(self._partner(http, at, rounds) for at in range(partners)))
+        self.hundred.set()
 
     async def _partner(self, http: httpx2.AsyncClient, at: int, rounds: int) -> None:
         area = self.world.wendshire
@@ -65,3 +68,5 @@ class Work:
             self.without_retry_after += 1
         if referral and answer.status_code == 201:
             self.acknowledged[referral] = (answer.json()["status"], answer.headers["x-request-id"])
+            if len(self.acknowledged) >= 100:
+                self.hundred.set()

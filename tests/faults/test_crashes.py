@@ -125,8 +125,7 @@ def test_a_server_killed_under_fifty_partners_keeps_what_it_acknowledged(install
 
     async def kill_in_the_middle() -> None:
         working = asyncio.create_task(work.run(PARTNERS, rounds=1_000))
-        while len(work.acknowledged) < 100 and not working.done():
-            await asyncio.sleep(0)
+        await work.hundred.wait()
         installation.kill()
         await working
 
@@ -144,8 +143,7 @@ def test_a_database_killed_under_fifty_partners_keeps_what_was_acknowledged(inst
 
     async def kill_in_the_middle() -> None:
         working = asyncio.create_task(work.run(PARTNERS, rounds=8))
-        while len(work.acknowledged) < 100 and not working.done():
-            await asyncio.sleep(0)
+        await work.hundred.wait()
         postmaster = int((installation.data_dir / "postgres" / "postmaster.pid").read_text().split()[0])
         os.kill(postmaster, signal.SIGKILL)
         await working

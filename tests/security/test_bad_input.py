@@ -53,7 +53,19 @@ VALUES = [
     {},
     {"": {}},
 ]
-TEXTS = ["%00", "%ff", "%F0%9F%92%A9", "..%2f..", "x" * 4_000, "'%20or%201=1", "null", "-1", "9" * 40, "%20", "2026-02-30"]
+TEXTS = [
+    "%00",
+    "%ff",
+    "%F0%9F%92%A9",
+    "..%2f..",
+    "x" * 4_000,
+    "'%20or%201=1",
+    "null",
+    "-1",
+    "9" * 40,
+    "%20",
+    "2026-02-30",
+]
 
 
 def assert_names_its_faults(answer: httpx2.Response, what: str) -> None:
@@ -81,7 +93,9 @@ def _callers(service: Service) -> list[Caller]:
 
 
 def _writes(service: Service) -> list[APIRoute]:
-    return [route for route in service.app.state.routes if isinstance(route, APIRoute) and route.path.startswith("/v1/")]
+    return [
+        route for route in service.app.state.routes if isinstance(route, APIRoute) and route.path.startswith("/v1/")
+    ]
 
 
 async def _allowed(service: Service, route: APIRoute) -> Caller:
@@ -99,7 +113,9 @@ async def test_bodies_that_cannot_be_read_are_400_and_bodies_that_do_not_fit_are
         caller = await _allowed(service, route)
         for content in UNREADABLE:
             answer = await _send(caller, route, content)
-            assert answer.status_code in (400, 422), f"{route.path} {content[:40]!r}: {answer.status_code} {answer.text}"
+            assert answer.status_code in (400, 422), (
+                f"{route.path} {content[:40]!r}: {answer.status_code} {answer.text}"
+            )
             assert_names_its_faults(answer, f"{route.path} {content[:40]!r}")
         for content in UNFIT:
             answer = await _send(caller, route, content)
@@ -160,7 +176,9 @@ async def test_any_path_and_any_query_is_answered(standing: Service) -> None:
             names = [*route.reading.resource.filters, "cursor", "limit", "sort", "fields", "count", "unknown"]
             for name in names:
                 for text in TEXTS:
-                    assert_names_its_faults(await commissioner.call("GET", f"{path}?{name}={text}"), f"{path}?{name}={text}")
+                    assert_names_its_faults(
+                        await commissioner.call("GET", f"{path}?{name}={text}"), f"{path}?{name}={text}"
+                    )
 
 
 @pytest.mark.parametrize(
@@ -199,6 +217,9 @@ async def test_ten_megabytes_are_too_large_whether_or_not_their_length_is_declar
 
     for content in (b" " * 10_000_000, chunks()):
         answer = await school.call(
-            "POST", "/v1/referrals", content=content, headers={"Content-Type": "application/json", "Idempotency-Key": "k"}
+            "POST",
+            "/v1/referrals",
+            content=content,
+            headers={"Content-Type": "application/json", "Idempotency-Key": "k"},
         )
         assert (answer.status_code, answer.json()["code"]) == (413, "too_large")

@@ -57,7 +57,9 @@ async def test_area_id_leads_every_primary_key_and_unique_index(catalogue: async
     )
     tables = await _tables(catalogue)
     # An area's own code is what tells areas apart, so it is unique over all of them.
-    astray = {row["index"] for row in rows if row["table"] in tables and row["leads"] != "area_id"} - {"area_la_code_key"}
+    astray = {row["index"] for row in rows if row["table"] in tables and row["leads"] != "area_id"} - {
+        "area_la_code_key"
+    }
     assert astray == set()
 
 
@@ -65,7 +67,8 @@ async def test_no_foreign_key_can_point_into_another_area(catalogue: asyncpg.Con
     rows = await catalogue.fetch(
         """
         select conrelid::regclass::text as source, confrelid::regclass::text as target, conname,
-            array(select a.attname::text from unnest(conkey) k join pg_attribute a on a.attrelid = conrelid and a.attnum = k) as keys
+            array(select a.attname::text from unnest(conkey) k
+                join pg_attribute a on a.attrelid = conrelid and a.attnum = k) as keys
         from pg_constraint where contype = 'f' and connamespace = 'public'::regnamespace
         """
     )
@@ -91,8 +94,12 @@ async def test_the_application_s_role_owns_nothing_and_changes_no_event(catalogu
     assert not role["rolsuper"]
     assert not role["rolbypassrls"]
     assert await catalogue.fetchval("select count(*) from pg_tables where tableowner = 'convenor_app'") == 0
-    verbs = "insert,select,update,delete,truncate".split(",")
-    may = [verb for verb in verbs if await catalogue.fetchval(f"select has_table_privilege('convenor_app', 'audit_event', '{verb}')")]
+    verbs = ["insert", "select", "update", "delete", "truncate"]
+    may = [
+        verb
+        for verb in verbs
+        if await catalogue.fetchval(f"select has_table_privilege('convenor_app', 'audit_event', '{verb}')")
+    ]
     assert may == ["insert", "select"]
     deletable = await catalogue.fetch(
         "select relname from pg_class where relkind = 'r' and relnamespace = 'public'::regnamespace"
@@ -101,7 +108,9 @@ async def test_the_application_s_role_owns_nothing_and_changes_no_event(catalogu
     assert {row[0] for row in deletable} == {"idempotency_record", "spent_assertion"}
 
 
-async def test_without_a_context_no_row_of_any_area_is_visible(standing: Service, catalogue: asyncpg.Connection) -> None:
+async def test_without_a_context_no_row_of_any_area_is_visible(
+    standing: Service, catalogue: asyncpg.Connection
+) -> None:
     application = await asyncpg.connect(standing.app_url)
     for table in await _tables(catalogue):
         assert await application.fetchval(f'select count(*) from "{table}"') == 0, table

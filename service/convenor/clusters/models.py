@@ -89,14 +89,25 @@ class ClusterMembership(AreaRow, table=True):
         half_open(),
         Index("one_open_membership", "area_id", "school_id", unique=True, postgresql_where=text("valid_to is null")),
         Index("membership_by_cluster", "area_id", "cluster_id", "school_id"),
+        Index("membership_by_school", "area_id", "school_id"),
     )
     cluster_id: UUID
     school_id: UUID
     valid_from: date | None = None
     valid_to: date | None = None
+    version: int = 1
 
 
-class ClusterRole(AreaRow, table=True):
+class ClusterRoleFields(BaseModel):
+    """What is said of a role in a cluster."""
+
+    role: ClusterRoleKind = Says(description="Which role.")
+    holder: Line = Says(description="Who holds it: a name or a post.")
+    valid_from: date = Says(description="The holder's first day.")
+    valid_to: date | None = Says(None, description="The day from which they hold it no more.")
+
+
+class ClusterRole(ClusterRoleFields, AreaRow, table=True):
     """A person who holds a role in a cluster for a while."""
 
     __tablename__ = "cluster_role"
@@ -107,9 +118,7 @@ class ClusterRole(AreaRow, table=True):
         half_open(),
         Index("role_by_cluster", "area_id", "cluster_id"),
     )
+    role: str = Field(sa_type=Text)
     cluster_id: UUID
     school_id: UUID | None = None
-    role: str = Field(sa_type=Text)
-    holder: str
-    valid_from: date
-    valid_to: date | None = None
+    version: int = 1

@@ -6,8 +6,8 @@ from uuid import UUID
 
 from pydantic import BaseModel
 from pydantic import Field as Says
-from sqlalchemy import Index, Text, UniqueConstraint
-from sqlmodel import Field, SQLModel
+from sqlalchemy import Index, Text, UniqueConstraint, text
+from sqlmodel import Field
 
 from convenor.kit.codes import AreaOfNeed, Line, Prose
 from convenor.kit.tables import AreaRow, belongs_to, half_open, of_area, one_of
@@ -103,18 +103,26 @@ class CommissionedService(ServiceFields, AreaRow, table=True):
     version: int = 1
 
 
-class ServiceCluster(SQLModel, table=True):
-    """A cluster that buys a service, for a while."""
+class ServiceCluster(AreaRow, table=True):
+    """A cluster that buys a service, for a while. At most one purchase of a service by a cluster is open."""
 
     __tablename__ = "service_cluster"
     __table_args__ = (
         belongs_to("commissioned_service", "service_id"),
         belongs_to("cluster", "cluster_id"),
         half_open(),
+        Index(
+            "one_open_purchase",
+            "area_id",
+            "service_id",
+            "cluster_id",
+            unique=True,
+            postgresql_where=text("valid_to is null"),
+        ),
+        Index("purchase_by_service", "area_id", "service_id"),
         Index("service_by_cluster", "area_id", "cluster_id"),
     )
-    area_id: UUID = Field(primary_key=True)
-    service_id: UUID = Field(primary_key=True)
-    cluster_id: UUID = Field(primary_key=True)
+    service_id: UUID
+    cluster_id: UUID
     valid_from: date | None = None
     valid_to: date | None = None

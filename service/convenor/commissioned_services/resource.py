@@ -10,6 +10,7 @@ from convenor.kit.codes import AreaOfNeed, Line
 from convenor.kit.figures import Status
 from convenor.kit.principal import Role
 from convenor.kit.reading.declare import DIRECTORY, Filter, Own, Part, Relation, Resource, Sort
+from convenor.kit.tables import holds
 
 
 class ProviderOf(BaseModel):
@@ -52,8 +53,13 @@ class ServiceRead(ServiceFields):
 
 BUYS = (
     "select {what} from service_cluster sc join cluster c on c.area_id = sc.area_id and c.id = sc.cluster_id"
-    " where sc.area_id = {t}.area_id and sc.service_id = {t}.id and (sc.valid_to is null or sc.valid_to > {today})"
-)
+    " where sc.area_id = {t}.area_id and sc.service_id = {t}.id and {held}"
+).replace("{held}", holds("sc", "{today}"))
+
+OF_ITS_CLUSTER = (
+    "sc.cluster_id in (select m.cluster_id from cluster_membership m"
+    " where m.area_id = {t}.area_id and m.school_id = any({keys}) and {held})"
+).replace("{held}", holds("m", "{today}"))
 
 
 def _shown(count: str) -> str:
@@ -89,20 +95,14 @@ SERVICES = Resource(
         "wait.as_at": "now()",
     },
     parts={"provider": Part("provider {p} where {p}.area_id = {t}.area_id and {p}.id = {t}.provider_id")},
-    own={
-        Role.SCHOOL_MIS: Own(
-            "exists (" + BUYS.replace("{what}", "") + " and sc.cluster_id in (select m.cluster_id from"
-            " cluster_membership m where m.area_id = {t}.area_id and m.school_id = any({keys}) and m.valid_to is null))",
-            unless="cluster",
-        )
-    },
+    own={Role.SCHOOL_MIS: Own(f"exists ({BUYS.replace('{what}', '')} and {OF_ITS_CLUSTER})", unless="cluster")},
     filters={
         "area_of_need": Filter("{t}.area_of_need = {v}", "text", AreaOfNeed, "Services for this area of need."),
         "cluster": Filter(
-            "exists (" + BUYS.replace("{what}", "") + " and c.code = {v})",
+            "exists (" + BUYS.replace("{what}", "") + " and {v} in (c.code, c.id::text))",
             "text",
             Line,
-            "Services that the cluster with this code buys. A school that leaves it out gets its own cluster's offer.",
+            "Services that the cluster with this code or id buys. A school that leaves it out gets its own cluster's.",
         ),
         "offer": Filter("{t}.offer = {v}", "text", Offer, "Core or local services."),
         "level": Filter("{t}.level = {v}", "text", Level, "Universal or targeted services."),

@@ -1,13 +1,54 @@
 """Commissioned services over REST."""
 
 from fastapi import APIRouter
+from starlette.responses import Response
 
-from convenor.commissioned_services.resource import SERVICES
+from convenor.commissioned_services import rules
+from convenor.commissioned_services.resource import SERVICES, ServiceRead
+from convenor.commissioned_services.schemas import PromotionCreate, ServiceCreate, ServiceUpdate
 from convenor.kit.web.bodies import GuardedRoute
 from convenor.kit.web.reads import list_route, record_route
+from convenor.kit.web.writes import Write, Writing
 
 router = APIRouter(tags=["services"], route_class=GuardedRoute)
 reads = [
     list_route("/v1/services", SERVICES),
     record_route("/v1/services/{id}", SERVICES),
 ]
+
+
+@router.post("/v1/services", status_code=201, response_model=ServiceRead)
+async def create_service(
+    data: ServiceCreate, write: Write = Writing("services:write", "services:create", creates=True)
+) -> Response:
+    """Adds a service to the offer."""
+    service = await rules.create_service(write.session, write.principal, data)
+    return await write.created(SERVICES, service.id)
+
+
+@router.patch("/v1/services/{id}", response_model=ServiceRead)
+async def update_service(
+    id: str,  # noqa: A002 - the name in the path
+    data: ServiceUpdate,
+    write: Write = Writing("services:write", "services:update", changes=True),
+) -> Response:
+    """Changes a service: what is said of it, its capacity, its provider, the clusters that buy it."""
+    service = await rules.load_service(write.session, write.principal, id)
+    write.check_version(service.version)
+    await rules.update_service(write.session, write.principal, service, data)
+    write.note_changes(data)
+    return await write.changed(SERVICES, service.id)
+
+
+@router.post("/v1/services/{id}/promotion", status_code=201, response_model=ServiceRead)
+async def promote_service(
+    id: str,  # noqa: A002
+    data: PromotionCreate,
+    write: Write = Writing("services:write", "services:promote", keyed=True),
+) -> Response:
+    """Promotes a local service to the core offer, with the evidence that carried it; answers with the service."""
+    service = await rules.load_service(write.session, write.principal, id)
+    write.check_version(service.version)
+    await rules.promote_service(write.session, service, data.evidence)
+    write.note_changes(data)
+    return await write.changed(SERVICES, service.id, status=201)

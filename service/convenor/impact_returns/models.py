@@ -36,8 +36,20 @@ class MeasureFields(BaseModel):
     """One KPI of the SLA, as reported."""
 
     kpi: Line = Says(description="The KPI's code in the SLA.", max_length=40)
-    numerator: int = Says(ge=0, le=1_000_000_000, description="How many met the measure.")
+    # First, so that the check of the numerator knows it.
     denominator: int = Says(ge=0, le=1_000_000_000, description="Out of how many.")
+    numerator: int = Says(ge=0, le=1_000_000_000, description="How many met the measure.")
+
+
+class CheckFields(BaseModel):
+    """One comparison of a return with its SLA. A warning hinders nothing: people decide."""
+
+    check: str = Says(description="Which comparison.", examples=["sessions_against_sla"])
+    kpi: str | None = Says(None, description="For `measure_against_target`: the KPI.")
+    outcome: CheckOutcome = Says(description="`ok`, or `warn`: short of what is agreed, or beyond its price.")
+    expected: int | float | None = Says(description="What the SLA expects; null where it expects nothing.")
+    reported: int | float | None = Says(description="What was reported; null where nothing can be computed.")
+    detail: str = Says(description="The comparison in a sentence.")
 
 
 class ReturnFields(BaseModel):

@@ -9,7 +9,7 @@ import contextlib
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Self
 from uuid import UUID
@@ -121,10 +121,10 @@ def events_of(note: Note, status: int) -> list[tuple[Any, ...]]:
     return rows
 
 
-_COLUMNS = (
-    "area_id id at action status problem client_id organisation role agreement purpose request_id address times"
-    " records subjects changes"
-).split()
+_COLUMNS = [
+    *("area_id", "id", "at", "action", "status", "problem", "client_id", "organisation", "role", "agreement"),
+    *("purpose", "request_id", "address", "times", "records", "subjects", "changes"),
+]
 _TYPES = {"area_id": "uuid", "id": "uuid", "at": "timestamptz", "status": "int", "times": "int"} | {
     "records": "uuid[]",
     "subjects": "uuid[]",
@@ -194,7 +194,7 @@ class AuditWriter:
             rows = [(*row, *loading(row[0])) for rows, _ in batch for row in rows]
             async with self._pool.acquire() as connection:
                 await connection.executemany(_INSERT, rows)
-        except Exception as error:  # noqa: BLE001 - whatever it is, each waiting answer must hear of it
+        except Exception as error:  # whatever it is, each waiting answer must hear of it
             for _, done in batch:
                 if not done.done():
                     done.set_exception(error)

@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 from itertools import pairwise
 from typing import Any, ClassVar, Final, NamedTuple, Self
@@ -30,6 +30,11 @@ def london_date(at: datetime) -> date:
 def today() -> date:
     """Return today's date in Europe/London, the only "today" of this service."""
     return london_date(datetime.now(UTC))
+
+
+def start_of(day: date) -> datetime:
+    """Return the moment at which a day begins in Europe/London, in UTC."""
+    return datetime.combine(day, time.min, _LONDON).astimezone(UTC)
 
 
 def half_up(value: Decimal, places: int) -> Decimal:

@@ -22,7 +22,7 @@ def context_sql(first: int = 1) -> str:
 async def enter(session: AsyncSession, context: tuple[str, str, str]) -> None:
     """Sets the context of the transaction that `session` is in."""
     calls = ", ".join(f"set_config('{name}', :c{at}, true)" for at, name in enumerate(SETTINGS))
-    await session.execute(text(f"select {calls}"), {f"c{at}": value for at, value in enumerate(context)})  # noqa: S608
+    await session.execute(text(f"select {calls}"), {f"c{at}": value for at, value in enumerate(context)})
 
 
 async def enter_as(session: AsyncSession, principal: Principal) -> None:

@@ -130,7 +130,7 @@ async def examine_login(connection: asyncpg.Connection) -> Login:
     return Login(**dict(row))
 
 
-async def assert_app_role(connection: asyncpg.Connection) -> None:
+async def assert_app_role(connection: "asyncpg.Connection | PoolConnectionProxy") -> None:
     """Refuses a connection for which row-level security would not hold. The application asks this before it serves.
 
     Raises:

@@ -5,6 +5,7 @@ Source: RFC 9457.
 """
 
 from dataclasses import dataclass, field
+from datetime import date
 from typing import Any, ClassVar
 
 
@@ -53,7 +54,7 @@ class Unreadable(Problem):
     """The body or the query string could not be read."""
 
     status, code, title = 400, "unreadable", "Unreadable request"
-    cause = "The body is not UTF-8 JSON as RFC 8259 and RFC 7493 have it, or a parameter is not valid percent-encoded UTF-8."
+    cause = "The body is not UTF-8 JSON (RFC 8259, RFC 7493), or a parameter is not valid percent-encoded UTF-8."
     way_out = "Send well-formed UTF-8; `errors` points at the first place that could not be read."
 
 
@@ -133,7 +134,7 @@ class IllegalTransition(Problem):
     """The record's state does not allow this step."""
 
     status, code, title = 409, "illegal_transition", "Illegal transition"
-    cause = "The pathway has no such step from the record's present state, or not for you. `legal` names the steps there are."
+    cause = "There is no such step from the record's present state, or not for you. `legal` names those there are."
     way_out = "Read the record again and choose one of `legal`."
 
     def __init__(self, state: str, to: str, legal: list[str], detail: str | None = None) -> None:
@@ -264,6 +265,11 @@ class Faults:
     def unknown(self, pointer: str, what: str) -> None:
         """Notes a reference to something that is absent or not the caller's to see: both read the same."""
         self.add(pointer, "not_found", f"There is no such {what}, or it is not yours to use.")
+
+    def ends_after(self, start: date | None, end: date | None, pointer: str = "/valid_to") -> None:
+        """Notes an end that does not lie after its start."""
+        if start and end and end <= start:
+            self.add(pointer, "before_start", f"The end must lie after the start, {start}.")
 
     def refuse(self) -> None:
         """Raises `Invalid` with everything noted, if anything was."""

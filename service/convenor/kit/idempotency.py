@@ -1,6 +1,6 @@
 """Idempotency keys: a repeated call gets the first one's answer, because the key commits with the change.
 
-A record holds the answer as it left, for 24 hours. Source: the API design's promise, after draft-ietf-httpapi-idempotency-key-header.
+A record holds the answer as it left, for 24 hours. Source: draft-ietf-httpapi-idempotency-key-header.
 """
 
 from collections.abc import Sequence
@@ -48,7 +48,8 @@ class Claim:
     key: str
     digest: bytes
 
-    def _names(self) -> dict[str, Any]:
+    def names(self) -> dict[str, Any]:
+        """The columns of its primary key."""
         return {"client_id": self.client_id, "method": self.method, "path": self.path, "key": self.key}
 
 
@@ -72,7 +73,7 @@ async def claim(session: AsyncSession, claimed: Claim) -> Kept | None:
         IdempotencyKeyReused: when the key came with another body.
         sqlalchemy.exc.DBAPIError: lock not available, when the other is still running.
     """
-    names = claimed._names()  # noqa: SLF001
+    names = claimed.names()
     await session.execute(
         delete(IdempotencyRecord).where(
             *(col(getattr(IdempotencyRecord, name)) == value for name, value in names.items()),
@@ -97,7 +98,7 @@ async def claim(session: AsyncSession, claimed: Claim) -> Kept | None:
 
 async def keep(session: AsyncSession, claimed: Claim, answer: Kept) -> None:
     """Stores the answer beside the key, in the same transaction."""
-    record = await session.get_one(IdempotencyRecord, tuple(claimed._names().values()))  # noqa: SLF001
+    record = await session.get_one(IdempotencyRecord, tuple(claimed.names().values()))
     record.status, record.headers, record.body = answer.status, answer.headers, answer.body
     record.records, record.subjects = list(answer.records), list(answer.subjects)
 

@@ -11,10 +11,14 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="CONVENOR_", extra="ignore")
 
-    data_dir: Path = Field(Path(".convenor"), description="Where keys, the embedded database and the demo's clients are kept.")
+    data_dir: Path = Field(
+        Path(".convenor"), description="Where keys, the embedded database and the demo's clients are kept."
+    )
     host: str = Field("127.0.0.1", description="The address that the service listens on.")
     port: int = Field(8000, ge=1, le=65535, description="The port that the service listens on.")
-    database_url: SecretStr | None = Field(None, description="A PostgreSQL server (16 or newer) instead of the embedded one.")
+    database_url: SecretStr | None = Field(
+        None, description="A PostgreSQL server (16 or newer) instead of the embedded one."
+    )
     owner_database_url: SecretStr | None = Field(
         None, description="The owner's login for migrations, where CONVENOR_DATABASE_URL is the application's own."
     )

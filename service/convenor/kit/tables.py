@@ -23,8 +23,6 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-
-
 def belongs_to(table: str, column: str, *more: str, onupdate: str | None = None) -> ForeignKeyConstraint:
     """A foreign key to a row of the same area: `(area_id, column, *more)` to `(area_id, id, *more)` of `table`."""
     return ForeignKeyConstraint(
@@ -50,3 +48,7 @@ def half_open(start: str = "valid_from", end: str = "valid_to") -> CheckConstrai
     return CheckConstraint(f"{end} is null or {start} is null or {end} > {start}", name=f"{end}_after_{start}")
 
 
+def holds(row: str, day: str) -> str:
+    """The SQL of whether half-open dates hold: `row` is an alias, `day` an expression. No start is from ever."""
+    begun = f"({row}.valid_from is null or {row}.valid_from <= {day})"
+    return f"({begun} and ({row}.valid_to is null or {row}.valid_to > {day}))"

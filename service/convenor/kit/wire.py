@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, model_validator
 from pydantic_core import PydanticCustomError
 
 
@@ -24,3 +24,13 @@ class Patch(Incoming):
     def given(self) -> dict[str, Any]:
         """The fields that were sent."""
         return {name: getattr(self, name) for name in self.model_fields_set}
+
+
+def _refuse_null(value: Any) -> Any:
+    if value is None:
+        raise PydanticCustomError("required", "This field cannot be emptied; leave it out to keep it.")
+    return value
+
+
+NeverEmptied = AfterValidator(_refuse_null)
+"""Marks a field of a `Patch` that may be left out but not be null: `Annotated[Line | None, NeverEmptied] = None`."""

@@ -48,9 +48,10 @@ class Outcome(OutcomeFields, AreaRow, table=True):
         one_of("instrument", Instrument),
         CheckConstraint("later_on >= baseline_on", name="later_on_after_baseline"),
         CheckConstraint("(later_on is null) = (later_value is null)", name="later_is_whole"),
-        Index("outcome_by_referral", "area_id", "referral_id", "id"),
-        Index("outcome_by_school", "area_id", "school_id", "id"),
-        Index("outcome_by_provider", "area_id", "provider_id", "id"),
+        Index("outcome_by_referral", "area_id", "referral_id", "recorded_at", "id"),
+        Index("outcome_by_school", "area_id", "school_id", "recorded_at", "id"),
+        Index("outcome_by_provider", "area_id", "provider_id", "recorded_at", "id"),
+        Index("outcome_by_time", "area_id", "recorded_at", "id"),
     )
     instrument: str = Field(sa_type=Text)
     referral_id: UUID

@@ -29,7 +29,9 @@ class PupilFields(BaseModel):
     parent_name: Line | None = Says(None, description="A parent or carer to talk to.")
     parent_telephone: Line | None = Says(None, description="Their telephone number.", max_length=30)
     parent_email: Line | None = Says(None, description="Their email address.")
-    interpreter_language: Line | None = Says(None, description="The language for which they need an interpreter.", max_length=60)
+    interpreter_language: Line | None = Says(
+        None, description="The language for which they need an interpreter.", max_length=60
+    )
 
 
 class Pupil(AreaRow, table=True):

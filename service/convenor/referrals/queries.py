@@ -9,6 +9,7 @@ from sqlmodel import col
 from convenor.clusters.models import ClusterMembership
 from convenor.commissioned_services.models import CommissionedService, ServiceCluster
 from convenor.kit.calendar import today
+from convenor.kit.tables import holds
 from convenor.referrals.models import Referral
 
 
@@ -18,7 +19,7 @@ async def cluster_of(session: AsyncSession, area: UUID, school: UUID) -> UUID | 
         select(col(ClusterMembership.cluster_id)).where(
             col(ClusterMembership.area_id) == area,
             col(ClusterMembership.school_id) == school,
-            col(ClusterMembership.valid_to).is_(None),
+            text(holds("cluster_membership", ":day")).bindparams(day=today()),
         )
     )
     return found.first()
@@ -27,8 +28,15 @@ async def cluster_of(session: AsyncSession, area: UUID, school: UUID) -> UUID | 
 async def buys(session: AsyncSession, area: UUID, cluster: UUID, service: UUID) -> bool:
     """Whether a cluster buys a service today."""
     day = today()
-    bought = await session.get(ServiceCluster, (area, service, cluster))
-    return bought is not None and (bought.valid_from or day) <= day and (bought.valid_to is None or bought.valid_to > day)
+    bought = await session.scalars(
+        select(col(ServiceCluster.id)).where(
+            col(ServiceCluster.area_id) == area,
+            col(ServiceCluster.service_id) == service,
+            col(ServiceCluster.cluster_id) == cluster,
+            text(holds("service_cluster", ":day")).bindparams(day=day),
+        )
+    )
+    return bought.first() is not None
 
 
 async def is_offered(session: AsyncSession, area: UUID, service: UUID) -> CommissionedService:

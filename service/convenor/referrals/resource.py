@@ -54,7 +54,9 @@ class ReferralRead(ReferralFields):
     submitted_at: datetime = Field(description="When it was first submitted.")
     started_at: datetime | None = Field(description="When work began: the first attended contact was recorded.")
     ended_at: datetime | None = Field(description="When it was discharged, declined or withdrawn.")
-    waiting_days: int = Field(description="Days from submission to the first attended contact, or until today or its end.")
+    waiting_days: int = Field(
+        description="Days from submission to the first attended contact, or until today or its end."
+    )
     returned_days: int = Field(description="How many of those it spent returned to the referrer.")
     next: list[str] = Field(description="The states that it can go to from here, whoever makes the step.")
     redacted: list[str] = Field(description="The fields that your role does not see, by dotted path.")
@@ -98,7 +100,9 @@ REFERRALS = Resource(
     order="-submitted_at",
     sorts={"submitted_at": Sort("submitted_at", "timestamptz")},
     sql={
-        "service_code": "(select s.code from commissioned_service s where s.area_id = {t}.area_id and s.id = {t}.service_id)",
+        "service_code": (
+            "(select s.code from commissioned_service s where s.area_id = {t}.area_id and s.id = {t}.service_id)"
+        ),
         "school_urn": "(select s.urn from school s where s.area_id = {t}.area_id and s.id = {t}.school_id)",
         "cluster": "(select c.code from cluster c where c.area_id = {t}.area_id and c.id = {t}.cluster_id)",
         "subject.kind": "{t}.subject_kind",

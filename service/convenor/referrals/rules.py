@@ -21,6 +21,7 @@ from convenor.referrals import queries
 from convenor.referrals.models import Referral, ReferralTransition
 from convenor.referrals.resource import REFERRALS
 from convenor.referrals.schemas import (
+    ConsentCreate,
     GroupSubjectCreate,
     PupilCreate,
     PupilSubjectCreate,
@@ -75,15 +76,11 @@ async def submit_referral(session: AsyncSession, principal: Principal, data: Ref
         school_id=school[1],
         cluster_id=cluster,
         subject_kind=data.subject.kind,
-        need=data.need,
-        priority=data.priority,
-        reason=data.reason,
+        **data.model_dump(include={"need", "priority", "reason"}),
         status=pathway.initial,
         submitted_at=now(),
     )
-    if data.consent:
-        referral.consent_basis, referral.consent_on = data.consent.basis, data.consent.on
-        referral.consent_given_by = data.consent.given_by
+    _state_consent(referral, data.consent)
     match data.subject:
         case PupilSubjectCreate(pupil=pupil):
             referral.pupil_id = await _link_pupil(session, school[0], pupil)
@@ -96,6 +93,7 @@ async def submit_referral(session: AsyncSession, principal: Principal, data: Ref
             assert_never(unknown)
     await _insert(session, referral)
     if isinstance(data.subject, PupilSubjectCreate):
+        assert referral.pupil_id
         session.add(
             PupilIdentity(
                 area_id=referral.area_id,
@@ -122,26 +120,17 @@ async def update_referral(
     if principal.reach is not Reach.SCHOOL:
         raise StateConflict("Only the school that made a referral mends it; return it with a reason instead.")
     if referral.status not in MENDABLE:
-        raise StateConflict(f"A referral that is {referral.status} is mended no more; only {' and '.join(MENDABLE)} ones are.")
-    given = data.given()
-    faults = Faults()
-    for name in ("need", "priority", "reason"):
-        if name in given and given[name] is None:
-            faults.add(f"/{name}", "required", "This field cannot be emptied.")
+        raise StateConflict(
+            f"A referral that is {referral.status} is mended no more; only {' and '.join(MENDABLE)} ones are."
+        )
     if data.pupil and referral.subject_kind != "pupil":
+        faults = Faults()
         faults.add("/pupil", "not_about_a_pupil", "This referral is not about one pupil.")
-    for name in ("given_name", "family_name", "date_of_birth", "sen_provision"):
-        if data.pupil and name in data.pupil.model_fields_set and getattr(data.pupil, name) is None:
-            faults.add(f"/pupil/{name}", "required", "This field cannot be emptied.")
-    faults.refuse()
-    for name in ("need", "priority", "reason"):
-        if name in given:
-            setattr(referral, name, given[name])
-    if "consent" in given:
-        consent = data.consent
-        referral.consent_basis = consent.basis if consent else None
-        referral.consent_given_by = consent.given_by if consent else None
-        referral.consent_on = consent.on if consent else None
+        faults.refuse()
+    for name in data.model_fields_set & {"need", "priority", "reason"}:
+        setattr(referral, name, getattr(data, name))
+    if "consent" in data.model_fields_set:
+        _state_consent(referral, data.consent)
     if data.pupil:
         identity = await session.get_one(PupilIdentity, (referral.area_id, referral.id))
         for name, value in data.pupil.given().items():
@@ -217,22 +206,26 @@ def record_step(
     outcome: str | None = None,
 ) -> None:
     """Keeps who made a step, when and why."""
-    session.add(
-        ReferralTransition(
-            area_id=referral.area_id,
-            referral_id=referral.id,
-            school_id=referral.school_id,
-            provider_id=referral.provider_id,
-            from_status=left,
-            to_status=referral.status,
-            by=actor,
-            reason=reason,
-            outcome=outcome,
-            client_id=principal.client_id,
-            organisation=principal.organisation,
-            at=now(),
-        )
+    step = ReferralTransition(
+        area_id=referral.area_id,
+        referral_id=referral.id,
+        school_id=referral.school_id,
+        provider_id=referral.provider_id,
+        from_status=left,
+        to_status=referral.status,
+        by=actor,
+        client_id=principal.client_id,
+        organisation=principal.organisation,
+        at=now(),
     )
+    step.reason, step.outcome = reason, outcome
+    session.add(step)
+
+
+def _state_consent(referral: Referral, consent: ConsentCreate | None) -> None:
+    referral.consent_basis = consent.basis if consent else None
+    referral.consent_given_by = consent.given_by if consent else None
+    referral.consent_on = consent.on if consent else None
 
 
 async def _provider(session: AsyncSession, service: tuple[UUID, UUID], faults: Faults) -> UUID | None:

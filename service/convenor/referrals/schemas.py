@@ -8,7 +8,7 @@ from pydantic_core import PydanticCustomError
 
 from convenor.kit.calendar import today
 from convenor.kit.codes import Line, NeedType, Prose, SenProvision, Urn
-from convenor.kit.wire import Incoming, Patch
+from convenor.kit.wire import Incoming, NeverEmptied, Patch
 from convenor.pupils.models import PupilFields
 from convenor.referrals.models import ConsentFields, GroupFields, Priority, ReferralFields, TransitionFields
 
@@ -71,33 +71,37 @@ class ReferralCreate(ReferralFields, Incoming):
     pathway: Line = Field("service", max_length=40, description="The pathway to send it along.")
     service_id: Line = Field(description="The id or code of the commissioned service.")
     school_urn: Urn = Field(description="The URN of the school that refers.")
-    subject: Annotated[
-        PupilSubjectCreate | GroupSubjectCreate | SchoolSubjectCreate, Field(discriminator="kind")
-    ] = Field(description="Whom it is about.")
+    subject: Annotated[PupilSubjectCreate | GroupSubjectCreate | SchoolSubjectCreate, Field(discriminator="kind")] = (
+        Field(description="Whom it is about.")
+    )
     consent: ConsentCreate | None = Field(None, description="On what it rests towards the family.")
 
 
 class PupilUpdate(Patch):
     """Corrections to what the referrer stated of a pupil. Numbers are not corrected: they say who it is."""
 
-    given_name: Line | None = Field(None, description="Given name.")
-    family_name: Line | None = Field(None, description="Family name.")
-    date_of_birth: BirthDate | None = Field(None, description="Date of birth.")
-    sen_provision: SenProvision | None = Field(None, description="E, K or N.")
+    given_name: Annotated[Line | None, NeverEmptied] = Field(None, description="Given name.")
+    family_name: Annotated[Line | None, NeverEmptied] = Field(None, description="Family name.")
+    date_of_birth: Annotated[BirthDate | None, NeverEmptied] = Field(None, description="Date of birth.")
+    sen_provision: Annotated[SenProvision | None, NeverEmptied] = Field(None, description="E, K or N.")
     parent_name: Line | None = Field(None, description="A parent or carer to talk to.")
     parent_telephone: Line | None = Field(None, max_length=30, description="Their telephone number.")
     parent_email: Line | None = Field(None, description="Their email address.")
-    interpreter_language: Line | None = Field(None, max_length=60, description="The language they need an interpreter for.")
+    interpreter_language: Line | None = Field(
+        None, max_length=60, description="The language they need an interpreter for."
+    )
 
 
 class ReferralUpdate(Patch):
     """What a referrer may mend while the service has not accepted."""
 
-    need: NeedType | None = Field(None, description="The need.")
-    priority: Priority | None = Field(None, description="How soon.")
-    reason: Prose | None = Field(None, description="Why.")
+    need: Annotated[NeedType | None, NeverEmptied] = Field(None, description="The need.")
+    priority: Annotated[Priority | None, NeverEmptied] = Field(None, description="How soon.")
+    reason: Annotated[Prose | None, NeverEmptied] = Field(None, description="Why.")
     consent: ConsentCreate | None = Field(None, description="On what it rests towards the family.")
-    pupil: PupilUpdate | None = Field(None, description="Corrections to what was stated of the pupil.")
+    pupil: Annotated[PupilUpdate | None, NeverEmptied] = Field(
+        None, description="Corrections to what was stated of the pupil."
+    )
 
 
 class TransitionCreate(TransitionFields, Incoming):

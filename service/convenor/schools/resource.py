@@ -5,7 +5,8 @@ from uuid import UUID
 from pydantic import Field
 
 from convenor.kit.codes import Line, Phase, Urn
-from convenor.kit.reading.declare import DIRECTORY, Filter, Resource, Sort
+from convenor.kit.reading.declare import DIRECTORY, Filter, Relation, Resource, Sort
+from convenor.kit.tables import holds
 from convenor.schools.models import SchoolFields, SchoolStatus
 
 
@@ -17,9 +18,9 @@ class SchoolRead(SchoolFields):
     successor_id: UUID | None = Field(description="The school that it became, e.g. on academy conversion.")
 
 
-IN_CLUSTER = (
-    "exists (select from cluster_membership m join cluster c on c.area_id = m.area_id and c.id = m.cluster_id"
-    " where m.area_id = {t}.area_id and m.school_id = {t}.id and m.valid_to is null and c.code = {v})"
+_TODAY = (
+    "from cluster_membership m join cluster c on c.area_id = m.area_id and c.id = m.cluster_id"
+    f" where m.area_id = {{t}}.area_id and m.school_id = {{t}}.id and {holds('m', '{today}')}"
 )
 
 SCHOOLS = Resource(
@@ -32,16 +33,20 @@ SCHOOLS = Resource(
     etag="version",
     order="name",
     sorts={"name": Sort("name", "text")},
-    sql={
-        "cluster": (
-            "(select c.code from cluster_membership m join cluster c on c.area_id = m.area_id and c.id = m.cluster_id"
-            " where m.area_id = {t}.area_id and m.school_id = {t}.id and m.valid_to is null)"
-        )
-    },
+    sql={"cluster": f"(select c.code {_TODAY})"},
     filters={
         "urn": Filter("{t}.urn = {v}", "text", Urn, "Schools with this URN."),
-        "cluster": Filter(IN_CLUSTER, "text", Line, "Schools that are in the cluster with this code today."),
+        "cluster": Filter(
+            f"exists (select {_TODAY} and {{v}} in (c.code, c.id::text))",
+            "text",
+            Line,
+            "Schools that are in the cluster with this code or id today.",
+        ),
         "phase": Filter("{t}.phase = {v}", "text", Phase, "Schools of this phase."),
         "status": Filter("{t}.status = {v}", "text", SchoolStatus, "Schools of this status."),
+    },
+    relations={
+        "memberships": Relation("cluster_memberships", {"school_id": "id"}),
+        "referrals": Relation("referrals", {"school_id": "id"}),
     },
 )

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import BaseModel
 from pydantic import Field as Says
-from sqlalchemy import BigInteger, CheckConstraint, DateTime, Index, Text, UniqueConstraint
+from sqlalchemy import BigInteger, CheckConstraint, DateTime, Index, Text, UniqueConstraint, false
 from sqlmodel import Field, SQLModel
 
 from convenor.kit.codes import Line
@@ -97,6 +97,7 @@ class Sla(SlaFields, AreaRow, table=True):
     provider_id: UUID
     status: str = Field(default=SlaStatus.DRAFT.value, sa_type=Text)
     terms_version: int = 1
+    """The number of the newest version of its terms, which may begin later than today."""
     version: int = 1
 
 
@@ -128,6 +129,8 @@ class SlaKpi(KpiFields, SQLModel, table=True):
     kpi: str = Field(primary_key=True)
     unit: str = Field(sa_type=Text)
     direction: str = Field(sa_type=Text)
+    withdrawn: bool = Field(default=False, sa_column_kwargs={"server_default": false()})
+    """Taken out again while the SLA was a draft: nothing is deleted."""
 
 
 class SlaCluster(SQLModel, table=True):
@@ -138,19 +141,23 @@ class SlaCluster(SQLModel, table=True):
     area_id: UUID = Field(primary_key=True)
     sla_id: UUID = Field(primary_key=True)
     cluster_id: UUID = Field(primary_key=True)
+    withdrawn: bool = Field(default=False, sa_column_kwargs={"server_default": false()})
+    """Taken out again while the SLA was a draft."""
 
 
 class SlaTransition(AreaRow, table=True):
-    """One step in the life of an SLA."""
+    """One step in the life of an SLA: who, when, why."""
 
     __tablename__ = "sla_transition"
     __table_args__ = (
-        belongs_to("sla", "sla_id"),
+        belongs_to("sla", "sla_id", "provider_id", onupdate="cascade"),
         Index("sla_transition_by_sla", "area_id", "sla_id", "id"),
     )
     sla_id: UUID
+    provider_id: UUID
     from_status: str | None = None
     to_status: str
     reason: str | None = None
     client_id: str
+    organisation: str
     at: datetime = Field(sa_type=DateTime(timezone=True))

@@ -42,6 +42,7 @@ class Filter:
         takes: what the text is validated as (a pydantic type).
         says: the description for the documentation.
         wall: what a caller must pass to search by it.
+        otherwise: the predicate, over `{t}` and `{today}`, of a list that leaves it out.
     """
 
     sql: str
@@ -49,6 +50,7 @@ class Filter:
     takes: Any
     says: str
     wall: Wall | None = None
+    otherwise: str = ""
 
     def adapter(self) -> TypeAdapter[Any]:
         """The validator of one value."""

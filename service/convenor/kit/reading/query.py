@@ -135,7 +135,12 @@ def _sort(resource: Resource, given: str | None, faults: Faults) -> tuple[str, b
     return name, order.startswith("-")
 
 
-_KEYS: Mapping[str, TypeAdapter[Any]] = {"text": TypeAdapter(str), "date": TypeAdapter(date), "int": TypeAdapter(int)}
+_KEYS: Mapping[str, TypeAdapter[Any]] = {
+    "text": TypeAdapter(str),
+    "date": TypeAdapter(date),
+    "int": TypeAdapter(int),
+    "uuid": TypeAdapter(UUID),
+}
 
 
 def _cursor(given: str, order: str, sort: Sort, faults: Faults) -> dict[str, Any]:
@@ -146,7 +151,9 @@ def _cursor(given: str, order: str, sort: Sort, faults: Faults) -> dict[str, Any
         read = datetime.fromisoformat(value) if sort.cast == "timestamptz" else _KEYS[sort.cast].validate_python(value)
         return {"after.value": read, "after.id": UUID(identity)}
     except (ValueError, TypeError, AttributeError, RecursionError, binascii.Error):
-        faults.add("/query/cursor", "cursor", "Not a cursor of this list and this `sort`: take `next` of a page, unchanged.")
+        faults.add(
+            "/query/cursor", "cursor", "Not a cursor of this list and this `sort`: take `next` of a page, unchanged."
+        )
         return {}
 
 

@@ -60,11 +60,11 @@ def rows_within(
 ) -> str:
     """A select over the rows of `rows.table t` that the caller reaches and that meet `conditions`."""
     where = " and ".join([*reach_predicate(rows, binds), *conditions]) or "true"
-    inner = f'select {columns} from "{rows.table}" t where {where} {order} {limit}'  # noqa: S608
+    inner = f'select {columns} from "{rows.table}" t where {where} {order} {limit}'
     if not rows.several or not rows.of_area or rows.reach is Reach.NONE:
         return inner
     branches = f"unnest({binds.bind('reach.areas', 'uuid[]')}, {binds.bind('reach.keys', 'uuid[]')}) as b(area_id, key)"
     if total:
         inner = inner.replace("select count(*)", "select count(*) as n", 1)
-        return f"select coalesce(sum(t.n), 0) from {branches} cross join lateral ({inner}) t"  # noqa: S608
-    return f"select t.* from {branches} cross join lateral ({inner}) t {order} {limit}"  # noqa: S608
+        return f"select coalesce(sum(t.n), 0) from {branches} cross join lateral ({inner}) t"
+    return f"select t.* from {branches} cross join lateral ({inner}) t {order} {limit}"

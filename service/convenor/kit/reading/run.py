@@ -3,7 +3,6 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
 from typing import Any, Protocol
 from uuid import UUID
 
@@ -55,7 +54,11 @@ async def read_one(
 
 
 async def read_list(
-    connection: Connection, principal: Principal, resource: Resource, query: Query, under: tuple[Resource, str, str] | None = None
+    connection: Connection,
+    principal: Principal,
+    resource: Resource,
+    query: Query,
+    under: tuple[Resource, str, str] | None = None,
 ) -> Answer:
     """A page of records.
 
@@ -70,7 +73,8 @@ async def read_list(
         NotFound: when the parent is absent or not the caller's.
     """
     reach, pairs = reach_of(principal, resource)
-    parent, named = None, {}
+    parent: Parent | None = None
+    named: dict[str, Any] = {}
     if under:
         parent_resource, relation, key = under
         by, named = name_record(parent_resource, key, "parent")
@@ -114,7 +118,7 @@ def _refuse_walled(principal: Principal, resource: Resource, query: Query) -> No
     for name in query.filters:
         wall = resource.filters[name].wall
         if wall is not None and wall not in principal.walls:
-            faults.add(f"/query/{name}", "not_for_role", "Your role does not see this field, so it cannot search by it.")
+            faults.add(f"/query/{name}", "not_for_role", "Your role does not see this field and cannot search by it.")
     faults.refuse()
 
 
@@ -145,7 +149,7 @@ async def _ask(
 ) -> Any:
     plan = compile_plan(shape)
     areas, reach, keys = principal.context
-    known: dict[str, UUID | date | bytes | str | list[UUID]] = {
+    known: dict[str, Any] = {
         "context.areas": areas,
         "context.reach": reach,
         "context.keys": keys,
@@ -158,7 +162,9 @@ async def _ask(
         known["reach.area"], known["reach.key"] = pairs[0]
     if "today" in plan.parameters:
         known["today"] = today()
-    return await connection.fetchrow(plan.sql, *[values[name] if name in values else known[name] for name in plan.parameters])
+    return await connection.fetchrow(
+        plan.sql, *[values[name] if name in values else known[name] for name in plan.parameters]
+    )
 
 
 def _subjects(row: Any, resource: Resource) -> Sequence[UUID]:

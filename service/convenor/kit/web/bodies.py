@@ -71,7 +71,9 @@ def _walk(value: Any, pointer: str, depth: int, faults: list[Fault]) -> None:
     elif isinstance(value, str):
         if not _is_text(value):
             faults.append(Fault(pointer, "text", "NUL characters and lone surrogates are not allowed."))
-    elif (isinstance(value, int) and abs(value) > MAX_INTEGER) or (isinstance(value, float) and not math.isfinite(value)):
+    elif (isinstance(value, int) and abs(value) > MAX_INTEGER) or (
+        isinstance(value, float) and not math.isfinite(value)
+    ):
         faults.append(Fault(pointer, "number_out_of_range", "The number is beyond what JSON carries exactly (2^53)."))
 
 

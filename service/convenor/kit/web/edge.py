@@ -88,7 +88,7 @@ class _Exchange:
                     self._refuse_unacceptable()
                 self._refuse_too_large(int(self.headers.get(b"content-length", b"0")))
                 await app(self.scope, self._receive, self._send)
-        except Exception as error:  # noqa: BLE001 - the last place: whatever it is becomes a problem
+        except Exception as error:
             if self.started:
                 raise
             await self._answer(self.too_large or problem_of(error))
@@ -112,7 +112,9 @@ class _Exchange:
     def _refuse_too_large(self, size: int) -> None:
         limit = MAX_BULK if self.bulk else MAX_BODY
         if size > limit:
-            self.too_large = TooLarge(f"The body has more than {limit:,} bytes, which is the most that this address takes.")
+            self.too_large = TooLarge(
+                f"The body has more than {limit:,} bytes, which is the most that this address takes."
+            )
             raise self.too_large
 
     async def _receive(self) -> Message:
@@ -154,7 +156,7 @@ class _Exchange:
             self.note.written = True
         try:
             await response(self.scope, self.receive, self._send)
-        except Exception as error:  # noqa: BLE001 - as above
+        except Exception as error:
             if self.started:
                 raise
             self.note.written = True

@@ -107,8 +107,9 @@ def fault_at(found: Any, loc: tuple[int | str, ...], body: Any) -> Fault:
     """
     steps: list[int | str] = []
     for step in loc[:-1]:
-        if (isinstance(body, dict) and step in body) or (isinstance(body, list) and isinstance(step, int)):
-            body = body[step]
+        inside = body.get(step) if isinstance(body, dict) else body[step] if isinstance(step, int) else None
+        if inside is not None:
+            body = inside
             steps.append(step)
     steps.extend(loc[-1:])
     parts = [str(step).replace("~", "~0").replace("/", "~1") for step in steps]

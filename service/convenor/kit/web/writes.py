@@ -97,7 +97,7 @@ def writing(
         action: `resource:action` for the audit.
         creates: an `Idempotency-Key` must come with it.
         changes: an `If-Match` must come with it.
-        keyed: an `Idempotency-Key` may come with it.
+        keyed: an `Idempotency-Key` may come with it, and an `If-Match` is heeded.
     """
 
     async def dependency(request: Request) -> AsyncIterator[Write]:
@@ -105,7 +105,7 @@ def writing(
         refuse_unreadable(request)
         refuse_parameters(request.scope["query_string"])
         note: Note = request.scope["state"]["note"]
-        if_match = _if_match(request) if changes else None
+        if_match = _if_match(request) if changes or (keyed and "if-match" in request.headers) else None
         claimed = await _claim_of(request, principal, required=creates) if creates or keyed else None
         async with request.app.state.sessions() as session, session.begin():
             await enter_as(session, principal)
@@ -119,6 +119,7 @@ def writing(
 
     dependency.scope, dependency.action = scope, action  # type: ignore[attr-defined]
     dependency.creates, dependency.changes = creates, changes  # type: ignore[attr-defined]
+    dependency.keyed = keyed  # type: ignore[attr-defined]
     return dependency
 
 
@@ -174,7 +175,7 @@ def _if_match(request: Request) -> int:
         raise PreconditionMissing
     match = _ETAG.fullmatch(given.strip())
     if not match:
-        raise Invalid(faults=(Fault("/headers/if-match", "etag", "Send one ETag as this service gave it, quotes included."),))
+        raise Invalid(
+            faults=(Fault("/headers/if-match", "etag", "Send one ETag as this service gave it, quotes included."),)
+        )
     return int(match[1])
-
-

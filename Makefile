@@ -1,0 +1,71 @@
+# The two commands of the README are `make demo` and `make test`; the rest is for those who work on Convenor.
+# Needed beforehand: Python 3.11 or newer, with its venv module, and make.
+
+SHELL := /bin/sh
+PYTHON ?= $(shell for name in python3 python3.14 python3.13 python3.12 python3.11; do \
+	$$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$name; break; }; done)
+BIN := .venv/bin
+STAMP := .venv/installed
+LOCK_AND_PROJECT := requirements.lock pyproject.toml
+
+.DEFAULT_GOAL := help
+.PHONY: help demo tour test check style types layers contract-check contract bench lock clean
+
+help:
+	@echo "make demo    install what is locked, load the demo and serve it until Ctrl-C"
+	@echo "make tour    walk through the main job against the running demo"
+	@echo "make test    every check and every test"
+	@echo "make check   the checks alone: style, types, layers, contract"
+	@echo "make bench   measure, and write bench/results.md"
+	@echo "make contract, make lock, make clean"
+
+demo: $(STAMP)
+	@exec $(BIN)/convenor demo
+
+tour: $(STAMP)
+	@exec $(BIN)/convenor tour
+
+test: check
+	$(BIN)/python -m pytest -n 2
+
+check: style types layers contract-check
+
+style: $(STAMP)
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+
+types: $(STAMP)
+	$(BIN)/mypy
+
+layers: $(STAMP)
+	$(BIN)/lint-imports
+
+contract-check: $(STAMP)
+	$(BIN)/python -m convenor.contract --check
+
+contract: $(STAMP)
+	$(BIN)/python -m convenor.contract
+
+bench: $(STAMP)
+	$(BIN)/python bench/run.py
+
+# Needs uv. Names no address of a registry, so that the lock serves behind any mirror.
+lock:
+	uv pip compile --all-extras --generate-hashes --no-emit-index-url -o requirements.lock pyproject.toml
+
+clean:
+	rm -rf .venv dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# -qq: whatever mirror pip is set to is nobody's business here. Redone only when the lock or the project changes. The stamp is made last, so an interrupted install is begun again.
+$(STAMP): $(LOCK_AND_PROJECT)
+	@if [ -z "$(PYTHON)" ]; then \
+		echo "Convenor needs Python 3.11 or newer; none was found as python3." >&2; \
+		echo "Install one, or name it: make PYTHON=/path/to/python3" >&2; exit 2; fi
+	@if ! $(PYTHON) -c 'import venv, ensurepip' 2>/dev/null; then \
+		echo "$(PYTHON) lacks its venv module. On Debian and Ubuntu: apt install python3-venv" >&2; exit 2; fi
+	@test -x $(BIN)/python || { echo "Making .venv ..."; $(PYTHON) -m venv .venv; }
+	@echo "Installing what is locked ..."
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --require-hashes --no-deps -r requirements.lock
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@

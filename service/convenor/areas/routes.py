@@ -1,0 +1,32 @@
+"""Areas over REST. An area is made by a load: it is a tenant, and no partner founds one."""
+
+from fastapi import APIRouter
+from starlette.responses import Response
+
+from convenor.areas import rules
+from convenor.areas.resource import AREAS, AreaRead
+from convenor.areas.schemas import AreaUpdate
+from convenor.kit.web.bodies import GuardedRoute
+from convenor.kit.web.reads import list_route, record_route
+from convenor.kit.web.writes import Write, Writing
+
+router = APIRouter(tags=["areas"], route_class=GuardedRoute)
+reads = [
+    list_route("/v1/areas", AREAS),
+    record_route("/v1/areas/{id}", AREAS),
+]
+
+
+@router.patch("/v1/areas/{id}", response_model=AreaRead)
+async def update_area(
+    id: str,  # noqa: A002 - the name in the path
+    data: AreaUpdate,
+    write: Write = Writing("areas:write", "areas:update", changes=True),
+) -> Response:
+    """Describes an area."""
+    area = await rules.load_area(write.session, write.principal, id)
+    write.check_version(area.version)
+    area.sqlmodel_update(data.given())
+    area.version += 1
+    write.note_changes(data)
+    return await write.changed(AREAS, area.area_id)

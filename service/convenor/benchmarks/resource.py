@@ -1,0 +1,37 @@
+"""Benchmarks, as they are read."""
+
+from uuid import UUID
+
+from pydantic import Field
+
+from convenor.benchmarks.models import BenchmarkFields
+from convenor.kit.codes import Line
+from convenor.kit.reading.declare import DIRECTORY, Filter, Resource, Sort
+
+
+class BenchmarkRead(BenchmarkFields):
+    """One published value."""
+
+    id: UUID = Field(description="The value's id.")
+
+
+BENCHMARKS = Resource(
+    name="benchmarks",
+    singular="benchmark",
+    table="benchmark",
+    read=BenchmarkRead,
+    reach=DIRECTORY,
+    scope="areas:read",
+    order="indicator",
+    sorts={
+        "indicator": Sort("indicator", "text"),
+        "period": Sort("period", "text"),
+        "geography": Sort("geography", "text"),
+    },
+    filters={
+        "indicator": Filter("{t}.indicator = {v}", "text", Line, "Values of the indicator with this code."),
+        "geography": Filter("{t}.geography = {v}", "text", Line, "Values about this place."),
+        "phase": Filter("{t}.phase = {v}", "text", Line, "Values for this phase of education, or for `all`."),
+        "period": Filter("{t}.period = {v}", "text", Line, "Values for this period, as its source writes it."),
+    },
+)

@@ -1,0 +1,80 @@
+"""Clusters, as they are read."""
+
+from datetime import date
+from uuid import UUID
+
+from pydantic import BaseModel, Field
+
+from convenor.clusters.models import ClusterFields, SuccessionKind
+from convenor.kit.reading.declare import DIRECTORY, Filter, Part, Relation, Resource, Sort
+from convenor.kit.tables import holds
+
+
+class SuccessionRead(BaseModel):
+    """A cluster that another came out of."""
+
+    id: UUID = Field(description="The other cluster's id.")
+    code: str = Field(description="The other cluster's code.")
+    kind: SuccessionKind = Field(description="A merger or a split.")
+    on: date = Field(description="The day from which the successors stand in the place of the predecessors.")
+
+
+class ClusterRead(ClusterFields):
+    """One cluster."""
+
+    id: UUID = Field(description="The cluster's id.")
+    valid_from: date | None = Field(description="Its first day; absent where not stated.")
+    valid_to: date | None = Field(description="The day from which it is no more, after a merger or a split.")
+    school_count: int = Field(description="How many schools are in it today.")
+    predecessors: list[SuccessionRead] = Field(description="The clusters that it came out of.")
+    successors: list[SuccessionRead] = Field(description="The clusters that came out of it.")
+
+
+_CODE = "(select c.code from cluster c where c.area_id = {t}.area_id and c.id = {t}.{others})"
+_MEMBERS_TODAY = (
+    "(select count(*) from cluster_membership m where m.area_id = {t}.area_id and m.cluster_id = {t}.id and {held})"
+).replace("{held}", holds("m", "{today}"))
+
+
+def _relatives(its: str, others: str) -> Part:
+    return Part(
+        f"cluster_succession {{p}} where {{p}}.area_id = {{t}}.area_id and {{p}}.{its} = {{t}}.id",
+        order=f"{{p}}.happened_on, {{p}}.{others}",
+        sql={
+            "id": f"{{t}}.{others}",
+            "code": _CODE.replace("{others}", others),
+            "on": "{t}.happened_on",
+        },
+    )
+
+
+CLUSTERS = Resource(
+    name="clusters",
+    singular="cluster",
+    table="cluster",
+    read=ClusterRead,
+    reach=DIRECTORY,
+    natural_key="code",
+    etag="version",
+    order="code",
+    sorts={"code": Sort("code", "text"), "name": Sort("name", "text")},
+    sql={"school_count": _MEMBERS_TODAY},
+    parts={
+        "predecessors": _relatives("successor_id", "predecessor_id"),
+        "successors": _relatives("predecessor_id", "successor_id"),
+    },
+    filters={
+        "as_at": Filter(
+            holds("{t}", "{v}"),
+            "date",
+            date,
+            "Clusters that there were, or will be, on this day; those of today where it is left out.",
+            otherwise=holds("{t}", "{today}"),
+        ),
+    },
+    relations={
+        "schools": Relation("cluster_schools", {"cluster_id": "id"}),
+        "roles": Relation("cluster_roles", {"cluster_id": "id"}),
+        "referrals": Relation("referrals", {"cluster_id": "id"}),
+    },
+)

@@ -1,0 +1,41 @@
+"""Clusters over REST."""
+
+from fastapi import APIRouter
+from starlette.responses import Response
+
+from convenor.clusters import rules
+from convenor.clusters.resource import CLUSTERS, ClusterRead
+from convenor.clusters.schemas import ClusterCreate, ClusterUpdate
+from convenor.kit.web.bodies import GuardedRoute
+from convenor.kit.web.reads import list_route, record_route
+from convenor.kit.web.writes import Write, Writing
+
+router = APIRouter(tags=["clusters"], route_class=GuardedRoute)
+reads = [
+    list_route("/v1/clusters", CLUSTERS),
+    record_route("/v1/clusters/{id}", CLUSTERS),
+]
+
+
+@router.post("/v1/clusters", status_code=201, response_model=ClusterRead)
+async def create_cluster(
+    data: ClusterCreate, write: Write = Writing("clusters:write", "clusters:create", creates=True)
+) -> Response:
+    """Founds a cluster; its schools join it afterwards."""
+    cluster = await rules.create_cluster(write.session, write.principal, data)
+    return await write.created(CLUSTERS, cluster.id)
+
+
+@router.patch("/v1/clusters/{id}", response_model=ClusterRead)
+async def update_cluster(
+    id: str,  # noqa: A002 - the name in the path
+    data: ClusterUpdate,
+    write: Write = Writing("clusters:write", "clusters:update", changes=True),
+) -> Response:
+    """Describes a cluster."""
+    cluster = await rules.load_cluster(write.session, write.principal, id)
+    write.check_version(cluster.version)
+    cluster.sqlmodel_update(data.given())
+    cluster.version += 1
+    write.note_changes(data)
+    return await write.changed(CLUSTERS, cluster.id)

@@ -1,0 +1,167 @@
+"""What may happen to a commissioned service: who provides it, who buys it, and its promotion to the core offer."""
+
+from collections.abc import Collection, Sequence
+from datetime import date
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col
+
+from convenor.areas.rules import area_of
+from convenor.clusters.models import Cluster
+from convenor.clusters.resource import CLUSTERS
+from convenor.commissioned_services.models import CommissionedService, Offer, ServiceCluster
+from convenor.commissioned_services.resource import SERVICES
+from convenor.commissioned_services.schemas import ServiceCreate, ServiceUpdate
+from convenor.kit.calendar import today
+from convenor.kit.db import driver_connection
+from convenor.kit.errors import Faults, NotFound, StateConflict
+from convenor.kit.principal import Principal
+from convenor.kit.reading.run import find
+from convenor.providers.resource import PROVIDERS
+
+
+async def create_service(session: AsyncSession, principal: Principal, data: ServiceCreate) -> CommissionedService:
+    """Adds a service to the offer of an area.
+
+    Raises:
+        Invalid: naming every reference that does not hold.
+    """
+    faults = Faults()
+    area = await area_of(session, principal, data, faults)
+    provider = await _provider(session, principal, area, data.provider, faults)
+    clusters = await _clusters(session, principal, area, data.clusters or [], faults)
+    faults.ends_after(data.valid_from, data.valid_to)
+    faults.refuse()
+    assert area
+    service = CommissionedService(
+        area_id=area, provider_id=provider, **data.model_dump(exclude={"area", "provider", "clusters", "capacity"})
+    )
+    if data.capacity:
+        service.places, service.capacity_confirmed_on = data.capacity.places, data.capacity.confirmed_on
+    session.add(service)
+    await session.flush()
+    if data.clusters is None and data.offer is Offer.CORE:
+        clusters = await _clusters_open(session, area)
+    _begin(session, service, clusters, data.valid_from or today())
+    return service
+
+
+async def update_service(
+    session: AsyncSession, principal: Principal, service: CommissionedService, data: ServiceUpdate
+) -> None:
+    """Changes a service. A change of provider carries its referrals and SLAs along (`on update cascade`).
+
+    Raises:
+        Invalid: naming every reference that does not hold.
+        StateConflict: when a cluster would stop buying what it buys only from today.
+    """
+    given, faults = data.given(), Faults()
+    provider = await _provider(session, principal, service.area_id, given.pop("provider", None), faults)
+    wanted = await _clusters(session, principal, service.area_id, given.get("clusters", []), faults)
+    faults.ends_after(given.get("valid_from", service.valid_from), given.get("valid_to", service.valid_to))
+    faults.refuse()
+    if given.pop("clusters", None) is not None:
+        await _replace(session, service, wanted)
+    if given.pop("capacity", None) and data.capacity:
+        service.places, service.capacity_confirmed_on = data.capacity.places, data.capacity.confirmed_on
+    if provider:
+        service.provider_id = provider
+    service.sqlmodel_update(given)
+    service.version += 1
+
+
+async def promote_service(session: AsyncSession, service: CommissionedService, evidence: str) -> None:
+    """Makes a local service part of the core offer: every cluster of the area buys it from today.
+
+    Raises:
+        StateConflict: when it is core already.
+    """
+    if service.offer == Offer.CORE:
+        raise StateConflict("This service is part of the core offer already.")
+    service.offer, service.promotion_evidence, service.promoted_on = Offer.CORE, evidence, today()
+    service.version += 1
+    buying = {row.cluster_id for row in await _purchases(session, service)}
+    _begin(session, service, set(await _clusters_open(session, service.area_id)) - buying, today())
+
+
+async def load_service(session: AsyncSession, principal: Principal, key: str) -> CommissionedService:
+    """The service of an id or code, locked until the transaction ends.
+
+    Raises:
+        NotFound: when it is absent or not of the caller's area.
+    """
+    found = await find(await driver_connection(session), principal, SERVICES, key)
+    if found is None:
+        raise NotFound
+    return await session.get_one(CommissionedService, found, with_for_update=True)
+
+
+def _begin(session: AsyncSession, service: CommissionedService, clusters: Collection[UUID], day: date) -> None:
+    for cluster in clusters:
+        session.add(ServiceCluster(area_id=service.area_id, service_id=service.id, cluster_id=cluster, valid_from=day))
+
+
+async def _replace(session: AsyncSession, service: CommissionedService, wanted: Collection[UUID]) -> None:
+    day, present = today(), await _purchases(session, service)
+    for row in present:
+        if row.cluster_id not in wanted:
+            if row.valid_from and row.valid_from >= day:
+                raise StateConflict("A cluster that you leave out buys this service only from today; end it tomorrow.")
+            row.valid_to = day
+    _begin(session, service, set(wanted) - {row.cluster_id for row in present}, day)
+
+
+async def _purchases(session: AsyncSession, service: CommissionedService) -> Sequence[ServiceCluster]:
+    """The purchases of a service that hold today or will, locked."""
+    found = await session.scalars(
+        select(ServiceCluster)
+        .where(
+            col(ServiceCluster.area_id) == service.area_id,
+            col(ServiceCluster.service_id) == service.id,
+            col(ServiceCluster.valid_to).is_(None) | (col(ServiceCluster.valid_to) > today()),
+        )
+        .order_by(col(ServiceCluster.id))
+        .with_for_update()
+    )
+    return found.all()
+
+
+async def _clusters_open(session: AsyncSession, area: UUID) -> Sequence[UUID]:
+    found = await session.scalars(
+        select(col(Cluster.id))
+        .where(col(Cluster.area_id) == area, col(Cluster.valid_to).is_(None))
+        .order_by(col(Cluster.id))
+        .with_for_update()
+    )
+    return found.all()
+
+
+async def _provider(
+    session: AsyncSession, principal: Principal, area: UUID | None, key: str | None, faults: Faults
+) -> UUID | None:
+    if key is None:
+        return None
+    found = await find(await driver_connection(session), principal, PROVIDERS, key)
+    if found is None or found[0] != area:
+        faults.unknown("/provider", "provider")
+        return None
+    return found[1]
+
+
+async def _clusters(
+    session: AsyncSession, principal: Principal, area: UUID | None, keys: Sequence[str], faults: Faults
+) -> Collection[UUID]:
+    ids: set[UUID] = set()
+    for at, key in enumerate(keys):
+        found = await find(await driver_connection(session), principal, CLUSTERS, key)
+        if found is None or found[0] != area:
+            faults.unknown(f"/clusters/{at}", "cluster")
+            continue
+        # Locked, so that no merger or split passes by a purchase that is just beginning.
+        cluster = await session.get_one(Cluster, found, with_for_update=True)
+        if cluster.valid_to is not None:
+            faults.add(f"/clusters/{at}", "ended", "This cluster is no more, or soon will be: name its successors.")
+        ids.add(cluster.id)
+    return ids

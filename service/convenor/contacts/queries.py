@@ -1,0 +1,117 @@
+"""The selects and the staged statements that the rules of contacts need."""
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import date
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ARRAY, Text, Uuid, any_, func, literal, select, tuple_
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col
+
+from convenor.contacts.models import Attendance, Contact, ContactFields
+from convenor.kit.db import driver_connection
+from convenor.kit.principal import Principal, Reach
+from convenor.referrals.models import Referral
+
+FIELDS = tuple(ContactFields.model_fields)
+"""What is said of a session."""
+
+_TYPES = dict.fromkeys(FIELDS, "text") | {"on": "date", "duration_minutes": "int", "group_size": "int"}
+_KEYS = ("area_id", "id", "referral_id", "school_id", "provider_id", "organisation_id", "recorded_at")
+_KEY_TYPES = dict.fromkeys(_KEYS, "uuid") | {"recorded_at": "timestamptz"}
+
+
+def _quoted(names: Sequence[str], prefix: str = "") -> str:
+    return ", ".join(f'{prefix}"{name}"' for name in names)
+
+
+def _staged(types: Mapping[str, str]) -> str:
+    arrays = ", ".join(f"${at}::{kind}[]" for at, kind in enumerate(types.values(), 1))
+    return f"unnest({arrays}) as n({_quoted(list(types))})"
+
+
+_INSERT_TYPES = {name: _KEY_TYPES[name] for name in _KEYS} | _TYPES
+_UPDATE_TYPES = {"area_id": "uuid", "id": "uuid"} | _TYPES
+_INSERT = (
+    f"insert into contact ({_quoted(list(_INSERT_TYPES))}, version)"  # noqa: S608
+    f" select {_quoted(list(_INSERT_TYPES), 'n.')}, 1 from {_staged(_INSERT_TYPES)} order by n.area_id, n.reference"
+    " on conflict (area_id, organisation_id, reference) where reference is not null do nothing returning id"
+)
+_UPDATE = (
+    f"update contact c set ({_quoted(FIELDS)}, version) = ({_quoted(FIELDS, 'n.')}, c.version + 1)"  # noqa: S608
+    f" from {_staged(_UPDATE_TYPES)} where c.area_id = n.area_id and c.id = n.id"
+)
+
+
+async def lock_referrals(session: AsyncSession, principal: Principal, codes: Collection[str]) -> dict[str, Referral]:
+    """The caller's referrals with these codes, locked until the transaction ends; always in the same order."""
+    found = await session.scalars(
+        select(Referral)
+        .where(
+            tuple_(col(Referral.area_id), col(Referral.provider_id)).in_(principal.keys(Reach.PROVIDER)),
+            col(Referral.code) == any_(literal(list(codes), ARRAY(Text))),
+        )
+        .order_by(col(Referral.area_id), col(Referral.id))
+        .with_for_update()
+    )
+    return {referral.code: referral for referral in found}
+
+
+async def contact_named(session: AsyncSession, contact: Contact) -> UUID | None:
+    """The id of the contact that has the same reference of the same organisation, where the caller may see it."""
+    found: UUID | None = await session.scalar(
+        select(col(Contact.id)).where(
+            col(Contact.area_id) == contact.area_id,
+            col(Contact.organisation_id) == contact.organisation_id,
+            col(Contact.reference) == contact.reference,
+        )
+    )
+    return found
+
+
+async def contacts_named(
+    session: AsyncSession, principal: Principal, references: Collection[str]
+) -> dict[tuple[UUID, str], Any]:
+    """The contacts that the caller's organisation keeps under these references, by area and reference.
+
+    Each is a row with `id`, `referral_id` and the fields of a session.
+    """
+    wanted = [getattr(Contact, name) for name in ("area_id", "id", "referral_id", *FIELDS)]
+    found = await session.execute(
+        select(*wanted).where(
+            col(Contact.area_id).in_(principal.areas),
+            col(Contact.organisation_id) == principal.organisation_id,
+            col(Contact.reference) == any_(literal(list(references), ARRAY(Text))),
+        )
+    )
+    return {(row.area_id, row.reference): row for row in found}
+
+
+async def first_attended(
+    session: AsyncSession, areas: Collection[UUID], referrals: Collection[UUID]
+) -> dict[UUID, date]:
+    """The day of the first attended session of each referral that has one."""
+    found = await session.execute(
+        select(col(Contact.referral_id), func.min(col(Contact.on)))
+        .where(
+            col(Contact.area_id).in_(areas),
+            col(Contact.referral_id) == any_(literal(list(referrals), ARRAY(Uuid))),
+            col(Contact.attendance) == Attendance.ATTENDED,
+        )
+        .group_by(col(Contact.referral_id))
+    )
+    return {row[0]: row[1] for row in found}
+
+
+async def insert_contacts(session: AsyncSession, rows: Sequence[Mapping[str, Any]]) -> set[UUID]:
+    """Stores new contacts; gives the ids of those whose reference was not taken meanwhile."""
+    connection = await driver_connection(session)
+    columns = [[row[name] for row in rows] for name in _INSERT_TYPES]
+    return {stored["id"] for stored in await connection.fetch(_INSERT, *columns)}
+
+
+async def update_contacts(session: AsyncSession, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Puts new fields into contacts that are there."""
+    connection = await driver_connection(session)
+    await connection.execute(_UPDATE, *[[row[name] for row in rows] for name in _UPDATE_TYPES])

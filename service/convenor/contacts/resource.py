@@ -1,0 +1,43 @@
+"""Contacts, as they are read."""
+
+from datetime import date, datetime
+from uuid import UUID
+
+from pydantic import Field
+
+from convenor.contacts.models import Attendance, ContactFields
+from convenor.kit.reading.declare import CASES, Filter, Relation, Resource, Sort
+from convenor.pupils.resource import PUPIL_OF_REFERRAL
+from convenor.referrals import belonging
+
+
+class ContactRead(ContactFields):
+    """One session."""
+
+    id: UUID = Field(description="The contact's id.")
+    referral_id: UUID = Field(description="The referral that it belongs to.")
+    referral_code: str = Field(description="That referral's code.")
+    service_id: UUID = Field(description="The commissioned service that was given.")
+    organisation: str = Field(description="The organisation that recorded it.")
+    recorded_at: datetime = Field(description="When it was first recorded.")
+
+
+CONTACTS = Resource(
+    name="contacts",
+    singular="contact",
+    table="contact",
+    read=ContactRead,
+    reach=CASES,
+    etag="version",
+    subject=PUPIL_OF_REFERRAL,
+    order="-on",
+    sorts={"on": Sort("on", "date")},
+    sql=belonging.SQL,
+    filters={
+        **belonging.FILTERS,
+        "on_after": Filter('{t}."on" > {v}', "date", date, "Sessions after this day."),
+        "on_before": Filter('{t}."on" < {v}', "date", date, "Sessions before this day."),
+        "attendance": Filter("{t}.attendance = {v}", "text", Attendance, "Sessions with this attendance."),
+    },
+    relations={"outcomes": Relation("outcomes", {"referral_id": "referral_id"})},
+)

@@ -1,0 +1,108 @@
+"""What may be recorded of a session, and what the first attended one does to its referral."""
+
+from datetime import date
+
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from convenor.contacts import queries
+from convenor.contacts.models import Attendance, Contact
+from convenor.contacts.schemas import ContactCreate
+from convenor.kit.calendar import london_date, start_of
+from convenor.kit.errors import AlreadyExists, Faults, StateConflict
+from convenor.kit.principal import Principal
+from convenor.kit.tables import now
+from convenor.pathways.models import Actor, Pathway
+from convenor.pathways.rules import states_with_contacts, steps_from
+from convenor.referrals.models import Referral
+from convenor.referrals.rules import load_referral, move
+
+IN_PROGRESS = "in_progress"
+
+
+async def add_contact(session: AsyncSession, principal: Principal, referral_key: str, data: ContactCreate) -> Contact:
+    """Records one session; the first attended one starts the work, and ends the wait on its own day.
+
+    Raises:
+        NotFound: when the caller reaches no such referral.
+        StateConflict, Invalid: see `check_contact`.
+        AlreadyExists: when the organisation has recorded a session under this reference.
+    """
+    referral = await load_referral(session, principal, referral_key)
+    pathway = await session.get_one(Pathway, (referral.pathway, referral.pathway_version))
+    check_contact(referral, pathway, data)
+    contact = Contact(
+        area_id=referral.area_id,
+        referral_id=referral.id,
+        school_id=referral.school_id,
+        provider_id=referral.provider_id,
+        organisation_id=principal.organisation_id,
+        recorded_at=now(),
+        **data.model_dump(),
+    )
+    await _insert(session, contact)
+    if data.attendance is Attendance.ATTENDED:
+        first = await queries.first_attended(session, [referral.area_id], [referral.id])
+        settle_start(session, principal, referral, pathway, first[referral.id])
+    return contact
+
+
+def check_contact(referral: Referral, pathway: Pathway, data: ContactCreate) -> None:
+    """Whether a session may be recorded for a referral as it is now.
+
+    Raises:
+        StateConflict: in a state without contacts, naming those with.
+        Invalid: dated before the day (in Europe/London) on which the referral was submitted.
+    """
+    states = states_with_contacts(pathway)
+    if referral.status not in states:
+        raise StateConflict(
+            f"The referral is {referral.status}; contacts are recorded while it is {', '.join(states)}."
+            f" {_way(pathway, referral)}"
+        )
+    submitted, faults = london_date(referral.submitted_at), Faults()
+    if data.on < submitted:
+        faults.add("/on", "before_referral", f"The referral was submitted on {submitted}; a session cannot be earlier.")
+    faults.refuse()
+
+
+def settle_start(
+    session: AsyncSession, principal: Principal, referral: Referral, pathway: Pathway, first: date | None
+) -> None:
+    """Lets a referral's start follow its sessions, after one that was attended came, moved or was taken back.
+
+    Args:
+        session, principal: for the step and its history.
+        referral: locked.
+        pathway: the version that it is on.
+        first: the day of its first attended session. Where a correction leaves none, the wait runs on; the referral
+            stays in progress, since the pathway has no step back.
+    """
+    started = max(referral.submitted_at, start_of(first)) if first else None
+    if first and any(step.to == IN_PROGRESS for step in steps_from(pathway, referral.status, Actor.NOBODY)):
+        referral.started_at = started
+        move(session, principal, referral, pathway, IN_PROGRESS, Actor.NOBODY)
+    elif referral.started_at != started:
+        referral.started_at = started
+        referral.version += 1
+
+
+def _way(pathway: Pathway, referral: Referral) -> str:
+    """What the service can do about a state without contacts."""
+    states = states_with_contacts(pathway)
+    ways = [step.to for step in steps_from(pathway, referral.status, Actor.SERVICE) if step.to in states]
+    return f"Move it to {' or '.join(ways)} first." if ways else "No step of the service's leads there from here."
+
+
+async def _insert(session: AsyncSession, contact: Contact) -> None:
+    try:
+        async with session.begin_nested():
+            session.add(contact)
+    except IntegrityError as error:
+        if "contact_reference" not in str(error.orig):
+            raise
+        known = await queries.contact_named(session, contact)
+        raise AlreadyExists(
+            f"A session of your organisation has this reference already{f': {known}' if known else ''}.",
+            extra={"contact": str(known)} if known else None,
+        ) from error

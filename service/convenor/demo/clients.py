@@ -1,0 +1,190 @@
+"""The demo's clients: who they stand for, and the file that hands their secrets to whoever runs the demo."""
+
+import contextlib
+import json
+import os
+import secrets
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import date
+from pathlib import Path
+from typing import Any, Final
+from uuid import UUID
+
+from joserfc.jwk import ECKey, KeyParameters, RSAKey
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from convenor.demo.contracts import COMMISSIONER, COUNCIL
+from convenor.demo.dice import Dice
+from convenor.demo.directory import AREA_ID, NAME, Directory
+from convenor.kit.calendar import AcademicYear
+from convenor.kit.principal import Grant, Reach, Role
+from convenor.loading.areas import Authority
+from convenor_auth.clients import create_client
+from convenor_auth.models import DataSharingAgreement, Organisation
+from convenor_auth.roles import IDENTIFY, ROLES
+
+FILE_NAME: Final = "demo-clients.json"
+_AGREED_ON: Final = date(2018, 9, 1)
+_AGREEMENT_YEARS = 5
+
+_KEYS: dict[str, Callable[[KeyParameters], ECKey | RSAKey]] = {
+    "ES256": lambda said: ECKey.generate_key("P-256", said),
+    "ES384": lambda said: ECKey.generate_key("P-384", said),
+    "RS512": lambda said: RSAKey.generate_key(2048, said),
+}
+
+
+@dataclass(frozen=True)
+class DemoClient:
+    """A client as its owner knows it. The secret, or the private key, is nowhere else."""
+
+    client_id: str
+    client_secret: str | None = field(repr=False)
+    private_key_jwk: dict[str, Any] | None = field(repr=False)
+    role: str
+    organisation: str
+    scopes: list[str]
+    note: str
+
+
+@dataclass(frozen=True)
+class _Plan:
+    client_id: str
+    role: Role
+    organisation: str
+    kind: str
+    grants: tuple[Grant, ...]
+    note: str
+    alg: str | None = None
+    organisation_id: UUID | None = None
+    """Of an organisation that is there already."""
+
+
+async def create_clients(
+    session: AsyncSession, dice: Dice, directory: Directory, others: Sequence[Authority], as_at: date
+) -> list[DemoClient]:
+    """Registers the demo's clients with fresh secrets and keys, Wendshire's first; `others` get a commissioner each.
+
+    Identities repeat with the seed; secrets and keys never do.
+    """
+    ends_on = AcademicYear(AcademicYear.of(as_at).start + _AGREEMENT_YEARS).last_day
+    organisations: dict[str, tuple[Organisation, DataSharingAgreement]] = {}
+    created: list[DemoClient] = []
+    for plan in [*_wendshire(directory), *map(_commissioner, others)]:
+        if plan.organisation not in organisations:
+            organisations[plan.organisation] = await _agree(session, dice, plan, ends_on)
+        organisation, agreement = organisations[plan.organisation]
+        key = _KEYS[plan.alg]({"kid": f"{plan.client_id}-1", "alg": plan.alg, "use": "sig"}) if plan.alg else None
+        scopes = sorted(ROLES[plan.role].scopes - {IDENTIFY})
+        client = await create_client(
+            session,
+            organisation=organisation,
+            agreement=agreement,
+            role=plan.role,
+            scopes=scopes,
+            grants=plan.grants,
+            public_jwk=key.as_dict(private=False) if key else None,
+            client_id=plan.client_id,
+            audience_flag=plan.role is Role.HEALTH_SYSTEM,
+            note=plan.note,
+        )
+        private_jwk = dict(key.as_dict(private=True)) if key else None
+        created.append(
+            DemoClient(client.client_id, client.secret, private_jwk, plan.role, plan.organisation, scopes, plan.note)
+        )
+    return created
+
+
+def write_demo_clients(data_dir: Path, clients: Sequence[DemoClient]) -> Path:
+    """Writes `demo-clients.json`, readable by its owner only: the whole file or none of it. Returns its path."""
+    data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path = data_dir / FILE_NAME
+    draft = data_dir / f".{FILE_NAME}.{secrets.token_hex(8)}"
+    try:
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+            json.dump([asdict(client) for client in clients], file, indent=2)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(path)
+    finally:
+        with contextlib.suppress(FileNotFoundError):
+            draft.unlink()
+    return path
+
+
+async def _agree(
+    session: AsyncSession, dice: Dice, plan: _Plan, ends_on: date
+) -> tuple[Organisation, DataSharingAgreement]:
+    organisation = await session.get(Organisation, plan.organisation_id) if plan.organisation_id else None
+    if organisation is None:
+        organisation = Organisation(id=dice.id_at(_AGREED_ON), name=plan.organisation, kind=plan.kind)
+        session.add(organisation)
+        await session.flush()
+    agreement = DataSharingAgreement(
+        id=dice.id_at(_AGREED_ON),
+        organisation_id=organisation.id,
+        reference=f"DSA-{plan.client_id}",
+        purpose="direct support of pupils" if plan.grants[0].kind != Reach.AREA else "commissioning and oversight",
+        legal_basis="public task",
+        starts_on=_AGREED_ON,
+        ends_on=ends_on,
+    )
+    session.add(agreement)
+    await session.flush()
+    return organisation, agreement
+
+
+def _wendshire(directory: Directory) -> list[_Plan]:
+    first = directory.schools[0]
+    other = next(school for school in directory.schools if school.cluster == "1")
+    several = [school for school in directory.schools if school.cluster == "3"][:6]
+    whole = Grant(AREA_ID, Reach.AREA, AREA_ID)
+    cluster = Grant(AREA_ID, "cluster", directory.clusters["2"])
+
+    def school(entry: Any) -> _Plan:
+        grant = Grant(AREA_ID, Reach.SCHOOL, entry.id)
+        note = f"The MIS of one school, URN {entry.urn}, in cluster {entry.cluster}."
+        return _Plan(f"mis-{entry.urn}", Role.SCHOOL_MIS, entry.name, "school", (grant,), note)
+
+    def provider(key: str, role: Role, kind: str, alg: str | None, note: str) -> _Plan:
+        entry = directory.providers[key]
+        grant = Grant(AREA_ID, Reach.PROVIDER, entry.id)
+        return _Plan(entry.client_id, role, entry.name, kind, (grant,), note, alg, entry.organisation_id)
+
+    def of_area(client_id: str, role: Role, organisation: str, kind: str, note: str) -> _Plan:
+        return _Plan(client_id, role, organisation, kind, (whole,), note)
+
+    return [
+        school(first),
+        school(other),
+        provider("therapy", Role.HEALTH_SYSTEM, "health", "ES384", "Signs with ES384, as SMART Backend Services do."),
+        provider("wellbeing", Role.HEALTH_SYSTEM, "health", "RS512", "Signs with RS512, as NHS England has it."),
+        provider("outreach", Role.PROVIDER_PORTAL, "provider", None, "A charity's portal."),
+        provider("movement", Role.PROVIDER_PORTAL, "provider", None, "Another charity's portal."),
+        _Plan("cluster-lead-2", Role.CLUSTER_LEAD, "Wendshire Cluster 2", "cluster", (cluster,), "Leads cluster 2."),
+        of_area(COMMISSIONER, Role.COMMISSIONER, COUNCIL, "local_authority", "The central team; sees pseudonyms."),
+        of_area("finance-wendshire", Role.FINANCE, COUNCIL, "local_authority", "Prices and volumes, no pupil."),
+        of_area("board-wendshire", Role.BOARD, f"{NAME} Project Board", "oversight", "Aggregates only."),
+        of_area("auditor-wendshire", Role.AUDITOR, f"{NAME} Audit", "oversight", "Who did what, and no data."),
+        _Plan(
+            "mis-integrator",
+            Role.SCHOOL_MIS,
+            f"{NAME} Schools Integrator",
+            "school",
+            tuple(Grant(AREA_ID, Reach.SCHOOL, entry.id) for entry in several),
+            "One integrator for several schools of cluster 3. Signs with ES256.",
+            "ES256",
+        ),
+    ]
+
+
+def _commissioner(area: Authority) -> _Plan:
+    return _Plan(
+        f"commissioner-{area.name.lower().replace(' ', '-')}",
+        Role.COMMISSIONER,
+        f"{area.name} (demo)",
+        "local_authority",
+        (Grant(area.area_id, Reach.AREA, area.area_id),),
+        "Sees what the programme's documents say of a real area, and nothing else.",
+    )

@@ -1,0 +1,161 @@
+"""How one referral goes, day by day, along the pathway of the service referral. It knows no table."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+
+from convenor.contacts.models import Attendance
+from convenor.demo.dice import Dice, school_day, weekday
+from convenor.pathways.models import Actor
+
+SHORTEST_WAIT, LONGEST_WAIT = 10, 120
+"""Days from submission to the first attended contact."""
+
+_RETURNED = ("The date of birth is missing.", "Please add what was tried before.", "Please add the family's view.")
+_DECLINED = ("Another service fits better.", "Below the threshold of this service.")
+_DISCHARGES = (
+    ("goals_met", "The goals were met; the school goes on with the strategies.", 60),
+    ("goals_partly_met", "Some goals were met; a plan for the rest is with the school.", 24),
+    ("referred_on", "Another service is better placed.", 7),
+    ("did_not_engage", "Sessions were not taken up.", 5),
+    ("moved_away", "The family moved away.", 4),
+)
+_ATTENDANCE = (
+    (Attendance.ATTENDED, 86),
+    (Attendance.DID_NOT_ATTEND, 6),
+    (Attendance.CANCELLED_BY_FAMILY, 4),
+    (Attendance.CANCELLED_BY_SCHOOL, 2),
+    (Attendance.CANCELLED_BY_SERVICE, 2),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One transition."""
+
+    at: datetime
+    to: str
+    by: Actor
+    reason: str | None = None
+    outcome: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """One contact, and when it was recorded."""
+
+    at: datetime
+    on: date
+    attendance: Attendance
+
+
+@dataclass
+class Course:
+    """What had happened to a referral by a day: everything that its row and those that hang on it say."""
+
+    steps: list[Step] = field(default_factory=list)
+    sessions: list[Session] = field(default_factory=list)
+    started_on: date | None = None
+    ended_at: datetime | None = None
+    returned_at: datetime | None = None
+    returned_seconds: int = 0
+
+    @property
+    def status(self) -> str:
+        """The state that it is in."""
+        return self.steps[-1].to
+
+    def take(self, event: Step | Session) -> None:
+        """Lets one more thing happen."""
+        if isinstance(event, Session):
+            self.sessions.append(event)
+            return
+        if self.returned_at:
+            self.returned_seconds += int((event.at - self.returned_at).total_seconds())
+        self.returned_at = event.at if event.to == "returned" else None
+        if event.to == "in_progress":
+            self.started_on = self.sessions[-1].on
+        if event.to in ("discharged", "declined", "withdrawn"):
+            self.ended_at = event.at
+        self.steps.append(event)
+
+
+def play(dice: Dice, submitted_on: date, until: date, *, keeps_waiting: bool = False) -> Course:
+    """Plays a referral up to, not including, the day `until`; what would come later does not happen.
+
+    Args:
+        dice: chance.
+        submitted_on: the day that it is sent.
+        until: the day on which the demo is looked at.
+        keeps_waiting: it is accepted and has waited ever since.
+    """
+    course = Course()
+    events = _wait(dice, submitted_on) if keeps_waiting else _events(dice, submitted_on)
+    for event in events:
+        day = event.on if isinstance(event, Session) else event.at.date()
+        if day >= until:
+            break
+        course.take(event)
+    return course
+
+
+def _wait(dice: Dice, day: date) -> Iterator[Step]:
+    yield Step(dice.moment(day), "submitted", Actor.REFERRER)
+    day = weekday(day + timedelta(days=dice.randint(1, 4)))
+    yield Step(dice.moment(day), "accepted", Actor.SERVICE)
+    yield Step(dice.moment(weekday(day + timedelta(days=dice.randint(1, 3)))), "waiting", Actor.SERVICE)
+
+
+def _events(dice: Dice, submitted_on: date) -> Iterator[Step | Session]:
+    def later(least: int, most: int) -> date:
+        return weekday(day + timedelta(days=dice.randint(least, most)))
+
+    wait = min(LONGEST_WAIT - 5, SHORTEST_WAIT + int(dice.gammavariate(2.2, 17)))
+    day = submitted_on
+    yield Step(dice.moment(day), "submitted", Actor.REFERRER)
+    day = later(1, 5)
+    if dice.chance(0.02):
+        yield Step(dice.moment(day), "withdrawn", Actor.REFERRER, "Sent by mistake.")
+        return
+    if dice.chance(0.09):
+        yield Step(dice.moment(day), "returned", Actor.SERVICE, dice.choice(_RETURNED))
+        day = later(2, 18)
+        if dice.chance(0.15):
+            yield Step(dice.moment(day), "withdrawn", Actor.REFERRER, "The school will try another way first.")
+            return
+        yield Step(dice.moment(day), "submitted", Actor.REFERRER, "What was missing has been added.")
+        day = later(1, 4)
+    if dice.chance(0.05):
+        yield Step(dice.moment(day), "declined", Actor.SERVICE, dice.choice(_DECLINED))
+        return
+    yield Step(dice.moment(day), "accepted", Actor.SERVICE)
+    first = submitted_on + timedelta(days=wait)
+    if (first - day).days > 4:
+        day = later(1, 2)
+        yield Step(dice.moment(day), "waiting", Actor.SERVICE)
+    if (first - day).days > 30 and dice.chance(0.05):
+        day = later(2, 6)
+        yield Step(dice.moment(day), "paused", Actor.SERVICE, "The family asked for a later start.")
+        day = later(5, 14)
+        yield Step(dice.moment(day), "waiting", Actor.SERVICE, "The family is ready.")
+    if (first - day).days > 20 and dice.chance(0.04):
+        day = later(6, 14)
+        yield Step(dice.moment(day), "withdrawn", Actor.REFERRER, "No longer needed.")
+        return
+    if (first - day).days > 12 and dice.chance(0.06):
+        day = later(2, 7)
+        yield Session(dice.moment(day), day, Attendance.DID_NOT_ATTEND)
+    yield from _work(dice, weekday(max(first, day + timedelta(days=1))))
+
+
+def _work(dice: Dice, day: date) -> Iterator[Step | Session]:
+    at = dice.moment(day)
+    yield Session(at, day, Attendance.ATTENDED)
+    yield Step(at, "in_progress", Actor.NOBODY)
+    gap = dice.choice((7, 7, 14, 21))
+    for _ in range(dice.randint(1, 8)):
+        day = school_day(day + timedelta(days=gap))
+        yield Session(dice.moment(day), day, dice.weighted(_ATTENDANCE))
+    day = weekday(day + timedelta(days=dice.randint(1, 12)))
+    reason, outcome, _ = dice.weighted([(ending, ending[2]) for ending in _DISCHARGES])
+    yield Step(dice.moment(day), "discharged", Actor.SERVICE, reason, outcome)

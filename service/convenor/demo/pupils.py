@@ -1,0 +1,100 @@
+"""Wendshire's pupils: invented, with numbers that are valid and issued to nobody."""
+
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Any
+from uuid import UUID
+
+from convenor.demo.catalogue import ServicePlan
+from convenor.demo.dice import Dice
+from convenor.demo.directory import AREA_ID, SchoolEntry
+from convenor.demo.words import FAMILY, GIVEN
+from convenor.kit.calendar import AcademicYear
+from convenor.kit.codes import Phase, SenProvision
+from convenor.loading.rows import Rows
+from convenor.pupils.models import Pupil, PupilIdentity
+
+RECEPTION = 4
+"""Age on the 31 August before the school year in which a pupil first gets a UPN."""
+_SEN = ((SenProvision.SEN_SUPPORT, 68), (SenProvision.NONE, 20), (SenProvision.EHC_PLAN, 12))
+
+
+@dataclass(frozen=True)
+class PupilEntry:
+    """A pupil of the demo, as its school states it in every referral."""
+
+    id: UUID
+    school: SchoolEntry
+    born_for: int
+    """The start of the school year before which it was three, four, ... on 31 August, less that age."""
+    stated: dict[str, Any]
+
+
+class Pupils:
+    """Everybody who has been referred so far, by school."""
+
+    def __init__(self, rows: Rows, dice: Dice, schools: tuple[SchoolEntry, ...]) -> None:
+        self._rows, self._dice = rows, dice
+        self._known: dict[str, list[PupilEntry]] = {school.urn: [] for school in schools}
+        self._first_schools = {
+            cluster: [school for school in schools if school.cluster == cluster and school.phase is Phase.PRIMARY]
+            for cluster in {school.cluster: None for school in schools}
+        }
+        self._ended: dict[tuple[UUID, str], date | None] = {}
+
+    def choose(self, school: SchoolEntry, plan: ServicePlan, on: date) -> PupilEntry:
+        """A pupil of the school without an open or recent referral to the service: one in three is known already."""
+        known = self._known[school.urn]
+        if known and self._dice.chance(0.35):
+            pupil = self._dice.choice(known)
+            of_age = AcademicYear.of(on).start - pupil.born_for in school.ages
+            before = (pupil.id, plan.code)
+            ended = self._ended.get(before)
+            if of_age and (before not in self._ended or (ended and on - ended > timedelta(days=60))):
+                return pupil
+        return self._invent(school, on)
+
+    def note(self, pupil: PupilEntry, plan: ServicePlan, ended_on: date | None) -> None:
+        """Remembers how long a referral of the pupil to the service was open."""
+        self._ended[pupil.id, plan.code] = ended_on
+
+    def identify(self, pupil: PupilEntry, referral_id: UUID, provider_id: UUID) -> None:
+        """Notes who the pupil is, as stated in one referral."""
+        self._rows.add(
+            PupilIdentity,
+            area_id=AREA_ID,
+            referral_id=referral_id,
+            pupil_id=pupil.id,
+            school_id=pupil.school.id,
+            provider_id=provider_id,
+            **pupil.stated,
+        )
+
+    def _invent(self, school: SchoolEntry, on: date) -> PupilEntry:
+        dice, year = self._dice, AcademicYear.of(on)
+        # Younger pupils are referred more often.
+        age = min(dice.choice(school.ages), dice.choice(school.ages))
+        born_for = year.start - age
+        # Born within the twelve months up to 31 August.
+        born = date(born_for, 8, 31) - timedelta(days=dice.randrange(365))
+        family = dice.choice(FAMILY)
+        asks = dice.chance(0.3)
+        stated = {
+            "upn": self._upn(school, born_for + RECEPTION) if age >= RECEPTION else None,
+            "nhs_number": dice.nhs_number() if dice.chance(0.62) else None,
+            "given_name": dice.choice(GIVEN),
+            "family_name": family,
+            "date_of_birth": born,
+            "sen_provision": dice.weighted(_SEN),
+            "parent_name": f"{dice.choice(GIVEN)} {family}" if asks else None,
+            "interpreter_language": dice.choice(("Polish", "Arabic", "BSL")) if dice.chance(0.03) else None,
+        }
+        pupil = PupilEntry(dice.id_at(on), school, born_for, stated)
+        self._known[school.urn].append(pupil)
+        self._rows.add(Pupil, area_id=AREA_ID, id=pupil.id)
+        return pupil
+
+    def _upn(self, school: SchoolEntry, entry_year: int) -> str:
+        """Who is in a secondary school got the UPN in a primary school of the same cluster."""
+        first = self._dice.choice(self._first_schools[school.cluster]) if school.phase is Phase.SECONDARY else school
+        return self._dice.upn(first.laestab, entry_year)

@@ -1,0 +1,112 @@
+"""What `convenor doctor` looks at: whatever of an installation a person may have to mend. It changes nothing."""
+
+import asyncio
+import fcntl
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+import asyncpg
+from authlib.common.security import is_secure_transport
+
+from convenor.kit.database import Finding, examine
+from convenor.kit.embedded import answers, embedded_server
+from convenor.kit.operator import OperatorError
+from convenor.kit.settings import Settings
+from convenor.migrate import is_current, present_revision
+from convenor.serving import LOCK_FILE, database_urls, hold_port
+from convenor_auth.keys import PSEUDONYM_FILE, SIGNING_KEYS_FILE
+
+OLDEST_PYTHON = (3, 11)
+MAX_CLOCK_DIFFERENCE_SECONDS = 5
+SECRET_FILES = (SIGNING_KEYS_FILE, PSEUDONYM_FILE, "demo-clients.json")
+
+
+def diagnose(settings: Settings) -> list[Finding]:
+    """Looks at one installation, whether or not it serves just now."""
+    data_dir = settings.data_dir.expanduser().resolve()
+    urls = database_urls(settings)
+    findings = [_python(), _folder_mode(data_dir), *examine(data_dir, *urls), *_secret_files(data_dir)]
+    findings += [_port(settings, data_dir), _public_address(settings.issuer)]
+    if all(finding.ok for finding in findings):
+        url = urls[0] or (embedded_server(data_dir).app_url if answers(data_dir) else None)
+        findings += asyncio.run(_inside(url)) if url else []
+    return findings
+
+
+def _python() -> Finding:
+    ok = sys.version_info >= OLDEST_PYTHON
+    wanted = ".".join(map(str, OLDEST_PYTHON))
+    return Finding("Python", ok, sys.version.split()[0], "" if ok else f"Install Python {wanted} or newer.")
+
+
+def _folder_mode(data_dir: Path) -> Finding:
+    # PostgreSQL's own system user may need to pass through, so execute alone is allowed.
+    if data_dir.exists() and data_dir.stat().st_mode & 0o066:
+        return Finding("data folder's mode", False, f"{data_dir} is open to others.", f"chmod 700 {data_dir}")
+    return Finding("data folder's mode", True, "closed to others" if data_dir.exists() else "not made yet")
+
+
+def _secret_files(data_dir: Path) -> list[Finding]:
+    findings = []
+    for path in (data_dir / name for name in SECRET_FILES):
+        if path.exists():
+            ok = not path.stat().st_mode & 0o077
+            detail = "for its owner only" if ok else f"{path} can be read by others than its owner."
+            findings.append(Finding(path.name, ok, detail, "" if ok else f"chmod 600 {path}"))
+    return findings
+
+
+def _port(settings: Settings, data_dir: Path) -> Finding:
+    server = _who_serves(data_dir)
+    if server:
+        return Finding("port", True, f"Convenor serves: {server}")
+    try:
+        with hold_port(settings.host, settings.port):
+            return Finding("port", True, f"{settings.host}, port {settings.port} is free")
+    except OperatorError as error:
+        return Finding("port", False, error.problem, error.remedy)
+
+
+def _who_serves(data_dir: Path) -> str:
+    path = data_dir / LOCK_FILE
+    if not path.exists():
+        return ""
+    with open(path, encoding="utf-8") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return lock.read().strip()
+    return ""
+
+
+def _public_address(issuer: str) -> Finding:
+    if is_secure_transport(issuer):
+        return Finding("public address", True, issuer)
+    return Finding(
+        "public address",
+        False,
+        f"{issuer} is plain http beyond this machine: tokens could be read on their way.",
+        "Set CONVENOR_PUBLIC_URL to the https address that clients use.",
+    )
+
+
+async def _inside(url: str) -> list[Finding]:
+    revision = await present_revision(url)
+    current = is_current(revision)
+    connection = await asyncpg.connect(url)
+    try:
+        its_time: datetime = await connection.fetchval("select clock_timestamp()")
+    finally:
+        await connection.close()
+    apart = abs((datetime.now(UTC) - its_time).total_seconds())
+    together = apart <= MAX_CLOCK_DIFFERENCE_SECONDS
+    return [
+        Finding("schema", current, f"revision {revision or 'none'}", "" if current else "Run `convenor migrate`."),
+        Finding(
+            "clock",
+            together,
+            f"{apart:.0f} seconds from the database's",
+            "" if together else "Let both machines keep time by NTP: tokens live for five minutes.",
+        ),
+    ]

@@ -1,0 +1,1 @@
+"""Whether this worker runs, and whether it can serve."""

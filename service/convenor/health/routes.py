@@ -1,0 +1,80 @@
+"""Probes for whoever runs the service. They take no token and leave no audit event.
+
+Source: Kubernetes documentation, "Liveness, Readiness, and Startup Probes".
+"""
+
+import asyncio
+from functools import cache
+from typing import Literal
+
+import asyncpg
+from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, Field
+
+from convenor.migrate import is_current
+
+PATIENCE_SECONDS = 1
+RETRY_SECONDS = 2
+
+router = APIRouter(tags=["health"])
+
+_NO_STORE = {"Cache-Control": "no-store"}
+_is_current = cache(is_current)
+
+
+class LiveRead(BaseModel):
+    """The process runs."""
+
+    status: Literal["live"] = Field(description="Always `live`.")
+
+
+class ChecksRead(BaseModel):
+    """What serving depends on, one by one."""
+
+    database: Literal["ok", "failed"] = Field(description="Whether the database answers within a second.")
+    tables: Literal["ok", "failed", "unknown"] = Field(description="Whether its tables are this version's.")
+    data: Literal["ok", "loading"] = Field(description="Whether what is loaded at the start has been loaded.")
+
+
+class ReadyRead(BaseModel):
+    """Whether requests can be served."""
+
+    status: Literal["ready", "not_ready"] = Field(description="`ready` where every check is `ok`.")
+    checks: ChecksRead = Field(description="The checks.")
+
+
+@router.get("/health/live", operation_id="read_liveness", response_model=LiveRead, openapi_extra={"security": []})
+async def read_liveness() -> JSONResponse:
+    """Answers as long as the process runs, whatever becomes of the database."""
+    return JSONResponse({"status": "live"}, headers=_NO_STORE)
+
+
+@router.get(
+    "/health/ready",
+    operation_id="read_readiness",
+    response_model=ReadyRead,
+    responses={
+        503: {"model": ReadyRead, "description": "Not ready: `checks` says why. `Retry-After` says when to ask again."}
+    },
+    openapi_extra={"security": []},
+)
+async def read_readiness(request: Request) -> JSONResponse:
+    """Answers 200 only once requests can be served."""
+    state = request.app.state
+    checks = await _check_database(state.readers) | {"data": "ok" if state.ready else "loading"}
+    if all(outcome == "ok" for outcome in checks.values()):
+        return JSONResponse({"status": "ready", "checks": checks}, headers=_NO_STORE)
+    headers = _NO_STORE | {"Retry-After": str(RETRY_SECONDS)}
+    return JSONResponse({"status": "not_ready", "checks": checks}, 503, headers)
+
+
+async def _check_database(readers: asyncpg.Pool) -> dict[str, str]:
+    try:
+        async with asyncio.timeout(PATIENCE_SECONDS), readers.acquire() as connection:
+            revision = await connection.fetchval("select version_num from alembic_version")
+    except asyncpg.UndefinedTableError:
+        return {"database": "ok", "tables": "failed"}
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError):
+        return {"database": "failed", "tables": "unknown"}
+    return {"database": "ok", "tables": "ok" if _is_current(revision) else "failed"}

@@ -1,0 +1,146 @@
+"""Impact returns and their history, as they are read."""
+
+import json
+from collections.abc import Mapping
+from datetime import date, datetime
+from enum import StrEnum
+from uuid import UUID
+
+from pydantic import BaseModel, Field
+
+from convenor.impact_returns.models import CheckFields, MeasureFields, ReturnFields, ReturnStatus
+from convenor.kit.codes import Line, Prose
+from convenor.kit.principal import Wall
+from convenor.kit.reading.declare import CONTRACTS, Filter, Part, Relation, Resource, Sort
+from convenor.slas.models import VolumeFields
+
+
+class Actor(StrEnum):
+    """Who makes a step of a return."""
+
+    PROVIDER = "provider"
+    COMMISSIONER = "commissioner"
+
+
+STEPS: Mapping[ReturnStatus, Mapping[Actor, tuple[ReturnStatus, ...]]] = {
+    ReturnStatus.SUBMITTED: {Actor.COMMISSIONER: (ReturnStatus.VALIDATED, ReturnStatus.RETURNED)},
+    ReturnStatus.VALIDATED: {Actor.COMMISSIONER: (ReturnStatus.ACCEPTED, ReturnStatus.RETURNED)},
+    ReturnStatus.RETURNED: {Actor.PROVIDER: (ReturnStatus.SUBMITTED,)},
+    ReturnStatus.ACCEPTED: {},
+}
+"""From each state of a return, the states that each actor can move it to."""
+
+
+class PeriodRead(BaseModel):
+    """The days that a return reports on."""
+
+    first: date = Field(alias="from", description="First day.")
+    last: date = Field(alias="to", description="Last day, included.")
+
+
+class ImpactReturnRead(ReturnFields):
+    """One impact return."""
+
+    id: UUID = Field(description="The return's id.")
+    status: ReturnStatus = Field(description="Submitted, validated, accepted, or returned to the provider.")
+    sla_id: UUID = Field(description="The SLA that it reports against.")
+    sla_code: str = Field(description="That SLA's code.")
+    terms_number: int = Field(description="The version of the SLA's terms that it was checked against.")
+    service_id: UUID = Field(description="The service that the SLA is about.")
+    service_code: str = Field(description="That service's code.")
+    provider_id: UUID = Field(description="The provider that reports.")
+    period: PeriodRead = Field(description="The days that it reports on.")
+    volumes: VolumeFields = Field(description="The work done in the period.")
+    measures: list[MeasureFields] = Field(description="The SLA's KPIs, as reported.")
+    checks: list[CheckFields] = Field(description="How it compares with the SLA; made whenever it arrives.")
+    submitted_at: datetime = Field(description="When it was first submitted.")
+    next: list[ReturnStatus] = Field(description="The states that it can go to from here, whoever makes the step.")
+    redacted: list[str] = Field(description="The fields that your role does not see, by dotted path.")
+
+
+class ReturnTransitionRead(BaseModel):
+    """One step of an impact return."""
+
+    id: UUID = Field(description="The step's id.")
+    from_status: ReturnStatus | None = Field(description="The state that it left; absent for the first.")
+    to: ReturnStatus = Field(description="The state that it reached.")
+    reason: Prose | None = Field(None, description="Why; walled like a name, since it may name a child.")
+    organisation: str = Field(description="The organisation that made it.")
+    at: datetime = Field(description="When.")
+    redacted: list[str] = Field(description="The fields that your role does not see, by dotted path.")
+
+
+_SLA = "(select {what} from sla s where s.area_id = {t}.area_id and s.id = {t}.sla_id)"
+_SERVICE_CODE = (
+    "(select v.code from sla s join commissioned_service v on v.area_id = s.area_id and v.id = s.service_id"
+    " where s.area_id = {t}.area_id and s.id = {t}.sla_id)"
+)
+_NEXT = " ".join(
+    f"when '{state}' then '{json.dumps([to for steps in by.values() for to in steps])}'::json"
+    for state, by in STEPS.items()
+)
+
+RETURN_TRANSITIONS = Resource(
+    name="impact_return_transitions",
+    singular="impact_return_transition",
+    table="impact_return_transition",
+    read=ReturnTransitionRead,
+    reach=CONTRACTS,
+    scope="impact_returns:read",
+    order="at",
+    sorts={"at": Sort("at", "timestamptz")},
+    sql={"to": "{t}.to_status"},
+    walls={"reason": Wall.IDENTITY},
+)
+
+IMPACT_RETURNS = Resource(
+    name="impact_returns",
+    singular="impact_return",
+    table="impact_return",
+    read=ImpactReturnRead,
+    reach=CONTRACTS,
+    etag="version",
+    order="-submitted_at",
+    sorts={"submitted_at": Sort("submitted_at", "timestamptz"), "period_from": Sort("period_from", "date")},
+    sql={
+        "sla_code": _SLA.replace("{what}", "s.code"),
+        "service_id": _SLA.replace("{what}", "s.service_id"),
+        "service_code": _SERVICE_CODE,
+        "period": "json_build_object('from', {t}.period_from, 'to', {t}.period_to)",
+        "volumes.sessions": "{t}.sessions",
+        "volumes.pupils": "{t}.pupils",
+        "volumes.schools": "{t}.schools",
+        "next": f"case {{t}}.status {_NEXT} end",
+    },
+    parts={
+        "measures": Part(
+            "impact_return_measure {p} where {p}.area_id = {t}.area_id and {p}.impact_return_id = {t}.id",
+            order="{p}.kpi",
+        )
+    },
+    walls={"narrative": Wall.IDENTITY},
+    filters={
+        "sla": Filter(
+            "{t}.sla_id = (select s.id from sla s where s.area_id = {area} and {v} in (s.code, s.id::text))",
+            "text",
+            Line,
+            "Returns against the SLA with this id or code.",
+        ),
+        "provider": Filter("{t}.provider_id = {v}", "uuid", UUID, "Returns of this provider."),
+        "service": Filter(
+            "{t}.sla_id in (select s.id from sla s join commissioned_service v on v.area_id = s.area_id"
+            " and v.id = s.service_id where s.area_id = {area} and {v} in (v.code, v.id::text))",
+            "text",
+            Line,
+            "Returns about the service with this id or code.",
+        ),
+        "status": Filter("{t}.status = {v}", "text", ReturnStatus, "Returns in this state."),
+        "period_from_after": Filter(
+            "{t}.period_from > {v}", "date", date, "Returns whose period begins after this day."
+        ),
+        "period_from_before": Filter(
+            "{t}.period_from < {v}", "date", date, "Returns whose period begins before this day."
+        ),
+    },
+    relations={"transitions": Relation("impact_return_transitions", {"impact_return_id": "id"})},
+)

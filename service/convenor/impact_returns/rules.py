@@ -1,0 +1,207 @@
+"""What may happen to an impact return: submission, correction, and the commissioner's answer."""
+
+from collections.abc import Mapping, Sequence
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from convenor.impact_returns import queries
+from convenor.impact_returns.checks import check_return
+from convenor.impact_returns.models import (
+    ImpactReturn,
+    ImpactReturnMeasure,
+    ImpactReturnTransition,
+    MeasureFields,
+    ReturnStatus,
+)
+from convenor.impact_returns.resource import IMPACT_RETURNS, STEPS, Actor
+from convenor.impact_returns.schemas import (
+    ImpactReturnCreate,
+    ImpactReturnUpdate,
+    ReturnTransitionCreate,
+)
+from convenor.kit.calendar import Period
+from convenor.kit.db import driver_connection
+from convenor.kit.errors import Faults, IllegalTransition, NotFound, StateConflict
+from convenor.kit.principal import Principal, Reach
+from convenor.kit.reading.run import find
+from convenor.kit.tables import now
+from convenor.slas.models import Sla, SlaKpi, SlaStatus, SlaTerms
+from convenor.slas.queries import kpis_of, returns_due, terms_on
+from convenor.slas.resource import SLAS
+
+
+async def submit_return(session: AsyncSession, principal: Principal, data: ImpactReturnCreate) -> ImpactReturn:
+    """Takes a provider's return for a period of its SLA, and checks it against what the SLA agrees.
+
+    The terms are those that hold on the period's first day. The SLA is locked, so that of two returns for one period
+    one wins.
+
+    Raises:
+        Invalid: naming every reference that does not hold.
+    """
+    faults = Faults()
+    found = await find(await driver_connection(session), principal, SLAS, data.sla_id)
+    if found is None or principal.reach is not Reach.PROVIDER:
+        faults.unknown("/sla_id", "SLA")
+        faults.refuse()
+    assert found
+    sla = await session.get_one(Sla, found, with_for_update=True)
+    period = Period(data.period.first, data.period.last)
+    if sla.status not in (SlaStatus.ACTIVE, SlaStatus.ENDED):
+        faults.add("/sla_id", "not_active", f"This SLA is {sla.status}; returns are sent once it is active.")
+    if not sla.starts_on <= period.first <= period.last <= sla.ends_on:
+        detail = f"The period lies outside the SLA's term, {sla.starts_on} to {sla.ends_on}."
+        faults.add("/period", "outside_term", detail)
+    for other in await queries.standing_returns(session, sla, period):
+        faults.add("/period", "overlaps", f"The period overlaps {_named(other)}.")
+    terms = await terms_on(session, sla, period.first)
+    _check_measures(data.measures, await kpis_of(session, sla.area_id, sla.id, terms.number), faults)
+    faults.refuse()
+    report = ImpactReturn(
+        area_id=sla.area_id,
+        sla_id=sla.id,
+        provider_id=sla.provider_id,
+        terms_number=terms.number,
+        period_from=period.first,
+        period_to=period.last,
+        status=ReturnStatus.SUBMITTED.value,
+        checks=[],
+        submitted_at=now(),
+        **data.model_dump(include={"cost_pence", "narrative"}),
+        **data.volumes.model_dump(),
+    )
+    # Before it stands: afterwards no return is due for its period.
+    await _check(session, sla, report, data.measures)
+    session.add(report)
+    await session.flush()
+    for measure in data.measures:
+        session.add(_measure(report, measure))
+    _record_step(session, principal, report, None, None)
+    return report
+
+
+async def update_return(
+    session: AsyncSession, principal: Principal, report: ImpactReturn, data: ImpactReturnUpdate
+) -> None:
+    """Mends a return that was sent back, and checks it again.
+
+    Raises:
+        StateConflict: in any other state, or for anybody but the provider.
+        Invalid: for measures that are not those of the SLA.
+    """
+    if principal.reach is not Reach.PROVIDER:
+        raise StateConflict("Only the provider that sent a return mends it; send it back with reasons instead.")
+    if report.status != ReturnStatus.RETURNED:
+        raise StateConflict(f"A return that is {report.status} is mended no more; only one that was sent back is.")
+    if data.measures is not None:
+        faults = Faults()
+        kpis = await kpis_of(session, report.area_id, report.sla_id, report.terms_number)
+        _check_measures(data.measures, kpis, faults)
+        faults.refuse()
+        for measure in data.measures:
+            await session.merge(_measure(report, measure))
+    given = data.given()
+    for name in {"cost_pence", "narrative"} & given.keys():
+        setattr(report, name, given[name])
+    report.sqlmodel_update(data.volumes.model_dump() if data.volumes else {})
+    await session.flush()
+    await _check(session, await _sla_of(session, report), report, await queries.measures_of(session, report))
+    report.version += 1
+
+
+async def transition_return(
+    session: AsyncSession, principal: Principal, report: ImpactReturn, data: ReturnTransitionCreate
+) -> None:
+    """Validates, accepts or sends back a return, or submits it again.
+
+    Raises:
+        IllegalTransition: naming the steps that are legal for this caller now.
+        Invalid: when it is sent back without a reason.
+        StateConflict: when another return took the period meanwhile.
+    """
+    actor = Actor.PROVIDER if principal.reach is Reach.PROVIDER else Actor.COMMISSIONER
+    legal = STEPS[ReturnStatus(report.status)].get(actor, ())
+    if data.to not in legal:
+        raise IllegalTransition(report.status, data.to, list(legal))
+    if data.to is ReturnStatus.RETURNED and data.reason is None:
+        faults = Faults()
+        faults.add("/reason", "required", "Say what is missing or wrong when you send a return back.")
+        faults.refuse()
+    if data.to is ReturnStatus.SUBMITTED:
+        await _stand_again(session, report)
+    left, report.status = report.status, data.to.value
+    report.version += 1
+    _record_step(session, principal, report, left, data.reason)
+
+
+async def load_return(session: AsyncSession, principal: Principal, key: str) -> ImpactReturn:
+    """The return of an id that the caller reaches, locked until the transaction ends.
+
+    Raises:
+        NotFound: when there is none.
+    """
+    found = await find(await driver_connection(session), principal, IMPACT_RETURNS, key)
+    if found is None:
+        raise NotFound
+    return await session.get_one(ImpactReturn, found, with_for_update=True)
+
+
+async def _stand_again(session: AsyncSession, report: ImpactReturn) -> None:
+    sla = await _sla_of(session, report)
+    others = await queries.standing_returns(session, sla, Period(report.period_from, report.period_to))
+    if others:
+        raise StateConflict(f"Its period overlaps {_named(others[0])}, which was sent meanwhile.")
+    await _check(session, sla, report, await queries.measures_of(session, report))
+
+
+async def _sla_of(session: AsyncSession, report: ImpactReturn) -> Sla:
+    return await session.get_one(Sla, (report.area_id, report.sla_id), with_for_update=True)
+
+
+async def _check(session: AsyncSession, sla: Sla, report: ImpactReturn, measures: Sequence[MeasureFields]) -> None:
+    terms = await session.get_one(SlaTerms, (sla.area_id, sla.id, report.terms_number))
+    kpis = await kpis_of(session, sla.area_id, sla.id, report.terms_number)
+    found = check_return(report, measures, terms, kpis, await returns_due(session, sla))
+    report.checks = [check.model_dump(mode="json") for check in found]
+
+
+def _check_measures(measures: Sequence[MeasureFields], kpis: Mapping[str, SlaKpi], faults: Faults) -> None:
+    for at, measure in enumerate(measures):
+        if measure.kpi not in kpis:
+            listed = ", ".join(kpis)
+            faults.add(f"/measures/{at}/kpi", "not_in_sla", f"The SLA has no such KPI. It has: {listed}.")
+    reported = {measure.kpi for measure in measures}
+    for kpi in kpis:
+        if kpi not in reported:
+            faults.add("/measures", "kpi_not_reported", f"The SLA's KPI {kpi} is not reported.")
+
+
+def _measure(report: ImpactReturn, measure: MeasureFields) -> ImpactReturnMeasure:
+    return ImpactReturnMeasure(
+        area_id=report.area_id,
+        impact_return_id=report.id,
+        provider_id=report.provider_id,
+        **measure.model_dump(),
+    )
+
+
+def _named(report: ImpactReturn) -> str:
+    return f"the {report.status} return {report.id}, from {report.period_from} to {report.period_to}"
+
+
+def _record_step(
+    session: AsyncSession, principal: Principal, report: ImpactReturn, left: str | None, reason: str | None
+) -> None:
+    session.add(
+        ImpactReturnTransition(
+            area_id=report.area_id,
+            impact_return_id=report.id,
+            provider_id=report.provider_id,
+            from_status=left,
+            to_status=report.status,
+            reason=reason,
+            client_id=principal.client_id,
+            organisation=principal.organisation,
+            at=now(),
+        )
+    )

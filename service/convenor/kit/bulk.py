@@ -1,0 +1,200 @@
+"""Bulk loads: the lines of one request, stored batch by batch, each answered. It knows no transport and no resource.
+
+A resource adds its `Load`: the shape of a line, its natural key, and how a batch of lines becomes rows in a constant
+number of statements. Turns, transactions, repeated keys, dry runs and the audit are here.
+"""
+
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from itertools import chain, islice
+from typing import Any, Generic, Literal, TypeVar
+from uuid import UUID
+
+from pydantic import BaseModel
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
+
+from convenor.kit.audit import Note, add_event
+from convenor.kit.context import enter_as
+from convenor.kit.db import driver_connection
+from convenor.kit.errors import Fault, Invalid, Problem
+from convenor.kit.principal import Principal
+from convenor.kit.reading.declare import Resource
+from convenor.kit.reading.run import reach_of
+
+BATCH = 1_000
+"""Lines that are stored together."""
+
+Data = TypeVar("Data", bound=BaseModel)
+
+
+class OnError(StrEnum):
+    """What a line with faults does to the others."""
+
+    ABORT = "abort"
+    """Nothing is stored."""
+    SKIP = "skip"
+    """The others are stored."""
+
+
+class NotStored(Problem):
+    """Nothing is wrong with this line; it was not stored because others in the load have faults."""
+
+    status, code, title = 422, "not_stored", "Line not stored"
+    cause = "With `on_error=abort`, which is the default, a load is stored as a whole or not at all."
+    way_out = "Mend the lines whose result is `invalid` and send the whole load again, or send it with `on_error=skip`."
+
+
+@dataclass(frozen=True, slots=True)
+class Line(Generic[Data]):
+    """One line whose shape holds. `number` counts from 1, blank lines included."""
+
+    number: int
+    data: Data
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What became of one line. `id` is the record's, where there is one."""
+
+    line: int
+    result: Literal["created", "updated", "unchanged", "invalid"]
+    id: UUID | None = None
+    problem: Problem | None = None
+
+
+@dataclass
+class Batch:
+    """What became of a batch: a result for each of its lines in any order, and what the audit must know."""
+
+    results: list[Result] = field(default_factory=list)
+    area_of: dict[UUID, UUID] = field(default_factory=dict)
+    """The area of each record that a result names."""
+    subjects: set[UUID] = field(default_factory=set)
+    """The pupils whom those records are about."""
+    changes: Mapping[str, str] = field(default_factory=dict)
+    """Names of the fields that updates changed, each with a digest of the new values."""
+
+
+@dataclass(frozen=True)
+class Load(Generic[Data]):
+    """How one resource is loaded.
+
+    Args:
+        resource: what is loaded.
+        model: the shape of a line.
+        natural_key: the field by which a repeated line is known; it stands once in a load.
+        store: stores a batch within the caller's transaction, in a constant number of statements.
+    """
+
+    resource: Resource
+    model: type[Data]
+    natural_key: str
+    store: Callable[[AsyncSession, Principal, Sequence[Line[Data]]], Awaitable[Batch]]
+
+
+class Loading(Generic[Data]):
+    """One load on its way."""
+
+    def __init__(
+        self,
+        sessions: async_sessionmaker[AsyncSession],
+        principal: Principal,
+        load: Load[Data],
+        note: Note,
+        *,
+        on_error: OnError,
+        dry_run: bool,
+    ) -> None:
+        self.sessions, self.principal, self.load, self.note = sessions, principal, load, note
+        self.on_error, self.dry_run = on_error, dry_run
+        self._first_lines: dict[Any, int] = {}
+
+    async def run(self, lines: Iterator[Line[Data] | Result], keep: Callable[[Result], None]) -> bool:
+        """Stores the lines and gives `keep` a result for each, in order.
+
+        The event of what a batch stores commits with it, so a load of more than `BATCH` lines leaves several of one
+        request id: whatever happens half way, no change is without its event. A dry run tells `note` what it showed.
+
+        Returns:
+            Whether the results stand. If not, some line had faults, `on_error` is `abort`, and nothing was stored.
+
+        Raises:
+            sqlalchemy.exc.DBAPIError: lock not available, while another load into the same rows takes its turn.
+        """
+        faultless, recorded = True, False
+        batches = _batches(lines)
+        for first in batches:
+            async with self.sessions() as session:
+                await self._take_turn(session)
+                for batch in chain([first], batches if self.on_error is OnError.ABORT else ()):
+                    results, event = await self._store(session, batch)
+                    faultless = faultless and all(result.problem is None for result in results)
+                    recorded = recorded or event
+                    for result in results:
+                        keep(result)
+                if (faultless or self.on_error is OnError.SKIP) and not self.dry_run:
+                    await session.commit()
+        stands = faultless or self.on_error is OnError.SKIP
+        if not stands:
+            self.note.records, self.note.subjects, self.note.areas = (), (), ()
+        self.note.written = stands and recorded
+        return stands
+
+    async def _take_turn(self, session: AsyncSession) -> None:
+        """Begins a transaction, once no other load is at the same caller's rows: no two can lock each other out."""
+        await enter_as(session, self.principal)
+        _, pairs = reach_of(self.principal, self.load.resource)
+        await session.execute(
+            text("select pg_advisory_xact_lock(hashtextextended(k, 0)) from unnest(cast(:keys as text[])) k"),
+            {"keys": sorted(f"{self.load.resource.name}/{area}/{key}" for area, key in pairs)},
+        )
+
+    async def _store(self, session: AsyncSession, batch: Iterable[Line[Data] | Result]) -> tuple[list[Result], bool]:
+        """The results of a batch in order, and whether an event of it now waits for the commit."""
+        results: list[Result] = []
+        good: list[Line[Data]] = []
+        for line in batch:
+            refused = line if isinstance(line, Result) else self._repeated(line)
+            if refused:
+                results.append(refused)
+            elif isinstance(line, Line):
+                good.append(line)
+        stored = await self.load.store(session, self.principal, good) if good else Batch()
+        await session.flush()
+        session.expunge_all()
+        event = await self._record(session, stored)
+        results += [replace(result, id=None) if self._not_there(result) else result for result in stored.results]
+        return sorted(results, key=lambda result: result.line), event
+
+    def _repeated(self, line: Line[Data]) -> Result | None:
+        name = self.load.natural_key
+        first = self._first_lines.setdefault(getattr(line.data, name), line.number)
+        if first == line.number:
+            return None
+        fault = Fault(f"/{name}", "repeated", f"This {name} is repeated: it stands in line {first} already.")
+        return Result(line.number, "invalid", problem=Invalid(faults=(fault,)))
+
+    def _not_there(self, result: Result) -> bool:
+        return self.dry_run and result.result == "created"
+
+    async def _record(self, session: AsyncSession, stored: Batch) -> bool:
+        shown = [result.id for result in stored.results if result.id is not None and not self._not_there(result)]
+        areas = [stored.area_of[record] for record in shown]
+        if self.dry_run:
+            self.note.records, self.note.areas = [*self.note.records, *shown], [*self.note.areas, *areas]
+            self.note.subjects = list({*self.note.subjects, *stored.subjects})
+            return False
+        if not shown:
+            return False
+        event = replace(
+            self.note, records=shown, areas=areas, subjects=list(stored.subjects), changes=stored.changes or None
+        )
+        await add_event(await driver_connection(session), event, 200)
+        return True
+
+
+def _batches(lines: Iterator[Line[Data] | Result]) -> Iterator[list[Line[Data] | Result]]:
+    while batch := list(islice(lines, BATCH)):
+        yield batch

@@ -1,0 +1,261 @@
+"""What every operation of the contract shares: problems, headers, parameters. It knows no route."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from convenor.kit.errors import (
+    AlreadyOpen,
+    IdempotencyKeyMissing,
+    IdempotencyKeyReused,
+    IllegalTransition,
+    Invalid,
+    NotFound,
+    PreconditionMissing,
+    Problem,
+    Stale,
+    StillRunning,
+    TooLarge,
+    Unreadable,
+    WrongMediaType,
+    catalogue,
+)
+from convenor.kit.reading.query import DEFAULT_LIMIT, MAX_LIMIT
+
+JsonObject = dict[str, Any]
+
+OAUTH = "oauth"
+"""The name of the security scheme."""
+
+
+@dataclass(frozen=True)
+class Call:
+    """What one operation asks of its caller, as far as the contract says it.
+
+    Args:
+        path: with its parameters in braces.
+        scope: what the token must carry; empty where no token is asked for.
+        action: `resource:action`, as in the audit.
+        writes: it takes a body of its own.
+        creates, changes, keyed: as in `writing`.
+        bulk: its body is newline-delimited JSON.
+    """
+
+    path: str
+    scope: str = ""
+    action: str = ""
+    writes: bool = False
+    creates: bool = False
+    changes: bool = False
+    keyed: bool = False
+    bulk: bool = False
+
+    @property
+    def takes_key(self) -> bool:
+        """Whether an `Idempotency-Key` may come with it."""
+        return self.creates or self.keyed
+
+
+def problems_of(call: Call) -> dict[int, list[type[Problem]]]:
+    """The problems that a call can end in, by status; of those that a mistaken address ends in, none."""
+    found: dict[int, list[type[Problem]]] = {}
+    for kind in catalogue().values():
+        if _can_end_in(call, kind):
+            found.setdefault(kind.status, []).append(kind)
+    return dict(sorted(found.items()))
+
+
+def _can_end_in(call: Call, kind: type[Problem]) -> bool:
+    special: Mapping[type[Problem], bool] = {
+        Unreadable: True,
+        Invalid: True,
+        NotFound: "{" in call.path,
+        IdempotencyKeyMissing: call.takes_key,
+        IdempotencyKeyReused: call.takes_key,
+        StillRunning: call.takes_key,
+        Stale: call.changes or call.keyed,
+        PreconditionMissing: call.changes,
+        IllegalTransition: call.action.endswith(":transition"),
+        AlreadyOpen: call.action == "referrals:submit",
+        TooLarge: call.writes,
+        WrongMediaType: call.writes,
+    }
+    if not call.scope:
+        return kind.status >= 500
+    if kind in special:
+        return special[kind]
+    return kind.status in (401, 403, 406, 429, 500, 503) or (kind.status == 409 and call.writes and not call.bulk)
+
+
+def problem_response(kinds: Iterable[type[Problem]]) -> JsonObject:
+    """The response of one status: which codes it can carry, and what each means."""
+    listed = list(kinds)
+    codes = [kind.code for kind in listed]
+    said = "\n".join(f"- `{kind.code}`: {_sentence(kind)}" for kind in listed)
+    headers = {"X-Request-ID": {"$ref": "#/components/headers/X-Request-ID"}}
+    if listed[0].status == 401 or any("scope" in code for code in codes):
+        headers["WWW-Authenticate"] = {"$ref": "#/components/headers/WWW-Authenticate"}
+    if any("Retry-After" in kind.retry for kind in listed):
+        headers["Retry-After"] = {"$ref": "#/components/headers/Retry-After"}
+    schema = {"allOf": [{"$ref": "#/components/schemas/Problem"}, {"properties": {"code": {"enum": codes}}}]}
+    return {"description": said, "headers": headers, "content": {"application/problem+json": {"schema": schema}}}
+
+
+def _sentence(kind: type[Problem]) -> str:
+    return (kind.__doc__ or kind.title).split("\n")[0]
+
+
+PROBLEM: JsonObject = {
+    "type": "object",
+    "title": "Problem",
+    "description": "Why a request was not answered (RFC 9457). Some codes add members of their own.",
+    "required": ["type", "title", "status", "detail", "code", "request_id", "errors"],
+    "properties": {
+        "type": {"type": "string", "format": "uri", "description": "The page about this kind of problem."},
+        "title": {"type": "string", "description": "The kind of problem, in words."},
+        "status": {"type": "integer", "description": "The HTTP status."},
+        "detail": {"type": "string", "description": "What stands in the way this time."},
+        "code": {"type": "string", "description": "The kind of problem, for software; it never changes."},
+        "request_id": {"type": "string", "description": "The request's id, as in the audit."},
+        "errors": {
+            "type": "array",
+            "items": {"$ref": "#/components/schemas/Fault"},
+            "description": "Every fault in what was sent; empty for other kinds of problem.",
+        },
+        "scope": {"type": "string", "description": "With `scope_missing`: the scope that the call needs."},
+        "role": {"type": "string", "description": "With `scope_missing`: the caller's role."},
+        "state": {"type": "string", "description": "With `illegal_transition`: the record's present state."},
+        "legal": {
+            "type": "array",
+            "items": {"type": "string"},
+            "description": "With `illegal_transition`: the states that you can move the record to.",
+        },
+        "referral": {
+            "type": "string",
+            "description": "With `referral_already_open`: the open referral's code, where it is your own school's.",
+        },
+    },
+}
+
+FAULT: JsonObject = {
+    "type": "object",
+    "title": "Fault",
+    "description": "One thing wrong with what was sent.",
+    "required": ["pointer", "code", "detail"],
+    "properties": {
+        "pointer": {
+            "type": "string",
+            "description": "A JSON pointer into the body (RFC 6901); `/query/...` and `/headers/...` name parameters.",
+        },
+        "code": {"type": "string", "description": "The kind of fault, for software."},
+        "detail": {"type": "string", "description": "What to put right. It never repeats the value."},
+    },
+}
+
+LOAD_RESULT: JsonObject = {
+    "type": "object",
+    "title": "LoadResult",
+    "description": "What became of one line of a bulk load.",
+    "required": ["line", "result", "id", "problem"],
+    "properties": {
+        "line": {"type": "integer", "minimum": 1, "description": "The line's number, blank lines counted."},
+        "result": {"type": "string", "enum": ["created", "updated", "unchanged", "invalid"]},
+        "id": {"type": ["string", "null"], "format": "uuid", "description": "The record, where there is one."},
+        "problem": {
+            "description": "Why the line was not stored; null where it was.",
+            "oneOf": [
+                {
+                    "type": "object",
+                    "required": ["code", "title", "detail", "errors"],
+                    "properties": {name: PROBLEM["properties"][name] for name in ("code", "title", "detail", "errors")},
+                },
+                {"type": "null"},
+            ],
+        },
+    },
+}
+
+SCHEMAS: Mapping[str, JsonObject] = {"Problem": PROBLEM, "Fault": FAULT, "LoadResult": LOAD_RESULT}
+
+
+def _header(description: str, **schema: Any) -> JsonObject:
+    return {"description": description, "schema": {"type": "string"} | schema}
+
+
+HEADERS: Mapping[str, JsonObject] = {
+    "X-Request-ID": _header("The request's id: yours where it was sane, else a new one."),
+    "ETag": _header("The record's version, for `If-Match`.", examples=['"1"']),
+    "Location": _header("Where the new record is.", format="uri-reference"),
+    "Link": _header('The next page, with `rel="next"`; absent on the last (RFC 8288).'),
+    "Retry-After": _header("How many seconds to wait before trying again.", type="integer"),
+    "WWW-Authenticate": _header("What the token lacks (RFC 6750 section 3)."),
+    "Idempotency-Replayed": _header("`true` where this is the answer that an earlier, equal call got.", const="true"),
+}
+
+
+def _parameter(where: str, name: str, description: str, *, required: bool = False, **schema: Any) -> JsonObject:
+    return {
+        "name": name,
+        "in": where,
+        "required": required,
+        "description": description,
+        "schema": {"type": "string"} | schema,
+    }
+
+
+_KEY = (
+    "A name for this call that you choose, kept for 24 hours: a repeat with the same key and body gets the same answer."
+)
+_MATCH = "The `ETag` of the record as you last read it."
+_VISIBLE = {"minLength": 1, "maxLength": 255, "pattern": r"^[\x21-\x7e]+$"}
+_ETAG = {"pattern": '^"[0-9]{1,9}"$', "examples": ['"1"']}
+
+PARAMETERS: Mapping[str, JsonObject] = {
+    "RequestId": _parameter("header", "X-Request-ID", "An id of yours for this request; it is echoed and audited."),
+    "CorrelationId": _parameter("header", "X-Correlation-ID", "An id that ties requests together; it is echoed."),
+    "Purpose": _parameter("header", "X-Purpose", "Narrows the purpose of this call; it is audited.", maxLength=200),
+    "IdempotencyKey": _parameter("header", "Idempotency-Key", _KEY, required=True, **_VISIBLE),
+    "OptionalIdempotencyKey": _parameter("header", "Idempotency-Key", _KEY, **_VISIBLE),
+    "IfMatch": _parameter("header", "If-Match", _MATCH, required=True, **_ETAG),
+    "OptionalIfMatch": _parameter("header", "If-Match", _MATCH, **_ETAG),
+    "Cursor": _parameter("query", "cursor", "`next` of the page before, unchanged; leave it out for the first page."),
+    "Limit": _parameter(
+        "query",
+        "limit",
+        "How many records a page has at most.",
+        type="integer",
+        minimum=1,
+        maximum=MAX_LIMIT,
+        default=DEFAULT_LIMIT,
+    ),
+    "Count": _parameter(
+        "query", "count", "Whether to count all records that the filters leave.", type="boolean", default=False
+    ),
+    "DryRun": _parameter(
+        "query", "dry_run", "Says what the load would do, and stores nothing.", type="boolean", default=False
+    ),
+    "OnError": _parameter(
+        "query",
+        "on_error",
+        "What a line with faults does to the others: with `abort` nothing is stored.",
+        enum=["abort", "skip"],
+        default="abort",
+    ),
+}
+
+
+def headers_of(call: Call) -> list[JsonObject]:
+    """The header parameters of a call."""
+    names = ["RequestId", "CorrelationId"]
+    if call.scope:
+        names.append("Purpose")
+    if call.takes_key:
+        names.append("IdempotencyKey" if call.creates else "OptionalIdempotencyKey")
+    if call.changes or call.keyed:
+        names.append("IfMatch" if call.changes else "OptionalIfMatch")
+    return refer("parameters", names)
+
+
+def refer(kind: str, names: Iterable[str]) -> list[JsonObject]:
+    """References to components of one kind."""
+    return [{"$ref": f"#/components/{kind}/{name}"} for name in names]

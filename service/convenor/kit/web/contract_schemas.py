@@ -1,0 +1,161 @@
+"""The shapes of the contract: what comes in, what goes out, and which fields may be absent. It knows no operation."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
+from typing import Annotated, Any, Literal
+
+from fastapi.dependencies.models import Dependant
+from fastapi.routing import APIRoute
+from pydantic import BaseModel, TypeAdapter
+from pydantic.json_schema import GenerateJsonSchema
+from starlette.routing import Route
+
+from convenor.kit.principal import Wall
+from convenor.kit.reading.columns import models_in
+from convenor.kit.reading.declare import Part, Resource
+from convenor.kit.web.contract_parts import SCHEMAS, JsonObject
+from convenor.kit.web.reads import ReadRoute
+
+IN: Literal["validation"] = "validation"
+OUT: Literal["serialization"] = "serialization"
+Mode = Literal["validation", "serialization"]
+
+_ABSENT = "Absent where your role does not see it."
+
+
+def schemas_of(routes: Sequence[Route]) -> tuple[dict[str, JsonObject], dict[tuple[Any, str], JsonObject]]:
+    """The component schemas of some routes, and the schema (mostly a reference) of each shape and its mode."""
+    resources = {route.reading.resource for route in routes if isinstance(route, ReadRoute)}
+    wanted = dict(chain.from_iterable(_wanted(route) for route in routes))
+    walled = {(model, name) for it in resources for model, name, _wall in walled_fields(it, it.read)}
+    wanted |= {(model, OUT): TypeAdapter(model) for model, _ in walled}
+    refs, definitions = TypeAdapter.json_schemas(
+        [(key, mode, adapter) for (key, mode), adapter in wanted.items()],
+        ref_template="#/components/schemas/{model}",
+        schema_generator=_Schema,
+    )
+    schemas: dict[str, JsonObject] = definitions.get("$defs", {})
+    for model, name in walled:
+        _open(schemas[refs[model, OUT]["$ref"].rpartition("/")[2]], model, name)
+    for resource in resources:
+        schemas[page_name(resource)] = _page(resource, refs[resource.read, OUT])
+    schemas |= SCHEMAS
+    names = {name: _short(name) for name in schemas}
+    return (
+        {names[name]: _renamed(schema, names) for name, schema in schemas.items()},
+        {key: _renamed(ref, names) for key, ref in refs.items()},
+    )
+
+
+def walled_fields(said: Resource | Part, model: type[BaseModel]) -> Iterator[tuple[type[BaseModel], str, Wall]]:
+    """The fields of a read model, or of the models in it, that some roles do not see."""
+    for path, wall in said.walls.items():
+        *steps, name = path.split(".")
+        yield from ((holder, name, wall) for holder in _models_at(model, steps) if name in holder.model_fields)
+    for path, part in said.parts.items():
+        for holder in _models_at(model, path.split(".")):
+            yield from walled_fields(part, holder)
+
+
+def _models_at(model: type[BaseModel], steps: Sequence[str]) -> list[type[BaseModel]]:
+    found = [model]
+    for step in steps:
+        fields = [holder.model_fields[step] for holder in found if step in holder.model_fields]
+        found = list(chain.from_iterable(models_in(field.annotation)[0] for field in fields))
+    return found
+
+
+def declared(route: Route) -> Any:
+    """The dependency that says what a route asks for, or None."""
+    if not isinstance(route, APIRoute):
+        return None
+    return next((it.call for it in route.dependant.dependencies if hasattr(it.call, "action")), None)
+
+
+class _Schema(GenerateJsonSchema):
+    def field_title_should_be_set(self, _schema: Any) -> bool:
+        return False
+
+
+def _wanted(route: Route) -> Iterator[tuple[tuple[Any, Mode], TypeAdapter[Any]]]:
+    """Every shape that a route's description refers to."""
+    if isinstance(route, ReadRoute):
+        resource = route.reading.resource
+        yield (resource.read, OUT), TypeAdapter(resource.read)
+        for name, it in resource.filters.items():
+            yield (filter_key(resource, name), IN), it.adapter()
+    elif isinstance(route, APIRoute):
+        load = getattr(declared(route), "load", None)
+        taken = [load.model] if load else []
+        if route.body_field:
+            taken.append(route.body_field.field_info.annotation)
+        given = [said["model"] for said in route.responses.values() if "model" in said]
+        if route.response_model:
+            given.append(route.response_model)
+        yield from (((it, IN), TypeAdapter(it)) for it in taken)
+        yield from (((it, OUT), TypeAdapter(it)) for it in given)
+        for parameter in query_of(route.dependant):
+            info = parameter.field_info
+            key = query_key(route, parameter.alias)
+            yield (key, IN), TypeAdapter(Annotated[info.annotation, info])
+
+
+def query_of(dependant: Dependant) -> list[Any]:
+    """The query parameters of a route and of what it depends on."""
+    return [*dependant.query_params, *chain.from_iterable(map(query_of, dependant.dependencies))]
+
+
+def filter_key(resource: Resource, name: str) -> tuple[str, str]:
+    """By what the schema of a filter is found."""
+    return resource.name, name
+
+
+def query_key(route: APIRoute, name: str) -> tuple[str, str]:
+    """By what the schema of a route's own query parameter is found."""
+    return f"{sorted(route.methods)} {route.path}", name
+
+
+def page_name(resource: Resource) -> str:
+    """The name of the shape of a page of a resource."""
+    return resource.read.__name__.removesuffix("Read") + "Page"
+
+
+def _page(resource: Resource, record: JsonObject) -> JsonObject:
+    many = resource.name.replace("_", " ")
+    return {
+        "type": "object",
+        "title": page_name(resource),
+        "description": f"A page of {many}.",
+        "required": ["data", "next"],
+        "properties": {
+            "data": {"type": "array", "items": record, "description": f"The {many}, in the order of `sort`."},
+            "next": {"type": ["string", "null"], "description": "The cursor of the next page; null on the last."},
+            "count": {"type": "integer", "minimum": 0, "description": "With `count=true`: how many there are in all."},
+        },
+    }
+
+
+def _open(schema: JsonObject, model: type[BaseModel], name: str) -> None:
+    """Makes a walled field one that may be absent."""
+    shown = model.model_fields[name].serialization_alias or name
+    schema["required"] = [field for field in schema.get("required", []) if field != shown]
+    it = schema["properties"][shown]
+    it["description"] = f"{it.get('description', '')} {_ABSENT}".strip()
+
+
+def _short(name: str) -> str:
+    """A component's name; pydantic's own for one of two models with one name holds the module's path."""
+    module, _, rest = name.removeprefix("convenor__").partition("__")
+    return module.title().replace("_", "") + rest.rpartition("__")[2] if rest else name
+
+
+def _renamed(value: Any, names: Mapping[str, str]) -> Any:
+    """The same JSON with its references to components renamed."""
+    if isinstance(value, dict):
+        return {key: _renamed(member, names) for key, member in value.items()}
+    if isinstance(value, list):
+        return [_renamed(member, names) for member in value]
+    if isinstance(value, str) and value.startswith("#/components/schemas/"):
+        head, _, name = value.rpartition("/")
+        return f"{head}/{names.get(name, name)}"
+    return value

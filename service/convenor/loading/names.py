@@ -1,0 +1,26 @@
+"""When two spellings probably name one school. It proposes; a person decides."""
+
+import re
+import unicodedata
+from typing import Final
+
+_WORDS_THAT_SAY_LITTLE: Final = frozenset({"primary", "school", "the"})
+_SAME_WORD: Final = {"saint": "st", "road": "rd"}
+
+
+def likely_same(name: str) -> tuple[str, ...]:
+    """What two spellings of one school's name have in common: its telling words, in alphabetical order.
+
+    Case, accents, punctuation and the order of words do not count, nor do `primary`, `school` and `the`; `Saint` reads
+    as `St`. So "St Mary’s Yate" and "St Mary’s Primary – Yate" are both `("marys", "st", "yate")`. A name of words that
+    say little keeps them all.
+    """
+    plain = unicodedata.normalize("NFKD", name).casefold()
+    plain = re.sub(r"['’‘`´\u0300-\u036f]", "", plain)
+    words = [_SAME_WORD.get(word, word) for word in re.findall(r"[a-z0-9]+", plain)]
+    return tuple(sorted([word for word in words if word not in _WORDS_THAT_SAY_LITTLE] or words))
+
+
+def same_letters(name: str) -> str:
+    """A name without case, spaces and punctuation: equal for spellings that differ in nothing else."""
+    return "".join(character for character in name.casefold() if character.isalnum())

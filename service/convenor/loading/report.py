@@ -1,0 +1,73 @@
+"""What a load has to say about a file, by line."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing in a file that a person should look at.
+
+    Attributes:
+        code: What sort of thing it is; stable.
+        detail: What was found, and what becomes of the rows if the rest is applied.
+        lines: The lines it is about, the header being line 1.
+        skips: Whether these lines are left out when the rest is applied; else they are applied as `detail` says.
+    """
+
+    code: str
+    detail: str
+    lines: tuple[int, ...]
+    skips: bool
+
+    @classmethod
+    def left_out(cls, code: str, detail: str, *lines: int) -> "Finding":
+        """A finding whose rows are not applied."""
+        return cls(code, detail, lines, skips=True)
+
+    @classmethod
+    def noted(cls, code: str, detail: str, *lines: int) -> "Finding":
+        """A finding whose rows are applied all the same, as far as `detail` says."""
+        return cls(code, detail, lines, skips=False)
+
+    def __str__(self) -> str:
+        first, last = self.lines[0], self.lines[-1]
+        in_a_row = len(self.lines) > 2 and self.lines == tuple(range(first, last + 1))
+        numbers = f"{first} to {last}" if in_a_row else ", ".join(map(str, self.lines))
+        return f"line{'s' if len(self.lines) > 1 else ''} {numbers}: {self.detail}"
+
+
+class Verdict(StrEnum):
+    """How a load ended."""
+
+    CHECKED = "checked"
+    """A dry run: nothing was to be stored."""
+    REFUSED = "refused"
+    """There are findings, and nobody asked to apply the rest: nothing was stored."""
+    APPLIED = "applied"
+
+
+@dataclass(frozen=True)
+class LoadReport:
+    """What a file holds and what became of it.
+
+    Attributes:
+        kind: What the file is about.
+        area: The name of the area that it was loaded for.
+        rows: How many rows the file has.
+        findings: What a person should look at, by line.
+        verdict: How the load ended.
+        created: How many records were stored.
+    """
+
+    kind: str
+    area: str
+    rows: int
+    findings: tuple[Finding, ...]
+    verdict: Verdict
+    created: int = 0
+
+
+def skipped_lines(findings: tuple[Finding, ...]) -> frozenset[int]:
+    """The lines that findings leave out."""
+    return frozenset(line for finding in findings if finding.skips for line in finding.lines)

@@ -1,0 +1,61 @@
+"""Records that are gathered first and stored together, set-based, each after those that it points to."""
+
+import json
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import SQLModel
+
+CHUNK = 2000
+"""Rows of one statement: enough that the round trip does not show, and few enough to say how far the load has come."""
+
+
+class Rows:
+    """Records to store, by model."""
+
+    def __init__(self) -> None:
+        self.of: dict[type[SQLModel], list[dict[str, Any]]] = {}
+
+    def add(self, model: type[SQLModel], **values: Any) -> None:
+        """Notes one record; what is left out gets the model's default, and an id has none."""
+        self.of.setdefault(model, []).append({**_defaults(model), **values})
+
+    def __len__(self) -> int:
+        return sum(map(len, self.of.values()))
+
+    async def store(self, session: AsyncSession, told: Callable[[float], None] = lambda _share: None) -> None:
+        """Inserts everything, in the context of the session's transaction.
+
+        Args:
+            session: the caller commits it.
+            told: is told of the share that is stored, from 0 to 1.
+        """
+        done, total = 0, len(self)
+        order = {table.name: at for at, table in enumerate(SQLModel.metadata.sorted_tables)}
+        for model in sorted(self.of, key=lambda model: order[_table(model)]):
+            rows = self.of[model]
+            columns = ", ".join(f'"{name}"' for name in rows[0])
+            insert = text(
+                f'insert into "{_table(model)}" ({columns}) select {columns} '  # noqa: S608 - names of our own tables
+                f'from json_populate_recordset(cast(null as "{_table(model)}"), cast(:rows as json))'
+            )
+            for start in range(0, len(rows), CHUNK):
+                chunk = rows[start : start + CHUNK]
+                await session.execute(insert, {"rows": json.dumps(chunk, default=str)})
+                done += len(chunk)
+                told(done / total)
+            # Or the first reads are planned for empty tables, until autovacuum comes round.
+            await session.execute(text(f'analyze "{_table(model)}"'))
+
+
+def _table(model: type[SQLModel]) -> str:
+    return str(model.__tablename__)
+
+
+@cache
+def _defaults(model: type[SQLModel]) -> dict[str, Any]:
+    fields = model.model_fields.items()
+    return {name: None if field.is_required() else field.get_default() for name, field in fields if name != "id"}

@@ -1,0 +1,90 @@
+"""The selects that the rules of memberships need."""
+
+from collections.abc import Sequence
+from datetime import date
+from typing import TypeVar
+
+from sqlalchemy import ColumnElement, select, true
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col
+
+from convenor.clusters.models import Cluster, ClusterMembership, ClusterRole
+from convenor.commissioned_services.models import ServiceCluster
+from convenor.schools.models import School
+
+Dated = TypeVar("Dated", ClusterMembership, ClusterRole, ServiceCluster)
+
+
+async def overlapping(session: AsyncSession, wanted: ClusterMembership) -> tuple[str, ClusterMembership] | None:
+    """Another membership of the same school that holds on a day on which `wanted` does, with its cluster's code."""
+    found = await session.execute(
+        select(col(Cluster.code), ClusterMembership)
+        .join(
+            Cluster,
+            (col(Cluster.area_id) == ClusterMembership.area_id) & (col(Cluster.id) == ClusterMembership.cluster_id),
+        )
+        .where(
+            col(ClusterMembership.area_id) == wanted.area_id,
+            col(ClusterMembership.school_id) == wanted.school_id,
+            col(ClusterMembership.id) != wanted.id,
+            _ends_after(ClusterMembership, wanted.valid_from),
+            _starts_before(ClusterMembership, wanted.valid_to),
+        )
+        .limit(1)
+    )
+    row = found.first()
+    return (row[0], row[1]) if row else None
+
+
+async def holding(session: AsyncSession, model: type[Dated], cluster: Cluster, on: date) -> Sequence[Dated]:
+    """The dated rows of a cluster that hold on a day or will, locked."""
+    found = await session.scalars(
+        select(model)
+        .where(
+            col(model.area_id) == cluster.area_id,
+            col(model.cluster_id) == cluster.id,
+            _ends_after(model, on),
+        )
+        .order_by(col(model.id))
+        .with_for_update()
+    )
+    return found.all()
+
+
+async def memberships_of(session: AsyncSession, school: School, on: date) -> Sequence[ClusterMembership]:
+    """The memberships of a school that hold on a day or will, locked."""
+    found = await session.scalars(
+        select(ClusterMembership)
+        .where(
+            col(ClusterMembership.area_id) == school.area_id,
+            col(ClusterMembership.school_id) == school.id,
+            _ends_after(ClusterMembership, on),
+        )
+        .with_for_update()
+    )
+    return found.all()
+
+
+async def lock_members(session: AsyncSession, clusters: Sequence[Cluster], on: date) -> None:
+    """Locks the schools that are in these clusters on a day or will be, always in one order."""
+    members = select(col(ClusterMembership.school_id)).where(
+        col(ClusterMembership.area_id) == clusters[0].area_id,
+        col(ClusterMembership.cluster_id).in_([cluster.id for cluster in clusters]),
+        _ends_after(ClusterMembership, on),
+    )
+    await session.execute(
+        select(col(School.id))
+        .where(col(School.area_id) == clusters[0].area_id, col(School.id).in_(members))
+        .order_by(col(School.id))
+        .with_for_update()
+    )
+
+
+def _ends_after(model: type[Dated], day: date | None) -> ColumnElement[bool]:
+    open_ended = col(model.valid_to).is_(None)
+    return open_ended | (col(model.valid_to) > day) if day else true()
+
+
+def _starts_before(model: type[Dated], day: date | None) -> ColumnElement[bool]:
+    from_ever = col(model.valid_from).is_(None)
+    return from_ever | (col(model.valid_from) < day) if day else true()

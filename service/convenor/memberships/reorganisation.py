@@ -1,0 +1,213 @@
+"""Mergers and splits: clusters end and others stand in their place, and what was keeps its dates.
+
+On the day, the old clusters, their memberships, roles and purchases end; memberships and purchases go on in the new
+clusters, with the ends they had. Role holders are appointed anew. Referrals keep the cluster that they were made in.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from convenor.clusters.models import Cluster, ClusterMembership, ClusterRole, ClusterSuccession, SuccessionKind
+from convenor.clusters.resource import CLUSTERS
+from convenor.clusters.rules import load_cluster
+from convenor.commissioned_services.models import ServiceCluster
+from convenor.kit.db import driver_connection
+from convenor.kit.errors import Faults, StateConflict
+from convenor.kit.principal import Principal
+from convenor.kit.reading.run import find
+from convenor.memberships import queries
+from convenor.memberships.schemas import ClusterInto, MergeCreate, SplitCreate
+from convenor.schools.models import School
+from convenor.schools.resource import SCHOOLS
+
+
+@dataclass
+class Ending:
+    """A cluster that is to end, with what holds in it then; all of it locked."""
+
+    cluster: Cluster
+    members: Sequence[ClusterMembership]
+    purchases: Sequence[ServiceCluster]
+    roles: Sequence[ClusterRole]
+
+
+async def merge_clusters(
+    session: AsyncSession, principal: Principal, data: MergeCreate
+) -> tuple[Cluster, list[Cluster]]:
+    """Makes one cluster of several. Answers it, and those that ended.
+
+    Raises:
+        Invalid: naming every cluster that is unknown, named twice or ended, and every day that does not fit.
+    """
+    faults = Faults()
+    named = await _clusters(session, principal, data.clusters, faults)
+    clusters = [await session.get_one(Cluster, key, with_for_update=True) for key in sorted(named)]
+    endings = []
+    if clusters:
+        await queries.lock_members(session, clusters, data.on)
+        endings = [await _ending(session, cluster, data.on, faults) for cluster in clusters]
+    for cluster in clusters:
+        if cluster.valid_to:
+            faults.add(named[cluster.area_id, cluster.id], "ended", _ended(cluster))
+    faults.refuse()
+    merged = _open(session, clusters[0].area_id, data.into, data.on)
+    await session.flush()
+    place = {member.school_id: merged.id for ending in endings for member in ending.members}
+    await _hand_over(session, endings, [merged], place, SuccessionKind.MERGE, data.on)
+    return merged, clusters
+
+
+async def split_cluster(
+    session: AsyncSession, principal: Principal, key: str, data: SplitCreate
+) -> tuple[Cluster, list[Cluster]]:
+    """Makes several clusters of one. Answers it, and those that came out of it.
+
+    Raises:
+        NotFound: for a cluster that is not of the caller's area.
+        Invalid: naming every school that is unknown, no member, placed twice or nowhere, every code that is given
+            twice, and a day that does not fit.
+        StateConflict: for a cluster that is no more.
+    """
+    cluster, faults = await load_cluster(session, principal, key), Faults()
+    if cluster.valid_to:
+        raise StateConflict(_ended(cluster))
+    await queries.lock_members(session, [cluster], data.on)
+    ending = await _ending(session, cluster, data.on, faults)
+    members = {member.school_id for member in ending.members}
+    codes = [into.code for into in data.into]
+    for at, code in enumerate(codes):
+        if code in codes[:at]:
+            faults.add(f"/into/{at}/code", "repeated", "Two of the clusters have this code.")
+    placed = await _placed(session, principal, cluster, data, members, faults)
+    for missing in members - placed.keys():
+        school = await session.get_one(School, (cluster.area_id, missing))
+        faults.add("/into", "unplaced", f"{school.name} ({school.urn or school.id}) is placed in none of the clusters.")
+    faults.refuse()
+    successors = [_open(session, cluster.area_id, into, data.on) for into in data.into]
+    await session.flush()
+    place = {school: successors[at].id for school, at in placed.items()}
+    await _hand_over(session, [ending], successors, place, SuccessionKind.SPLIT, data.on)
+    return cluster, successors
+
+
+async def _clusters(
+    session: AsyncSession, principal: Principal, keys: Sequence[str], faults: Faults
+) -> dict[tuple[UUID, UUID], str]:
+    """The clusters that are named, each with the pointer to its name."""
+    named: dict[tuple[UUID, UUID], str] = {}
+    for at, key in enumerate(keys):
+        found = await find(await driver_connection(session), principal, CLUSTERS, key)
+        if found is None or any(found[0] != area for area, _ in named):
+            faults.unknown(f"/clusters/{at}", "cluster")
+        elif found in named:
+            faults.add(f"/clusters/{at}", "repeated", "This cluster is named twice.")
+        else:
+            named[found] = f"/clusters/{at}"
+    return named
+
+
+async def _ending(session: AsyncSession, cluster: Cluster, on: date, faults: Faults) -> Ending:
+    """What holds in a cluster on the day that it ends, with a fault for whatever begins on that day or later."""
+    ending = Ending(
+        cluster,
+        await queries.holding(session, ClusterMembership, cluster, on),
+        await queries.holding(session, ServiceCluster, cluster, on),
+        await queries.holding(session, ClusterRole, cluster, on),
+    )
+    rows: list[ClusterMembership | ServiceCluster | ClusterRole] = [*ending.members, *ending.purchases, *ending.roles]
+    begun = [cluster.valid_from, *(row.valid_from for row in rows)]
+    latest = max((day for day in begun if day), default=None)
+    if latest and latest >= on:
+        faults.add("/on", "too_early", f"In cluster {cluster.code} something begins on {latest}: name a later day.")
+    return ending
+
+
+async def _placed(
+    session: AsyncSession,
+    principal: Principal,
+    cluster: Cluster,
+    data: SplitCreate,
+    members: Collection[UUID],
+    faults: Faults,
+) -> dict[UUID, int]:
+    """By school, which of the new clusters it goes to."""
+    placed: dict[UUID, int] = {}
+    for at, into in enumerate(data.into):
+        for number, key in enumerate(into.schools):
+            pointer = f"/into/{at}/schools/{number}"
+            found = await find(await driver_connection(session), principal, SCHOOLS, key)
+            if found is None or found[0] != cluster.area_id:
+                faults.unknown(pointer, "school")
+            elif found[1] not in members:
+                faults.add(pointer, "not_a_member", f"This school is not in cluster {cluster.code} on that day.")
+            elif found[1] in placed:
+                faults.add(pointer, "placed_twice", "This school is placed twice.")
+            else:
+                placed[found[1]] = at
+    return placed
+
+
+def _ended(cluster: Cluster) -> str:
+    return f"Cluster {cluster.code} is no more from {cluster.valid_to}; see its successors."
+
+
+def _open(session: AsyncSession, area: UUID, into: ClusterInto, on: date) -> Cluster:
+    cluster = Cluster(area_id=area, **into.model_dump(include=set(ClusterInto.model_fields)), valid_from=on)
+    session.add(cluster)
+    return cluster
+
+
+async def _hand_over(
+    session: AsyncSession,
+    endings: Sequence[Ending],
+    successors: Sequence[Cluster],
+    place: Mapping[UUID, UUID],
+    kind: SuccessionKind,
+    on: date,
+) -> None:
+    """Ends the old and begins the new. Ends are flushed first: one membership of a school is open at a time."""
+    area = successors[0].area_id
+    memberships = [
+        ClusterMembership(
+            area_id=area,
+            cluster_id=place[member.school_id],
+            school_id=member.school_id,
+            valid_from=on,
+            valid_to=member.valid_to,
+        )
+        for ending in endings
+        for member in ending.members
+    ]
+    purchases = [
+        ServiceCluster(area_id=area, service_id=service, cluster_id=successor.id, valid_from=on, valid_to=until)
+        for service, until in _bought(endings).items()
+        for successor in successors
+    ]
+    for ending in endings:
+        rows: list[Cluster | ClusterMembership | ClusterRole] = [ending.cluster, *ending.members, *ending.roles]
+        for row in rows:
+            row.valid_to, row.version = on, row.version + 1
+        for purchase in ending.purchases:
+            purchase.valid_to = on
+    await session.flush()
+    session.add_all([*memberships, *purchases])
+    session.add_all(
+        ClusterSuccession(
+            area_id=area, predecessor_id=ending.cluster.id, successor_id=successor.id, kind=kind, happened_on=on
+        )
+        for ending in endings
+        for successor in successors
+    )
+
+
+def _bought(endings: Sequence[Ending]) -> dict[UUID, date | None]:
+    """The services that the ending clusters buy, each with the last of the ends that were set, None for no end."""
+    ends: dict[UUID, date | None] = {}
+    for purchase in (purchase for ending in endings for purchase in ending.purchases):
+        known = ends.get(purchase.service_id, date.min)
+        ends[purchase.service_id] = max(known, purchase.valid_to) if known and purchase.valid_to else None
+    return ends

@@ -1,0 +1,125 @@
+"""The schools of a cluster, the memberships behind them and the role holders, as they are read."""
+
+from datetime import date
+from uuid import UUID
+
+from pydantic import BaseModel, Field
+
+from convenor.clusters.models import ClusterRoleFields, ClusterRoleKind
+from convenor.kit.codes import Line, Phase
+from convenor.kit.reading.declare import DIRECTORY, Filter, Relation, Resource, Sort
+from convenor.kit.tables import holds
+from convenor.schools.models import SchoolFields, SchoolStatus
+
+_CLUSTER = "(select c.code from cluster c where c.area_id = {t}.area_id and c.id = {t}.cluster_id)"
+_SCHOOL = "(select s.{column} from school s where s.area_id = {t}.area_id and s.id = {t}.school_id)"
+_URN, _NAME = _SCHOOL.replace("{column}", "urn"), _SCHOOL.replace("{column}", "name")
+
+
+class ClusterSchoolRead(SchoolFields):
+    """One school of a cluster, with the dates between which it is in it."""
+
+    id: UUID = Field(description="The school's id.")
+    membership_id: UUID = Field(description="The id of its membership.")
+    valid_from: date | None = Field(description="Its first day in the cluster; absent where not stated.")
+    valid_to: date | None = Field(description="The day from which it is in the cluster no more.")
+
+
+class MembershipRead(BaseModel):
+    """One membership: a school in a cluster from a day up to, not including, another."""
+
+    id: UUID = Field(description="The membership's id.")
+    cluster_id: UUID = Field(description="The cluster's id.")
+    cluster: str = Field(description="The cluster's code.")
+    school_id: UUID = Field(description="The school's id.")
+    school_urn: str | None = Field(description="The school's URN.")
+    school_name: str = Field(description="The school's name.")
+    valid_from: date | None = Field(description="The school's first day in the cluster; absent where not stated.")
+    valid_to: date | None = Field(description="The day from which it is in the cluster no more.")
+
+
+class ClusterRoleRead(ClusterRoleFields):
+    """One role in a cluster, and who holds it."""
+
+    id: UUID = Field(description="The role's id.")
+    cluster_id: UUID = Field(description="The cluster's id.")
+    cluster: str = Field(description="The cluster's code.")
+    school_id: UUID | None = Field(description="The school that the holder is of.")
+    school_urn: str | None = Field(description="That school's URN.")
+
+
+CLUSTER_SCHOOLS = Resource(
+    name="cluster_schools",
+    singular="cluster_school",
+    table="cluster_school",
+    read=ClusterSchoolRead,
+    reach=DIRECTORY,
+    scope="clusters:read",
+    order="name",
+    sorts={"name": Sort("name", "text")},
+    filters={
+        "as_at": Filter(
+            holds("{t}", "{v}"),
+            "date",
+            date,
+            "Schools that were, or will be, in the cluster on this day; those of today where it is left out.",
+            otherwise=holds("{t}", "{today}"),
+        ),
+        "phase": Filter("{t}.phase = {v}", "text", Phase, "Schools of this phase."),
+        "status": Filter("{t}.status = {v}", "text", SchoolStatus, "Schools of this status."),
+    },
+    relations={"referrals": Relation("referrals", {"school_id": "id"})},
+)
+
+MEMBERSHIPS = Resource(
+    name="cluster_memberships",
+    singular="cluster_membership",
+    table="cluster_membership",
+    read=MembershipRead,
+    reach=DIRECTORY,
+    scope="clusters:read",
+    etag="version",
+    order="id",
+    sorts={"id": Sort("id", "uuid")},
+    sql={"cluster": _CLUSTER, "school_urn": _URN, "school_name": _NAME},
+    filters={
+        "cluster": Filter(
+            "{t}.cluster_id = (select c.id from cluster c where c.area_id = {area} and {v} in (c.code, c.id::text))",
+            "text",
+            Line,
+            "Memberships of the cluster with this code or id.",
+        ),
+        "school": Filter(
+            "{t}.school_id = (select s.id from school s where s.area_id = {area} and {v} in (s.urn, s.id::text))",
+            "text",
+            Line,
+            "Memberships of the school with this URN or id.",
+        ),
+        "as_at": Filter(
+            holds("{t}", "{v}"), "date", date, "Memberships that hold on this day; all there ever were where left out."
+        ),
+    },
+)
+
+ROLES = Resource(
+    name="cluster_roles",
+    singular="cluster_role",
+    table="cluster_role",
+    read=ClusterRoleRead,
+    reach=DIRECTORY,
+    scope="clusters:read",
+    etag="version",
+    order="valid_from",
+    sorts={"valid_from": Sort("valid_from", "date")},
+    sql={"cluster": _CLUSTER, "school_urn": _URN},
+    filters={
+        "role": Filter("{t}.role = {v}", "text", ClusterRoleKind, "Holders of this role."),
+        "as_at": Filter(
+            holds("{t}", "{v}"),
+            "date",
+            date,
+            "Roles that were, or will be, held on this day; those of today where it is left out.",
+            otherwise=holds("{t}", "{today}"),
+        ),
+    },
+)

@@ -1,0 +1,207 @@
+"""How a school joins and leaves a cluster, what becomes of its place when it converts, and who holds a role."""
+
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from convenor.clusters.models import Cluster, ClusterMembership, ClusterRole
+from convenor.clusters.rules import load_cluster
+from convenor.kit.calendar import today
+from convenor.kit.db import driver_connection
+from convenor.kit.errors import Faults, NotFound, StateConflict
+from convenor.kit.principal import Principal
+from convenor.kit.reading.run import find
+from convenor.memberships import queries
+from convenor.memberships.resource import MEMBERSHIPS, ROLES
+from convenor.memberships.schemas import (
+    ClusterRoleCreate,
+    ClusterRoleUpdate,
+    MembershipCreate,
+    MembershipUpdate,
+    SuccessorCreate,
+)
+from convenor.schools.models import School, SchoolStatus
+from convenor.schools.resource import SCHOOLS
+from convenor.schools.rules import load_school
+
+
+async def join_cluster(
+    session: AsyncSession, principal: Principal, key: str, data: MembershipCreate
+) -> ClusterMembership:
+    """Puts a school into a cluster from a day on.
+
+    Raises:
+        NotFound: for a cluster that is not of the caller's area.
+        Invalid: for a school that is not, and for days that do not fit.
+        StateConflict: when the school is in a cluster then, or the school or the cluster is no more.
+    """
+    cluster, faults = await load_cluster(session, principal, key), Faults()
+    school = await _school(session, principal, cluster, data.school, faults)
+    faults.ends_after(data.valid_from, data.valid_to)
+    if cluster.valid_from and data.valid_from < cluster.valid_from:
+        faults.add("/valid_from", "before_cluster", f"The cluster began on {cluster.valid_from}.")
+    faults.refuse()
+    assert school
+    membership = ClusterMembership(
+        area_id=cluster.area_id,
+        cluster_id=cluster.id,
+        school_id=school,
+        valid_from=data.valid_from,
+        valid_to=data.valid_to,
+    )
+    await _refuse_misfit(session, cluster, membership)
+    session.add(membership)
+    return membership
+
+
+async def load_membership(session: AsyncSession, principal: Principal, key: str) -> ClusterMembership:
+    """The membership of an id, locked with its cluster and its school until the transaction ends.
+
+    Raises:
+        NotFound: when it is absent or not of the caller's area.
+    """
+    found = await find(await driver_connection(session), principal, MEMBERSHIPS, key)
+    if found is None:
+        raise NotFound
+    membership = await session.get_one(ClusterMembership, found)
+    # Cluster, school, membership: the one order of locks, or two calls wait for each other.
+    await session.get_one(Cluster, (membership.area_id, membership.cluster_id), with_for_update=True)
+    await session.get_one(School, (membership.area_id, membership.school_id), with_for_update=True)
+    await session.refresh(membership, with_for_update=True)
+    return membership
+
+
+async def end_membership(session: AsyncSession, membership: ClusterMembership, data: MembershipUpdate) -> None:
+    """Ends a membership, moves its end, or takes it back.
+
+    Raises:
+        Invalid: for an end that does not lie after its start.
+        StateConflict: when the school would be in two clusters, or in one that is no more.
+    """
+    faults = Faults()
+    faults.ends_after(membership.valid_from, data.valid_to)
+    faults.refuse()
+    cluster = await session.get_one(Cluster, (membership.area_id, membership.cluster_id))
+    wanted = ClusterMembership(**membership.model_dump() | {"valid_to": data.valid_to})
+    await _refuse_misfit(session, cluster, wanted)
+    membership.valid_to = data.valid_to
+    membership.version += 1
+
+
+async def convert_school(session: AsyncSession, principal: Principal, key: str, data: SuccessorCreate) -> School:
+    """Closes a school and opens its successor, which takes its place in its cluster. Answers the successor.
+
+    Raises:
+        NotFound: for a school that is not of the caller's area.
+        StateConflict: when it is closed already.
+        Invalid: for a day that does not fit.
+    """
+    school, faults = await load_school(session, principal, key), Faults()
+    if school.successor_id or school.closed_on or school.status == SchoolStatus.CLOSED:
+        raise StateConflict("This school is closed already.")
+    memberships = await queries.memberships_of(session, school, data.on)
+    if data.on > today():
+        faults.add("/on", "future_date", "A conversion is recorded on its day or later.")
+    faults.ends_after(school.opened_on, data.on, "/on")
+    if any(membership.valid_from and membership.valid_from >= data.on for membership in memberships):
+        faults.add("/on", "later_membership", "The school joined a cluster on that day or later.")
+    faults.refuse()
+    stated = data.model_dump(exclude={"on"}) | {"phase": data.phase or school.phase}
+    successor = School(area_id=school.area_id, status=SchoolStatus.OPEN, **stated)
+    successor.opened_on = data.on
+    session.add(successor)
+    await session.flush()
+    school.status, school.closed_on, school.successor_id = SchoolStatus.CLOSED, data.on, successor.id
+    school.version += 1
+    for membership in memberships:
+        session.add(
+            ClusterMembership(
+                area_id=school.area_id,
+                cluster_id=membership.cluster_id,
+                school_id=successor.id,
+                valid_from=data.on,
+                valid_to=membership.valid_to,
+            )
+        )
+        membership.valid_to, membership.version = data.on, membership.version + 1
+    return successor
+
+
+async def take_up_role(session: AsyncSession, principal: Principal, key: str, data: ClusterRoleCreate) -> ClusterRole:
+    """Records who holds a role in a cluster.
+
+    Raises:
+        NotFound: for a cluster that is not of the caller's area.
+        Invalid: for a school that is not, or an end before the start.
+        StateConflict: when the cluster is no more.
+    """
+    cluster, faults = await load_cluster(session, principal, key), Faults()
+    school = await _school(session, principal, cluster, data.school, faults) if data.school else None
+    faults.ends_after(data.valid_from, data.valid_to)
+    faults.refuse()
+    role = ClusterRole(
+        area_id=cluster.area_id, cluster_id=cluster.id, school_id=school, **data.model_dump(exclude={"school"})
+    )
+    _refuse_beyond(cluster, role)
+    session.add(role)
+    return role
+
+
+async def load_role(session: AsyncSession, principal: Principal, key: str) -> ClusterRole:
+    """The role of an id, locked with its cluster until the transaction ends.
+
+    Raises:
+        NotFound: when it is absent or not of the caller's area.
+    """
+    found = await find(await driver_connection(session), principal, ROLES, key)
+    if found is None:
+        raise NotFound
+    role = await session.get_one(ClusterRole, found)
+    await session.get_one(Cluster, (role.area_id, role.cluster_id), with_for_update=True)
+    await session.refresh(role, with_for_update=True)
+    return role
+
+
+async def give_up_role(session: AsyncSession, role: ClusterRole, data: ClusterRoleUpdate) -> None:
+    """Ends a role, moves its end, or takes it back.
+
+    Raises:
+        Invalid: for an end that does not lie after its start.
+        StateConflict: when the cluster is no more by then.
+    """
+    faults = Faults()
+    faults.ends_after(role.valid_from, data.valid_to)
+    faults.refuse()
+    cluster = await session.get_one(Cluster, (role.area_id, role.cluster_id))
+    role.valid_to = data.valid_to
+    _refuse_beyond(cluster, role)
+    role.version += 1
+
+
+async def _school(
+    session: AsyncSession, principal: Principal, cluster: Cluster, key: str, faults: Faults
+) -> UUID | None:
+    found = await find(await driver_connection(session), principal, SCHOOLS, key)
+    if found is None or found[0] != cluster.area_id:
+        faults.unknown("/school", "school")
+        return None
+    return found[1]
+
+
+async def _refuse_misfit(session: AsyncSession, cluster: Cluster, wanted: ClusterMembership) -> None:
+    """No exclusion constraint holds memberships apart, so the school's row is locked while they are compared."""
+    school = await session.get_one(School, (wanted.area_id, wanted.school_id), with_for_update=True)
+    if school.closed_on and wanted.valid_from and wanted.valid_from >= school.closed_on:
+        raise StateConflict(f"The school is closed from {school.closed_on}; its successor may join.")
+    _refuse_beyond(cluster, wanted)
+    other = await queries.overlapping(session, wanted)
+    if other:
+        code, membership = other
+        until = f" until {membership.valid_to}" if membership.valid_to else ""
+        since = f" from {membership.valid_from}" if membership.valid_from else ""
+        raise StateConflict(f"The school is in cluster {code}{since}{until}: end that membership first.")
+
+
+def _refuse_beyond(cluster: Cluster, wanted: ClusterMembership | ClusterRole) -> None:
+    if cluster.valid_to and (wanted.valid_to is None or wanted.valid_to > cluster.valid_to):
+        raise StateConflict(f"Cluster {cluster.code} is no more from {cluster.valid_to}; see its successors.")

@@ -1,0 +1,44 @@
+"""Networks with their practices, as they are read."""
+
+from uuid import UUID
+
+from pydantic import BaseModel, Field
+
+from convenor.kit.codes import Line
+from convenor.kit.reading.declare import DIRECTORY, Filter, Part, Resource, Sort
+from convenor.networks.models import NetworkFields
+
+
+class PracticeRead(BaseModel):
+    """One general practice."""
+
+    name: str = Field(description="The practice's name, as its source writes it.")
+
+
+class NetworkRead(NetworkFields):
+    """One primary care network, or what stands in its place."""
+
+    id: UUID = Field(description="The network's id.")
+    practices: list[PracticeRead] = Field(description="Its practices, by name.")
+
+
+NETWORKS = Resource(
+    name="networks",
+    singular="network",
+    table="network",
+    read=NetworkRead,
+    reach=DIRECTORY,
+    scope="areas:read",
+    etag="version",
+    order="number",
+    sorts={"number": Sort("number", "int"), "name": Sort("name", "text")},
+    parts={
+        "practices": Part("practice {p} where {p}.area_id = {t}.area_id and {p}.network_id = {t}.id", order="{p}.name")
+    },
+    filters={
+        "integrated_care_area": Filter(
+            "{t}.integrated_care_area = {v}", "text", Line, "Networks of the integrated care area with this name."
+        ),
+        "is_pcn": Filter("{t}.is_pcn = {v}", "boolean", bool, "Networks proper, or what stands in their place."),
+    },
+)

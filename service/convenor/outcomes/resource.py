@@ -1,0 +1,50 @@
+"""Outcomes, as they are read."""
+
+from datetime import datetime
+from uuid import UUID
+
+from pydantic import Field
+
+from convenor.kit.reading.declare import CASES, Filter, Resource, Sort
+from convenor.outcomes.models import Instrument, MeasureFields, OutcomeFields
+from convenor.pupils.resource import PUPIL_OF_REFERRAL
+from convenor.referrals import belonging
+
+
+class OutcomeRead(OutcomeFields):
+    """One measured change."""
+
+    id: UUID = Field(description="The outcome's id.")
+    referral_id: UUID = Field(description="The referral that it belongs to.")
+    referral_code: str = Field(description="That referral's code.")
+    service_id: UUID = Field(description="The commissioned service that was given.")
+    baseline: MeasureFields = Field(description="The value before the work.")
+    later: MeasureFields | None = Field(description="The value after it, where it has been measured again.")
+    organisation: str = Field(description="The organisation that recorded it.")
+    recorded_at: datetime = Field(description="When it was recorded.")
+
+
+OUTCOMES = Resource(
+    name="outcomes",
+    singular="outcome",
+    table="outcome",
+    read=OutcomeRead,
+    reach=CASES,
+    etag="version",
+    subject=PUPIL_OF_REFERRAL,
+    order="-recorded_at",
+    sorts={"recorded_at": Sort("recorded_at", "timestamptz")},
+    sql={
+        **belonging.SQL,
+        "baseline.on": "{t}.baseline_on",
+        "baseline.value": "{t}.baseline_value",
+        "later": (
+            "case when {t}.later_on is not null"
+            " then json_build_object('on', {t}.later_on, 'value', {t}.later_value) end"
+        ),
+    },
+    filters={
+        **belonging.FILTERS,
+        "instrument": Filter("{t}.instrument = {v}", "text", Instrument, "Those measured with this instrument."),
+    },
+)

@@ -1,0 +1,58 @@
+"""What may happen to a school by itself. Which cluster it is in, and its conversion, are `memberships`'."""
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from convenor.areas.rules import area_of
+from convenor.kit.db import driver_connection
+from convenor.kit.errors import Faults, NotFound, StateConflict
+from convenor.kit.principal import Principal
+from convenor.kit.reading.run import find
+from convenor.schools.models import School
+from convenor.schools.resource import SCHOOLS
+from convenor.schools.schemas import SchoolCreate, SchoolUpdate
+
+
+async def create_school(session: AsyncSession, principal: Principal, data: SchoolCreate) -> School:
+    """Enters a school in the directory of an area.
+
+    Raises:
+        Invalid: for an area that is not the caller's, or an end before the start.
+    """
+    faults = Faults()
+    area = await area_of(session, principal, data, faults)
+    faults.ends_after(data.opened_on, data.closed_on, "/closed_on")
+    faults.refuse()
+    assert area
+    school = School(area_id=area, **data.model_dump(exclude={"area"}))
+    session.add(school)
+    return school
+
+
+def update_school(school: School, data: SchoolUpdate) -> None:
+    """Changes what is said of a school.
+
+    Raises:
+        StateConflict: for another URN than the one it has.
+        Invalid: for an end before the start.
+    """
+    if school.urn and data.urn not in (None, school.urn):
+        raise StateConflict(
+            "A school keeps its URN. Where another took its place, POST it to /v1/schools/{urn}/successor."
+        )
+    school.sqlmodel_update(data.given())
+    faults = Faults()
+    faults.ends_after(school.opened_on, school.closed_on, "/closed_on")
+    faults.refuse()
+    school.version += 1
+
+
+async def load_school(session: AsyncSession, principal: Principal, key: str) -> School:
+    """The school of an id or URN, locked until the transaction ends.
+
+    Raises:
+        NotFound: when it is absent or not of the caller's area.
+    """
+    found = await find(await driver_connection(session), principal, SCHOOLS, key)
+    if found is None:
+        raise NotFound
+    return await session.get_one(School, found, with_for_update=True)

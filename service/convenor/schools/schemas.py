@@ -1,0 +1,28 @@
+"""What comes in about schools."""
+
+from datetime import date
+from typing import Annotated
+
+from pydantic import Field
+
+from convenor.areas.schemas import InArea
+from convenor.kit.codes import Laestab, Line, Phase, Ukprn, Urn
+from convenor.kit.wire import NeverEmptied, Patch
+from convenor.schools.models import SchoolFields, SchoolStatus
+
+
+class SchoolCreate(SchoolFields, InArea):
+    """A new school."""
+
+
+class SchoolUpdate(Patch):
+    """What may change about a school. A URN is stated once; a school that gets another has a successor."""
+
+    urn: Annotated[Urn | None, NeverEmptied] = Field(None, description="Its URN, where none was stated so far.")
+    name: Annotated[Line | None, NeverEmptied] = Field(None, description="The school's name.")
+    phase: Phase | None = Field(None, description="Phase of education.")
+    status: Annotated[SchoolStatus | None, NeverEmptied] = Field(None, description="Whether it takes pupils.")
+    ukprn: Ukprn | None = Field(None, description="UK provider reference number.")
+    laestab: Laestab | None = Field(None, description="LA code and establishment number.")
+    opened_on: date | None = Field(None, description="First day.")
+    closed_on: date | None = Field(None, description="The day from which it is closed.")

@@ -1,0 +1,244 @@
+"""The parent process of the service: it holds the data folder, the port and the database, and stops what it started.
+
+Order matters: whatever could be refused (another Convenor on the folder, a port in use) is refused before anything is
+started, and what was started is stopped in reverse once the requests in flight have been answered.
+"""
+
+import asyncio
+import fcntl
+import logging
+import os
+import signal
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from functools import partial
+from multiprocessing import parent_process
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import uvicorn
+import uvloop
+from fastapi import FastAPI
+from uvicorn.supervisors import Multiprocess
+
+from convenor.app import create_app
+from convenor.kit.database import Database, open_database
+from convenor.kit.embedded import revive
+from convenor.kit.operator import OperatorError
+from convenor.kit.settings import Settings
+from convenor.migrate import is_current, migrate, present_revision
+
+log = logging.getLogger("convenor")
+
+LOCK_FILE = "serve.lock"
+IN_FLIGHT_SECONDS = 10
+"""How long the requests in flight may take to finish once the service was told to stop."""
+
+_WATCH_SECONDS = 0.5
+_BACKLOG = 2048
+
+
+@contextmanager
+def stops_on_signals() -> Iterator[None]:
+    """Makes SIGTERM, like SIGINT, end the block with KeyboardInterrupt, once: a second one does not disturb the end."""
+    both = (signal.SIGINT, signal.SIGTERM)
+
+    def stop(_signal: int, _frame: FrameType | None) -> None:
+        for each in both:
+            signal.signal(each, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    before = {each: signal.signal(each, stop) for each in both}
+    try:
+        yield
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
+
+
+@contextmanager
+def hold_data_folder(data_dir: Path, address: str) -> Iterator[None]:
+    """Makes this process the one that serves a data folder; the lock ends with the process, however it ends.
+
+    Args:
+        data_dir: Convenor's data folder; made, for its owner only, where it is missing.
+        address: Where it will serve, for whoever tries a second time.
+
+    Raises:
+        OperatorError: Another process serves it, or the folder cannot be written to.
+    """
+    path = data_dir / LOCK_FILE
+    try:
+        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as error:
+        raise OperatorError(
+            f"The data folder {data_dir} cannot be written to: {error.strerror}.",
+            "Give it to the system user that runs Convenor, or set CONVENOR_DATA_DIR to another folder.",
+        ) from error
+    with os.fdopen(handle, "r+", encoding="utf-8") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise OperatorError(
+                f"Convenor serves {data_dir} already: {lock.read().strip()}.",
+                "Use that one, stop it, or set CONVENOR_DATA_DIR (and CONVENOR_PORT) for a second.",
+            ) from None
+        lock.truncate()
+        lock.write(f"process {os.getpid()} at {address}\n")
+        lock.flush()
+        yield
+
+
+@contextmanager
+def hold_port(host: str, port: int) -> Iterator[socket.socket]:
+    """Takes the port without listening on it yet: until the service is ready, callers are turned away.
+
+    Raises:
+        OperatorError: The port is in use or not ours to take, or the host is not an address of this machine.
+    """
+    try:
+        family, kind, _protocol, _name, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        taken = socket.socket(family, kind)
+    except OSError as error:
+        raise _no_port(host, port, error) from error
+    with taken:
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            taken.bind(address)
+        except OSError as error:
+            raise _no_port(host, port, error) from error
+        yield taken
+
+
+def database_urls(settings: Settings) -> tuple[str | None, str | None]:
+    """The application's address and the owner's, as they are set."""
+    secrets = settings.database_url, settings.owner_database_url
+    url, owner = (secret.get_secret_value() if secret else None for secret in secrets)
+    return url, owner
+
+
+@contextmanager
+def open_migrated(settings: Settings, say: Callable[[str], None]) -> Iterator[Database]:
+    """The database, brought to this version's schema where the owner's login is known.
+
+    Raises:
+        OperatorError: It cannot be used, or is at another schema and there is no owner's login to migrate it with.
+    """
+    with open_database(settings.data_dir, *database_urls(settings), say=say) as database:
+        if database.owner_url:
+            migrate(database.owner_url, database.app_role)
+        elif not is_current(asyncio.run(present_revision(database.app_url))):
+            raise OperatorError(
+                "The database is not at this version's schema, and only the application's login is known.",
+                "Set CONVENOR_OWNER_DATABASE_URL to the owner's login, or run `convenor migrate` with it.",
+            )
+        yield database
+
+
+def serve(settings: Settings, database: Database, port: socket.socket, ready: Callable[[], None]) -> None:
+    """Serves until SIGINT or SIGTERM, then finishes the requests in flight.
+
+    Args:
+        settings: Workers, data folder and issuer.
+        database: Open for as long as this lasts.
+        port: Bound, not listening.
+        ready: Called once callers are let in.
+
+    Raises:
+        OperatorError: What a person must mend before the application can run.
+    """
+    make = partial(create_app, database.app_url, settings.data_dir, settings.issuer, settings.workers)
+    try:
+        port.listen(_BACKLOG)
+    except OSError as error:
+        raise _no_port(settings.host, settings.port, error) from error
+    with _watched(settings, database):
+        if settings.workers == 1:
+            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+                runner.run(_serve_here(make(), port, ready))
+        else:
+            # Whatever would refuse to start in every worker refuses here, once, in words.
+            asyncio.run(_try(make()))
+            ready()
+            config = _configuration(partial(_worker, make), factory=True, workers=settings.workers)
+            Multiprocess(config, sockets=[port]).run()
+
+
+async def _serve_here(app: FastAPI, port: socket.socket, ready: Callable[[], None]) -> None:
+    # The lifespan is entered here, not by uvicorn, which would log the traceback of a refusal.
+    async with app.router.lifespan_context(app):
+        ready()
+        # uvicorn raises the signal that stopped it again, once all is answered.
+        with suppress(KeyboardInterrupt):
+            await uvicorn.Server(_configuration(app, lifespan="off")).serve(sockets=[port])
+
+
+async def _try(app: FastAPI) -> None:
+    async with app.router.lifespan_context(app):
+        pass
+
+
+def _configuration(app: Any, **more: Any) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        loop="uvloop",
+        http="httptools",
+        ws="none",
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        proxy_headers=False,
+        timeout_graceful_shutdown=IN_FLIGHT_SECONDS,
+        **more,
+    )
+
+
+def _worker(make: Callable[[], FastAPI]) -> FastAPI:
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    return make()
+
+
+def _end_with_parent() -> None:
+    # A parent that was killed stops nobody: its workers would hold the port for ever.
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+@contextmanager
+def _watched(settings: Settings, database: Database) -> Iterator[None]:
+    """Starts the embedded database again when it was killed; meanwhile the service answers 503."""
+    if not database.embedded:
+        yield
+        return
+    over = threading.Event()
+
+    def watch() -> None:
+        while not over.wait(_WATCH_SECONDS):
+            try:
+                if revive(settings.data_dir):
+                    log.warning("The database had stopped. It runs again.")
+            except OperatorError as error:
+                log.error("The database has stopped and does not start: %s", error)
+
+    watching = threading.Thread(target=watch, name="database-watch")
+    watching.start()
+    try:
+        yield
+    finally:
+        over.set()
+        watching.join()
+
+
+def _no_port(host: str, port: int, error: OSError) -> OperatorError:
+    return OperatorError(
+        f"Convenor cannot listen on {host}, port {port}: {error.strerror}.",
+        "Stop what listens there, or set CONVENOR_PORT (and CONVENOR_HOST) to a free one.",
+    )

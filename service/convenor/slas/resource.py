@@ -1,0 +1,195 @@
+"""SLAs and their history, as they are read: with KPIs, targets, versions and the returns that are due."""
+
+import json
+from collections.abc import Mapping
+from datetime import date, datetime
+from uuid import UUID
+
+from pydantic import BaseModel, Field
+
+from convenor.commissioned_services.resource import ProviderOf
+from convenor.kit.codes import Line
+from convenor.kit.principal import Wall
+from convenor.kit.reading.declare import CONTRACTS, Filter, Part, Relation, Resource, Sort
+from convenor.slas.models import KpiFields, SlaFields, SlaStatus, TermsFields, VolumeFields
+
+STEPS: Mapping[SlaStatus, tuple[SlaStatus, ...]] = {
+    SlaStatus.DRAFT: (SlaStatus.AGREED,),
+    SlaStatus.AGREED: (SlaStatus.ACTIVE,),
+    SlaStatus.ACTIVE: (SlaStatus.ENDED,),
+    SlaStatus.ENDED: (),
+}
+"""From each state of an SLA, the states that the commissioner can move it to."""
+
+
+class ServiceOf(BaseModel):
+    """The service that an SLA is about."""
+
+    id: UUID = Field(description="The service's id.")
+    code: str = Field(description="The service's code.")
+    name: str = Field(description="The service's name.")
+
+
+class TermsRead(TermsFields, VolumeFields):
+    """One version of what an SLA agrees, for a year of the term."""
+
+    number: int = Field(description="The number of the version, from 1.")
+    valid_from: date = Field(description="The first day on which it holds.")
+    valid_to: date | None = Field(description="The day from which the next version holds.")
+
+
+class VersionRead(TermsRead):
+    """One version of what an SLA agrees, with its KPIs."""
+
+    kpis: list[KpiFields] = Field(description="What the provider reported, or reports, under this version.")
+
+
+class ReturnDue(BaseModel):
+    """A period of the SLA's cadence that has ended and is not wholly reported."""
+
+    first: date = Field(alias="from", description="First day of the period, within the term.")
+    last: date = Field(alias="to", description="Last day of the period, within the term.")
+    due_on: date = Field(description="The day by which its return is due, 28 days after the period.")
+
+
+class SlaRead(SlaFields):
+    """One SLA."""
+
+    id: UUID = Field(description="The SLA's id.")
+    status: SlaStatus = Field(description="Draft, agreed, active or ended.")
+    service: ServiceOf = Field(description="The service.")
+    provider: ProviderOf = Field(description="Who provides it.")
+    clusters: list[str] = Field(description="The codes of the clusters that it serves.")
+    terms: TermsRead = Field(description="What is agreed today; before the term, what will be agreed first.")
+    kpis: list[KpiFields] = Field(description="The measures that the provider reports today, with their targets.")
+    returns_due: list[ReturnDue] = Field(description="Periods that have ended and are not reported, oldest first.")
+    versions: list[VersionRead] = Field(description="Every version of its terms, oldest first.")
+    next: list[SlaStatus] = Field(description="The states that it can go to from here.")
+
+
+class SlaTransitionRead(BaseModel):
+    """One step in the life of an SLA."""
+
+    id: UUID = Field(description="The step's id.")
+    from_status: SlaStatus | None = Field(description="The state that it left; absent for the first.")
+    to: SlaStatus = Field(description="The state that it reached.")
+    reason: Line | None = Field(None, description="Why; walled like a name, since free text may name a child.")
+    organisation: str = Field(description="The organisation that made it.")
+    at: datetime = Field(description="When.")
+    redacted: list[str] = Field(description="The fields that your role does not see, by dotted path.")
+
+
+RETURNS_DUE = """
+select d.first, d.last, d.last + 28 as due_on
+from (values ('monthly', 1, 9), ('quarterly', 3, 4), ('termly', 4, 9), ('yearly', 12, 9))
+    c(cadence, months, first_month)
+cross join lateral generate_series(
+    date_trunc('month', {t}.starts_on::timestamp)
+        - make_interval(months => (extract(month from {t}.starts_on)::int - c.first_month + 12) % c.months),
+    least({t}.ends_on, {today} - 1)::timestamp,
+    make_interval(months => c.months)
+) as began
+cross join lateral (
+    select greatest(began::date, {t}.starts_on) as first,
+        least((began + make_interval(months => c.months))::date - 1, {t}.ends_on) as last
+) d
+where c.cadence = {t}.cadence and {t}.status in ('active', 'ended') and d.last < {today}
+    and d.last - d.first + 1 > (
+        select coalesce(sum(least(r.period_to, d.last) - greatest(r.period_from, d.first) + 1), 0)
+        from impact_return r
+        where r.area_id = {t}.area_id and r.sla_id = {t}.id and r.status <> 'returned'
+            and r.period_from <= d.last and r.period_to >= d.first
+    )
+"""
+"""The returns due of the SLA `{t}`: `first`, `last`, `due_on`.
+
+A cadence's periods are whole months: quarters of the financial year; terms from 1 September, 1 January and 1 May;
+academic years. The term cuts the first and the last of them. One is due while a day of it is in no return that stands.
+"""
+
+CURRENT_TERMS = (
+    "(select coalesce(max(n.number) filter (where n.valid_from <= {today}), min(n.number))"
+    " from sla_terms n where n.area_id = {t}.area_id and n.sla_id = {t}.id)"
+)
+_TERMS = "sla_terms {p} where {p}.area_id = {t}.area_id and {p}.sla_id = {t}.id"
+_KPIS = "sla_kpi {p} where {p}.area_id = {t}.area_id and not {p}.withdrawn"
+_CLUSTERS = (
+    "from sla_cluster sc join cluster c on c.area_id = sc.area_id and c.id = sc.cluster_id"
+    " where sc.area_id = {t}.area_id and sc.sla_id = {t}.id and not sc.withdrawn"
+)
+_NEXT = " ".join(f"when '{state}' then '{json.dumps(steps)}'::json" for state, steps in STEPS.items())
+
+SLA_TRANSITIONS = Resource(
+    name="sla_transitions",
+    singular="sla_transition",
+    table="sla_transition",
+    read=SlaTransitionRead,
+    reach=CONTRACTS,
+    scope="slas:read",
+    order="at",
+    sorts={"at": Sort("at", "timestamptz")},
+    sql={"to": "{t}.to_status"},
+    walls={"reason": Wall.IDENTITY},
+)
+
+SLAS = Resource(
+    name="slas",
+    singular="sla",
+    table="sla",
+    read=SlaRead,
+    reach=CONTRACTS,
+    natural_key="code",
+    etag="version",
+    order="code",
+    sorts={"code": Sort("code", "text"), "starts_on": Sort("starts_on", "date"), "ends_on": Sort("ends_on", "date")},
+    sql={
+        "clusters": f"(select coalesce(json_agg(c.code order by c.code), '[]') {_CLUSTERS})",
+        "returns_due": (
+            "(select coalesce(json_agg(json_build_object('from', due.first, 'to', due.last, 'due_on', due.due_on)"
+            " order by due.first), '[]') from ({due}) due)".replace("{due}", RETURNS_DUE)
+        ),
+        "next": f"case {{t}}.status {_NEXT} end",
+    },
+    parts={
+        "service": Part("commissioned_service {p} where {p}.area_id = {t}.area_id and {p}.id = {t}.service_id"),
+        "provider": Part("provider {p} where {p}.area_id = {t}.area_id and {p}.id = {t}.provider_id"),
+        "terms": Part(f"{_TERMS} and {{p}}.number = {CURRENT_TERMS}"),
+        "kpis": Part(f"{_KPIS} and {{p}}.sla_id = {{t}}.id and {{p}}.number = {CURRENT_TERMS}", order="{p}.kpi"),
+        "versions": Part(
+            _TERMS,
+            order="{p}.number",
+            parts={
+                "kpis": Part(
+                    f"{_KPIS} and {{p}}.sla_id = {{t}}.sla_id and {{p}}.number = {{t}}.number", order="{p}.kpi"
+                )
+            },
+        ),
+    },
+    filters={
+        "service": Filter(
+            "{t}.service_id = (select s.id from commissioned_service s"
+            " where s.area_id = {area} and {v} in (s.code, s.id::text))",
+            "text",
+            Line,
+            "SLAs about the service with this id or code.",
+        ),
+        "provider": Filter("{t}.provider_id = {v}", "uuid", UUID, "SLAs with this provider."),
+        "status": Filter("{t}.status = {v}", "text", SlaStatus, "SLAs in this state."),
+        "cluster": Filter(
+            f"exists (select {_CLUSTERS} and {{v}} in (c.code, c.id::text))",
+            "text",
+            Line,
+            "SLAs that serve the cluster with this code or id.",
+        ),
+        "active_on": Filter(
+            "{t}.status in ('active', 'ended') and {v} between {t}.starts_on and {t}.ends_on",
+            "date",
+            date,
+            "SLAs in force on this day.",
+        ),
+    },
+    relations={
+        "transitions": Relation("sla_transitions", {"sla_id": "id"}),
+        "impact_returns": Relation("impact_returns", {"sla_id": "id"}),
+    },
+)

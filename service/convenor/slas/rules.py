@@ -1,0 +1,235 @@
+"""What may happen to an SLA: drafting, new versions of its terms, and every step of its life."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from convenor.clusters.resource import CLUSTERS
+from convenor.commissioned_services.models import CommissionedService
+from convenor.commissioned_services.resource import SERVICES
+from convenor.kit.calendar import today
+from convenor.kit.db import driver_connection
+from convenor.kit.errors import Faults, IllegalTransition, NotFound, StateConflict
+from convenor.kit.principal import Principal
+from convenor.kit.reading.run import find
+from convenor.kit.tables import now
+from convenor.providers.resource import PROVIDERS
+from convenor.slas import queries
+from convenor.slas.models import Sla, SlaCluster, SlaKpi, SlaStatus, SlaTerms, SlaTransition
+from convenor.slas.resource import SLAS, STEPS
+from convenor.slas.schemas import KpiCreate, SlaCreate, SlaTransitionCreate, SlaUpdate, TermsCreate
+
+VERSIONED = {"terms", "kpis", "valid_from"}
+"""What still changes once an SLA is agreed, as a new version from a date."""
+
+
+async def create_sla(session: AsyncSession, principal: Principal, data: SlaCreate) -> Sla:
+    """Drafts an SLA; its first version holds from the first day of the term.
+
+    Raises:
+        Invalid: naming every reference that does not hold.
+    """
+    faults = Faults()
+    service = await _service(session, principal, data.service_id, None, faults)
+    await _check_provider(session, principal, service, data.provider_id, faults)
+    clusters = await _clusters(session, principal, data.clusters, service.area_id if service else None, faults)
+    faults.refuse()
+    assert service
+    sla = Sla(
+        area_id=service.area_id,
+        service_id=service.id,
+        provider_id=data.provider_id,
+        **data.model_dump(include={"code", "starts_on", "ends_on", "cadence"}),
+    )
+    session.add(sla)
+    await session.flush()
+    for cluster in clusters:
+        session.add(SlaCluster(area_id=sla.area_id, sla_id=sla.id, cluster_id=cluster))
+    _add_version(session, sla, _Version(1, sla.starts_on, data.terms, data.kpis))
+    _record_step(session, principal, sla, None, None)
+    return sla
+
+
+async def update_sla(session: AsyncSession, principal: Principal, sla: Sla, data: SlaUpdate) -> None:
+    """Edits a draft; gives an agreed or active SLA new terms or KPIs from a date, and keeps the earlier ones.
+
+    Raises:
+        StateConflict: for what can no longer change.
+        Invalid: naming every reference that does not hold.
+    """
+    if sla.status == SlaStatus.ENDED:
+        raise StateConflict("An SLA that has ended is changed no more.")
+    if sla.status == SlaStatus.DRAFT:
+        await _edit_draft(session, principal, sla, data)
+    else:
+        await _agree_new_version(session, sla, data)
+    sla.version += 1
+
+
+async def transition_sla(session: AsyncSession, principal: Principal, sla: Sla, data: SlaTransitionCreate) -> None:
+    """Makes one step. An SLA that ends before the last day of its term ends its term today.
+
+    Raises:
+        IllegalTransition: naming the steps that are legal now.
+    """
+    legal = STEPS[SlaStatus(sla.status)]
+    if data.to not in legal:
+        raise IllegalTransition(sla.status, data.to, list(legal))
+    left, sla.status = sla.status, data.to.value
+    if data.to is SlaStatus.ENDED:
+        sla.ends_on = max(sla.starts_on, min(sla.ends_on, today()))
+    sla.version += 1
+    _record_step(session, principal, sla, left, data.reason)
+
+
+async def load_sla(session: AsyncSession, principal: Principal, key: str) -> Sla:
+    """The SLA of an id or code that the caller reaches, locked until the transaction ends.
+
+    Raises:
+        NotFound: when there is none.
+    """
+    found = await find(await driver_connection(session), principal, SLAS, key)
+    if found is None:
+        raise NotFound
+    return await session.get_one(Sla, found, with_for_update=True)
+
+
+@dataclass(frozen=True)
+class _Version:
+    """One version of what is agreed."""
+
+    number: int
+    valid_from: date
+    terms: TermsCreate
+    kpis: Sequence[KpiCreate]
+
+
+async def _edit_draft(session: AsyncSession, principal: Principal, sla: Sla, data: SlaUpdate) -> None:
+    faults = Faults()
+    given = data.given()
+    if data.valid_from:
+        faults.add("/valid_from", "not_agreed_yet", "A draft has one version, which holds from `starts_on`.")
+    starts_on, ends_on = data.starts_on or sla.starts_on, data.ends_on or sla.ends_on
+    if ends_on < starts_on:
+        pointer = "/ends_on" if data.ends_on else "/starts_on"
+        faults.add(pointer, "before_start", "The last day of the term lies before its first.")
+    provider_id = data.provider_id or sla.provider_id
+    service = await _service(session, principal, data.service_id or str(sla.service_id), sla.area_id, faults)
+    await _check_provider(session, principal, service, provider_id, faults)
+    clusters = await _clusters(session, principal, data.clusters or (), sla.area_id, faults)
+    faults.refuse()
+    assert service
+    for name in {"code", "starts_on", "ends_on", "cadence"} & given.keys():
+        setattr(sla, name, given[name])
+    sla.service_id, sla.provider_id = service.id, provider_id
+    terms = await session.get_one(SlaTerms, (sla.area_id, sla.id, 1))
+    terms.sqlmodel_update(data.terms.model_dump() if data.terms else {})
+    terms.valid_from = sla.starts_on
+    if data.clusters:
+        await _name_clusters(session, sla, clusters)
+    if data.kpis:
+        for kpi in (await queries.kpis_of(session, sla.area_id, sla.id, 1)).values():
+            kpi.withdrawn = True
+        for named in data.kpis:
+            await session.merge(_kpi(sla, 1, named))
+
+
+async def _name_clusters(session: AsyncSession, sla: Sla, clusters: Sequence[UUID]) -> None:
+    known = {row.cluster_id: row for row in await queries.clusters_of(session, sla)}
+    for row in known.values():
+        row.withdrawn = row.cluster_id not in clusters
+    for cluster in clusters:
+        if cluster not in known:
+            session.add(SlaCluster(area_id=sla.area_id, sla_id=sla.id, cluster_id=cluster))
+
+
+async def _agree_new_version(session: AsyncSession, sla: Sla, data: SlaUpdate) -> None:
+    if fixed := sorted(data.model_fields_set - VERSIONED):
+        raise StateConflict(f"Once agreed, only terms and kpis change, from a date; not {', '.join(fixed)}.")
+    latest = await session.get_one(SlaTerms, (sla.area_id, sla.id, sla.terms_version))
+    faults = Faults()
+    if data.valid_from is None:
+        faults.add("/valid_from", "required", "Say from which day the new terms hold.")
+    elif not latest.valid_from < data.valid_from <= sla.ends_on:
+        detail = f"The new version begins after {latest.valid_from}, when the latest did, and by {sla.ends_on}."
+        faults.add("/valid_from", "not_after_latest", detail)
+    if not (data.terms or data.kpis):
+        faults.add("/terms", "required", "Send the terms or the KPIs that are to hold from that day.")
+    faults.refuse()
+    assert data.valid_from
+    terms = data.terms or TermsCreate.model_validate(latest.model_dump(include=set(TermsCreate.model_fields)))
+    kpis = data.kpis or [
+        KpiCreate.model_validate(kpi.model_dump(include=set(KpiCreate.model_fields)))
+        for kpi in (await queries.kpis_of(session, sla.area_id, sla.id, latest.number)).values()
+    ]
+    latest.valid_to = data.valid_from
+    sla.terms_version = latest.number + 1
+    _add_version(session, sla, _Version(sla.terms_version, data.valid_from, terms, kpis))
+
+
+async def _service(
+    session: AsyncSession, principal: Principal, key: str, area: UUID | None, faults: Faults
+) -> CommissionedService | None:
+    found = await find(await driver_connection(session), principal, SERVICES, key)
+    if found is None or area not in (None, found[0]):
+        faults.unknown("/service_id", "service")
+        return None
+    # Locked against a change of its provider until the SLA stands.
+    return await session.get_one(CommissionedService, found, with_for_update={"read": True})
+
+
+async def _check_provider(
+    session: AsyncSession, principal: Principal, service: CommissionedService | None, provider: UUID, faults: Faults
+) -> None:
+    if await find(await driver_connection(session), principal, PROVIDERS, str(provider)) is None:
+        faults.unknown("/provider_id", "provider")
+    elif service and service.provider_id != provider:
+        faults.add(
+            "/provider_id", "not_its_provider", "This provider does not provide that service: see GET /v1/services."
+        )
+
+
+async def _clusters(
+    session: AsyncSession, principal: Principal, keys: Sequence[str], area: UUID | None, faults: Faults
+) -> list[UUID]:
+    connection, clusters = await driver_connection(session), list[UUID]()
+    for at, key in enumerate(keys):
+        found = await find(connection, principal, CLUSTERS, key)
+        if found is None or area not in (None, found[0]):
+            faults.unknown(f"/clusters/{at}", "cluster")
+        elif found[1] in clusters:
+            faults.add(f"/clusters/{at}", "repeated", "This cluster stands here more than once.")
+        else:
+            clusters.append(found[1])
+    return clusters
+
+
+def _add_version(session: AsyncSession, sla: Sla, version: _Version) -> None:
+    terms = version.terms.model_dump()
+    session.add(
+        SlaTerms(area_id=sla.area_id, sla_id=sla.id, number=version.number, valid_from=version.valid_from, **terms)
+    )
+    session.add_all([_kpi(sla, version.number, kpi) for kpi in version.kpis])
+
+
+def _kpi(sla: Sla, number: int, kpi: KpiCreate) -> SlaKpi:
+    return SlaKpi(area_id=sla.area_id, sla_id=sla.id, number=number, withdrawn=False, **kpi.model_dump())
+
+
+def _record_step(session: AsyncSession, principal: Principal, sla: Sla, left: str | None, reason: str | None) -> None:
+    session.add(
+        SlaTransition(
+            area_id=sla.area_id,
+            sla_id=sla.id,
+            provider_id=sla.provider_id,
+            from_status=left,
+            to_status=sla.status,
+            reason=reason,
+            client_id=principal.client_id,
+            organisation=principal.organisation,
+            at=now(),
+        )
+    )

@@ -1,0 +1,115 @@
+"""A real installation: the command `convenor` as a process of its own, on a free port, with its own data folder."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx2
+import psutil
+
+COMMAND = Path(sys.executable).with_name("convenor")
+PATIENCE_SECONDS = 60
+
+
+def free_port() -> int:
+    """A port that nobody listens on just now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def wait_until(holds: Callable[[], object], what: str) -> None:
+    """Returns as soon as something holds; fails where it never does."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not holds():
+        assert time.monotonic() < deadline, f"never: {what}"
+        time.sleep(0.02)
+
+
+@dataclass
+class Installation:
+    """One data folder with its settings; `start` serves it, commands run beside."""
+
+    data_dir: Path
+    port: int = field(default_factory=free_port)
+    settings: dict[str, str] = field(default_factory=dict)
+    serving: subprocess.Popen[str] | None = field(default=None, init=False)
+    output: str = field(default="", init=False)
+
+    @property
+    def url(self) -> str:
+        """Where it serves."""
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What its processes are given; none of the settings of whoever runs the tests."""
+        ours = {"CONVENOR_DATA_DIR": str(self.data_dir), "CONVENOR_PORT": str(self.port)} | self.settings
+        return {name: value for name, value in os.environ.items() if not name.startswith("CONVENOR_")} | ours
+
+    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Runs a command to its end."""
+        return subprocess.run(
+            [COMMAND, *arguments], env=self.environment, capture_output=True, text=True, timeout=120, check=False
+        )
+
+    def start(self, *arguments: str) -> None:
+        """Starts `convenor serve`, or what is named, and waits until it answers."""
+        self.output = ""
+        self.serving = subprocess.Popen(
+            [COMMAND, *(arguments or ("serve",))],
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        wait_until(self.answers, "the service answers")
+
+    def answers(self) -> bool:
+        """Whether the service answers; fails where its process has ended."""
+        assert self.serving is not None
+        if self.serving.poll() is not None:
+            raise AssertionError(self.serving.communicate()[0])
+        try:
+            return httpx2.get(f"{self.url}/health/live", trust_env=False).status_code < 500
+        except httpx2.TransportError:
+            return False
+
+    def processes(self) -> list[psutil.Process]:
+        """Every process of it: the parent, its workers, and the database's."""
+        cluster = str(self.data_dir / "postgres")
+        found = []
+        for process in psutil.process_iter():
+            try:
+                ours = process.environ().get("CONVENOR_DATA_DIR") == str(self.data_dir) or process.cwd() == cluster
+                if ours and process.status() != psutil.STATUS_ZOMBIE:
+                    found.append(process)
+            except (psutil.Error, OSError):
+                continue
+        return found
+
+    def stop(self, how: signal.Signals = signal.SIGINT) -> int:
+        """Stops the service and waits for its end; its exit code."""
+        assert self.serving is not None
+        self.serving.send_signal(how)
+        return self.ended()
+
+    def ended(self) -> int:
+        """Waits for the end of the service, keeping what it said; its exit code."""
+        assert self.serving is not None
+        self.output = self.serving.communicate(timeout=PATIENCE_SECONDS)[0]
+        return self.serving.returncode
+
+    def leave(self) -> None:
+        """Ends whatever a test has left running."""
+        if self.serving is not None and not self.output:
+            self.stop(signal.SIGKILL)
+        for process in self.processes():
+            process.kill()

@@ -1,0 +1,59 @@
+"""The walkthrough against a running demo, over HTTP: the whole of it, twice, and what it does when a promise breaks."""
+
+import json
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from installation import Installation
+
+from convenor.cli import first_call
+
+
+@pytest.fixture(scope="module")
+def demo() -> Iterator[Installation]:
+    with tempfile.TemporaryDirectory() as folder:
+        installation = Installation(Path(folder) / "data")
+        loaded = installation.run("demo", "--no-serve")
+        assert loaded.returncode == 0, loaded.stderr
+        installation.start("demo")
+        yield installation
+        installation.leave()
+
+
+def test_every_answer_is_as_the_walkthrough_promises_and_again(demo: Installation) -> None:
+    for _ in range(2):
+        walked = demo.run("tour", "--quiet")
+        assert walked.returncode == 0, walked.stdout + walked.stderr
+        assert "promises were kept" in walked.stdout
+
+
+def test_a_broken_promise_ends_it_with_one_and_is_named(demo: Installation, tmp_path: Path) -> None:
+    clients = json.loads((demo.data_dir / "demo-clients.json").read_text())
+    for client in clients:
+        client["client_secret"] = client["client_secret"] and "wrong"
+    (tmp_path / "demo-clients.json").write_text(json.dumps(clients))
+    walked = demo.run("tour", "--data-dir", str(tmp_path), "--base-url", demo.url)
+    assert walked.returncode == 1
+    assert "NOT AS PROMISED: 200 for: A token" in walked.stdout
+
+
+def test_no_secret_is_shown_on_the_way(demo: Installation) -> None:
+    shown = demo.run("tour").stdout
+    for client in json.loads((demo.data_dir / "demo-clients.json").read_text()):
+        assert not client["client_secret"] or client["client_secret"] not in shown
+    assert "eyJ" not in "".join(word for word in shown.split() if len(word) > 100)
+
+
+def test_the_first_call_that_the_demo_prints_works_in_a_shell(demo: Installation) -> None:
+    lines = first_call(demo.url, demo.data_dir / "demo-clients.json")
+    said = subprocess.run(["sh", "-euc", lines], capture_output=True, text=True, check=True).stdout
+    assert '"role":"school_mis"' in said.replace(" ", "")
+    assert '"area_of_need"' in said
+
+
+def test_what_the_demo_hands_out_is_for_its_owner_only(demo: Installation) -> None:
+    assert (demo.data_dir / "demo-clients.json").stat().st_mode & 0o777 == 0o600
+    assert demo.data_dir.stat().st_mode & 0o066 == 0

@@ -1,0 +1,204 @@
+"""What the commands say to a person, and what they refuse before anything is started."""
+
+import json
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from clones import Server, named
+from installation import Installation
+from joserfc.jwk import ECKey
+from partner import Service
+
+from convenor.areas.models import Area
+from convenor.kit.context import enter, loading
+from convenor.kit.operator import OperatorError
+from convenor.kit.principal import Role
+from convenor.loading.areas import area_id_of, owner_transaction
+from convenor.reference import CLUSTERS, PILOT_SCHOOLS
+from convenor.registering import Agreement, Registration, end, register
+from convenor.schools.models import School
+
+AGREEMENT = Agreement("DSA-997-1", "direct support", "public task")
+
+
+@pytest.fixture
+def installation(tmp_path: Path) -> Installation:
+    return Installation(tmp_path / "data")
+
+
+class TestItIsRefusedInWords:
+    def test_a_setting_that_cannot_be_read_and_its_value_is_not_repeated(self, installation: Installation) -> None:
+        installation.settings |= {"CONVENOR_WORKERS": "hidden"}
+        refused = installation.run("serve")
+        assert (refused.returncode, refused.stdout) == (2, "")
+        assert "CONVENOR_WORKERS" in refused.stderr
+        assert "hidden" not in refused.stderr
+        assert "Traceback" not in refused.stderr
+
+    def test_a_command_that_there_is_not(self, installation: Installation) -> None:
+        refused = installation.run("dance")
+        assert refused.returncode == 2
+        assert "No such command 'dance'" in refused.stderr
+
+    def test_a_tour_where_no_demo_was_loaded(self, installation: Installation) -> None:
+        refused = installation.run("tour")
+        assert refused.returncode == 2
+        assert "make demo" in refused.stderr
+
+    def test_a_tour_where_nothing_answers(self, installation: Installation) -> None:
+        installation.data_dir.mkdir()
+        (installation.data_dir / "demo-clients.json").write_text("[]")
+        refused = installation.run("tour")
+        assert refused.returncode == 2
+        assert f"No Convenor answers at {installation.url}" in refused.stderr
+
+    def test_a_file_that_is_no_key(self, installation: Installation, tmp_path: Path) -> None:
+        (tmp_path / "key.json").write_text(json.dumps(["no", "key"]))
+        options = ["--role=operator", "--organisation=O", "--agreement=A", "--purpose=P", "--legal-basis=L", "--jwk"]
+        refused = installation.run("clients", "create", *options, str(tmp_path / "key.json"))
+        assert refused.returncode == 2
+        assert "does not hold a JWK" in refused.stderr
+        assert not installation.data_dir.exists()
+
+
+class TestItSays:
+    def test_which_version_it_is(self, installation: Installation) -> None:
+        assert installation.run("--version").stdout.startswith("convenor 0.")
+
+    def test_which_commands_there_are_without_colours_where_nobody_looks(self, installation: Installation) -> None:
+        help_text = installation.run("--help").stdout
+        for command in ("serve", "demo", "tour", "migrate", "load", "clients", "doctor"):
+            assert f"\n  {command} " in help_text
+        assert "\x1b" not in help_text
+
+
+class TestTheDoctor:
+    def test_finds_nothing_wrong_before_the_first_start_and_makes_nothing(self, installation: Installation) -> None:
+        well = installation.run("doctor")
+        assert well.returncode == 0, well.stdout
+        assert {line.split()[0] for line in well.stdout.splitlines()} == {"ok"}
+        assert not installation.data_dir.exists()
+
+    @pytest.mark.parametrize("name", ["signing-keys.json", "pseudonym.key", "demo-clients.json"])
+    def test_finds_secrets_that_others_can_read(self, installation: Installation, name: str) -> None:
+        installation.data_dir.mkdir(mode=0o700)
+        path = installation.data_dir / name
+        path.write_text("{}")
+        path.chmod(0o640)
+        ill = installation.run("doctor")
+        assert ill.returncode == 1
+        assert f"chmod 600 {path}" in ill.stdout
+
+    def test_finds_a_data_folder_that_others_can_read(self, installation: Installation) -> None:
+        installation.data_dir.mkdir(mode=0o755)
+        installation.data_dir.chmod(0o755)
+        ill = installation.run("doctor")
+        assert ill.returncode == 1
+        assert f"chmod 700 {installation.data_dir}" in ill.stdout
+
+    def test_finds_a_public_address_in_plain_http(self, installation: Installation) -> None:
+        installation.settings["CONVENOR_PUBLIC_URL"] = "http://convenor.example"
+        ill = installation.run("doctor")
+        assert ill.returncode == 1
+        assert "CONVENOR_PUBLIC_URL" in ill.stdout
+
+
+class TestACommandBesideTheService:
+    """On a PostgreSQL server of one's own, with both logins."""
+
+    @pytest.fixture
+    def installation(self, tmp_path: Path, server: Server, service: Service) -> Installation:
+        owner_url = named(server.owner_url, urlsplit(service.app_url).path[1:])
+        urls = {"CONVENOR_DATABASE_URL": service.app_url, "CONVENOR_OWNER_DATABASE_URL": owner_url}
+        return Installation(tmp_path / "data", settings=urls)
+
+    def test_loads_what_is_beyond_doubt_only_when_asked_to(self, installation: Installation) -> None:
+        assert installation.run("load", "--area=South Gloucestershire", str(CLUSTERS)).returncode == 0
+        load = "load", "--area=South Gloucestershire", str(PILOT_SCHOOLS)
+        checked = installation.run(*load, "--dry-run")
+        assert (checked.returncode, "0 records stored" in checked.stdout) == (0, True)
+        refused = installation.run(*load)
+        assert refused.returncode == 1
+        assert "refused, 0 records stored" in refused.stdout
+        assert "line" in refused.stdout
+        assert "--apply-rest" in refused.stderr
+        assert installation.run(*load, "--apply-rest").returncode == 0
+
+    async def test_registers_a_client_with_its_key_and_ends_it(
+        self, installation: Installation, service: Service, tmp_path: Path
+    ) -> None:
+        key = ECKey.generate_key("P-384", {"kid": "one", "alg": "ES384"})
+        (tmp_path / "key.json").write_text(json.dumps(key.as_dict(private=False)))
+        said = [
+            "--role=operator",
+            "--organisation=Operator",
+            "--agreement=DSA-1",
+            "--purpose=care",
+            "--legal-basis=task",
+        ]
+        created = installation.run("clients", "create", *said, f"--jwk={tmp_path / 'key.json'}")
+        assert created.returncode == 0, created.stderr
+        assert "client_secret" not in created.stdout
+        client_id = created.stdout.split()[1]
+        assert installation.run("clients", "end", client_id).returncode == 0
+        unknown = installation.run("clients", "end", "nobody")
+        assert (unknown.returncode, "There is no such client" in unknown.stderr) == (2, True)
+
+    def test_finds_nothing_wrong_with_it(self, installation: Installation) -> None:
+        well = installation.run("doctor")
+        assert well.returncode == 0, well.stdout
+        assert "\nok     schema " in well.stdout
+
+
+class TestAClientIsRegistered:
+    """By the rules behind `convenor clients`, in an area (LA code 997) with one school."""
+
+    @pytest.fixture
+    async def owner_url(self, server: Server, service: Service) -> str:
+        url = named(server.owner_url, urlsplit(service.app_url).path[1:])
+        async with owner_transaction(url) as session:
+            area_id = area_id_of("997")
+            await enter(session, loading(area_id))
+            session.add(Area(area_id=area_id, la_code="997", name="Merrowshire"))
+            await session.flush()
+            session.add(School(area_id=area_id, urn="900901", name="Merrow School", phase="primary", status="open"))
+        return url
+
+    @pytest.mark.parametrize(
+        ("role", "area", "stands_for", "said"),
+        [
+            (Role.SCHOOL_MIS, "", (("school", "900901"),), "needs its area"),
+            (Role.SCHOOL_MIS, "997", (), "one --school at least"),
+            (Role.SCHOOL_MIS, "997", (("provider", "RW1"),), "one --school at least"),
+            (Role.SCHOOL_MIS, "997", (("school", "900001"),), "No school of this area: 900001"),
+            (Role.BOARD, "997", (("school", "900901"),), "--area alone"),
+            (Role.BOARD, "996", (), "There is no area 996"),
+            (Role.OPERATOR, "997", (), "belongs to no area"),
+        ],
+    )
+    async def test_but_not_for_what_its_role_does_not_stand_for(
+        self, owner_url: str, role: Role, area: str, stands_for: tuple[tuple[str, str], ...], said: str
+    ) -> None:
+        with pytest.raises(OperatorError) as refusal:
+            await register(owner_url, Registration(role, "Merrow", AGREEMENT, area, stands_for))
+        assert said in str(refusal.value)
+
+    async def test_but_not_under_another_organisation_s_agreement(self, owner_url: str) -> None:
+        await register(owner_url, Registration(Role.BOARD, "Merrow Board", AGREEMENT, "997"))
+        with pytest.raises(OperatorError, match="another organisation's"):
+            await register(owner_url, Registration(Role.BOARD, "Other Board", AGREEMENT, "997"))
+
+    async def test_and_gets_tokens_until_it_is_ended(self, owner_url: str, service: Service) -> None:
+        wanted = Registration(Role.SCHOOL_MIS, "Merrow School", AGREEMENT, "997", (("school", "900901"),))
+        created = await register(owner_url, wanted)
+        assert created.secret
+
+        async def ask() -> int:
+            data = {"grant_type": "client_credentials", "scope": "schools:read"}
+            answer = await service.http.post("/oauth/token", data=data, auth=(created.client_id, created.secret or ""))
+            return answer.status_code
+
+        assert await ask() == 200
+        await end(owner_url, created.client_id)
+        assert await ask() == 401
