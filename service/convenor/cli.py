@@ -277,7 +277,9 @@ def _show_addresses(settings: Settings) -> None:
 
 
 def _show_demo(settings: Settings) -> None:
-    address, clients_file = _local_address(settings), settings.data_dir / "demo-clients.json"
+    from convenor.demo.clients import FILE_NAME
+
+    address, clients_file = _local_address(settings), settings.data_dir / FILE_NAME
     show_pairs(
         {
             "Convenor": address,

@@ -9,6 +9,7 @@ from pathlib import Path
 import asyncpg
 from authlib.common.security import is_secure_transport
 
+from convenor.demo.clients import FILE_NAME as CLIENTS_FILE
 from convenor.kit.database import Finding, examine
 from convenor.kit.embedded import answers, embedded_server
 from convenor.kit.operator import OperatorError
@@ -19,7 +20,7 @@ from convenor_auth.keys import PSEUDONYM_FILE, SIGNING_KEYS_FILE
 
 OLDEST_PYTHON = (3, 11)
 MAX_CLOCK_DIFFERENCE_SECONDS = 5
-SECRET_FILES = (SIGNING_KEYS_FILE, PSEUDONYM_FILE, "demo-clients.json")
+SECRET_FILES = (SIGNING_KEYS_FILE, PSEUDONYM_FILE, CLIENTS_FILE)
 
 
 def diagnose(settings: Settings) -> list[Finding]:

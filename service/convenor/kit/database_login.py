@@ -7,6 +7,7 @@ from typing import Self
 from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlencode, urlsplit
 
 import asyncpg
+from asyncpg.pool import PoolConnectionProxy
 
 from convenor.kit.operator import OperatorError
 
@@ -107,7 +108,7 @@ def connect_and_examine(address: Address) -> Login:
     return asyncio.run(examine())
 
 
-async def examine_login(connection: asyncpg.Connection) -> Login:
+async def examine_login(connection: asyncpg.Connection | PoolConnectionProxy) -> Login:
     """Asks the server what the connected role is and may do."""
     row = await connection.fetchrow(
         """
@@ -130,7 +131,7 @@ async def examine_login(connection: asyncpg.Connection) -> Login:
     return Login(**dict(row))
 
 
-async def assert_app_role(connection: "asyncpg.Connection | PoolConnectionProxy") -> None:
+async def assert_app_role(connection: asyncpg.Connection | PoolConnectionProxy) -> None:
     """Refuses a connection for which row-level security would not hold. The application asks this before it serves.
 
     Raises:

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import asyncpg
-from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 
 from convenor.kit.database import assert_app_role
@@ -75,12 +74,6 @@ async def driver_connection(session: AsyncSession) -> Any:
     """The asyncpg connection under a session, inside its transaction: the reading machine asks on it after a write."""
     raw = await (await session.connection()).get_raw_connection()
     return raw.driver_connection
-
-
-async def is_answering(engine: AsyncEngine) -> bool:
-    """Whether the database answers at all."""
-    async with engine.connect() as connection:
-        return bool((await connection.execute(text("select true"))).scalar_one())
 
 
 async def _leave_as_it_is(_connection: Any) -> None:

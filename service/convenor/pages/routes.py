@@ -12,7 +12,7 @@ from starlette.routing import Route
 
 from convenor.kit.errors import Problem, catalogue
 from convenor.pages import reference
-from convenor.pages.markup import page, prose, table, terminal, text
+from convenor.pages.markup import page, prose, table, text
 from convenor_auth.roles import ROLES, SCOPES
 
 _HERE = Path(__file__).parent

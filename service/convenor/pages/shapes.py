@@ -69,7 +69,7 @@ def kind_of(schema: JsonObject) -> str:
     extra = schema.get("additionalProperties")
     if isinstance(extra, dict) and extra:
         return f"object of {kind_of(extra)}"
-    return escape(schema.get("format", kind) if kind == "string" else kind) + _limits(schema)
+    return escape(str(schema.get("format", kind)) if kind == "string" else kind) + _limits(schema)
 
 
 def _limits(schema: JsonObject) -> str:

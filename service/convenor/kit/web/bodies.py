@@ -6,6 +6,7 @@ hears of that first, a body that cannot be read is noted on the request and refu
 
 import json
 import math
+import re
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -17,6 +18,7 @@ from convenor.kit.errors import Fault, Invalid, Problem, Unreadable, WrongMediaT
 
 MAX_DEPTH = 32
 MAX_INTEGER = 2**53 - 1
+_UNFIT = re.compile("[\x00\ud800-\udfff]")
 
 
 def read_json(body: bytes) -> Any:
@@ -78,7 +80,7 @@ def _walk(value: Any, pointer: str, depth: int, faults: list[Fault]) -> None:
 
 
 def _is_text(value: str) -> bool:
-    return "\x00" not in value and not any("\ud800" <= character <= "\udfff" for character in value)
+    return _UNFIT.search(value) is None
 
 
 class GuardedRequest(Request):

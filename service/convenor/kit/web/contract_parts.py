@@ -207,8 +207,8 @@ _KEY = (
     "A name for this call that you choose, kept for 24 hours: a repeat with the same key and body gets the same answer."
 )
 _MATCH = "The `ETag` of the record as you last read it."
-_VISIBLE = {"minLength": 1, "maxLength": 255, "pattern": r"^[\x21-\x7e]+$"}
-_ETAG = {"pattern": '^"[0-9]{1,9}"$', "examples": ['"1"']}
+_VISIBLE: JsonObject = {"minLength": 1, "maxLength": 255, "pattern": r"^[\x21-\x7e]+$"}
+_ETAG: JsonObject = {"pattern": '^"[0-9]{1,9}"$', "examples": ['"1"']}
 
 PARAMETERS: Mapping[str, JsonObject] = {
     "RequestId": _parameter("header", "X-Request-ID", "An id of yours for this request; it is echoed and audited."),

@@ -97,7 +97,7 @@ def _wanted(route: Route) -> Iterator[tuple[tuple[Any, Mode], TypeAdapter[Any]]]
         for parameter in query_of(route.dependant):
             info = parameter.field_info
             key = query_key(route, parameter.alias)
-            yield (key, IN), TypeAdapter(Annotated[info.annotation, info])
+            yield (key, IN), TypeAdapter(Annotated[info.annotation, info])  # type: ignore[arg-type]
 
 
 def query_of(dependant: Dependant) -> list[Any]:
@@ -112,7 +112,7 @@ def filter_key(resource: Resource, name: str) -> tuple[str, str]:
 
 def query_key(route: APIRoute, name: str) -> tuple[str, str]:
     """By what the schema of a route's own query parameter is found."""
-    return f"{sorted(route.methods)} {route.path}", name
+    return f"{sorted(route.methods or ())} {route.path}", name
 
 
 def page_name(resource: Resource) -> str:

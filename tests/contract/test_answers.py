@@ -1,0 +1,173 @@
+"""What is answered is what is documented: every read, for every role, over records of every kind, byte for byte."""
+
+import copy
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import pytest
+from clones import Server, serve
+from jsonschema import Draft202012Validator
+from partner import Service
+from security.records import make_records
+from world import World
+
+from convenor.kit.reading.columns import redacted_paths
+from convenor.kit.reading.declare import Resource
+from convenor.kit.web.contract import call_of
+from convenor.kit.web.reads import ReadRoute
+
+CALLERS = (
+    "school",
+    "far_school",
+    "trust",
+    "second_trust",
+    "charity",
+    "cluster_lead",
+    "commissioner",
+    "identifying_commissioner",
+    "finance",
+    "board",
+    "auditor",
+)
+
+
+@pytest.fixture(scope="module")
+async def full(server: Server, world: World) -> AsyncIterator[Service]:
+    """The application over records of every kind."""
+    async with serve(server, world) as served:
+        await make_records(served)
+        yield served
+
+
+@pytest.fixture(scope="module")
+def documented(full: Service) -> dict[str, Any]:
+    """The contract, closed: what is not documented is an error."""
+    contract = copy.deepcopy(full.app.openapi())
+    for schema in contract["components"]["schemas"].values():
+        close(schema)
+    return contract
+
+
+def close(schema: Any) -> None:
+    if isinstance(schema, dict):
+        if isinstance(schema.get("properties"), dict):
+            schema.setdefault("additionalProperties", False)
+        for member in schema.values():
+            close(member)
+    elif isinstance(schema, list):
+        for member in schema:
+            close(member)
+
+
+def reads(service: Service, *, many: bool) -> list[ReadRoute]:
+    return [route for route in service.app.state.routes if isinstance(route, ReadRoute) and route.reading.many is many]
+
+
+def faults(contract: dict[str, Any], route: ReadRoute, body: Any) -> list[str]:
+    """Where an answer is not as documented."""
+    answer = contract["paths"][route.path]["get"]["responses"]["200"]
+    schema = answer["content"]["application/json"]["schema"] | {"components": contract["components"]}
+    validator = Draft202012Validator(schema, format_checker=Draft202012Validator.FORMAT_CHECKER)
+    return [f"{route.path} {error.json_path}: {error.message}" for error in validator.iter_errors(body)]
+
+
+def holders(record: Any, path: str) -> Iterator[dict[str, Any]]:
+    """The objects of a record that may hold the field at a dotted path."""
+    head, _, rest = path.partition(".")
+    if isinstance(record, list):
+        for member in record:
+            yield from holders(member, path)
+    elif isinstance(record, dict):
+        if not rest:
+            yield record
+        elif head in record:
+            yield from holders(record[head], rest)
+
+
+def wrongly_shown(resource: Resource, record: dict[str, Any]) -> list[str]:
+    """The walled fields that are there although they are listed as redacted, or missing although they are not."""
+    listed = record.get("redacted", [])
+    return [
+        path
+        for path in redacted_paths(resource, frozenset())
+        for holder in holders(record, path)
+        if (path.rpartition(".")[2] in holder) is (path in listed)
+    ]
+
+
+async def pages(service: Service, key: str) -> list[tuple[ReadRoute, Any]]:
+    """Everything that one caller reads in lists: those of their own, then those under each parent that it sees."""
+    caller, client = service.as_(key), service.area().clients[key]
+    found: list[tuple[ReadRoute, Any]] = []
+    seen: dict[str, list[dict[str, Any]]] = {}
+    for route in reads(service, many=True):
+        if call_of(route).scope not in client.scopes:
+            continue
+        under = route.reading.under
+        places = [route.path.replace("{id}", it["id"]) for it in seen.get(under.name, [])] if under else [route.path]
+        for place in places:
+            answer = await caller.get(place, limit=200, count="true")
+            assert answer.status_code == 200, f"{key} {place}: {answer.text}"
+            found.append((route, answer.json()))
+            if not under:
+                seen[route.reading.resource.name] = answer.json()["data"]
+    return found
+
+
+@pytest.mark.parametrize("key", CALLERS)
+async def test_every_list_is_as_documented(full: Service, documented: dict[str, Any], key: str) -> None:
+    for route, body in await pages(full, key):
+        assert faults(documented, route, body) == []
+        assert body["count"] == len(body["data"])
+        for record in body["data"]:
+            assert wrongly_shown(route.reading.resource, record) == []
+
+
+@pytest.mark.parametrize("key", CALLERS)
+async def test_every_record_is_as_documented_and_as_in_its_list(
+    full: Service, documented: dict[str, Any], key: str
+) -> None:
+    by_resource = {route.reading.resource: route for route in reads(full, many=False)}
+    for listed, body in await pages(full, key):
+        resource = listed.reading.resource
+        if resource not in by_resource:
+            continue
+        route = by_resource[resource]
+        for record in body["data"]:
+            place = (
+                route.path.replace("{id}", record["id"]).replace("{urn}", record["id"]).replace("{code}", record["id"])
+            )
+            answer = await full.as_(key).get(place)
+            assert answer.status_code == 200, f"{key} {place}: {answer.text}"
+            assert faults(documented, route, answer.json()) == []
+            assert answer.json() == record
+            assert ("ETag" in answer.headers) is bool(resource.etag)
+
+
+async def test_no_list_was_empty_for_everybody(full: Service) -> None:
+    shown = [(route.path, bool(body["data"])) for key in CALLERS for route, body in await pages(full, key)]
+    assert {path for path, any_ in shown if any_} == {route.path for route in reads(full, many=True)}
+
+
+async def test_a_caller_without_the_scope_is_told_which_one_it_lacks(full: Service) -> None:
+    for key in CALLERS:
+        for route in reads(full, many=True):
+            scope = call_of(route).scope
+            if scope not in full.area().clients[key].scopes:
+                refused = await full.as_(key).get(route.path.replace("{id}", "1"))
+                assert (refused.status_code, refused.json()["scope"]) == (403, scope)
+
+
+async def test_a_resource_with_walls_says_what_it_hides(full: Service) -> None:
+    for route in reads(full, many=True):
+        resource = route.reading.resource
+        assert ("redacted" in resource.read.model_fields) is bool(redacted_paths(resource, frozenset()))
+
+
+async def test_the_fields_that_are_documented_are_the_fields_that_come(full: Service) -> None:
+    for key in CALLERS:
+        for route, body in await pages(full, key):
+            resource = route.reading.resource
+            fields = {info.alias or name for name, info in resource.read.model_fields.items()}
+            for record in body["data"]:
+                assert set(record) == fields - set(record.get("redacted", []))

@@ -1,0 +1,175 @@
+"""The contract: committed as it is made, sound, and about every address that the service has."""
+
+import json
+import re
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastapi.routing import APIRoute
+from openapi_spec_validator import validate
+from starlette.routing import Route
+
+from convenor.app import create_app
+from convenor.contract import COMMAND, COMMITTED, contract_text
+from convenor.kit.errors import catalogue
+from convenor.kit.web.contract import call_of
+from convenor.kit.web.contract_schemas import walled_fields
+from convenor.kit.web.reads import ReadRoute
+from convenor_auth.roles import SCOPES
+
+PAGES = ("/", "/docs", "/problems", "/assets/", "/openapi.json")
+"""What is for people, and the contract itself: outside the contract."""
+
+
+@cache
+def contract() -> dict[str, Any]:
+    made: dict[str, Any] = json.loads(contract_text())
+    return made
+
+
+def routes() -> list[Route]:
+    return list(create_app("", Path(), "").state.routes)
+
+
+def every(value: Any) -> Iterator[dict[str, Any]]:
+    """Every object in a JSON value."""
+    if isinstance(value, dict):
+        yield value
+        for member in value.values():
+            yield from every(member)
+    elif isinstance(value, list):
+        for member in value:
+            yield from every(member)
+
+
+def operations() -> Iterator[tuple[str, str, dict[str, Any]]]:
+    for path, methods in contract()["paths"].items():
+        for method, operation in methods.items():
+            yield method.upper(), path, operation
+
+
+def operation_of(route: Route) -> dict[str, Any]:
+    method = next(iter((route.methods or set()) - {"HEAD"})).lower()
+    found: dict[str, Any] = contract()["paths"][route.path][method]
+    return found
+
+
+def resolved(given: dict[str, Any]) -> dict[str, Any]:
+    while "$ref" in given:
+        target: Any = contract()
+        for step in given["$ref"].removeprefix("#/").split("/"):
+            target = target[step]
+        given = target
+    return given
+
+
+def headers_asked(operation: dict[str, Any]) -> dict[str, bool]:
+    """The header parameters of an operation: whether each is required, by name."""
+    asked = [resolved(it) for it in operation["parameters"]]
+    return {it["name"]: it["required"] for it in asked if it["in"] == "header"}
+
+
+def test_what_is_committed_is_what_the_service_does() -> None:
+    assert COMMITTED.read_text("utf-8") == contract_text(), f"The contract has changed. Run: {COMMAND}"
+
+
+def test_it_is_valid_openapi() -> None:
+    validate(contract())
+    assert contract()["openapi"].startswith("3.1.")
+
+
+def test_every_reference_leads_somewhere_and_nowhere_outside() -> None:
+    for found in every(contract()):
+        if "$ref" in found:
+            assert resolved(found)
+    assert not re.findall(r"https?://", contract_text())
+
+
+def test_fastapi_s_own_shape_of_a_fault_is_nowhere() -> None:
+    assert not {"HTTPValidationError", "ValidationError"} & set(contract()["components"]["schemas"])
+    for _, _, operation in operations():
+        for status, answer in operation["responses"].items():
+            if int(status) >= 400 and "problem+json" not in str(resolved(answer)):
+                assert operation["tags"] in (["oauth"], ["health"])
+
+
+def test_every_address_is_in_it_except_the_pages() -> None:
+    left_out = [route.path for route in routes() if not route.include_in_schema]
+    assert [path for path in left_out if not path.startswith(PAGES)] == []
+    assert {route.path for route in routes()} - set(left_out) == set(contract()["paths"])
+
+
+@pytest.mark.parametrize(
+    "route", [it for it in routes() if it.include_in_schema], ids=lambda it: f"{it.methods} {it.path}"
+)
+def test_each_operation_says_what_it_asks_and_answers(route: Route) -> None:
+    operation, call = operation_of(route), call_of(route)
+    assert operation["summary"]
+    assert operation["description"]
+    assert operation["tags"][0] in [tag["name"] for tag in contract()["tags"]]
+    assert [status for status in operation["responses"] if status < "300"]
+    if route.path.startswith("/v1/"):
+        assert call.scope in SCOPES
+        assert operation["security"] == [{"oauth": [call.scope]}]
+        assert {"400", "401", "403", "406", "422", "503"} <= set(operation["responses"])
+    else:
+        assert operation["security"] == []
+    for parameter in map(resolved, operation["parameters"]):
+        assert parameter["description"], parameter["name"]
+
+
+@pytest.mark.parametrize("route", [it for it in routes() if isinstance(it, ReadRoute)], ids=lambda it: it.path)
+def test_each_list_names_every_parameter_that_it_takes(route: ReadRoute) -> None:
+    named = [resolved(it) for it in operation_of(route)["parameters"]]
+    taken = {it["name"] for it in named if it["in"] == "query"}
+    resource = route.reading.resource
+    controls = {"cursor", "limit", "sort", "fields", "count"} if route.reading.many else {"fields"}
+    assert taken == controls | (set(resource.filters) if route.reading.many else set())
+    assert ("404" in operation_of(route)["responses"]) == ("{" in route.path)
+
+
+@pytest.mark.parametrize(
+    "route", [it for it in routes() if isinstance(it, APIRoute) and call_of(it).writes], ids=lambda it: it.name
+)
+def test_each_write_names_the_headers_it_needs_and_the_refusals_that_follow(route: APIRoute) -> None:
+    operation, call = operation_of(route), call_of(route)
+    asked, answers = headers_asked(operation), set(operation["responses"])
+    assert asked.get("Idempotency-Key") == (True if call.creates else False if call.keyed else None)
+    assert asked.get("If-Match") == (True if call.changes else False if call.keyed else None)
+    assert ("428" in answers) == call.changes
+    assert {"413", "415"} <= answers
+    assert operation["requestBody"]["content"]
+    success = resolved(next(answer for status, answer in operation["responses"].items() if status < "300"))
+    assert ("Location" in success["headers"]) == (call.creates and route.status_code == 201)
+
+
+def test_what_a_role_may_not_see_is_not_required_and_says_so() -> None:
+    walled = 0
+    schemas = contract()["components"]["schemas"]
+    for route in routes():
+        if isinstance(route, ReadRoute):
+            resource = route.reading.resource
+            for model, name, _ in walled_fields(resource, resource.read):
+                schema = schemas[model.__name__]
+                assert name not in schema["required"]
+                assert schema["properties"][name]["description"].endswith("Absent where your role does not see it.")
+                walled += 1
+    assert walled
+    assert {"given_name", "upn", "nhs_number"}.isdisjoint(schemas["PupilRead"]["required"])
+    assert "pseudonym" in schemas["PupilRead"]["required"]
+
+
+def test_a_referral_is_about_one_of_three_kinds_of_subject() -> None:
+    subject = contract()["components"]["schemas"]["ReferralRead"]["properties"]["subject"]
+    assert set(subject["discriminator"]["mapping"]) == {"pupil", "group", "school"}
+
+
+def test_only_codes_that_have_a_page_are_named() -> None:
+    named = {
+        code for found in every(contract()["components"]["responses"]) for code in found.get("code", {}).get("enum", [])
+    }
+    assert named
+    assert named <= set(catalogue())

@@ -1,0 +1,175 @@
+"""The pages for people, and the probes: they stand on their own, name nothing outside, and answer for every problem."""
+
+import re
+from collections import Counter
+from html.parser import HTMLParser
+from urllib.parse import urlsplit
+
+import asyncpg
+import pytest
+from partner import Service
+
+from convenor.kit.errors import catalogue
+
+VOID = {"meta", "link", "br", "hr", "img"}
+
+
+class Page(HTMLParser):
+    """What a test asks of a page."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.links: list[str] = []
+        self.ids: list[str] = []
+        self.tags: Counter[str] = Counter()
+        self.headings: list[int] = []
+        self.open: list[str] = []
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        named = dict(attrs)
+        self.tags[tag] += 1
+        self.links += [value for name in ("href", "src") if (value := named.get(name))]
+        if value := named.get("id"):
+            self.ids.append(value)
+        if re.fullmatch("h[1-6]", tag):
+            self.headings.append(int(tag[1]))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+
+async def everything(service: Service) -> dict[str, Page]:
+    """Every page that can be reached from the first."""
+    waiting, found = ["/"], dict[str, Page]()
+    while waiting:
+        path = waiting.pop()
+        answer = await service.http.get(path)
+        assert answer.status_code == 200, path
+        if path in found or not answer.headers["content-type"].startswith("text/html"):
+            continue
+        found[path] = Page(answer.text)
+        waiting += {urlsplit(link).path or path for link in found[path].links} - set(found)
+    return found
+
+
+async def test_no_page_names_an_address_outside(standing: Service) -> None:
+    for path in await everything(standing):
+        html = (await standing.http.get(path)).text
+        assert {
+            link for link in re.findall(r"https?://[^\s\"'<&]+", html) if not link.startswith("http://127.0.0.1:8000")
+        } == set()
+    style = (await standing.http.get("/assets/style.css")).text
+    assert "url(" not in style
+    assert "@import" not in style
+
+
+async def test_every_link_on_every_page_leads_somewhere(standing: Service) -> None:
+    found = await everything(standing)
+    assert {"/", "/docs", "/docs/referrals", "/docs/impact-returns", "/problems", "/problems/invalid"} <= set(found)
+    for path, page in found.items():
+        for link in page.links:
+            place, _, fragment = link.partition("#")
+            if fragment:
+                assert fragment in found[place or path].ids, f"{path}: {link}"
+
+
+async def test_every_page_can_be_read_without_script_and_by_those_who_listen(standing: Service) -> None:
+    for path, page in (await everything(standing)).items():
+        assert page.tags["script"] == page.tags["style"] == 0, path
+        assert page.tags["main"] == page.tags["header"] == page.tags["h1"] == 1, path
+        steps = zip(page.headings, page.headings[1:], strict=False)
+        assert all(below - above <= 1 for above, below in steps), path
+        assert [name for name, times in Counter(page.ids).items() if times > 1] == [], path
+        assert page.open == [], path
+        assert "style=" not in (await standing.http.get(path)).text, path
+
+
+async def test_the_edge_lets_no_page_load_anything_from_elsewhere(standing: Service) -> None:
+    policy = (await standing.http.get("/docs")).headers["Content-Security-Policy"]
+    assert policy.startswith("default-src 'none'; style-src 'self'")
+
+
+@pytest.mark.parametrize("code", sorted(catalogue()))
+async def test_each_problem_has_a_page_with_the_way_out(standing: Service, code: str) -> None:
+    answer = await standing.http.get(f"/problems/{code}")
+    assert answer.status_code == 200
+    for heading in ("What it means", "Cause", "Way out", "Retry?"):
+        assert f"<h2>{heading}</h2><p>" in answer.text
+    assert code in (await standing.http.get("/problems")).text
+
+
+async def test_the_type_of_a_problem_is_the_address_of_its_page(standing: Service) -> None:
+    refused = await standing.as_("school").get("/v1/referrals", colour="blue")
+    page = await standing.http.get(urlsplit(refused.json()["type"]).path)
+    assert (page.status_code, "Faults in what was sent" in page.text) == (200, True)
+
+
+@pytest.mark.parametrize("path", ["/problems/no-such", "/docs/no-such", "/problems/<script>"])
+async def test_an_unknown_page_is_404_and_repeats_nothing(standing: Service, path: str) -> None:
+    answer = await standing.http.get(path)
+    assert answer.status_code == 404
+    assert answer.headers["content-type"].startswith("text/html")
+    assert "no-such" not in answer.text
+    assert "<script" not in answer.text
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/docs", "/docs/referrals", "/problems", "/problems/invalid", "/assets/style.css"]
+)
+async def test_pages_answer_head(standing: Service, path: str) -> None:
+    answer = await standing.http.head(path)
+    assert answer.status_code == 200
+
+
+async def test_the_contract_is_served_as_it_is_committed(standing: Service) -> None:
+    answer = await standing.http.get("/openapi.json")
+    assert answer.json() == standing.app.openapi()
+
+
+async def test_the_roles_and_the_pathway_are_printed(standing: Service) -> None:
+    reference = (await standing.http.get("/docs")).text
+    assert "see another school&#x27;s pupils, or an NHS number" in reference
+    pathway = (await standing.http.get("/docs/pathways")).text
+    assert "<code>in_progress</code>" in pathway
+
+
+async def test_pages_and_probes_leave_no_event(service: Service) -> None:
+    for path in ("/", "/docs", "/problems/invalid", "/openapi.json", "/health/live", "/health/ready"):
+        assert (await service.http.get(path)).status_code == 200
+    async with service.app.state.readers.acquire() as connection:
+        assert await connection.fetchval("select pg_stat_get_tuples_inserted('audit_event'::regclass)") == 0
+
+
+async def test_it_is_ready_once_it_can_serve(standing: Service) -> None:
+    assert (await standing.http.get("/health/live")).json() == {"status": "live"}
+    ready = await standing.http.get("/health/ready")
+    assert (ready.status_code, ready.json()["checks"]) == (200, {"database": "ok", "tables": "ok", "data": "ok"})
+
+
+async def test_it_is_not_ready_while_what_is_loaded_at_the_start_is_not_there(service: Service) -> None:
+    service.app.state.ready = False
+    answer = await service.http.get("/health/ready")
+    assert (answer.status_code, answer.json()["checks"]["data"]) == (503, "loading")
+    assert answer.headers["Retry-After"]
+
+
+async def test_it_is_not_ready_on_the_tables_of_another_version_but_lives(service: Service) -> None:
+    admin = await asyncpg.connect(service.superuser_url)
+    await admin.execute("update alembic_version set version_num = '0001'")
+    await admin.close()
+    answer = await service.http.get("/health/ready")
+    assert (answer.status_code, answer.json()["checks"]["tables"]) == (503, "failed")
+    assert (await service.http.get("/health/live")).status_code == 200
+
+
+async def test_it_is_not_ready_while_the_database_is_away_but_lives(service: Service) -> None:
+    await service.app.state.readers.close()
+    answer = await service.http.get("/health/ready")
+    assert (answer.status_code, answer.json()["checks"]) == (
+        503,
+        {"database": "failed", "tables": "unknown", "data": "ok"},
+    )
+    assert (await service.http.get("/health/live")).status_code == 200
