@@ -41,7 +41,9 @@ def test_a_broken_promise_ends_it_with_one_and_is_named(demo: Installation, tmp_
 
 
 def test_no_secret_is_shown_on_the_way(demo: Installation) -> None:
-    shown = demo.run("tour").stdout
+    walked = demo.run("tour")
+    shown = walked.stdout
+    assert walked.returncode == 0, shown[-2000:]
     for client in json.loads((demo.data_dir / "demo-clients.json").read_text()):
         assert not client["client_secret"] or client["client_secret"] not in shown
     assert "eyJ" not in "".join(word for word in shown.split() if len(word) > 100)
