@@ -3,7 +3,8 @@
 from collections.abc import Collection, Sequence
 from typing import Any, Protocol
 
-from convenor.kit.principal import Grant, Principal, Role
+from convenor.kit.audit import INSTALLATION
+from convenor.kit.principal import Grant, Principal, Reach, Role
 
 from .keys import pseudonym_key
 from .roles import ROLES, walls_of
@@ -51,7 +52,11 @@ async def load_principal(
         reach=rule.reach,
         scopes=held,
         walls=walls_of(role, held),
-        grants=tuple(Grant(row["area_id"], row["kind"], row["key"]) for row in rows if row["kind"] is not None),
+        grants=(
+            (Grant(INSTALLATION, Reach.AREA, INSTALLATION),)
+            if role is Role.OPERATOR
+            else tuple(Grant(row["area_id"], row["kind"], row["key"]) for row in rows if row["kind"] is not None)
+        ),
         agreement=client["reference"],
         agreement_ends_on=client["ends_on"],
         purpose=client["purpose"],

@@ -1,11 +1,14 @@
 """The features, each a room with the same file names; and every resource that they declare."""
 
 from convenor.areas import routes as areas
+from convenor.audit_trail import routes as audit_trail
 from convenor.benchmarks import routes as benchmarks
 from convenor.clusters import routes as clusters
 from convenor.commissioned_services import routes as commissioned_services
 from convenor.contacts import routes as contacts
 from convenor.impact_returns import routes as impact_returns
+from convenor.insights import routes as insights
+from convenor.me import routes as me
 from convenor.memberships import routes as memberships
 from convenor.networks import routes as networks
 from convenor.outcomes import routes as outcomes
@@ -30,4 +33,7 @@ FEATURES = (
     contacts,
     outcomes,
     impact_returns,
+    insights,
+    audit_trail,
+    me,
 )

@@ -1,5 +1,6 @@
 """Who is calling: role, organisation, scopes and reach. It decides nothing; `convenor_auth` fills it."""
 
+import hmac
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import date
@@ -71,6 +72,10 @@ class Principal:
     purpose: str
     pseudonym_key: bytes = field(repr=False)
     """Keyed to the organisation, so that two organisations never see the same pseudonym of one pupil."""
+
+    def digest(self, value: object) -> str:
+        """What the audit keeps of a value: equal values of one organisation are equal, and none can be guessed."""
+        return hmac.new(self.pseudonym_key, repr(value).encode(), "sha256").hexdigest()[:16]
 
     @cached_property
     def areas(self) -> tuple[UUID, ...]:

@@ -88,9 +88,11 @@ def _operation(contract: JsonObject, method: str, path: str, operation: JsonObje
 
 
 def _scope(operation: JsonObject) -> str:
-    scopes = [scope for asked in operation.get("security", []) for scope in asked.get(OAUTH, [])]
-    if not scopes:
+    if not operation["security"]:
         return "<p>No token is asked for.</p>"
+    scopes = operation["security"][0][OAUTH]
+    if not scopes:
+        return "<p>Any token will do; no scope is asked for.</p>"
     holders = ", ".join(f"<code>{role}</code>" for role, rule in ROLES.items() if scopes[0] in rule.scopes)
     return f"<p>Scope: <code>{escape(scopes[0])}</code>. Roles that may have it: {holders}.</p>"
 
@@ -166,7 +168,7 @@ def curl(contract: JsonObject, method: str, path: str, operation: JsonObject, ad
     """A command that makes the call, with what it requires and no more."""
     place = path.replace("{", "$").replace("}", "")
     words = [f'curl "{address}{place}"' if method == "GET" else f'curl -X {method} "{address}{place}"']
-    if operation.get("security"):
+    if operation["security"]:
         words.append('-H "Authorization: Bearer $TOKEN"')
     for parameter in (resolve(contract, it) for it in operation["parameters"]):
         if parameter["in"] == "header" and parameter["required"]:
@@ -179,6 +181,7 @@ def curl(contract: JsonObject, method: str, path: str, operation: JsonObject, ad
             words += [f"-d {name}={value}" for name, value in sample.items()]
         else:
             words.append(f"-H 'Content-Type: {media}'")
-            sample = json.dumps(sample_of(contract, content["schema"])).replace("'", "'\\''")
-            words.append(f"-d '{sample}'" if media == "application/json" else f"--data-binary $'{sample}\\n'")
+            lines = 2 if media == "application/json" else None
+            sample = json.dumps(sample_of(contract, content["schema"]), indent=lines).replace("'", "'\\''")
+            words.append(f"{'-d' if lines else '--data-binary'} '{sample}'")
     return " \\\n  ".join(words)

@@ -24,7 +24,17 @@ from convenor.kit.web.contract_parts import (
     problems_of,
     refer,
 )
-from convenor.kit.web.contract_schemas import IN, OUT, declared, filter_key, page_name, query_key, query_of, schemas_of
+from convenor.kit.web.contract_schemas import (
+    IN,
+    OUT,
+    declared,
+    filter_key,
+    page_name,
+    query_key,
+    query_of,
+    schemas_of,
+    words,
+)
 from convenor.kit.web.ndjson import MEDIA_TYPE as NDJSON
 from convenor.kit.web.reads import Reading, ReadRoute
 
@@ -125,8 +135,8 @@ class _Writer:
         else:
             raise TypeError(f"{route.path} is neither described nor left out: give it include_in_schema=False.")
         written["parameters"] = [*self._path(route), *written["parameters"], *headers_of(call)]
-        if call.scope:
-            written["security"] = [{OAUTH: [call.scope]}]
+        if call.action:
+            written["security"] = [{OAUTH: [call.scope] if call.scope else []}]
         for status, kinds in problems_of(call).items():
             # Listed by what they carry, so that equal responses stand in the document once.
             name = ".".join(kind.code for kind in kinds)
@@ -139,7 +149,7 @@ class _Writer:
 
     def _reading(self, route: Route, reading: Reading) -> JsonObject:
         resource = reading.resource
-        one, many = resource.singular.replace("_", " "), resource.name.replace("_", " ")
+        one, many = words(resource.singular), words(resource.name)
         fields = _fields(resource)
         said = (resource.read.__doc__ or "").split("\n")[0]
         etag = {"ETag": {"$ref": "#/components/headers/ETag"}} if resource.etag else {}
@@ -157,7 +167,7 @@ class _Writer:
         summary = f"List {many}"
         if reading.under:
             name = f"list_{reading.relation}_of_{reading.under.singular}"
-            summary = f"List the {str(reading.relation).replace('_', ' ')} of one {reading.under.singular}"
+            summary = f"List the {words(str(reading.relation))} of one {words(reading.under.singular)}"
         page = {"$ref": f"#/components/schemas/{page_name(resource)}"}
         link = {"Link": {"$ref": "#/components/headers/Link"}}
         return {
@@ -180,7 +190,7 @@ class _Writer:
         written: JsonObject = {
             "tags": [str(route.tags[-1]) if route.tags else ""],
             "operationId": route.operation_id or route.name,
-            "summary": route.summary or route.name.replace("_", " ").capitalize(),
+            "summary": route.summary or _summary(route.name),
             "description": "\n".join(line.strip() for line in description.splitlines()),
             "parameters": [
                 {
@@ -250,9 +260,9 @@ class _Writer:
             schema: JsonObject = {"type": "string"}
             said = "Names the record."
             if resource and resource.natural_key:
-                said = f"The {resource.singular.replace('_', ' ')}'s id, or its {resource.natural_key}."
+                said = f"The {words(resource.singular)}'s id, or its {resource.natural_key}."
             elif resource:
-                said = f"The {resource.singular.replace('_', ' ')}'s id."
+                said = f"The {words(resource.singular)}'s id."
                 schema["format"] = "uuid"
             found.append({"name": match[1], "in": "path", "required": True, "description": said, "schema": schema})
         return found
@@ -268,6 +278,11 @@ class _Writer:
             }
             for name, it in resource.filters.items()
         ]
+
+
+def _summary(name: str) -> str:
+    said = words(name)
+    return said[:1].upper() + said[1:]
 
 
 def _sort(resource: Resource) -> JsonObject:

@@ -13,6 +13,7 @@ from convenor.kit.errors import (
     NotFound,
     PreconditionMissing,
     Problem,
+    ScopeMissing,
     Stale,
     StillRunning,
     TooLarge,
@@ -34,8 +35,8 @@ class Call:
 
     Args:
         path: with its parameters in braces.
-        scope: what the token must carry; empty where no token is asked for.
-        action: `resource:action`, as in the audit.
+        scope: what the token must carry; empty where any token will do.
+        action: `resource:action`, as in the audit; empty where no token is asked for.
         writes: it takes a body of its own.
         creates, changes, keyed: as in `writing`.
         bulk: its body is newline-delimited JSON.
@@ -68,6 +69,7 @@ def problems_of(call: Call) -> dict[int, list[type[Problem]]]:
 def _can_end_in(call: Call, kind: type[Problem]) -> bool:
     special: Mapping[type[Problem], bool] = {
         Unreadable: True,
+        ScopeMissing: bool(call.scope),
         Invalid: True,
         NotFound: "{" in call.path,
         IdempotencyKeyMissing: call.takes_key,
@@ -80,7 +82,7 @@ def _can_end_in(call: Call, kind: type[Problem]) -> bool:
         TooLarge: call.writes,
         WrongMediaType: call.writes,
     }
-    if not call.scope:
+    if not call.action:
         return kind.status >= 500
     if kind in special:
         return special[kind]
@@ -247,7 +249,7 @@ PARAMETERS: Mapping[str, JsonObject] = {
 def headers_of(call: Call) -> list[JsonObject]:
     """The header parameters of a call."""
     names = ["RequestId", "CorrelationId"]
-    if call.scope:
+    if call.action:
         names.append("Purpose")
     if call.takes_key:
         names.append("IdempotencyKey" if call.creates else "OptionalIdempotencyKey")

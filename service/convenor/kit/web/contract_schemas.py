@@ -1,5 +1,6 @@
 """The shapes of the contract: what comes in, what goes out, and which fields may be absent. It knows no operation."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Annotated, Any, Literal
@@ -115,13 +116,18 @@ def query_key(route: APIRoute, name: str) -> tuple[str, str]:
     return f"{sorted(route.methods or ())} {route.path}", name
 
 
+def words(name: str) -> str:
+    """A name as people write it."""
+    return re.sub(r"\bsla(s?)\b", r"SLA\1", name.replace("_", " "))
+
+
 def page_name(resource: Resource) -> str:
     """The name of the shape of a page of a resource."""
     return resource.read.__name__.removesuffix("Read") + "Page"
 
 
 def _page(resource: Resource, record: JsonObject) -> JsonObject:
-    many = resource.name.replace("_", " ")
+    many = words(resource.name)
     return {
         "type": "object",
         "title": page_name(resource),

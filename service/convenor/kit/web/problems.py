@@ -2,10 +2,12 @@
 
 import json
 import logging
+from dataclasses import replace
 from typing import Any
 
 import asyncpg
 from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
 from sqlalchemy.exc import DBAPIError, InterfaceError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
@@ -50,7 +52,7 @@ def problem_of(error: BaseException) -> Problem:
     if isinstance(error, Problem):
         return error
     if isinstance(error, RequestValidationError):
-        return Invalid(faults=tuple(fault_at(found, found["loc"][1:], error.body) for found in error.errors()))
+        return Invalid(faults=tuple(_fault(found, error.body) for found in error.errors()))
     if isinstance(error, HTTPException):
         return {404: NoSuchPath, 405: MethodNotAllowed}.get(error.status_code, Unreadable)()
     cause = error.orig.__cause__ if isinstance(error, DBAPIError) and error.orig else error
@@ -88,6 +90,8 @@ def render(problem: Problem, request_id: str, issuer: str) -> Response:
 async def answer_problem(request: Request, error: Exception) -> Response:
     """The exception handler of the whole application."""
     problem = problem_of(error)
+    if isinstance(error, RequestValidationError):
+        problem.faults += unknown_parameters(request)
     if isinstance(problem, MethodNotAllowed):
         problem.headers["Allow"] = ", ".join(sorted(_methods(request)))
     note: Note = request.scope["state"]["note"]
@@ -98,6 +102,23 @@ async def answer_problem(request: Request, error: Exception) -> Response:
 def _methods(request: Request) -> set[str]:
     routes = [route for route in request.app.state.routes if route.matches(request.scope)[0] is not Match.NONE]
     return {method for route in routes for method in route.methods}
+
+
+def unknown_parameters(request: Request) -> tuple[Fault, ...]:
+    """The query parameters that a FastAPI route does not declare, each as a fault."""
+    route = request.scope.get("route")
+    known = {parameter.alias for parameter in route.dependant.query_params} if isinstance(route, APIRoute) else set()
+    return tuple(
+        Fault(f"/query/{name}", "unknown_parameter", f"No such parameter. There are: {', '.join(sorted(known))}.")
+        for name in request.query_params
+        if name not in known
+    )
+
+
+def _fault(found: Any, body: Any) -> Fault:
+    where, *loc = found["loc"]
+    fault = fault_at(found, tuple(loc), body)
+    return fault if where == "body" else replace(fault, pointer=f"/{where}{fault.pointer}")
 
 
 def fault_at(found: Any, loc: tuple[int | str, ...], body: Any) -> Fault:

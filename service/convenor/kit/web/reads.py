@@ -83,7 +83,7 @@ def authorise(request: Request, scope: str, action: str) -> Principal:
     principal: Principal = request.scope["state"]["principal"]
     note: Note = request.scope["state"]["note"]
     note.action = action
-    if scope not in principal.scopes:
+    if scope and scope not in principal.scopes:
         raise ScopeMissing(scope, principal.role)
     return principal
 

@@ -63,10 +63,8 @@ class Write:
             raise Stale
 
     def note_changes(self, data: BaseModel) -> None:
-        """Tells the audit which fields changed: their names, each with a digest of its value."""
-        self.note.changes = {
-            name: hashlib.sha256(repr(getattr(data, name)).encode()).hexdigest()[:16] for name in data.model_fields_set
-        }
+        """Tells the audit which fields changed: their names, each with a keyed digest of what was sent."""
+        self.note.changes = {name: self.principal.digest(getattr(data, name)) for name in data.model_fields_set}
 
     async def created(self, resource: Resource, record: UUID, path: str | None = None) -> Response:
         """201 with the record as the caller may see it, where it is and its ETag."""

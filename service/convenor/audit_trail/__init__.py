@@ -1,0 +1,1 @@
+"""The audit's events, for those who watch over the use of data."""

@@ -1,0 +1,56 @@
+"""Audit events, as they are read."""
+
+from datetime import datetime
+from typing import Annotated
+from uuid import UUID
+
+from pydantic import BaseModel, Field
+
+from convenor.kit.codes import Line
+from convenor.kit.principal import Reach, Role
+from convenor.kit.reading.declare import Filter, Resource, Sort
+
+HttpStatus = Annotated[int, Field(ge=100, le=599)]
+
+
+class AuditEventRead(BaseModel):
+    """One request: who, under which agreement and purpose, did what to which records, with what outcome."""
+
+    id: UUID = Field(description="The event's id.")
+    at: datetime = Field(description="When.")
+    action: str = Field(description="What: `resource:action`; `request:refuse` where it did not come that far.")
+    status: int = Field(description="The HTTP status of the answer.")
+    problem: str | None = Field(description="The code of the problem that it ended in.")
+    client_id: str | None = Field(description="The client; absent where none was proven.")
+    organisation: str | None = Field(description="The organisation that answers for the client.")
+    role: Role | None = Field(description="The client's role.")
+    agreement: str | None = Field(description="The data sharing agreement under which it called.")
+    purpose: str | None = Field(description="The agreement's purpose, or the narrower one of `X-Purpose`.")
+    request_id: str = Field(description="The request's id, as in the answer.")
+    times: int = Field(description="How many refused requests of one address this event counts.")
+    records: list[UUID] = Field(description="The records that were shown or changed.")
+    subjects: list[UUID] = Field(description="The pupils whom those records are about.")
+    changes: dict[str, str] | None = Field(
+        description="The fields that were sent to be changed, each with a digest; never a value."
+    )
+
+
+AUDIT_EVENTS = Resource(
+    name="audit_events",
+    singular="audit_event",
+    table="audit_event",
+    read=AuditEventRead,
+    reach={Role.AUDITOR: Reach.AREA, Role.OPERATOR: Reach.AREA},
+    scope="audit:read",
+    order="-at",
+    sorts={"at": Sort("at", "timestamptz")},
+    filters={
+        "pupil": Filter("{t}.subjects @> array[{v}]", "uuid", UUID, "Events about this pupil's records."),
+        "record": Filter("{t}.records @> array[{v}]", "uuid", UUID, "Events about this record."),
+        "client": Filter("{t}.client_id = {v}", "text", Line, "What this client did."),
+        "action": Filter("{t}.action = {v}", "text", Line, "Events of this action."),
+        "status": Filter("{t}.status = {v}", "int", HttpStatus, "Events with this HTTP status."),
+        "after": Filter("{t}.at > {v}", "timestamptz", datetime, "Events after this moment (RFC 3339)."),
+        "before": Filter("{t}.at < {v}", "timestamptz", datetime, "Events before this moment (RFC 3339)."),
+    },
+)

@@ -1,0 +1,63 @@
+"""The selects behind the insights: small tables of counts, taken over the whole area by functions that show no row."""
+
+import json
+from datetime import date
+from typing import Any
+from uuid import UUID
+
+from convenor.kit.context import context_sql
+from convenor.kit.principal import Principal
+from convenor.kit.reading.run import Connection
+
+_AREA = f"""
+with ctx as materialized (select {context_sql()})
+select (select a.area_id from area a where a.la_code = $4) from ctx
+"""  # noqa: S608 - nothing but the names of the context's settings
+
+_MONTHS = f"""
+with ctx as materialized (select {context_sql()})
+select
+    (select a.la_code from area a where a.area_id = $4) as area,
+    (select array_agg(c.code order by c.code) from cluster c where c.area_id = $4
+        and (c.valid_from is null or c.valid_from <= $6) and (c.valid_to is null or c.valid_to > $5)) as clusters,
+    (select coalesce(json_agg(m), '[]')::text from (
+        select to_char(m.month, 'YYYY-MM') as month, c.code as cluster, m.referrals
+        from referral_months($4, $5, $6) m left join cluster c on c.area_id = $4 and c.id = m.cluster_id) m) as counts
+from ctx
+"""  # noqa: S608 - as above
+
+_WAITS = f"""
+with ctx as materialized (select {context_sql()})
+select
+    (select a.la_code from area a where a.area_id = $4) as area,
+    (select coalesce(json_agg(w), '[]')::text from (
+        select s.code as service, s.name as service_name, s.provider_id, c.code as cluster,
+            coalesce(w.waiting, 0) as waiting, w.median_days, w.longest_days,
+            l.waiting as all_waiting, l.median_days as all_median_days, l.longest_days as all_longest_days
+        from commissioned_service s
+        cross join lateral service_load($4, s.id, now()) l
+        left join area_waits($4, now()) w on w.service_id = s.id
+        left join cluster c on c.area_id = $4 and c.id = w.cluster_id
+        where s.area_id = $4 and s.provider_id is not null
+        order by s.code, c.code nulls last) w) as waits
+from ctx
+"""  # noqa: S608 - as above
+
+
+async def area_named(connection: Connection, principal: Principal, la_code: str) -> UUID | None:
+    """The id of one of the caller's areas by its LA code."""
+    row = await connection.fetchrow(_AREA, *principal.context, la_code)
+    found: UUID | None = row[0]
+    return found
+
+
+async def months_of(connection: Connection, principal: Principal, area: UUID, first: date, last: date) -> Any:
+    """Referrals by month and cluster: `area` (LA code), `clusters` (codes) and `counts`."""
+    row = await connection.fetchrow(_MONTHS, *principal.context, area, first, last)
+    return row["area"], row["clusters"] or [], json.loads(row["counts"])
+
+
+async def waits_of(connection: Connection, principal: Principal, area: UUID) -> Any:
+    """Waits by service and cluster: `area` (LA code) and a row for each service and cluster where anybody waits."""
+    row = await connection.fetchrow(_WAITS, *principal.context, area)
+    return row["area"], json.loads(row["waits"])

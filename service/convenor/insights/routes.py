@@ -1,0 +1,56 @@
+"""Insights over REST."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+from pydantic import AfterValidator, TypeAdapter, WithJsonSchema
+from starlette.responses import Response
+
+from convenor.insights import rules
+from convenor.insights.schemas import GroupBy, ReferralsPublished, WaitsPublished
+from convenor.kit.calendar import AcademicYear, today
+from convenor.kit.codes import LaCode
+from convenor.kit.web.asking import Asked, Asking
+from convenor.kit.web.bodies import GuardedRoute
+from convenor.kit.web.reads import ReadRoute
+
+router = APIRouter(tags=["insights"], route_class=GuardedRoute)
+reads: list[ReadRoute] = []
+
+
+def _written(text: str) -> str:
+    return str(AcademicYear.parse(text))
+
+
+# FastAPI takes no class of ours as a parameter: it is checked as one and stays text.
+YearAsked = Annotated[str, AfterValidator(_written), WithJsonSchema(TypeAdapter(AcademicYear).json_schema())]
+AreaAsked = Annotated[
+    LaCode | None, Query(description="LA code of the area; needed only by those who work in several.")
+]
+
+
+@router.get("/v1/insights/referrals", response_model=ReferralsPublished)
+async def read_referral_figures(
+    group_by: Annotated[GroupBy, Query(description="By month, by cluster, or by both.")] = GroupBy.MONTH_AND_CLUSTER,
+    academic_year: Annotated[
+        YearAsked | None, Query(description="The academic year, as in 2025/26; the present one where left out.")
+    ] = None,
+    area: AreaAsked = None,
+    asked: Asked = Asking("insights:read", "insights:referrals"),
+) -> Response:
+    """Referrals submitted in an academic year, by month and cluster; small numbers suppressed."""
+    asked.refuse_unknown()
+    the_area = await rules.choose_area(asked.readers, asked.principal, area)
+    year = AcademicYear.parse(academic_year) if academic_year else AcademicYear.of(today())
+    published = await rules.publish_referrals(asked.readers, asked.principal, the_area, year, group_by)
+    chosen = {"data": {"__all__": {name for name in ("month", "cluster") if name not in group_by.split(",")}}}
+    return Response(published.model_dump_json(exclude=chosen), media_type="application/json")
+
+
+@router.get("/v1/insights/waits", response_model=WaitsPublished)
+async def read_waits(area: AreaAsked = None, asked: Asked = Asking("insights:read", "insights:waits")) -> Response:
+    """How many wait for each service and how long, by cluster; small numbers suppressed, except a service's own."""
+    asked.refuse_unknown()
+    the_area = await rules.choose_area(asked.readers, asked.principal, area)
+    published = await rules.publish_waits(asked.readers, asked.principal, the_area)
+    return Response(published.model_dump_json(), media_type="application/json")

@@ -1,0 +1,62 @@
+"""Aggregates, as they are published."""
+
+from datetime import date, datetime
+from enum import StrEnum
+
+from pydantic import BaseModel, Field
+
+from convenor.kit.figures import Figure, Status
+
+
+class GroupBy(StrEnum):
+    """By what referrals are counted."""
+
+    MONTH = "month"
+    CLUSTER = "cluster"
+    MONTH_AND_CLUSTER = "month,cluster"
+
+
+class Published(BaseModel):
+    """What is said with every table of figures."""
+
+    area: str = Field(description="LA code of the area that the figures are about.")
+    definition: str = Field(description="What is counted.")
+    definition_version: int = Field(description="The version of that definition.")
+    source: str = Field(description="Where the figures come from.")
+    as_at: datetime = Field(description="When they were counted.")
+    suppression: str = Field(description="Which figures are hidden, and why.")
+
+
+class ReferralsFigure(Figure):
+    """The referrals of a month, a cluster, or both."""
+
+    month: str | None = Field(None, description="The month of submission, as in 2025-09, in Europe/London.")
+    cluster: str | None = Field(None, description="The cluster's code; absent for schools that were in none.")
+
+
+class ReferralsPublished(Published):
+    """Referrals submitted in an academic year."""
+
+    academic_year: str = Field(description="The academic year.")
+    first_day: date = Field(description="Its first day.")
+    last_day: date = Field(description="Its last day.")
+    group_by: GroupBy = Field(description="By what they are counted.")
+    data: list[ReferralsFigure] = Field(description="The figures, in order.")
+
+
+class WaitFigure(BaseModel):
+    """How many wait for a service, from all clusters or from one, and how long they have waited so far."""
+
+    service: str = Field(description="The service's code.")
+    service_name: str = Field(description="The service's name.")
+    cluster: str | None = Field(description="The cluster's code; null for all clusters together.")
+    waiting: int | None = Field(description="Open referrals without an attended contact; null where suppressed.")
+    median_days: int | None = Field(description="Median of their days since submission.")
+    longest_days: int | None = Field(description="The longest of them.")
+    status: Status = Field(description="`ok`, or `c` where suppressed.")
+
+
+class WaitsPublished(Published):
+    """Waits by service and cluster."""
+
+    data: list[WaitFigure] = Field(description="For each service first all clusters together, then each cluster.")

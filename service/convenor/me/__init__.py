@@ -1,0 +1,1 @@
+"""Who am I: what a client is to this service."""
