@@ -22,8 +22,8 @@ from convenor.referrals.models import ConsentBasis, ConsentGiver, Priority, Refe
 REFERRALS = 5850
 """How many are played through; a few more are added that wait, so that waits can be shown."""
 
-_BY_MONTH = {9: 7, 10: 13, 11: 14, 12: 8, 1: 12, 2: 10, 3: 13, 4: 7, 5: 10, 6: 10, 7: 6}
-"""How many referrals a school day of each month gets, relative to the others. Nobody refers in August."""
+_BY_MONTH = {9: 7, 10: 13, 11: 14, 12: 8, 1: 12, 2: 10, 3: 13, 4: 7, 5: 10, 6: 10, 7: 6, 8: 1}
+"""How many referrals a school day of each month gets, relative to the others; in August, a day of its last weeks."""
 _PRIORITIES = ((Priority.ROUTINE, 80), (Priority.SOON, 15), (Priority.URGENT, 5))
 _SHOWN, _HIDDEN = range(6, 12), range(2, 5)
 """How many wait for each service that cluster 2 buys, from its own schools; and for one whose wait is suppressed."""
@@ -31,6 +31,10 @@ _QUIET_DAYS = 150
 """For how long before the demo's day a small service was sent nothing but those who wait: longer than any wait."""
 _WAITED = range(16, 111)
 """How many days those have waited who are added."""
+
+
+def _late_in_august(day: date) -> bool:
+    return day.month == 8 and day.day > 20 and day.weekday() < 5
 
 
 @dataclass
@@ -56,7 +60,7 @@ class Cases:
         """Plays every referral since the first day of a school year."""
         dice = self._dice
         days = [first_year.first_day + timedelta(days=n) for n in range((self._as_at - first_year.first_day).days)]
-        open_days = [day for day in days if school_day(day) == day]
+        open_days = [day for day in days if school_day(day) == day or _late_in_august(day)]
         sent = sorted(dice.choices(open_days, [_BY_MONTH[day.month] for day in open_days], k=REFERRALS))
         weights = [(plan, plan.volume) for plan in SERVICES]
         quiet = self._as_at - timedelta(days=_QUIET_DAYS)
