@@ -11,6 +11,18 @@ import httpx2
 from partner import Caller, pupil_referral
 from world import World
 
+from convenor.kit.calendar import today
+
+SESSION = {
+    "mode": "video",
+    "setting": "school",
+    "duration_minutes": 45,
+    "attendance": "attended",
+    "staff_role": "assistant",
+}
+STATES = ["submitted", "accepted", "in_progress"]
+"""How a referral goes here, in order."""
+
 _serial = itertools.count(1)
 
 
@@ -49,6 +61,8 @@ class Work:
                 await self._note(await trust.get(path))
                 accepted = await trust.post(f"{path}/transitions", {"to": "accepted"}, etag='"1"')
                 await self._note(accepted, made["id"])
+                session = SESSION | {"on": str(today())}
+                await self._note(await trust.post(f"{path}/contacts", session))
                 await self._note(await school.get("/v1/referrals", limit=20))
                 await self._note(await commissioner.get("/v1/services"))
         except httpx2.TransportError:

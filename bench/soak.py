@@ -1,0 +1,40 @@
+"""Fifty partners at once, reading and writing, for a minute (or `SECONDS`): no fault, no lost write, no deadlock.
+
+Uses the test-suite's installation and partners. Fails if an answer was no success or an acknowledged write is missing.
+"""
+
+import asyncio
+import os
+import sys
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+
+from faults.installed import installed
+from faults.partners_at_work import Work
+
+PARTNERS = 50
+SECONDS = float(os.environ.get("SECONDS", "60"))
+
+
+async def work_until_the_end(work: Work) -> None:
+    """Lets the partners work in rounds until the time is up."""
+    end = time.monotonic() + SECONDS
+    while time.monotonic() < end:
+        await work.run(PARTNERS, rounds=5)
+
+
+def main() -> None:
+    """Runs, counts and looks for every write."""
+    with installed() as installation:
+        work = Work(installation.base_url, installation.world)
+        asyncio.run(work_until_the_end(work))
+        print(f"{sum(work.answers.values()):,} answers: {dict(work.answers)}")
+        assert set(work.answers) <= {200, 201}, work.answers
+        asyncio.run(installation.assert_kept(work))
+        print(f"{len(work.acknowledged):,} acknowledged referrals are there, each step with its audit event")
+
+
+if __name__ == "__main__":
+    main()
