@@ -73,6 +73,7 @@ def upgrade() -> None:
         sa.Column("status", sa.Integer(), nullable=True),
         sa.Column("headers", postgresql.JSONB(astext_type=sa.Text()), nullable=True),
         sa.Column("body", sa.LargeBinary(), nullable=True),
+        sa.Column("area_id", sa.Uuid(), nullable=True),
         sa.Column("records", sa.ARRAY(sa.Uuid()), nullable=True),
         sa.Column("subjects", sa.ARRAY(sa.Uuid()), nullable=True),
         sa.PrimaryKeyConstraint("client_id", "method", "path", "key"),

@@ -12,12 +12,13 @@ branch_labels = None
 depends_on = None
 
 FUNCTIONS = {
-    # Who is this, whichever school stated it: the link's id alone.
-    "match_pupil(the_area uuid, the_upn text, the_nhs_number text)": (
+    # Who is this, whichever school stated it: the link's id alone. An NHS number counts with the date of birth only,
+    # since one that was mistyped would join two children.
+    "match_pupil(the_area uuid, the_upn text, the_nhs_number text, born_on date)": (
         "table (pupil_id uuid)",
         """
         select i.pupil_id from pupil_identity i
-        where i.area_id = the_area and (i.upn = the_upn or i.nhs_number = the_nhs_number)
+        where i.area_id = the_area and (i.upn = the_upn or (i.nhs_number = the_nhs_number and i.date_of_birth = born_on))
         order by i.upn = the_upn desc nulls last, i.referral_id
         limit 1
         """,

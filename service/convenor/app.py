@@ -17,6 +17,7 @@ from convenor.health import routes as health
 from convenor.kit.audit import AuditWriter
 from convenor.kit.db import connect
 from convenor.kit.errors import Problem
+from convenor.kit.idempotency import keep_forgetting
 from convenor.kit.web.contract import build_contract
 from convenor.kit.web.edge import Edge
 from convenor.kit.web.problems import answer_problem
@@ -47,15 +48,21 @@ def create_app(app_url: str, data_dir: Path, issuer: str, workers: int = 1) -> F
             app.state.door = open_door(issuer, data_dir, connections.sessions, connections.readers)
             app.state.verifier = app.state.door.verifier
             app.state.audit_writer = AuditWriter(connections.auditors)
-            watching = asyncio.create_task(keep_watching(lambda: asyncpg.connect(app_url), app.state.verifier))
+            beside = [
+                asyncio.create_task(keep_watching(lambda: asyncpg.connect(app_url), app.state.verifier)),
+                asyncio.create_task(keep_forgetting(connections.sessions)),
+            ]
             try:
                 async with app.state.audit_writer:
                     yield
             finally:
-                watching.cancel()
-                await asyncio.wait([watching])
+                for task in beside:
+                    task.cancel()
+                await asyncio.wait(beside)
 
-    app = FastAPI(title="Convenor", lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
+    app = FastAPI(
+        title="Convenor", lifespan=lifespan, redirect_slashes=False, docs_url=None, redoc_url=None, openapi_url=None
+    )
     app.state.issuer, app.state.ready = issuer, True
     app.add_exception_handler(Replay, answer_replay)
     for kind in (Problem, HTTPException, RequestValidationError):

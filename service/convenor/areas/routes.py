@@ -25,7 +25,7 @@ async def update_area(
 ) -> Response:
     """Describes an area."""
     area = await rules.load_area(write.session, write.principal, id)
-    write.check_version(area.version)
+    write.check_version(area)
     area.sqlmodel_update(data.given())
     area.version += 1
     write.note_changes(data)

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, Field
 
+from convenor.kit.calendar import Moment
 from convenor.kit.codes import Line
 from convenor.kit.principal import Reach, Role
 from convenor.kit.reading.declare import Filter, Resource, Sort
@@ -50,7 +51,7 @@ AUDIT_EVENTS = Resource(
         "client": Filter("{t}.client_id = {v}", "text", Line, "What this client did."),
         "action": Filter("{t}.action = {v}", "text", Line, "Events of this action."),
         "status": Filter("{t}.status = {v}", "int", HttpStatus, "Events with this HTTP status."),
-        "after": Filter("{t}.at > {v}", "timestamptz", datetime, "Events after this moment (RFC 3339)."),
-        "before": Filter("{t}.at < {v}", "timestamptz", datetime, "Events before this moment (RFC 3339)."),
+        "after": Filter("{t}.at > {v}", "timestamptz", Moment, "Events after this moment (RFC 3339)."),
+        "before": Filter("{t}.at < {v}", "timestamptz", Moment, "Events before this moment (RFC 3339)."),
     },
 )

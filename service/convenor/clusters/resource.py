@@ -6,6 +6,7 @@ from uuid import UUID
 from pydantic import BaseModel, Field
 
 from convenor.clusters.models import ClusterFields, SuccessionKind
+from convenor.kit.calendar import Day
 from convenor.kit.reading.declare import DIRECTORY, Filter, Part, Relation, Resource, Sort
 from convenor.kit.tables import holds
 
@@ -67,7 +68,7 @@ CLUSTERS = Resource(
         "as_at": Filter(
             holds("{t}", "{v}"),
             "date",
-            date,
+            Day,
             "Clusters that there were, or will be, on this day; those of today where it is left out.",
             otherwise=holds("{t}", "{today}"),
         ),

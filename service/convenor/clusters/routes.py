@@ -34,7 +34,7 @@ async def update_cluster(
 ) -> Response:
     """Describes a cluster."""
     cluster = await rules.load_cluster(write.session, write.principal, id)
-    write.check_version(cluster.version)
+    write.check_version(cluster)
     cluster.sqlmodel_update(data.given())
     cluster.version += 1
     write.note_changes(data)

@@ -34,7 +34,7 @@ async def update_service(
 ) -> Response:
     """Changes a service: what is said of it, its capacity, its provider, the clusters that buy it."""
     service = await rules.load_service(write.session, write.principal, id)
-    write.check_version(service.version)
+    write.check_version(service)
     await rules.update_service(write.session, write.principal, service, data)
     write.note_changes(data)
     return await write.changed(SERVICES, service.id)
@@ -48,7 +48,7 @@ async def promote_service(
 ) -> Response:
     """Promotes a local service to the core offer, with the evidence that carried it; answers with the service."""
     service = await rules.load_service(write.session, write.principal, id)
-    write.check_version(service.version)
+    write.check_version(service)
     await rules.promote_service(write.session, service, data.evidence)
     write.note_changes(data)
     return await write.changed(SERVICES, service.id, status=201)

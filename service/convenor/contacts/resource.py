@@ -1,11 +1,12 @@
 """Contacts, as they are read."""
 
-from datetime import date, datetime
+from datetime import datetime
 from uuid import UUID
 
 from pydantic import Field
 
 from convenor.contacts.models import Attendance, ContactFields
+from convenor.kit.calendar import Day
 from convenor.kit.reading.declare import CASES, Filter, Relation, Resource, Sort
 from convenor.pupils.resource import PUPIL_OF_REFERRAL
 from convenor.referrals import belonging
@@ -35,8 +36,8 @@ CONTACTS = Resource(
     sql=belonging.SQL,
     filters={
         **belonging.FILTERS,
-        "on_after": Filter('{t}."on" > {v}', "date", date, "Sessions after this day."),
-        "on_before": Filter('{t}."on" < {v}', "date", date, "Sessions before this day."),
+        "on_after": Filter('{t}."on" > {v}', "date", Day, "Sessions after this day."),
+        "on_before": Filter('{t}."on" < {v}', "date", Day, "Sessions before this day."),
         "attendance": Filter("{t}.attendance = {v}", "text", Attendance, "Sessions with this attendance."),
     },
     relations={"outcomes": Relation("outcomes", {"referral_id": "referral_id"})},

@@ -12,6 +12,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
+from convenor.kit.db import Readers
 from convenor.migrate import is_current
 
 PATIENCE_SECONDS = 1
@@ -69,7 +70,7 @@ async def read_readiness(request: Request) -> JSONResponse:
     return JSONResponse({"status": "not_ready", "checks": checks}, 503, headers)
 
 
-async def _check_database(readers: asyncpg.Pool) -> dict[str, str]:
+async def _check_database(readers: Readers) -> dict[str, str]:
     try:
         async with asyncio.timeout(PATIENCE_SECONDS), readers.acquire() as connection:
             revision = await connection.fetchval("select version_num from alembic_version")

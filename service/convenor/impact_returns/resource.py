@@ -9,6 +9,7 @@ from uuid import UUID
 from pydantic import BaseModel, Field
 
 from convenor.impact_returns.models import CheckFields, MeasureFields, ReturnFields, ReturnStatus
+from convenor.kit.calendar import Day
 from convenor.kit.codes import Line, Prose
 from convenor.kit.principal import Wall
 from convenor.kit.reading.declare import CONTRACTS, Filter, Part, Relation, Resource, Sort
@@ -136,10 +137,10 @@ IMPACT_RETURNS = Resource(
         ),
         "status": Filter("{t}.status = {v}", "text", ReturnStatus, "Returns in this state."),
         "period_from_after": Filter(
-            "{t}.period_from > {v}", "date", date, "Returns whose period begins after this day."
+            "{t}.period_from > {v}", "date", Day, "Returns whose period begins after this day."
         ),
         "period_from_before": Filter(
-            "{t}.period_from < {v}", "date", date, "Returns whose period begins before this day."
+            "{t}.period_from < {v}", "date", Day, "Returns whose period begins before this day."
         ),
     },
     relations={"transitions": Relation("impact_return_transitions", {"impact_return_id": "id"})},

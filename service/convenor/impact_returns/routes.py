@@ -38,7 +38,7 @@ async def update_return(
 ) -> Response:
     """Mends a return that was sent back. For the provider; a transition to `submitted` sends it again."""
     report = await rules.load_return(write.session, write.principal, id)
-    write.check_version(report.version)
+    write.check_version(report)
     await rules.update_return(write.session, write.principal, report, data)
     write.note_changes(data)
     return await write.changed(IMPACT_RETURNS, report.id)
@@ -52,7 +52,7 @@ async def transition_return(
 ) -> Response:
     """Validates, accepts or sends back a return, or submits it again; answers with it as it is then."""
     report = await rules.load_return(write.session, write.principal, id)
-    write.check_version(report.version)
+    write.check_version(report)
     await rules.transition_return(write.session, write.principal, report, data)
     write.note_changes(data)
     return await write.changed(IMPACT_RETURNS, report.id, status=201)

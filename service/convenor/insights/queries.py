@@ -8,6 +8,7 @@ from uuid import UUID
 from convenor.kit.context import context_sql
 from convenor.kit.principal import Principal
 from convenor.kit.reading.run import Connection
+from convenor.kit.tables import holds
 
 _AREA = f"""
 with ctx as materialized (select {context_sql()})
@@ -27,19 +28,26 @@ from ctx
 """  # noqa: S608 - as above
 
 _WAITS = f"""
-with ctx as materialized (select {context_sql()})
+with ctx as materialized (select {context_sql()}),
+    w as materialized (select a.* from ctx cross join lateral area_waits($4, now()) a)
 select
     (select a.la_code from area a where a.area_id = $4) as area,
-    (select coalesce(json_agg(w), '[]')::text from (
-        select s.code as service, s.name as service_name, s.provider_id, c.code as cluster,
-            coalesce(w.waiting, 0) as waiting, w.median_days, w.longest_days,
-            l.waiting as all_waiting, l.median_days as all_median_days, l.longest_days as all_longest_days
+    (select coalesce(json_agg(o), '[]')::text from (
+        select s.code as service, s.name as service_name, s.provider_id, l.waiting, l.median_days, l.longest_days,
+            (select coalesce(json_agg(k), '[]') from (
+                select c.code as cluster, coalesce(w.waiting, 0) as waiting, w.median_days, w.longest_days
+                from (
+                    select sc.cluster_id from service_cluster sc
+                    where sc.area_id = $4 and sc.service_id = s.id and {holds("sc", "$5::date")}
+                    union select w.cluster_id from w where w.service_id = s.id
+                ) b
+                left join w on w.service_id = s.id and w.cluster_id is not distinct from b.cluster_id
+                left join cluster c on c.area_id = $4 and c.id = b.cluster_id
+                order by c.code nulls last) k) as clusters
         from commissioned_service s
         cross join lateral service_load($4, s.id, now()) l
-        left join area_waits($4, now()) w on w.service_id = s.id
-        left join cluster c on c.area_id = $4 and c.id = w.cluster_id
         where s.area_id = $4 and s.provider_id is not null
-        order by s.code, c.code nulls last) w) as waits
+        order by s.code) o) as waits
 from ctx
 """  # noqa: S608 - as above
 
@@ -57,7 +65,11 @@ async def months_of(connection: Connection, principal: Principal, area: UUID, fi
     return row["area"], row["clusters"] or [], json.loads(row["counts"])
 
 
-async def waits_of(connection: Connection, principal: Principal, area: UUID) -> Any:
-    """Waits by service and cluster: `area` (LA code) and a row for each service and cluster where anybody waits."""
-    row = await connection.fetchrow(_WAITS, *principal.context, area)
+async def waits_of(connection: Connection, principal: Principal, area: UUID, today: date) -> Any:
+    """Waits: `area` (LA code), and each service that has a provider, with its total and its line of `clusters`.
+
+    A line holds every cluster that buys the service today or has somebody waiting; `cluster` is null for referrals of
+    schools that were in none.
+    """
+    row = await connection.fetchrow(_WAITS, *principal.context, area, today)
     return row["area"], json.loads(row["waits"])

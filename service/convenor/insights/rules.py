@@ -1,13 +1,19 @@
 """What is published of referrals and waits: counted once on the finest table, suppressed once, then shown by choice."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from itertools import groupby
 from typing import Any
 from uuid import UUID
 
 from convenor.insights.queries import area_named, months_of, waits_of
-from convenor.insights.schemas import GroupBy, ReferralsFigure, ReferralsPublished, WaitFigure, WaitsPublished
+from convenor.insights.schemas import (
+    ClusterWait,
+    GroupBy,
+    ReferralsFigure,
+    ReferralsPublished,
+    ServiceWait,
+    WaitsPublished,
+)
 from convenor.insights.suppression import Policy, ProtectedTable, suppress_table
 from convenor.kit.calendar import AcademicYear, today
 from convenor.kit.errors import Faults
@@ -92,57 +98,51 @@ def _figure(figure: Figure, *, month: str | None = None, cluster: str | None = N
 
 async def publish_waits(connection: Connection, principal: Principal, area: UUID) -> WaitsPublished:
     """Who waits now, by service and cluster. A service sees its own figures whole."""
-    la_code, waits = await waits_of(connection, principal, area)
+    la_code, waits = await waits_of(connection, principal, area, today())
     own = {str(key) for _, key in principal.keys(Reach.PROVIDER)}
-    data: list[WaitFigure] = []
-    for _, lines in groupby(waits, key=lambda wait: wait["service"]):
-        data += _service_figures(list(lines), own)
+    services: list[ServiceWait] = []
+    data: list[ClusterWait] = []
+    for service in waits:
+        line, shows_all = service["clusters"], service["provider_id"] in own
+        counts = [cell["waiting"] for cell in line]
+        hidden = set() if shows_all else hidden_in_line(counts)
+        named = {name: service[name] for name in ("service", "service_name")}
+        whole = _wait(service, hide=not shows_all and POLICY.hides(service["waiting"]))
+        services.append(ServiceWait(**named, **whole))
+        data += [
+            ClusterWait(**named, cluster=cell["cluster"], **_wait(cell, hide=at in hidden))
+            for at, cell in enumerate(line)
+        ]
     return WaitsPublished(
         area=la_code,
         definition="Open referrals without an attended contact, and their days since submission",
         definition_version=1,
         source=SOURCE,
         as_at=datetime.now(UTC),
-        suppression=_SUPPRESSION,
+        suppression=_SUPPRESSION + " By cluster, zeros beside a small count of the same service are hidden with it.",
+        services=services,
         data=data,
     )
 
 
-def _service_figures(lines: list[dict[str, Any]], own: set[str]) -> list[WaitFigure]:
-    first = lines[0]
-    waiting = [line for line in lines if line["waiting"]]
-    whole = {name: first[f"all_{name}"] for name in ("waiting", "median_days", "longest_days")}
-    shows_all = first["provider_id"] in own
-    hidden = set() if shows_all else hidden_in_line([line["waiting"] for line in waiting])
-    figures = [_wait(first, None, whole, hide=not shows_all and POLICY.hides(whole["waiting"]))]
-    figures += [_wait(line, line["cluster"], line, hide=at in hidden) for at, line in enumerate(waiting)]
-    return figures
+def hidden_in_line(counts: Sequence[int]) -> set[int]:
+    """Which places of a service's line are hidden, so that its total, shown with the service, gives none of them away.
 
+    Zeros go with the small counts: were they shown, five clusters with one child each, of a total of five, would be
+    told apart. Where there is no zero, the smallest of the others go with them, all that are equal, lest their order
+    tell. So a reader who knows this rule, every figure shown and the total is left with two possible numbers or more
+    in each hidden place.
 
-def hidden_in_line(counts: list[int]) -> set[int]:
-    """Which places of a line of counts are hidden so that its published total gives none of them away.
-
-    All counts are above zero. Small ones are hidden; while what the hidden ones add up to leaves them a single choice
-    (one alone, or as many as their sum, hence ones), the smallest of the others joins them. A total that is itself
-    small is not published, and then nothing can be derived from it. Five or more ones that are all there is are the
-    one case that no complement is left for.
+    Args:
+        counts: who waits, by cluster; they add up to the service's total, which is shown unless it is itself small.
     """
-    hidden = {at for at, count in enumerate(counts) if POLICY.hides(count)}
-    if POLICY.hides(sum(counts)):
-        return hidden
-    others = sorted(set(range(len(counts))) - hidden, key=lambda at: (counts[at], at))
-    while hidden and others and (len(hidden) == 1 or sum(counts[at] for at in hidden) == len(hidden)):
-        hidden.add(others.pop(0))
-    return hidden
+    small = {at for at, count in enumerate(counts) if POLICY.hides(count)}
+    if not small:
+        return set()
+    least = min((count for count in counts if not POLICY.hides(count)), default=0)
+    return small | {at for at, count in enumerate(counts) if count == least}
 
 
-def _wait(service: dict[str, Any], cluster: str | None, counted: dict[str, Any], *, hide: bool) -> WaitFigure:
-    return WaitFigure(
-        service=service["service"],
-        service_name=service["service_name"],
-        cluster=cluster,
-        waiting=None if hide else counted["waiting"],
-        median_days=None if hide else counted["median_days"],
-        longest_days=None if hide else counted["longest_days"],
-        status=Status.SUPPRESSED if hide else Status.OK,
-    )
+def _wait(counted: Mapping[str, Any], *, hide: bool) -> dict[str, Any]:
+    shown = {name: None if hide else counted[name] for name in ("waiting", "median_days", "longest_days")}
+    return shown | {"status": Status.SUPPRESSED if hide else Status.OK}

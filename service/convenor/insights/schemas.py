@@ -44,19 +44,27 @@ class ReferralsPublished(Published):
     data: list[ReferralsFigure] = Field(description="The figures, in order.")
 
 
-class WaitFigure(BaseModel):
-    """How many wait for a service, from all clusters or from one, and how long they have waited so far."""
+class ServiceWait(BaseModel):
+    """How many wait for a service, from all clusters together, and how long they have waited so far."""
 
     service: str = Field(description="The service's code.")
     service_name: str = Field(description="The service's name.")
-    cluster: str | None = Field(description="The cluster's code; null for all clusters together.")
     waiting: int | None = Field(description="Open referrals without an attended contact; null where suppressed.")
     median_days: int | None = Field(description="Median of their days since submission.")
     longest_days: int | None = Field(description="The longest of them.")
     status: Status = Field(description="`ok`, or `c` where suppressed.")
 
 
+class ClusterWait(ServiceWait):
+    """How many of one cluster wait for a service, and how long they have waited so far."""
+
+    cluster: str | None = Field(description="The cluster's code; null for schools that were in none.")
+
+
 class WaitsPublished(Published):
     """Waits by service and cluster."""
 
-    data: list[WaitFigure] = Field(description="For each service first all clusters together, then each cluster.")
+    services: list[ServiceWait] = Field(
+        description="Each service that has a provider, all clusters together: as GET /v1/services shows it."
+    )
+    data: list[ClusterWait] = Field(description="The same by cluster: those that buy the service or have one waiting.")

@@ -85,6 +85,8 @@ class Note:
     subjects: Sequence[UUID] = ()
     areas: Sequence[UUID] = ()
     """The area of each record, or the one area of all."""
+    subject_areas: Sequence[UUID] = ()
+    """The area of each subject, where there are several areas."""
     changes: Mapping[str, str] | None = None
     """Names of changed fields, each with a digest of its new value; never a value."""
     problem: str | None = None
@@ -109,16 +111,22 @@ def events_of(note: Note, status: int) -> list[tuple[Any, ...]]:
         note.address,
         1,
     )
-    areas = list(dict.fromkeys(note.areas or (who.areas if who else ()))) or [INSTALLATION]
     changes = json.dumps(note.changes) if note.changes else None
-    rows = []
-    for area in areas:
-        if len(areas) == 1 or len(note.areas) != len(note.records):
-            records = note.records
-        else:
-            records = [record for record, its in zip(note.records, note.areas, strict=True) if its == area]
-        rows.append((area, uuid7(), *common, records, note.subjects, changes))
-    return rows
+    areas = list(dict.fromkeys(note.areas or (who.areas if who else ()))) or [INSTALLATION]
+    if len(areas) == 1:
+        return [(areas[0], uuid7(), *common, note.records, note.subjects, changes)]
+    # No area hears of another's records or pupils.
+    return [
+        (
+            area,
+            uuid7(),
+            *common,
+            [record for record, its in zip(note.records, note.areas, strict=False) if its == area],
+            [subject for subject, its in zip(note.subjects, note.subject_areas, strict=False) if its == area],
+            changes,
+        )
+        for area in areas
+    ]
 
 
 _COLUMNS = [
@@ -172,7 +180,8 @@ class AuditWriter:
         Raises:
             asyncpg.PostgresError, OSError: when it cannot be written; then the answer must not leave.
         """
-        if note.principal is None and note.address and status in (400, 401, 404, 413):
+        unknown = note.principal is None and note.client_id is None
+        if unknown and note.address and status in (400, 401, 404, 413):
             self._refused[note.address] += 1
             if self._refused[note.address] > SINGLY_EACH_SECOND:
                 return
@@ -214,10 +223,14 @@ class AuditWriter:
         rows = []
         for address, times in counted.items():
             if times > SINGLY_EACH_SECOND:
-                note = Note(request_id="counted", address=address)
-                row = list(events_of(note, 401)[0])
+                row = list(events_of(Note(request_id="counted", address=address), 401)[0])
                 row[_COLUMNS.index("times")] = times - SINGLY_EACH_SECOND
                 rows.append((*row, *loading(row[0])))
-        if rows:
+        if not rows:
+            return
+        try:
             async with self._pool.acquire() as connection:
                 await connection.executemany(_INSERT, rows)
+        except (asyncpg.PostgresError, OSError):
+            self._refused.update(counted)
+            raise

@@ -1,18 +1,20 @@
 """Days and years as schools and authorities count them, and rounding as they round. It knows no school's terms."""
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 from itertools import pairwise
-from typing import Any, ClassVar, Final, NamedTuple, Self
+from typing import Annotated, Any, ClassVar, Final, NamedTuple, Self
 from zoneinfo import ZoneInfo
 
-from pydantic import GetJsonSchemaHandler
+from pydantic import BeforeValidator, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 _LONDON: Final = ZoneInfo("Europe/London")
+_MOMENT: Final = r"[12]\d{3}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:\.\d{1,6})?(?:Z|[+-]\d\d(?::?\d\d)?)"
 _SPLIT_YEAR: Final = "(?:19|20)[0-9]{2}/[0-9]{2}"
 
 
@@ -30,6 +32,28 @@ def london_date(at: datetime) -> date:
 def today() -> date:
     """Return today's date in Europe/London, the only "today" of this service."""
     return london_date(datetime.now(UTC))
+
+
+def _moment(text: object) -> datetime:
+    if isinstance(text, str) and re.fullmatch(_MOMENT, text, re.IGNORECASE):
+        with suppress(ValueError):
+            read = datetime.fromisoformat(text.upper())
+            if 1900 <= read.year < 3000:
+                return read
+    raise PydanticCustomError("moment", "Write a moment as in RFC 3339, with its zone: 2026-01-20T09:30:00Z.")
+
+
+def _day(text: object) -> date:
+    if isinstance(text, str) and re.fullmatch(r"(?:19|2\d)\d\d-\d\d-\d\d", text, re.ASCII):
+        with suppress(ValueError):
+            return date.fromisoformat(text)
+    raise PydanticCustomError("day", "Write a day as 2026-01-20.")
+
+
+Moment = Annotated[datetime, BeforeValidator(_moment)]
+"""A moment in a query: RFC 3339, from 1900 to 2999, which every zone and the database can hold."""
+Day = Annotated[date, BeforeValidator(_day)]
+"""A day in a query: ISO 8601, from 1900 to 2999."""
 
 
 def start_of(day: date) -> datetime:

@@ -32,10 +32,35 @@ _SERVER_SETTINGS = {
 class Connections:
     """What a worker talks to the database with."""
 
-    readers: asyncpg.Pool
+    readers: "Readers"
     auditors: asyncpg.Pool
     engine: AsyncEngine
     sessions: async_sessionmaker[AsyncSession]
+
+
+class Readers:
+    """The pool for reading: whichever connection is free within `WAIT_SECONDS`."""
+
+    def __init__(self, pool: asyncpg.Pool) -> None:
+        self._pool = pool
+
+    def acquire(self) -> Any:
+        """A connection, as a context manager."""
+        return self._pool.acquire(timeout=WAIT_SECONDS)
+
+    async def fetchrow(self, query: str, *args: Any) -> Any:
+        """The first row of one statement."""
+        async with self.acquire() as connection:
+            return await connection.fetchrow(query, *args)
+
+    async def fetch(self, query: str, *args: Any) -> Any:
+        """Every row of one statement."""
+        async with self.acquire() as connection:
+            return await connection.fetch(query, *args)
+
+    async def close(self) -> None:
+        """Closes every connection."""
+        await self._pool.close()
 
 
 @asynccontextmanager
@@ -63,7 +88,7 @@ async def connect(app_url: str, workers: int = 1) -> AsyncIterator[Connections]:
         async with readers.acquire() as connection:
             await assert_app_role(connection)
             await _assert_room(connection, workers)
-        yield Connections(readers, auditors, engine, async_sessionmaker(engine, expire_on_commit=False))
+        yield Connections(Readers(readers), auditors, engine, async_sessionmaker(engine, expire_on_commit=False))
     finally:
         await engine.dispose()
         await auditors.close()

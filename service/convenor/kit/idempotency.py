@@ -3,7 +3,9 @@
 A record holds the answer as it left, for 24 hours. Source: draft-ietf-httpapi-idempotency-key-header.
 """
 
+import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -11,13 +13,15 @@ from uuid import UUID
 
 from sqlalchemy import ARRAY, DateTime, Index, LargeBinary, Uuid, delete, text
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 from sqlmodel import Field, SQLModel, col
 
 from convenor.kit.errors import IdempotencyKeyReused
 from convenor.kit.tables import now
 
 KEPT_FOR = timedelta(hours=24)
+FORGET_EACH_SECONDS = 600
 
 
 class IdempotencyRecord(SQLModel, table=True):
@@ -34,13 +38,14 @@ class IdempotencyRecord(SQLModel, table=True):
     status: int | None = None
     headers: dict[str, str] | None = Field(None, sa_type=JSONB)
     body: bytes | None = Field(None, sa_type=LargeBinary)
+    area_id: UUID | None = None
     records: list[UUID] | None = Field(None, sa_type=ARRAY(Uuid))
     subjects: list[UUID] | None = Field(None, sa_type=ARRAY(Uuid))
 
 
 @dataclass(frozen=True)
 class Claim:
-    """A key at an address, and the digest of the body sent with it."""
+    """A key at an address (a digest of the path, which may be of any length), and the digest of the body."""
 
     client_id: str
     method: str
@@ -55,11 +60,12 @@ class Claim:
 
 @dataclass(frozen=True)
 class Kept:
-    """The answer that a key got, and the records and pupils that it shows."""
+    """The answer that a key got, and the records and pupils of one area that it shows."""
 
     status: int
     headers: dict[str, str]
     body: bytes
+    area_id: UUID | None
     records: Sequence[UUID]
     subjects: Sequence[UUID]
 
@@ -93,16 +99,24 @@ async def claim(session: AsyncSession, claimed: Claim) -> Kept | None:
     if kept.digest != claimed.digest:
         raise IdempotencyKeyReused
     assert kept.status is not None, "a key commits together with its answer"
-    return Kept(kept.status, kept.headers or {}, kept.body or b"", kept.records or (), kept.subjects or ())
+    return Kept(
+        kept.status, kept.headers or {}, kept.body or b"", kept.area_id, kept.records or (), kept.subjects or ()
+    )
 
 
 async def keep(session: AsyncSession, claimed: Claim, answer: Kept) -> None:
     """Stores the answer beside the key, in the same transaction."""
     record = await session.get_one(IdempotencyRecord, tuple(claimed.names().values()))
     record.status, record.headers, record.body = answer.status, answer.headers, answer.body
-    record.records, record.subjects = list(answer.records), list(answer.subjects)
+    record.area_id, record.records, record.subjects = answer.area_id, list(answer.records), list(answer.subjects)
 
 
-async def forget_old(session: AsyncSession) -> None:
-    """Drops the answers that are past their 24 hours."""
-    await session.execute(delete(IdempotencyRecord).where(col(IdempotencyRecord.created_at) < now() - KEPT_FOR))
+async def keep_forgetting(sessions: async_sessionmaker[AsyncSession]) -> None:
+    """Drops the answers that are past their 24 hours, for ever: they show what the change showed."""
+    while True:
+        with suppress(DBAPIError, OSError):
+            async with sessions.begin() as session:
+                await session.execute(
+                    delete(IdempotencyRecord).where(col(IdempotencyRecord.created_at) < now() - KEPT_FOR)
+                )
+        await asyncio.sleep(FORGET_EACH_SECONDS)

@@ -73,9 +73,14 @@ class Principal:
     pseudonym_key: bytes = field(repr=False)
     """Keyed to the organisation, so that two organisations never see the same pseudonym of one pupil."""
 
-    def digest(self, value: object) -> str:
-        """What the audit keeps of a value: equal values of one organisation are equal, and none can be guessed."""
-        return hmac.new(self.pseudonym_key, repr(value).encode(), "sha256").hexdigest()[:16]
+    def digest(self, record: UUID, name: str, value: object) -> str:
+        """What the audit keeps of a field's value: equal only for the same value of the same field of one record."""
+        said = repr((str(record), name, value)).encode()
+        return hmac.new(self._digest_key, said, "sha256").hexdigest()[:16]
+
+    @cached_property
+    def _digest_key(self) -> bytes:
+        return hmac.digest(self.pseudonym_key, b"audit digest", "sha256")
 
     @cached_property
     def areas(self) -> tuple[UUID, ...]:

@@ -6,6 +6,7 @@ from uuid import UUID
 from pydantic import BaseModel, Field
 
 from convenor.clusters.models import ClusterRoleFields, ClusterRoleKind
+from convenor.kit.calendar import Day
 from convenor.kit.codes import Line, Phase
 from convenor.kit.reading.declare import DIRECTORY, Filter, Relation, Resource, Sort
 from convenor.kit.tables import holds
@@ -61,7 +62,7 @@ CLUSTER_SCHOOLS = Resource(
         "as_at": Filter(
             holds("{t}", "{v}"),
             "date",
-            date,
+            Day,
             "Schools that were, or will be, in the cluster on this day; those of today where it is left out.",
             otherwise=holds("{t}", "{today}"),
         ),
@@ -96,7 +97,7 @@ MEMBERSHIPS = Resource(
             "Memberships of the school with this URN or id.",
         ),
         "as_at": Filter(
-            holds("{t}", "{v}"), "date", date, "Memberships that hold on this day; all there ever were where left out."
+            holds("{t}", "{v}"), "date", Day, "Memberships that hold on this day; all there ever were where left out."
         ),
     },
 )
@@ -117,7 +118,7 @@ ROLES = Resource(
         "as_at": Filter(
             holds("{t}", "{v}"),
             "date",
-            date,
+            Day,
             "Roles that were, or will be, held on this day; those of today where it is left out.",
             otherwise=holds("{t}", "{today}"),
         ),

@@ -49,7 +49,7 @@ async def end_membership(
 ) -> Response:
     """Takes a school out of its cluster from a day on."""
     membership = await rules.load_membership(write.session, write.principal, id)
-    write.check_version(membership.version)
+    write.check_version(membership)
     await rules.end_membership(write.session, membership, data)
     write.note_changes(data)
     return await write.changed(MEMBERSHIPS, membership.id)
@@ -74,7 +74,7 @@ async def give_up_role(
 ) -> Response:
     """Records that somebody holds a role no more from a day on."""
     role = await rules.load_role(write.session, write.principal, id)
-    write.check_version(role.version)
+    write.check_version(role)
     await rules.give_up_role(write.session, role, data)
     write.note_changes(data)
     return await write.changed(ROLES, role.id)

@@ -1,5 +1,6 @@
 """The pages and what they are made of: their addresses, and what stands on each that is not the reference."""
 
+import asyncio
 import json
 from html import escape
 from http import HTTPStatus
@@ -10,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
+from convenor.kit.db import Readers
 from convenor.kit.errors import Problem, catalogue
 from convenor.pages import reference
 from convenor.pages.markup import page, prose, table, text
@@ -137,10 +139,11 @@ def _scopes() -> str:
     return table("What each scope opens", ("Scope", "Opens", "Roles that may have it"), rows)
 
 
-async def _pathways(readers: asyncpg.Pool) -> str:
+async def _pathways(readers: Readers) -> str:
     """The pathways on which cases begin today. The page stands without them while the database is away."""
     try:
-        rows = await readers.fetch("select name, version, transitions from current_pathway order by code", timeout=1)
+        async with asyncio.timeout(1):
+            rows = await readers.fetch("select name, version, transitions from current_pathway order by code")
     except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError):
         return ""
     return "".join(

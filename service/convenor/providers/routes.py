@@ -34,7 +34,7 @@ async def update_provider(
 ) -> Response:
     """Changes a provider's entry."""
     provider = await rules.load_provider(write.session, write.principal, id)
-    write.check_version(provider.version)
+    write.check_version(provider)
     provider.sqlmodel_update(data.given())
     provider.version += 1
     write.note_changes(data)

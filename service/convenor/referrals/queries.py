@@ -1,5 +1,6 @@
 """The selects that the rules of referrals need."""
 
+from datetime import date
 from uuid import UUID
 
 from sqlalchemy import select, text
@@ -41,7 +42,8 @@ async def buys(session: AsyncSession, area: UUID, cluster: UUID, service: UUID) 
 
 async def is_offered(session: AsyncSession, area: UUID, service: UUID) -> CommissionedService:
     """The service of an id that was found."""
-    return await session.get_one(CommissionedService, (area, service))
+    # Shared, so that the provider cannot change before the referral that names it is in.
+    return await session.get_one(CommissionedService, (area, service), with_for_update={"read": True})
 
 
 async def lock_identity(session: AsyncSession, area: UUID, upn: str | None, nhs_number: str | None) -> None:
@@ -52,11 +54,13 @@ async def lock_identity(session: AsyncSession, area: UUID, upn: str | None, nhs_
         )
 
 
-async def match_pupil(session: AsyncSession, area: UUID, upn: str | None, nhs_number: str | None) -> UUID | None:
-    """The pupil whom these numbers name, whichever school stated them before."""
+async def match_pupil(
+    session: AsyncSession, area: UUID, upn: str | None, nhs_number: str | None, born_on: date
+) -> UUID | None:
+    """The pupil whom a UPN, or an NHS number with the date of birth, names, whichever school stated them before."""
     found: UUID | None = await session.scalar(
-        text("select pupil_id from match_pupil(:area, :upn, :nhs_number)"),
-        {"area": area, "upn": upn, "nhs_number": nhs_number},
+        text("select pupil_id from match_pupil(:area, :upn, :nhs_number, :born_on)"),
+        {"area": area, "upn": upn, "nhs_number": nhs_number, "born_on": born_on},
     )
     return found
 

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, Field
 
+from convenor.kit.calendar import Moment
 from convenor.kit.codes import Line, NeedType, NhsNumber, Upn
 from convenor.kit.principal import Wall
 from convenor.kit.reading.declare import CASES, Filter, Relation, Resource, Sort
@@ -154,10 +155,10 @@ REFERRALS = Resource(
         "need": Filter("{t}.need = {v}", "text", NeedType, "Referrals for this need."),
         "priority": Filter("{t}.priority = {v}", "text", Priority, "Referrals of this priority."),
         "submitted_after": Filter(
-            "{t}.submitted_at > {v}", "timestamptz", datetime, "Submitted after this moment (RFC 3339)."
+            "{t}.submitted_at > {v}", "timestamptz", Moment, "Submitted after this moment (RFC 3339)."
         ),
         "submitted_before": Filter(
-            "{t}.submitted_at < {v}", "timestamptz", datetime, "Submitted before this moment (RFC 3339)."
+            "{t}.submitted_at < {v}", "timestamptz", Moment, "Submitted before this moment (RFC 3339)."
         ),
         "upn": Filter(
             "{t}.id in (select i.referral_id from pupil_identity i where i.area_id = {area} and i.upn = {v})",

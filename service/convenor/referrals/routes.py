@@ -35,7 +35,7 @@ async def update_referral(
 ) -> Response:
     """Mends what was stated, until the service accepts. For the referrer."""
     referral = await rules.load_referral(write.session, write.principal, id)
-    write.check_version(referral.version)
+    write.check_version(referral)
     await rules.update_referral(write.session, write.principal, referral, data)
     write.note_changes(data)
     return await write.changed(REFERRALS, referral.id)
@@ -49,7 +49,7 @@ async def transition_referral(
 ) -> Response:
     """Makes one step along the referral's pathway; answers with the referral as it is then."""
     referral = await rules.load_referral(write.session, write.principal, id)
-    write.check_version(referral.version)
+    write.check_version(referral)
     await rules.transition_referral(write.session, write.principal, referral, data)
     write.note_changes(data)
     return await write.changed(REFERRALS, referral.id, status=201)

@@ -240,7 +240,7 @@ async def _provider(session: AsyncSession, service: tuple[UUID, UUID], faults: F
 
 async def _link_pupil(session: AsyncSession, area: UUID, pupil: PupilCreate) -> UUID:
     await queries.lock_identity(session, area, pupil.upn, pupil.nhs_number)
-    known = await queries.match_pupil(session, area, pupil.upn, pupil.nhs_number)
+    known = await queries.match_pupil(session, area, pupil.upn, pupil.nhs_number, pupil.date_of_birth)
     if known:
         return known
     link = Pupil(area_id=area, id=uuid7())

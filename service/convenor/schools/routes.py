@@ -32,7 +32,7 @@ async def update_school(
 ) -> Response:
     """Changes what is said of a school."""
     school = await rules.load_school(write.session, write.principal, urn)
-    write.check_version(school.version)
+    write.check_version(school)
     rules.update_school(school, data)
     write.note_changes(data)
     return await write.changed(SCHOOLS, school.id)

@@ -8,6 +8,7 @@ from uuid import UUID
 from pydantic import BaseModel, Field
 
 from convenor.commissioned_services.resource import ProviderOf
+from convenor.kit.calendar import Day
 from convenor.kit.codes import Line
 from convenor.kit.principal import Wall
 from convenor.kit.reading.declare import CONTRACTS, Filter, Part, Relation, Resource, Sort
@@ -184,7 +185,7 @@ SLAS = Resource(
         "active_on": Filter(
             "{t}.status in ('active', 'ended') and {v} between {t}.starts_on and {t}.ends_on",
             "date",
-            date,
+            Day,
             "SLAs in force on this day.",
         ),
     },

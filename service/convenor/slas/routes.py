@@ -33,7 +33,7 @@ async def update_sla(
 ) -> Response:
     """Edits a draft; once agreed, begins a new version of its terms from a date."""
     sla = await rules.load_sla(write.session, write.principal, id)
-    write.check_version(sla.version)
+    write.check_version(sla)
     await rules.update_sla(write.session, write.principal, sla, data)
     write.note_changes(data)
     return await write.changed(SLAS, sla.id)
@@ -47,7 +47,7 @@ async def transition_sla(
 ) -> Response:
     """Moves an SLA on: draft, agreed, active, ended; answers with the SLA as it is then."""
     sla = await rules.load_sla(write.session, write.principal, id)
-    write.check_version(sla.version)
+    write.check_version(sla)
     await rules.transition_sla(write.session, write.principal, sla, data)
     write.note_changes(data)
     return await write.changed(SLAS, sla.id, status=201)

@@ -133,10 +133,10 @@ class _Writer:
         outputs = [f"(select array_agg({self.identity}) from {shown} t) as ids"]
         if self.resource.subject:
             subject = self.binder.fill(self.resource.subject, "t")
-            outputs.append(
-                f"(select array_agg(distinct s.id) from (select {subject} as id from {shown} t) s"
-                " where s.id is not null) as subjects"
-            )
+            about = f"(select distinct {subject} as id, t.area_id from {shown} t) s where s.id is not null"
+            outputs.append(f"(select array_agg(s.id order by s.id) from {about}) as subjects")
+            if self.shape.several:
+                outputs.append(f"(select array_agg(s.area_id order by s.id) from {about}) as subject_areas")
         if self.shape.several and self.resource.of_area:
             outputs.append(f"(select array_agg(t.area_id) from {shown} t) as areas")
         return outputs

@@ -5,7 +5,6 @@ import binascii
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
 from functools import lru_cache
 from typing import Any
 from urllib.parse import parse_qsl
@@ -13,6 +12,7 @@ from uuid import UUID
 
 from pydantic import TypeAdapter, ValidationError
 
+from convenor.kit.calendar import Day, Moment
 from convenor.kit.errors import Fault, Faults, Unreadable
 from convenor.kit.reading.declare import Resource, Sort
 
@@ -136,8 +136,9 @@ def _sort(resource: Resource, given: str | None, faults: Faults) -> tuple[str, b
 
 
 _KEYS: Mapping[str, TypeAdapter[Any]] = {
+    "timestamptz": TypeAdapter(Moment),
     "text": TypeAdapter(str),
-    "date": TypeAdapter(date),
+    "date": TypeAdapter(Day),
     "int": TypeAdapter(int),
     "uuid": TypeAdapter(UUID),
 }
@@ -148,7 +149,7 @@ def _cursor(given: str, order: str, sort: Sort, faults: Faults) -> dict[str, Any
         written, value, identity = json.loads(base64.b64decode(given + "=" * (-len(given) % 4), b"-_", validate=True))
         if written != order or "\x00" in value:
             raise ValueError
-        read = datetime.fromisoformat(value) if sort.cast == "timestamptz" else _KEYS[sort.cast].validate_python(value)
+        read = _KEYS[sort.cast].validate_python(value)
         return {"after.value": read, "after.id": UUID(identity)}
     except (ValueError, TypeError, AttributeError, RecursionError, binascii.Error):
         faults.add(

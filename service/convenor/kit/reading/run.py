@@ -34,6 +34,8 @@ class Answer:
     etag: str | None = None
     next: str | None = None
     """The cursor of the next page."""
+    subject_areas: Sequence[UUID] = ()
+    """The area of each subject, where the caller works in several."""
 
 
 async def read_one(
@@ -50,7 +52,14 @@ async def read_one(
     row = await _ask(connection, principal, pairs, shape, named)
     if row["body"] is None:
         raise NotFound
-    return Answer(row["body"], row["ids"], _subjects(row, resource), _areas(row, pairs), row.get("etag"))
+    return Answer(
+        row["body"],
+        row["ids"],
+        _subjects(row, resource),
+        _areas(row, pairs),
+        row.get("etag"),
+        subject_areas=row.get("subject_areas") or (),
+    )
 
 
 async def read_list(
@@ -102,7 +111,14 @@ async def read_list(
     following = write_cursor(order_of(query), row["next"]) if row["next"] is not None else None
     total = f',"count":{row["count"]}' if query.count else ""
     body = b'{"data":' + row["body"] + f',"next":{json.dumps(following)}{total}}}'.encode()
-    return Answer(body, row["ids"] or (), _subjects(row, resource), _areas(row, pairs), next=following)
+    return Answer(
+        body,
+        row["ids"] or (),
+        _subjects(row, resource),
+        _areas(row, pairs),
+        next=following,
+        subject_areas=row.get("subject_areas") or (),
+    )
 
 
 async def find(connection: Connection, principal: Principal, resource: Resource, key: str) -> tuple[UUID, UUID] | None:

@@ -30,12 +30,12 @@ def read_json(body: bytes) -> Any:
 
     Source: RFC 8259; RFC 7493 (I-JSON), sections 2.1 to 2.3.
     """
-    repeated: list[str] = []
+    repeated = False
 
     def members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        nonlocal repeated
         read = dict(pairs)
-        if len(read) != len(pairs):
-            repeated.extend(name for at, (name, _) in enumerate(pairs) if name in dict(pairs[:at]))
+        repeated = repeated or len(read) != len(pairs)
         return read
 
     try:

@@ -7,12 +7,22 @@ its event is durable. It knows no route and no resource.
 import asyncio
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, Protocol
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from convenor.kit.audit import AuditWriter, Note
-from convenor.kit.errors import NotAcceptable, Problem, TooLarge, Unauthenticated, Unavailable
+from convenor.kit.errors import (
+    Fault,
+    Invalid,
+    NoSuchPath,
+    NotAcceptable,
+    Problem,
+    TooLarge,
+    Unauthenticated,
+    Unavailable,
+)
 from convenor.kit.ids import uuid7
 from convenor.kit.principal import Principal
 from convenor.kit.web.problems import problem_of, render
@@ -21,6 +31,8 @@ MAX_BODY = 1_000_000
 MAX_BULK = 100_000_000
 REQUEST_SECONDS = 30
 BULK_SECONDS = 600
+EVENT_SECONDS = 1
+"""How long an answer that says the service is unavailable waits for its own event."""
 
 _SANE_ID = re.compile(rb"[A-Za-z0-9._:-]{1,100}")
 _PURPOSE = re.compile(r"[\x20-\x7e]{1,200}")
@@ -83,6 +95,8 @@ class _Exchange:
         """Lets the request through, or answers in its place."""
         try:
             async with asyncio.timeout(BULK_SECONDS if self.bulk else REQUEST_SECONDS):
+                if "\x00" in self.scope["path"]:
+                    raise NoSuchPath
                 if self.for_partners:
                     self.scope["state"]["principal"] = await self._authenticate()
                     self._refuse_unacceptable()
@@ -91,7 +105,7 @@ class _Exchange:
         except Exception as error:
             if self.started:
                 raise
-            await self._answer(self.too_large or problem_of(error))
+            await self._answer(self.too_large or problem_of(error, self.note.request_id))
 
     async def _authenticate(self) -> Principal:
         scheme, _, token = self.headers.get(b"authorization", b"").decode("latin-1").partition(" ")
@@ -99,9 +113,13 @@ class _Exchange:
             raise Unauthenticated(headers={"WWW-Authenticate": 'Bearer realm="convenor"'})
         verifier: Verifies = self.scope["app"].state.verifier
         principal = await verifier.verify(token.strip())
-        purpose = self.headers.get(b"x-purpose", b"").decode("latin-1")
         self.note.principal = principal
-        self.note.purpose = purpose if _PURPOSE.fullmatch(purpose) else None
+        purpose = self.headers.get(b"x-purpose")
+        if purpose is not None:
+            self.note.purpose = purpose.decode("latin-1")
+            if not _PURPOSE.fullmatch(self.note.purpose):
+                self.note.purpose = None
+                raise Invalid(faults=(Fault("/headers/x-purpose", "purpose", "1 to 200 visible ASCII characters."),))
         return principal
 
     def _refuse_unacceptable(self) -> None:
@@ -151,8 +169,11 @@ class _Exchange:
         self.note.problem = problem.code
         state = self.scope["app"].state
         response = render(problem, self.note.request_id, state.issuer)
-        if isinstance(problem, Unavailable):
-            # Its event may be what could not be written; it carries no data, so it leaves all the same.
+        if isinstance(problem, Unavailable) and self.audited:
+            # Its event may be the very thing that cannot be written; it carries no data, so it leaves all the same.
+            with suppress(Exception):
+                async with asyncio.timeout(EVENT_SECONDS):
+                    await self._write_event(problem.status)
             self.note.written = True
         try:
             await response(self.scope, self.receive, self._send)
@@ -160,7 +181,8 @@ class _Exchange:
             if self.started:
                 raise
             self.note.written = True
-            await render(problem_of(error), self.note.request_id, state.issuer)(self.scope, self.receive, self._send)
+            failed = problem_of(error, self.note.request_id)
+            await render(failed, self.note.request_id, state.issuer)(self.scope, self.receive, self._send)
 
     def _own_headers(self, given: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
         names: Mapping[bytes, Any] = dict(given)

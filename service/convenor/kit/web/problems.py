@@ -8,7 +8,7 @@ from typing import Any
 import asyncpg
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
-from sqlalchemy.exc import DBAPIError, InterfaceError
+from sqlalchemy.exc import DBAPIError, InterfaceError, NoResultFound
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -22,6 +22,7 @@ from convenor.kit.errors import (
     Invalid,
     MethodNotAllowed,
     NoSuchPath,
+    NotFound,
     Problem,
     Unavailable,
     Unexpected,
@@ -47,7 +48,7 @@ _AWAY = (
 )
 
 
-def problem_of(error: BaseException) -> Problem:
+def problem_of(error: BaseException, request_id: str) -> Problem:
     """What an exception means to the caller. Whatever is not foreseen is `Unexpected`, and logged without values."""
     if isinstance(error, Problem):
         return error
@@ -58,13 +59,15 @@ def problem_of(error: BaseException) -> Problem:
     cause = error.orig.__cause__ if isinstance(error, DBAPIError) and error.orig else error
     if isinstance(cause, _AWAY) or isinstance(error, _AWAY) or getattr(error, "connection_invalidated", False):
         return Unavailable()
+    if isinstance(error, NoResultFound):
+        return NotFound()  # it left the caller's reach between being found and being locked
     if isinstance(cause, asyncpg.UniqueViolationError):
         return AlreadyExists()
     where = error.__traceback__
     while where and where.tb_next:
         where = where.tb_next
     place = f"{where.tb_frame.f_code.co_filename}:{where.tb_lineno}" if where else "?"
-    log.error("unexpected %s at %s", type(cause).__name__, place)
+    log.error("request %s: unexpected %s at %s", request_id, type(cause).__name__, place)
     return Unexpected()
 
 
@@ -89,12 +92,12 @@ def render(problem: Problem, request_id: str, issuer: str) -> Response:
 
 async def answer_problem(request: Request, error: Exception) -> Response:
     """The exception handler of the whole application."""
-    problem = problem_of(error)
+    note: Note = request.scope["state"]["note"]
+    problem = problem_of(error, note.request_id)
     if isinstance(error, RequestValidationError):
         problem.faults += unknown_parameters(request)
     if isinstance(problem, MethodNotAllowed):
         problem.headers["Allow"] = ", ".join(sorted(_methods(request)))
-    note: Note = request.scope["state"]["note"]
     note.problem = problem.code
     return render(problem, note.request_id, request.app.state.issuer)
 
@@ -137,6 +140,8 @@ def fault_at(found: Any, loc: tuple[int | str, ...], body: Any) -> Fault:
     code, message = found["type"], found["msg"]
     if code == "extra_forbidden":
         code, message = "unknown_field", "There is no such field."
+    elif code == "union_tag_invalid":
+        message = f"This says which kind it is: one of {found['ctx']['expected_tags']}."
     elif code == "missing":
         message = "This field is required."
     return Fault("".join(f"/{part}" for part in parts), code, message.removeprefix("Value error, "))

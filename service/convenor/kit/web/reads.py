@@ -90,7 +90,8 @@ def authorise(request: Request, scope: str, action: str) -> Principal:
 
 def note_answer(note: Note, answer: Answer) -> None:
     """Tells the audit what an answer shows."""
-    note.records, note.subjects, note.areas = answer.ids, answer.subjects, answer.areas
+    note.records, note.subjects = answer.ids, answer.subjects
+    note.areas, note.subject_areas = answer.areas, answer.subject_areas
 
 
 def _leave(request: Request, answer: Answer, headers: dict[str, str]) -> Response:

@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -55,16 +55,25 @@ class Write:
     note: Note
     if_match: int | None = None
     claimed: Claim | None = None
+    sent: BaseModel | None = field(default=None, init=False)
     answer: Response | None = field(default=None, init=False)
 
-    def check_version(self, version: int) -> None:
-        """Raises `Stale` when the record is not the one that the caller saw."""
-        if self.if_match is not None and self.if_match != version:
+    def concerns(self, row: Any) -> None:
+        """Tells the audit which record the call is about, so that a refusal names it too."""
+        area: UUID = row.area_id
+        pupil = getattr(row, "pupil_id", None)
+        self.note.records, self.note.areas = [getattr(row, "id", area)], [area]
+        self.note.subjects = [pupil] if pupil else []
+
+    def check_version(self, row: Any) -> None:
+        """Raises `Stale` when the record that the call concerns is not the one that the caller saw."""
+        self.concerns(row)
+        if self.if_match is not None and self.if_match != row.version:
             raise Stale
 
     def note_changes(self, data: BaseModel) -> None:
-        """Tells the audit which fields changed: their names, each with a keyed digest of what was sent."""
-        self.note.changes = {name: self.principal.digest(getattr(data, name)) for name in data.model_fields_set}
+        """Tells the audit which fields were sent: their names, each with a digest of the value (see `_answer`)."""
+        self.sent = data
 
     async def created(self, resource: Resource, record: UUID, path: str | None = None) -> Response:
         """201 with the record as the caller may see it, where it is and its ETag."""
@@ -78,7 +87,12 @@ class Write:
         await self.session.flush()
         connection = await driver_connection(self.session)
         read = await read_one(connection, self.principal, resource, str(record))
-        self.note.records, self.note.subjects, self.note.areas = read.ids, read.subjects, read.areas
+        self.note.records = [*(known for known in self.note.records if known not in read.ids), *read.ids]
+        self.note.subjects, self.note.areas = read.subjects, read.areas[:1]
+        if self.sent:
+            self.note.changes = {
+                name: self.principal.digest(record, name, value) for name, value in _fields_sent(self.sent)
+            }
         if read.etag:
             headers["ETag"] = f'"{read.etag}"'
         self.answer = Response(read.body, status, headers, "application/json")
@@ -134,7 +148,18 @@ async def answer_replay(request: Request, error: Exception) -> Response:
     assert isinstance(error, Replay)
     note: Note = request.scope["state"]["note"]
     note.records, note.subjects = error.kept.records, error.kept.subjects
+    note.areas = [error.kept.area_id] if error.kept.area_id else ()
     return Response(error.kept.body, error.kept.status, {**error.kept.headers, "Idempotency-Replayed": "true"})
+
+
+def _fields_sent(data: BaseModel) -> Iterator[tuple[str, object]]:
+    """The fields of a body, and of the objects in it, by dotted name."""
+    for name in data.model_fields_set:
+        value = getattr(data, name)
+        if isinstance(value, BaseModel):
+            yield from ((f"{name}.{inner}", each) for inner, each in _fields_sent(value))
+        else:
+            yield name, value
 
 
 async def _take(session: AsyncSession, claimed: Claim) -> None:
@@ -151,7 +176,8 @@ async def _take(session: AsyncSession, claimed: Claim) -> None:
 async def _finish(write: Write, answer: Response) -> None:
     if write.claimed:
         headers = {name: value for name, value in answer.headers.items() if name != "content-length"}
-        kept = Kept(answer.status_code, headers, bytes(answer.body), write.note.records, write.note.subjects)
+        note = write.note
+        kept = Kept(answer.status_code, headers, bytes(answer.body), note.areas[0], note.records, note.subjects)
         await keep(write.session, write.claimed, kept)
     await write.session.flush()
     await add_event(await driver_connection(write.session), write.note, answer.status_code)
@@ -164,7 +190,8 @@ async def _claim_of(request: Request, principal: Principal, *, required: bool) -
     if key is None or not _KEY.fullmatch(key):
         raise IdempotencyKeyMissing
     digest = hashlib.sha256(await request.body()).digest()
-    return Claim(principal.client_id, request.method, request.scope["path"], key, digest)
+    path = hashlib.sha256(request.scope["path"].encode()).hexdigest()
+    return Claim(principal.client_id, request.method, path, key, digest)
 
 
 def _if_match(request: Request) -> int:
