@@ -43,15 +43,19 @@ class Work:
     async def run(self, partners: int, rounds: int) -> None:
         """Lets so many partners work at once, each for so many rounds, or until the service is gone."""
         async with httpx2.AsyncClient(base_url=self.base_url, timeout=60) as http:
-            await asyncio.gather(*(self._partner(http, at, rounds) for at in range(partners)))
+            trios = [self._trio(http, at) for at in range(partners)]
+            await asyncio.gather(*(caller.authorise() for _, *callers in trios for caller in callers))
+            await asyncio.gather(*(self._work(*trio, rounds) for trio in trios))
         self.hundred.set()
 
-    async def _partner(self, http: httpx2.AsyncClient, at: int, rounds: int) -> None:
+    def _trio(self, http: httpx2.AsyncClient, at: int) -> tuple[str, Caller, Caller, Caller]:
+        """A school with its URN, a trust and a commissioner."""
         area = self.world.wendshire
-        urn = list(area.schools)[at % 3]
-        school = Caller(http, area.clients[("school", "neighbour", "far_school")[at % 3]])
-        trust = Caller(http, area.clients["trust"])
-        commissioner = Caller(http, area.clients["commissioner"])
+        names = (("school", "neighbour", "far_school")[at % 3], "trust", "commissioner")
+        school, trust, commissioner = (Caller(http, area.clients[name]) for name in names)
+        return list(area.schools)[at % 3], school, trust, commissioner
+
+    async def _work(self, urn: str, school: Caller, trust: Caller, commissioner: Caller, rounds: int) -> None:
         try:
             for _ in range(rounds):
                 made = await self._refer(school, urn)

@@ -51,7 +51,8 @@ async def referred(
     names, places = ", ".join(row), ", ".join(f"${number}" for number in range(2, len(row) + 2))
     await as_superuser(
         service,
-        f"insert into referral (id, code, {names}) select uuidv7(), 'R' || uuidv7(), {places} from generate_series(1, $1)",
+        f"insert into referral (id, code, {names}) select uuidv7(), 'R' || uuidv7(), {places}"
+        " from generate_series(1, $1)",
         count,
         *row.values(),
     )

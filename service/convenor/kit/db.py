@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import asyncpg
+from sqlalchemy import event
+from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 
 from convenor.kit.database import assert_app_role
@@ -84,6 +86,7 @@ async def connect(app_url: str, workers: int = 1) -> AsyncIterator[Connections]:
         pool_timeout=WAIT_SECONDS,
         hide_parameters=True,
     )
+    event.listen(engine.sync_engine, "checkout", _replace_closed)
     try:
         async with readers.acquire() as connection:
             await assert_app_role(connection)
@@ -99,6 +102,12 @@ async def driver_connection(session: AsyncSession) -> Any:
     """The asyncpg connection under a session, inside its transaction: the reading machine asks on it after a write."""
     raw = await (await session.connection()).get_raw_connection()
     return raw.driver_connection
+
+
+def _replace_closed(connection: Any, _record: Any, _proxy: Any) -> None:
+    """Has the pool open another connection for one that died with its server, at no cost to the living."""
+    if connection.driver_connection.is_closed():
+        raise DisconnectionError
 
 
 async def _leave_as_it_is(_connection: Any) -> None:
