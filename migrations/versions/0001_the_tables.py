@@ -44,23 +44,15 @@ def upgrade() -> None:
         sa.Column("changes", postgresql.JSONB(astext_type=sa.Text()), nullable=True),
         sa.PrimaryKeyConstraint("area_id", "id"),
     )
+    op.create_table(
+        "audit_mention",
+        sa.Column("area_id", sa.Uuid(), nullable=False),
+        sa.Column("about_id", sa.Uuid(), nullable=False),
+        sa.Column("event_id", sa.Uuid(), nullable=False),
+        sa.ForeignKeyConstraint(["area_id", "event_id"], ["audit_event.area_id", "audit_event.id"]),
+        sa.PrimaryKeyConstraint("area_id", "about_id", "event_id"),
+    )
     op.create_index("event_by_client", "audit_event", ["area_id", "client_id", "at", "id"], unique=False)
-    op.create_index(
-        "event_by_record",
-        "audit_event",
-        ["records"],
-        unique=False,
-        postgresql_using="gin",
-        postgresql_with={"fastupdate": "on", "gin_pending_list_limit": "16384"},
-    )
-    op.create_index(
-        "event_by_subject",
-        "audit_event",
-        ["subjects"],
-        unique=False,
-        postgresql_using="gin",
-        postgresql_with={"fastupdate": "on", "gin_pending_list_limit": "16384"},
-    )
     op.create_index("event_by_time", "audit_event", ["area_id", "at", "id"], unique=False)
     op.create_table(
         "idempotency_record",
@@ -982,18 +974,7 @@ def downgrade() -> None:
     op.drop_index("idempotency_by_age", table_name="idempotency_record")
     op.drop_table("idempotency_record")
     op.drop_index("event_by_time", table_name="audit_event")
-    op.drop_index(
-        "event_by_subject",
-        table_name="audit_event",
-        postgresql_using="gin",
-        postgresql_with={"fastupdate": "on", "gin_pending_list_limit": "16384"},
-    )
-    op.drop_index(
-        "event_by_record",
-        table_name="audit_event",
-        postgresql_using="gin",
-        postgresql_with={"fastupdate": "on", "gin_pending_list_limit": "16384"},
-    )
     op.drop_index("event_by_client", table_name="audit_event")
+    op.drop_table("audit_mention")
     op.drop_table("audit_event")
     op.drop_table("area")

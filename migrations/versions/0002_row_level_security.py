@@ -32,6 +32,7 @@ POLICIES = {
         [
             "area",
             "audit_event",
+            "audit_mention",
             "benchmark",
             "cluster",
             "cluster_membership",

@@ -11,7 +11,7 @@ from alembic.script import ScriptDirectory
 
 from convenor.kit.operator import OperatorError
 
-APPEND_ONLY = ("audit_event",)
+APPEND_ONLY = ("audit_event", "audit_mention")
 READ_ONLY = ("client", "client_grant", "client_key", "data_sharing_agreement", "organisation", "pathway")
 SHORT_LIVED = ("idempotency_record", "spent_assertion")
 

@@ -1,5 +1,8 @@
 """What a school, a service and a commissioner may do with referrals, over REST."""
 
+import asyncio
+from typing import Any
+
 from partner import Service, pupil_referral
 
 
@@ -77,3 +80,159 @@ async def test_a_second_open_referral_of_a_pupil_names_only_the_school_s_own(ser
     others = await service.as_("neighbour").post("/v1/referrals", pupil_referral("SLT", urn="900002"))
     assert others.status_code == 409
     assert first["code"] not in others.text
+
+
+async def _referred(service: Service, **how: Any) -> tuple[str, dict[str, Any]]:
+    made = await service.as_("school").post("/v1/referrals", pupil_referral("SLT", **how))
+    assert made.status_code == 201, made.text
+    return made.headers["Location"], made.json()
+
+
+async def test_a_step_that_requires_a_reason_is_refused_without_one(service: Service) -> None:
+    path, _ = await _referred(service)
+    refused = await service.as_("trust").post(f"{path}/transitions", {"to": "returned"}, etag='"1"')
+    assert (refused.status_code, refused.json()["errors"][0]["pointer"]) == (422, "/reason")
+
+
+async def test_a_step_without_the_version_that_was_seen_is_refused(service: Service) -> None:
+    path, _ = await _referred(service)
+    trust = service.as_("trust")
+    refused = await trust.call("POST", f"{path}/transitions", json={"to": "accepted"})
+    assert (refused.status_code, refused.json()["code"]) == (428, "precondition_missing")
+
+
+async def test_the_referrer_does_not_accept_and_the_service_does_not_withdraw(service: Service) -> None:
+    path, _ = await _referred(service)
+    accept = await service.as_("school").post(f"{path}/transitions", {"to": "accepted"}, etag='"1"')
+    assert (accept.status_code, accept.json()["legal"]) == (409, ["withdrawn"])
+    withdraw = await service.as_("trust").post(f"{path}/transitions", {"to": "withdrawn", "reason": "x"}, etag='"1"')
+    assert (withdraw.status_code, withdraw.json()["legal"]) == (409, ["accepted", "returned", "declined"])
+
+
+async def test_of_two_services_steps_at_once_one_is_stale(service: Service) -> None:
+    path, _ = await _referred(service)
+    trust = service.as_("trust")
+    await trust.authorise()
+    answers = await asyncio.gather(
+        trust.post(f"{path}/transitions", {"to": "accepted"}, etag='"1"'),
+        trust.post(f"{path}/transitions", {"to": "declined", "reason": "full"}, etag='"1"'),
+    )
+    assert sorted(answer.status_code for answer in answers) == [201, 412]
+
+
+async def test_a_pupil_s_details_are_mended_until_the_service_accepts(service: Service) -> None:
+    path, _ = await _referred(service)
+    school, trust = service.as_("school"), service.as_("trust")
+    for_the_service = await trust.patch(path, {"priority": "urgent"}, '"1"')
+    assert for_the_service.status_code == 409
+    empty = await school.patch(path, {}, '"1"')
+    assert empty.status_code == 422
+    mended = await school.patch(path, {"priority": "urgent", "pupil": {"given_name": "Rowan"}}, '"1"')
+    assert mended.status_code == 200, mended.text
+    assert mended.json()["subject"]["pupil"]["given_name"] == "Rowan"
+    assert mended.headers["ETag"] == '"2"'
+    await trust.post(f"{path}/transitions", {"to": "accepted"}, etag='"2"')
+    assert (await school.patch(path, {"priority": "routine"}, '"3"')).status_code == 409
+
+
+async def test_a_returned_referral_goes_back_to_the_service_and_its_wait_runs_on(service: Service) -> None:
+    path, referral = await _referred(service)
+    school, trust = service.as_("school"), service.as_("trust")
+    returned = await trust.post(f"{path}/transitions", {"to": "returned", "reason": "no hearing test"}, etag='"1"')
+    assert returned.json()["next"] == ["submitted", "withdrawn"]
+    again = await school.post(f"{path}/transitions", {"to": "submitted", "reason": "attached"}, etag='"2"')
+    assert again.status_code == 201
+    assert again.json()["submitted_at"] == referral["submitted_at"]
+    assert again.json()["returned_days"] == 0
+
+
+async def test_a_withdrawn_referral_makes_room_for_another(service: Service) -> None:
+    path, _ = await _referred(service)
+    school = service.as_("school")
+    gone = await school.post(f"{path}/transitions", {"to": "withdrawn", "reason": "moved away"}, etag='"1"')
+    assert gone.json()["next"] == []
+    assert gone.json()["ended_at"]
+    await _referred(service)
+
+
+async def test_two_schools_never_overwrite_what_the_other_stated(service: Service) -> None:
+    first, _ = await _referred(service)
+    body = pupil_referral("OUTREACH", urn="900002", given_name="Bobbie", nhs_number=None)
+    second = (await service.as_("neighbour").post("/v1/referrals", body)).json()
+    mine = (await service.as_("school").get(first)).json()
+    assert mine["subject"]["pupil"]["given_name"] == "Robin"
+    assert second["subject"]["pupil"]["given_name"] == "Bobbie"
+    assert mine["subject"]["pupil"]["id"] == second["subject"]["pupil"]["id"]
+    assert mine["subject"]["pupil"]["pseudonym"] != second["subject"]["pupil"]["pseudonym"]
+
+
+async def test_an_nhs_number_alone_joins_no_two_children(service: Service) -> None:
+    _, mine = await _referred(service, upn=None)
+    body = pupil_referral("SLT", urn="900002", upn=None, date_of_birth="2014-02-01")
+    other = await service.as_("neighbour").post("/v1/referrals", body)
+    assert other.status_code == 201, "another child, whose number one of the two schools mistyped"
+    assert other.json()["subject"]["pupil"]["id"] != mine["subject"]["pupil"]["id"]
+
+
+async def test_a_group_and_a_whole_school_can_be_referred(service: Service) -> None:
+    school = service.as_("school")
+    body = pupil_referral("SLT")
+    body["subject"] = {"kind": "group", "group": {"size": 6, "year_groups": ["R", "1"], "description": "Quiet ones"}}
+    group = await school.post("/v1/referrals", body)
+    assert group.json()["subject"]["group"]["size"] == 6
+    body["subject"] = {"kind": "school"}
+    whole = await school.post("/v1/referrals", body)
+    assert whole.json()["subject"] == {"kind": "school"}
+    seen = await service.as_("commissioner").get(group.headers["Location"])
+    assert seen.json()["subject"]["group"] == {"size": 6, "year_groups": ["R", "1"]}
+
+
+async def test_only_a_commissioner_who_may_identify_sees_who_it_is(service: Service) -> None:
+    path, _ = await _referred(service)
+    plain = (await service.as_("commissioner").get(path)).json()
+    assert set(plain["subject"]["pupil"]) == {"sen_provision", "home_la_code", "pseudonym"}
+    assert "reason" not in plain
+    assert "reason" in plain["redacted"]
+    whole = (await service.as_("identifying_commissioner").get(path)).json()
+    assert whole["redacted"] == []
+
+
+async def test_a_search_by_identity_is_exact_and_for_those_who_see_it(service: Service) -> None:
+    path, referral = await _referred(service)
+    found = (await service.as_("school").get("/v1/referrals", upn="B801200005001")).json()["data"]
+    assert [record["id"] for record in found] == [referral["id"]]
+    refused = await service.as_("trust").get("/v1/referrals", upn="B801200005001")
+    assert refused.json()["errors"][0]["code"] == "not_for_role"
+    by_number = await service.as_("trust").get("/v1/referrals", nhs_number="999 000 0018")
+    assert len(by_number.json()["data"]) == 1
+    assert path.endswith(referral["id"])
+
+
+async def test_pages_follow_each_other_while_rows_are_written(service: Service) -> None:
+    for at in range(5):
+        await _referred(service, upn=None, nhs_number=None, given_name=f"Robin {at}")
+    school = service.as_("school")
+    first = await school.get("/v1/referrals", limit=2, fields="code")
+    await _referred(service, upn=None, nhs_number=None, given_name="Late")
+    assert 'rel="next"' in first.headers["Link"]
+    assert set(first.json()["data"][0]) == {"code", "redacted"}
+    codes = [record["code"] for record in first.json()["data"]]
+    cursor = first.json()["next"]
+    while cursor:
+        page = (await school.get("/v1/referrals", limit=2, fields="code", cursor=cursor)).json()
+        codes += [record["code"] for record in page["data"]]
+        cursor = page["next"]
+    assert len(codes) == len(set(codes)) == 5
+
+
+async def test_a_moment_that_no_zone_can_hold_is_a_fault_of_the_caller(service: Service) -> None:
+    for moment in ("0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "2026-01-01T00:00:00", "1700000000"):
+        refused = await service.as_("school").get("/v1/referrals", submitted_after=moment)
+        assert (refused.status_code, refused.json()["errors"][0]["code"]) == (422, "moment")
+
+
+async def test_a_key_under_a_path_of_any_length_is_taken(service: Service) -> None:
+    trust = service.as_("trust")
+    for name in ("x" * 6_000, "%00"):
+        answer = await trust.post(f"/v1/referrals/{name}/outcomes", {})
+        assert answer.status_code in (404, 422), answer.text

@@ -36,6 +36,11 @@ class AuditEventRead(BaseModel):
     )
 
 
+_MENTIONS = (
+    "{t}.id in (select m.event_id from audit_mention m where m.area_id = {area} and m.about_id = {v})"
+    " and {v} = any({t}.{whom})"
+)
+
 AUDIT_EVENTS = Resource(
     name="audit_events",
     singular="audit_event",
@@ -46,8 +51,8 @@ AUDIT_EVENTS = Resource(
     order="-at",
     sorts={"at": Sort("at", "timestamptz")},
     filters={
-        "pupil": Filter("{t}.subjects @> array[{v}]", "uuid", UUID, "Events about this pupil's records."),
-        "record": Filter("{t}.records @> array[{v}]", "uuid", UUID, "Events about this record."),
+        "pupil": Filter(_MENTIONS.replace("{whom}", "subjects"), "uuid", UUID, "Events about this pupil's records."),
+        "record": Filter(_MENTIONS.replace("{whom}", "records"), "uuid", UUID, "Events about this record."),
         "client": Filter("{t}.client_id = {v}", "text", Line, "What this client did."),
         "action": Filter("{t}.action = {v}", "text", Line, "Events of this action."),
         "status": Filter("{t}.status = {v}", "int", HttpStatus, "Events with this HTTP status."),

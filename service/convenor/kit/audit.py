@@ -15,7 +15,7 @@ from typing import Any, Self
 from uuid import UUID
 
 import asyncpg
-from sqlalchemy import ARRAY, DateTime, Index, Uuid
+from sqlalchemy import ARRAY, DateTime, ForeignKeyConstraint, Index, Uuid
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, SQLModel
 
@@ -38,19 +38,6 @@ class AuditEvent(SQLModel, table=True):
     __table_args__ = (
         Index("event_by_time", "area_id", "at", "id"),
         Index("event_by_client", "area_id", "client_id", "at", "id"),
-        # GIN's pending list is the background filling: inserting appends, vacuum merges, and a search reads both.
-        Index(
-            "event_by_subject",
-            "subjects",
-            postgresql_using="gin",
-            postgresql_with={"fastupdate": "on", "gin_pending_list_limit": "16384"},
-        ),
-        Index(
-            "event_by_record",
-            "records",
-            postgresql_using="gin",
-            postgresql_with={"fastupdate": "on", "gin_pending_list_limit": "16384"},
-        ),
     )
     area_id: UUID = Field(primary_key=True)
     id: UUID = Field(default_factory=uuid7, primary_key=True)
@@ -69,6 +56,19 @@ class AuditEvent(SQLModel, table=True):
     records: list[UUID] = Field(sa_type=ARRAY(Uuid))
     subjects: list[UUID] = Field(sa_type=ARRAY(Uuid))
     changes: dict[str, str] | None = Field(None, sa_type=JSONB)
+
+
+class AuditMention(SQLModel, table=True):
+    """That an event is about a record or a pupil: how events are found by either.
+
+    A table, since under row-level security no index over an array can serve: `@>` is not leakproof, `=` is.
+    """
+
+    __tablename__ = "audit_mention"
+    __table_args__ = (ForeignKeyConstraint(["area_id", "event_id"], ["audit_event.area_id", "audit_event.id"]),)
+    area_id: UUID = Field(primary_key=True)
+    about_id: UUID = Field(primary_key=True)
+    event_id: UUID = Field(primary_key=True)
 
 
 @dataclass
@@ -140,8 +140,11 @@ _TYPES = {"area_id": "uuid", "id": "uuid", "at": "timestamptz", "status": "int",
 }
 _VALUES = ", ".join(f"${at}::{_TYPES.get(name, 'text')}" for at, name in enumerate(_COLUMNS, 1))
 _INSERT = (
-    f"with ctx as materialized (select {context_sql(len(_COLUMNS) + 1)})"  # noqa: S608
-    f" insert into audit_event ({', '.join(_COLUMNS)}) select {_VALUES} from ctx"
+    f"with ctx as materialized (select {context_sql(len(_COLUMNS) + 1)}),"  # noqa: S608
+    f" event as (insert into audit_event ({', '.join(_COLUMNS)}) select {_VALUES} from ctx"
+    " returning area_id, id, records || subjects as about)"
+    " insert into audit_mention (area_id, about_id, event_id)"
+    " select distinct e.area_id, m.id, e.id from event e, unnest(e.about) as m(id)"
 )
 
 

@@ -111,12 +111,15 @@ async def keep(session: AsyncSession, claimed: Claim, answer: Kept) -> None:
     record.area_id, record.records, record.subjects = answer.area_id, list(answer.records), list(answer.subjects)
 
 
+async def forget(sessions: async_sessionmaker[AsyncSession]) -> None:
+    """Drops the answers that are past their 24 hours: they show what the change showed."""
+    async with sessions.begin() as session:
+        await session.execute(delete(IdempotencyRecord).where(col(IdempotencyRecord.created_at) < now() - KEPT_FOR))
+
+
 async def keep_forgetting(sessions: async_sessionmaker[AsyncSession]) -> None:
-    """Drops the answers that are past their 24 hours, for ever: they show what the change showed."""
+    """Forgets for as long as the service runs; while the database is away there is nothing to forget."""
     while True:
         with suppress(DBAPIError, OSError):
-            async with sessions.begin() as session:
-                await session.execute(
-                    delete(IdempotencyRecord).where(col(IdempotencyRecord.created_at) < now() - KEPT_FOR)
-                )
+            await forget(sessions)
         await asyncio.sleep(FORGET_EACH_SECONDS)

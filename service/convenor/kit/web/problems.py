@@ -108,14 +108,22 @@ def _methods(request: Request) -> set[str]:
 
 
 def unknown_parameters(request: Request) -> tuple[Fault, ...]:
-    """The query parameters that a FastAPI route does not declare, each as a fault."""
+    """The query parameters that a FastAPI route does not declare, or that come twice, each as a fault."""
     route = request.scope.get("route")
     known = {parameter.alias for parameter in route.dependant.query_params} if isinstance(route, APIRoute) else set()
-    return tuple(
-        Fault(f"/query/{name}", "unknown_parameter", f"No such parameter. There are: {', '.join(sorted(known))}.")
-        for name in request.query_params
+    given = [name for name, _ in request.query_params.multi_items()]
+    listed = ", ".join(sorted(known))
+    unknown = [
+        Fault(f"/query/{name}", "unknown_parameter", f"No such parameter. There are: {listed}.")
+        for name in dict.fromkeys(given)
         if name not in known
-    )
+    ]
+    repeated = [
+        Fault(f"/query/{name}", "repeated_parameter", "Give this parameter once.")
+        for name in known
+        if given.count(name) > 1
+    ]
+    return (*unknown, *repeated)
 
 
 def _fault(found: Any, body: Any) -> Fault:
