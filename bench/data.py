@@ -10,8 +10,8 @@ select $1, md5('cluster' || n)::uuid, n::text, 'Cluster ' || n, 1 from generate_
 STATEMENTS = [
     """insert into school (area_id, id, urn, name, status, version)
     select $1, md5('school' || n)::uuid, (910000 + n)::text, 'School ' || n, 'open', 1 from generate_series(1, 100) n""",
-    """insert into cluster_membership (area_id, id, cluster_id, school_id, valid_from)
-    select $1, md5('member' || n)::uuid, md5('cluster' || (n % 5 + 1))::uuid, md5('school' || n)::uuid, '2020-09-01'
+    """insert into cluster_membership (area_id, id, cluster_id, school_id, valid_from, version)
+    select $1, md5('member' || n)::uuid, md5('cluster' || (n % 5 + 1))::uuid, md5('school' || n)::uuid, '2020-09-01', 1
     from generate_series(1, 100) n""",
     """insert into provider (area_id, id, name, kind, version)
     select $1, md5('provider' || n)::uuid, 'Provider ' || n, 'nhs', 1 from generate_series(1, 5) n""",

@@ -49,7 +49,6 @@ def upgrade() -> None:
         sa.Column("area_id", sa.Uuid(), nullable=False),
         sa.Column("about_id", sa.Uuid(), nullable=False),
         sa.Column("event_id", sa.Uuid(), nullable=False),
-        sa.ForeignKeyConstraint(["area_id", "event_id"], ["audit_event.area_id", "audit_event.id"]),
         sa.PrimaryKeyConstraint("area_id", "about_id", "event_id"),
     )
     op.create_index("event_by_client", "audit_event", ["area_id", "client_id", "at", "id"], unique=False)

@@ -20,6 +20,7 @@ from convenor.kit.errors import Problem
 from convenor.kit.idempotency import keep_forgetting
 from convenor.kit.web.contract import build_contract
 from convenor.kit.web.edge import Edge
+from convenor.kit.web.ndjson import LOADS_AT_ONCE
 from convenor.kit.web.problems import answer_problem
 from convenor.kit.web.writes import Replay, answer_replay
 from convenor.pages import routes as pages
@@ -45,6 +46,7 @@ def create_app(app_url: str, data_dir: Path, issuer: str, workers: int = 1) -> F
         async with connect(app_url, workers) as connections:
             app.state.readers, app.state.sessions = connections.readers, connections.sessions
             app.state.engine = connections.engine
+            app.state.load_turns = asyncio.Semaphore(LOADS_AT_ONCE)
             app.state.door = open_door(issuer, data_dir, connections.sessions, connections.readers)
             app.state.verifier = app.state.door.verifier
             app.state.audit_writer = AuditWriter(connections.auditors)

@@ -76,8 +76,8 @@ async def store_contacts(session: AsyncSession, principal: Principal, lines: Seq
     return Batch(
         [*results, *(Result(step.line, step.what, step.row["id"]) for step in done)],
         {step.row["id"]: step.referral.area_id for step in done},
-        {step.referral.pupil_id for step in done if step.referral.pupil_id},
-        _digests(done),
+        {step.referral.pupil_id: step.referral.area_id for step in done if step.referral.pupil_id},
+        _digests(principal, done),
     )
 
 
@@ -134,12 +134,14 @@ async def _settle(session: AsyncSession, principal: Principal, done: Sequence[_S
         settle_start(session, principal, referral, pathway, first.get(referral.id))
 
 
-def _digests(done: Sequence[_Step]) -> dict[str, str]:
-    """The names of changed fields, each with one digest of all its new values."""
+def _digests(principal: Principal, done: Sequence[_Step]) -> dict[str, str]:
+    """The names of changed fields, each with one digest of its new values: of the principal's digests, record by record."""
     digests: dict[str, Any] = {}
-    for step in done:
-        for name in step.changes if step.what == "updated" else ():
-            digests.setdefault(name, hashlib.sha256()).update(repr((step.row["id"], step.row[name])).encode())
+    updated = [step for step in done if step.what == "updated"]
+    for step in sorted(updated, key=lambda step: step.row["id"]):
+        for name in step.changes:
+            of_row = principal.digest(step.row["id"], name, step.row[name])
+            digests.setdefault(name, hashlib.sha256()).update(of_row.encode())
     return {name: digest.hexdigest()[:16] for name, digest in digests.items()}
 
 

@@ -4,10 +4,10 @@ A resource adds its `Load`: the shape of a line, its natural key, and how a batc
 number of statements. Turns, transactions, repeated keys, dry runs and the audit are here.
 """
 
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from itertools import chain, islice
 from typing import Any, Generic, Literal, TypeVar
 from uuid import UUID
 
@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 from convenor.kit.audit import Note, add_event
 from convenor.kit.context import enter_as
 from convenor.kit.db import driver_connection
-from convenor.kit.errors import Fault, Invalid, Problem
+from convenor.kit.errors import Fault, Invalid, Problem, Unavailable
 from convenor.kit.principal import Principal
 from convenor.kit.reading.declare import Resource
 from convenor.kit.reading.run import reach_of
@@ -71,8 +71,8 @@ class Batch:
     results: list[Result] = field(default_factory=list)
     area_of: dict[UUID, UUID] = field(default_factory=dict)
     """The area of each record that a result names."""
-    subjects: set[UUID] = field(default_factory=set)
-    """The pupils whom those records are about."""
+    subjects: dict[UUID, UUID] = field(default_factory=dict)
+    """The pupils whom those records are about, each with its area."""
     changes: Mapping[str, str] = field(default_factory=dict)
     """Names of the fields that updates changed, each with a digest of the new values."""
 
@@ -95,7 +95,14 @@ class Load(Generic[Data]):
 
 
 class Loading(Generic[Data]):
-    """One load on its way."""
+    """One load on its way.
+
+    Args:
+        until: the time, on the clock of `time.monotonic`, after which a load that skips faults begins no other batch.
+    """
+
+    broken_by: Exception | None = None
+    """What broke the load off after some of it was stored."""
 
     def __init__(
         self,
@@ -106,41 +113,77 @@ class Loading(Generic[Data]):
         *,
         on_error: OnError,
         dry_run: bool,
+        until: float,
     ) -> None:
         self.sessions, self.principal, self.load, self.note = sessions, principal, load, note
-        self.on_error, self.dry_run = on_error, dry_run
+        self.on_error, self.dry_run, self.until = on_error, dry_run, until
+        self._recorded = False
         self._first_lines: dict[Any, int] = {}
 
-    async def run(self, lines: Iterator[Line[Data] | Result], keep: Callable[[Result], None]) -> bool:
+    async def run(self, lines: AsyncIterator[Line[Data] | Result], keep: Callable[[Result], None]) -> bool:
         """Stores the lines and gives `keep` a result for each, in order.
 
         The event of what a batch stores commits with it, so a load of more than `BATCH` lines leaves several of one
         request id: whatever happens half way, no change is without its event. A dry run tells `note` what it showed.
+        Whatever breaks a load off after a batch was stored becomes the result of the lines that are left.
 
         Returns:
             Whether the results stand. If not, some line had faults, `on_error` is `abort`, and nothing was stored.
 
         Raises:
             sqlalchemy.exc.DBAPIError: lock not available, while another load into the same rows takes its turn.
+            Nothing was stored, as with whatever else it raises.
         """
-        faultless, recorded = True, False
-        batches = _batches(lines)
-        for first in batches:
+        stands = True
+        if self.on_error is OnError.SKIP:
+            async for batch in _batches(lines):
+                for result in _left_out(batch) if self.broken_by else await self._commit(batch):
+                    keep(result)
+        else:
+            stands = await self._commit_all(_batches(lines), keep)
+        if not stands:
+            self.note.records, self.note.subjects, self.note.areas, self.note.subject_areas = (), (), (), ()
+        self.note.written = stands and self._recorded
+        return stands
+
+    async def _commit(self, batch: Sequence[Line[Data] | Result]) -> list[Result]:
+        """The results of a batch that is stored on its own.
+
+        Raises:
+            Exception: when it cannot be stored, and no batch was before it.
+        """
+        try:
+            if self._recorded and time.monotonic() >= self.until:
+                raise TimeoutError
             async with self.sessions() as session:
                 await self._take_turn(session)
-                for batch in chain([first], batches if self.on_error is OnError.ABORT else ()):
-                    results, event = await self._store(session, batch)
-                    faultless = faultless and all(result.problem is None for result in results)
-                    recorded = recorded or event
-                    for result in results:
-                        keep(result)
-                if (faultless or self.on_error is OnError.SKIP) and not self.dry_run:
+                results, recorded = await self._store(session, batch)
+                if not self.dry_run:
                     await session.commit()
-        stands = faultless or self.on_error is OnError.SKIP
-        if not stands:
-            self.note.records, self.note.subjects, self.note.areas = (), (), ()
-        self.note.written = stands and recorded
-        return stands
+        except Exception as error:
+            if not self._recorded:
+                raise
+            self.broken_by = error
+            return _left_out(batch)
+        self._recorded = self._recorded or recorded
+        return results
+
+    async def _commit_all(
+        self, batches: AsyncIterator[list[Line[Data] | Result]], keep: Callable[[Result], None]
+    ) -> bool:
+        """Stores every batch or none, and says which."""
+        faultless = True
+        async with self.sessions() as session:
+            await self._take_turn(session)
+            async for batch in batches:
+                results, recorded = await self._store(session, batch)
+                faultless = faultless and all(result.problem is None for result in results)
+                self._recorded = self._recorded or recorded
+                for result in results:
+                    keep(result)
+            if faultless and not self.dry_run:
+                await session.commit()
+        return faultless
 
     async def _take_turn(self, session: AsyncSession) -> None:
         """Begins a transaction, once no other load is at the same caller's rows: no two can lock each other out."""
@@ -184,17 +227,37 @@ class Loading(Generic[Data]):
         areas = [stored.area_of[record] for record in shown]
         if self.dry_run:
             self.note.records, self.note.areas = [*self.note.records, *shown], [*self.note.areas, *areas]
-            self.note.subjects = list({*self.note.subjects, *stored.subjects})
+            subjects = dict(zip(self.note.subjects, self.note.subject_areas, strict=True)) | stored.subjects
+            self.note.subjects, self.note.subject_areas = list(subjects), list(subjects.values())
             return False
         if not shown:
             return False
         event = replace(
-            self.note, records=shown, areas=areas, subjects=list(stored.subjects), changes=stored.changes or None
+            self.note,
+            records=shown,
+            areas=areas,
+            subjects=list(stored.subjects),
+            subject_areas=list(stored.subjects.values()),
+            changes=stored.changes or None,
         )
         await add_event(await driver_connection(session), event, 200)
         return True
 
 
-def _batches(lines: Iterator[Line[Data] | Result]) -> Iterator[list[Line[Data] | Result]]:
-    while batch := list(islice(lines, BATCH)):
+async def _batches(lines: AsyncIterator[Line[Data] | Result]) -> AsyncIterator[list[Line[Data] | Result]]:
+    batch: list[Line[Data] | Result] = []
+    async for line in lines:
+        batch.append(line)
+        if len(batch) == BATCH:
+            yield batch
+            batch = []
+    if batch:
         yield batch
+
+
+def _left_out(batch: Iterable[Line[Data] | Result]) -> list[Result]:
+    """The results of lines that a load did not come to before it broke off."""
+    problem = Unavailable(
+        "The load broke off before this line was stored. Send it again: a repeated load changes nothing."
+    )
+    return [line if isinstance(line, Result) else Result(line.number, "invalid", problem=problem) for line in batch]

@@ -4,9 +4,12 @@ The body is set aside first, so that no transaction waits for a slow sender, and
 says is committed. Source: https://github.com/ndjson/ndjson-spec, version 1.0.0; each line as RFC 8259 and RFC 7493.
 """
 
+import asyncio
 import json
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from dataclasses import dataclass
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
 from tempfile import SpooledTemporaryFile
 from typing import Any
 from urllib.parse import parse_qsl
@@ -17,15 +20,27 @@ from starlette.responses import Response, StreamingResponse
 
 from convenor.kit.audit import Note
 from convenor.kit.bulk import Data, Line, Load, Loading, NotStored, OnError, Result
-from convenor.kit.errors import Faults, Invalid, Problem, Unreadable, WrongMediaType
+from convenor.kit.db import WAIT_SECONDS
+from convenor.kit.errors import Faults, Invalid, TooLarge, Unavailable, Unreadable, WrongMediaType
 from convenor.kit.principal import Principal
 from convenor.kit.web.bodies import read_json
-from convenor.kit.web.problems import fault_at
+from convenor.kit.web.edge import BULK_SECONDS
+from convenor.kit.web.problems import fault_at, problem_of
 from convenor.kit.web.reads import authorise
 
 MEDIA_TYPE = "application/x-ndjson"
 MAX_LINE = 64_000
 """Bytes in one line, without its end."""
+MAX_LINES = 200_000
+"""Lines in one load, blank ones counted."""
+MAX_FAULTS, MAX_POINTER = 10, 100
+"""What is told of a line that cannot be read: so many faults, each at a place of so many characters."""
+LOADS_AT_ONCE = 2
+"""Loads that a worker has under way; each holds one of its connections for writing, and others must go on writing."""
+LOAD_SECONDS = BULK_SECONDS - 60
+"""How long after its request a load begins another batch: what is stored must be answered for within the request."""
+LINES_A_TURN = 200
+"""Lines, long ones sooner, after which other requests get a turn."""
 IN_MEMORY = 1_000_000
 """Bytes of a body, or of an answer, that stay in memory; what is longer goes through a temporary file."""
 CHUNK = 64_000
@@ -71,37 +86,92 @@ async def answer_load(asked: LoadRequest) -> Response:
     """Loads the body, and answers with a result for each line that is not blank.
 
     200, or 422 where lines have faults and `on_error` is `abort`: then nothing was stored.
+
+    Raises:
+        TooLarge: more than `MAX_LINES`; nothing was stored.
+        Unavailable: the worker has `LOADS_AT_ONCE` under way, and none ended in time; nothing was stored.
     """
     request, load, note = asked.request, asked.load, _note(asked.request)
+    under_way = Loading(
+        request.app.state.sessions,
+        asked.principal,
+        load,
+        note,
+        on_error=asked.on_error,
+        dry_run=asked.dry_run,
+        until=time.monotonic() + LOAD_SECONDS,
+    )
     results = Spool(IN_MEMORY)
+
+    def keep(result: Result) -> None:
+        results.write(_write(result))
+
     try:
         with Spool(IN_MEMORY) as body:
-            async for chunk in request.stream():
-                body.write(chunk)
-            body.seek(0)
-            under_way = Loading(
-                request.app.state.sessions, asked.principal, load, note, on_error=asked.on_error, dry_run=asked.dry_run
-            )
-
-            def keep(result: Result) -> None:
-                results.write(_write(result))
-
-            stands = await under_way.run(read_lines(body, load), keep)
+            await _set_aside(request, body)
+            async with _turn(request.app.state.load_turns):
+                stands = await under_way.run(read_lines(body, load), keep)
     except BaseException:
         results.close()
         raise
+    if under_way.broken_by:
+        problem_of(under_way.broken_by, note.request_id)  # the lines tell the caller; this logs what was not foreseen
     note.problem = None if stands else Invalid.code
     return StreamingResponse(_leave(results, stands), 200 if stands else Invalid.status, media_type=MEDIA_TYPE)
 
 
-def read_lines(body: Spool, load: Load[Data]) -> Iterator[Line[Data] | Result]:
-    """The lines of a body, each in the shape of the load or with every fault of its own; blank lines only count."""
+async def _set_aside(request: Request, body: Spool) -> None:
+    ended, end = 0, b"\n"
+    async for chunk in request.stream():
+        ended, end = ended + chunk.count(b"\n"), chunk[-1:] or end
+        if ended + (end != b"\n") > MAX_LINES:
+            raise TooLarge(f"The load has more than {MAX_LINES:,} lines, which is the most that this address takes.")
+        body.write(chunk)
+    body.seek(0)
+
+
+@asynccontextmanager
+async def _turn(turns: asyncio.Semaphore) -> AsyncIterator[None]:
+    try:
+        async with asyncio.timeout(WAIT_SECONDS):
+            await turns.acquire()
+    except TimeoutError as error:
+        raise Unavailable("Other loads are under way; nothing was stored.") from error
+    try:
+        yield
+    finally:
+        turns.release()
+
+
+async def read_lines(body: Spool, load: Load[Data]) -> AsyncIterator[Line[Data] | Result]:
+    """The lines of a body, each in the shape of the load or with the first of its own faults; blank lines only count.
+
+    Other requests get a turn every `LINES_A_TURN` lines, and every `MAX_LINE` bytes.
+    """
+    since_turn = 0
     for number, raw in enumerate(_raw_lines(body), 1):
+        since_turn += MAX_LINE if raw is None else max(len(raw), MAX_LINE // LINES_A_TURN)
+        if since_turn >= MAX_LINE:
+            since_turn = 0
+            await asyncio.sleep(0)
         if raw is None or raw.strip(b" \t\r\n"):
             try:
                 yield Line(number, _read(raw, load.model))
-            except Problem as problem:
-                yield Result(number, "invalid", problem=problem)
+            except (Unreadable, Invalid) as problem:
+                yield Result(number, "invalid", problem=_shortened(problem))
+
+
+def _shortened(problem: Unreadable | Invalid) -> Unreadable | Invalid:
+    """The problem without all that it was found in, which the traceback of the one that was raised keeps in memory."""
+    found, detail = problem.faults, problem.detail
+    if len(found) > MAX_FAULTS:
+        detail = f"The line has {len(found):,} faults; `errors` names the first {MAX_FAULTS}."
+    faults = (replace(fault, pointer=_cut(fault.pointer)) for fault in found[:MAX_FAULTS])
+    return type(problem)(detail, faults=tuple(faults))
+
+
+def _cut(pointer: str) -> str:
+    return pointer if len(pointer) <= MAX_POINTER else f"{pointer[:MAX_POINTER]}..."
 
 
 def _raw_lines(body: Spool) -> Iterator[bytes | None]:
@@ -121,9 +191,9 @@ def _read(raw: bytes | None, model: type[Data]) -> Data:
     try:
         value = read_json(raw)
     except Unreadable as problem:
-        raise Unreadable("The line is not a JSON object in UTF-8, or is nested deeper than 32 levels.") from problem
+        raise Unreadable("Not JSON in UTF-8, or nested deeper than 32 levels.") from problem
     if not isinstance(value, dict):
-        raise Unreadable("The line is JSON, but not an object.")
+        raise Unreadable("JSON, but not an object.")
     try:
         return model.model_validate(value)
     except ValidationError as error:
@@ -152,6 +222,7 @@ async def _leave(results: Spool, stands: bool) -> AsyncIterator[bytes]:
         results.seek(0)
         while lines := results.readlines(CHUNK):
             yield b"".join(lines if stands else map(_undone, lines))
+            await asyncio.sleep(0)  # a client that reads fast never makes the server wait
 
 
 def _undone(kept: bytes) -> bytes:
