@@ -9,7 +9,7 @@ STAMP := .venv/installed
 LOCK_AND_PROJECT := requirements.lock pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help demo tour test check style types layers contract-check contract bench lock clean
+.PHONY: help demo tour test check style types layers contract-check contract bench soak lock clean
 
 help:
 	@echo "make demo    install what is locked, load the demo and serve it until Ctrl-C"
@@ -17,6 +17,7 @@ help:
 	@echo "make test    every check and every test"
 	@echo "make check   the checks alone: style, types, layers, contract"
 	@echo "make bench   measure, and write bench/results.md"
+	@echo "make soak    fifty partners at once for a minute"
 	@echo "make contract, make lock, make clean"
 
 demo: $(STAMP)
@@ -48,6 +49,9 @@ contract: $(STAMP)
 
 bench: $(STAMP)
 	$(BIN)/python bench/run.py
+
+soak: $(STAMP)
+	$(BIN)/python bench/soak.py
 
 # Needs uv. Names no address of a registry, so that the lock serves behind any mirror.
 lock:
