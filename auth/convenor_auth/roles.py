@@ -54,7 +54,7 @@ class RoleRule:
 
     scopes: frozenset[str]
     reach: Reach
-    """Whose cases (referrals, and the contacts and outcomes on them) it works with."""
+    """Whose cases (referrals, and the contacts and outcomes on them) it works with; a cluster's contracts, no case."""
     walls: frozenset[Wall]
     may: str
     may_not: str
@@ -86,7 +86,7 @@ ROLES: Mapping[Role, RoleRule] = MappingProxyType(
         ),
         Role.CLUSTER_LEAD: RoleRule(
             scopes=DIRECTORY | {"slas:read", "impact_returns:read", "insights:read"},
-            reach=Reach.NONE,
+            reach=Reach.CLUSTER,
             walls=frozenset(),
             may="read the services, SLAs, returns and aggregates of its cluster",
             may_not="see any child's case, or who a pupil is",

@@ -677,6 +677,7 @@ def upgrade() -> None:
             ["area_id", "sla_id", "provider_id"], ["sla.area_id", "sla.id", "sla.provider_id"], onupdate="cascade"
         ),
         sa.PrimaryKeyConstraint("area_id", "id"),
+        sa.UniqueConstraint("area_id", "id", "provider_id"),
     )
     op.create_index(
         "return_by_provider", "impact_return", ["area_id", "provider_id", "submitted_at", "id"], unique=False
@@ -858,8 +859,9 @@ def upgrade() -> None:
         sa.Column("provider_id", sa.Uuid(), nullable=False),
         sa.CheckConstraint("numerator <= denominator", name="numerator_within_denominator"),
         sa.ForeignKeyConstraint(
-            ["area_id", "impact_return_id"],
-            ["impact_return.area_id", "impact_return.id"],
+            ["area_id", "impact_return_id", "provider_id"],
+            ["impact_return.area_id", "impact_return.id", "impact_return.provider_id"],
+            onupdate="cascade",
         ),
         sa.PrimaryKeyConstraint("area_id", "impact_return_id", "kpi"),
     )
@@ -876,8 +878,9 @@ def upgrade() -> None:
         sa.Column("organisation", sa.Text(), nullable=False),
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(
-            ["area_id", "impact_return_id"],
-            ["impact_return.area_id", "impact_return.id"],
+            ["area_id", "impact_return_id", "provider_id"],
+            ["impact_return.area_id", "impact_return.id", "impact_return.provider_id"],
+            onupdate="cascade",
         ),
         sa.PrimaryKeyConstraint("area_id", "id"),
     )

@@ -21,9 +21,18 @@ CASE = (
     f"{AREA} and case {REACH} when 'area' then true when 'school' then school_id = any({KEYS})"
     f" when 'provider' then provider_id = any({KEYS}) else false end"
 )
+# A cluster lead works with what serves its clusters. Which clusters an SLA serves is not itself hidden within an area:
+# policies that looked at each other would never end.
 CONTRACT = (
-    f"{AREA} and case {REACH} when 'provider' then provider_id = any({KEYS}) when 'school' then false"
+    f"{AREA} and case {REACH} when 'provider' then provider_id = any({KEYS})"
+    f" when 'cluster' then exists (select from sla_cluster c where c.area_id = {{table}}.area_id"
+    f" and c.sla_id = {{table}}.{{sla}} and c.cluster_id = any({KEYS}) and not c.withdrawn)"
     " when 'area' then true when 'none' then true else false end"
+)
+OF_RETURN = (
+    f"{AREA} and case {REACH} when 'provider' then provider_id = any({KEYS})"
+    " when 'school' then false else exists (select from impact_return r"
+    " where r.area_id = {table}.area_id and r.id = {table}.impact_return_id) end"
 )
 OF_SLA = f"{AREA} and exists (select from sla s where s.area_id = {{table}}.area_id and s.id = {{table}}.sla_id)"
 
@@ -45,12 +54,15 @@ POLICIES = {
             "pupil",
             "school",
             "service_cluster",
+            "sla_cluster",
         ],
         AREA,
     ),
     **dict.fromkeys(["contact", "outcome", "pupil_identity", "referral", "referral_transition"], CASE),
-    **dict.fromkeys(["impact_return", "impact_return_measure", "impact_return_transition", "sla"], CONTRACT),
-    **dict.fromkeys(["sla_cluster", "sla_kpi", "sla_terms", "sla_transition"], OF_SLA),
+    "sla": CONTRACT.replace("{sla}", "id"),
+    "impact_return": CONTRACT.replace("{sla}", "sla_id"),
+    **dict.fromkeys(["impact_return_measure", "impact_return_transition"], OF_RETURN),
+    **dict.fromkeys(["sla_kpi", "sla_terms", "sla_transition"], OF_SLA),
 }
 
 

@@ -345,3 +345,15 @@ async def test_filters(service: Service) -> None:
     assert await ids(status="accepted") == [spring]
     assert await ids(period_from_after="2025-01-01") == [summer]
     assert set(await ids(period_from_before="2025-05-01")) == {spring, theirs}
+
+
+async def test_a_new_provider_of_the_service_takes_over_its_returns_whole(service: Service) -> None:
+    path = await sent(service)
+    commissioner, trust_id = service.as_("commissioner"), str(service.area().providers["trust"])
+    found = await commissioner.get("/v1/services/OUTREACH")
+    moved = await commissioner.patch("/v1/services/OUTREACH", {"provider": trust_id}, found.headers["ETag"])
+    assert moved.status_code == 200, moved.text
+    assert (await service.as_("charity").get(path)).status_code == 404
+    seen = (await commissioner.get(path)).json()
+    assert (seen["provider_id"], len(seen["measures"])) == (trust_id, 1)
+    assert len((await commissioner.get(f"{path}/transitions")).json()["data"]) == 1

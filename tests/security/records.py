@@ -17,13 +17,16 @@ from convenor.kit.principal import Role
 
 DIRECTORY, CASES, CONTRACTS, EVENTS, COMMON = "directory", "cases", "contracts", "events", "common"
 
-OWN = "select area_id, id, school_id, provider_id from {table}"
-PLAIN = "select area_id, id, null::uuid as school_id, null::uuid as provider_id from {table}"
+OWN = "select area_id, id, school_id, provider_id, null::uuid as sla_id from {table}"
+PLAIN = "select area_id, id, null::uuid as school_id, null::uuid as provider_id, null::uuid as sla_id from {table}"
 OF_SLA = (
-    "select t.area_id, t.id, null::uuid as school_id, s.provider_id from {table} t"
+    "select t.area_id, t.id, null::uuid as school_id, s.provider_id, t.sla_id as sla_id from {table} t"
     " join sla s on s.area_id = t.area_id and s.id = t.sla_id"
 )
-OF_RETURN = "select area_id, id, null::uuid as school_id, provider_id from {table}"
+OF_RETURN = (
+    "select t.area_id, t.id, null::uuid as school_id, t.provider_id, r.sla_id from {table} t"
+    " join impact_return r on r.area_id = t.area_id and r.id = t.{return}"
+)
 
 TRUTH: dict[str, tuple[str, str]] = {
     "area": (DIRECTORY, PLAIN.replace("area_id, id", "area_id, area_id as id")),
@@ -38,23 +41,25 @@ TRUTH: dict[str, tuple[str, str]] = {
     "benchmark": (DIRECTORY, PLAIN),
     "current_pathway": (
         COMMON,
-        "select null::uuid as area_id, id, null::uuid as school_id, null::uuid as provider_id from {table}",
+        PLAIN.replace("area_id, id", "null::uuid as area_id, id"),
     ),
     "referral": (CASES, OWN),
     "referral_transition": (CASES, OWN),
     "contact": (CASES, OWN),
     "outcome": (CASES, OWN),
-    "sla": (CONTRACTS, OF_RETURN),
+    "sla": (CONTRACTS, OF_SLA.replace("t.sla_id", "t.id")),
     "sla_transition": (CONTRACTS, OF_SLA),
-    "impact_return": (CONTRACTS, OF_RETURN),
-    "impact_return_transition": (CONTRACTS, OF_RETURN),
+    "impact_return": (CONTRACTS, OF_RETURN.replace("{return}", "id")),
+    "impact_return_transition": (CONTRACTS, OF_RETURN.replace("{return}", "impact_return_id")),
     "audit_event": (EVENTS, PLAIN),
 }
 
 SEES_CASES = {Role.SCHOOL_MIS: "school_id", Role.HEALTH_SYSTEM: "provider_id", Role.PROVIDER_PORTAL: "provider_id"}
 SEES_ALL_CASES = {Role.COMMISSIONER}
 SEES_OWN_CONTRACTS = {Role.HEALTH_SYSTEM, Role.PROVIDER_PORTAL}
-SEES_ALL_CONTRACTS = {Role.CLUSTER_LEAD, Role.COMMISSIONER, Role.FINANCE}
+SEES_ALL_CONTRACTS = {Role.COMMISSIONER, Role.FINANCE}
+FAR = "SLA-FAR"
+"""The one SLA that does not serve cluster 1, which the cluster lead leads."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +70,8 @@ class Record:
     id: UUID
     school_id: UUID | None
     provider_id: UUID | None
+    sla_id: UUID | None
+    serves_cluster_1: bool = False
 
 
 @dataclass(frozen=True)
@@ -94,8 +101,12 @@ async def truth_of(superuser_url: str) -> dict[str, list[Record]]:
     """Every record there is, by table."""
     connection = await asyncpg.connect(superuser_url)
     try:
+        far = {row[0] for row in await connection.fetch("select id from sla where code = $1", FAR)}
         return {
-            table: [Record(**dict(row)) for row in await connection.fetch(select.replace("{table}", table))]
+            table: [
+                Record(**dict(row), serves_cluster_1=row["sla_id"] not in far)
+                for row in await connection.fetch(select.replace("{table}", table))
+            ]
             for table, (_, select) in TRUTH.items()
         }
     finally:
@@ -116,7 +127,7 @@ def may_see(person: Person, table: str, record: Record) -> bool:
     if kind == CONTRACTS:
         if person.role in SEES_OWN_CONTRACTS:
             return record.provider_id == person.stands_for
-        return person.role in SEES_ALL_CONTRACTS
+        return person.role in SEES_ALL_CONTRACTS or (person.role is Role.CLUSTER_LEAD and record.serves_cluster_1)
     return person.role is Role.AUDITOR if kind == EVENTS else True
 
 
@@ -173,13 +184,24 @@ async def _make_contracts(service: Service, area: str) -> None:
     }
     made = await service.as_("charity", area).post("/v1/impact-returns", body)
     assert made.status_code == 201, made.text
-    for code in ("SLA-SLT", "SLA-OT", "SLA-OUTREACH"):
-        sla = await service.as_("commissioner", area).get(f"/v1/slas/{code}")
-        if code == "SLA-OT":
-            ended = await service.as_("commissioner", area).post(
-                f"/v1/slas/{code}/transitions", {"to": "ended", "reason": "moved on"}, etag=sla.headers["etag"]
-            )
-            assert ended.status_code == 201, ended.text
+    commissioner = service.as_("commissioner", area)
+    ended = await commissioner.post("/v1/slas/SLA-OT/transitions", {"to": "ended", "reason": "moved on"}, etag='"1"')
+    assert ended.status_code == 201, ended.text
+    far = {
+        "code": FAR,
+        "starts_on": "2026-09-01",
+        "ends_on": "2027-08-31",
+        "cadence": "termly",
+        "service_id": "OUTREACH",
+        "provider_id": str(service.area(area).providers["charity"]),
+        "clusters": ["2"],
+        "terms": {"sessions": 1, "pupils": 1, "schools": 1, "price_pence": 1},
+        "kpis": [{"kpi": "goals_met", "name": "Goals met", "unit": "percent", "target": 80}],
+    }
+    made = await commissioner.post("/v1/slas", far)
+    assert made.status_code == 201, made.text
+    agreed = await commissioner.post(f"/v1/slas/{FAR}/transitions", {"to": "agreed"}, etag='"1"')
+    assert agreed.status_code == 201, agreed.text
 
 
 async def _make_reference_rows(service: Service) -> None:

@@ -135,7 +135,7 @@ async def _settle(session: AsyncSession, principal: Principal, done: Sequence[_S
 
 
 def _digests(principal: Principal, done: Sequence[_Step]) -> dict[str, str]:
-    """The names of changed fields, each with one digest of its new values: of the principal's digests, record by record."""
+    """The names of changed fields, each with one digest over the principal's digests, record by record."""
     digests: dict[str, Any] = {}
     updated = [step for step in done if step.what == "updated"]
     for step in sorted(updated, key=lambda step: step.row["id"]):

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from pydantic import BaseModel
 from pydantic import Field as Says
-from sqlalchemy import BigInteger, CheckConstraint, DateTime, Index
+from sqlalchemy import BigInteger, CheckConstraint, DateTime, Index, UniqueConstraint
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, SQLModel
 
@@ -65,6 +65,7 @@ class ImpactReturn(ReturnFields, VolumeFields, AreaRow, table=True):
     __tablename__ = "impact_return"
     __table_args__ = (
         belongs_to("sla", "sla_id", "provider_id", onupdate="cascade"),
+        UniqueConstraint("area_id", "id", "provider_id"),
         one_of("status", ReturnStatus),
         CheckConstraint("period_to >= period_from", name="period_to_after_from"),
         Index("return_by_sla", "area_id", "sla_id", "period_from"),
@@ -88,7 +89,7 @@ class ImpactReturnMeasure(MeasureFields, SQLModel, table=True):
 
     __tablename__ = "impact_return_measure"
     __table_args__ = (
-        belongs_to("impact_return", "impact_return_id"),
+        belongs_to("impact_return", "impact_return_id", "provider_id", onupdate="cascade"),
         CheckConstraint("numerator <= denominator", name="numerator_within_denominator"),
     )
     area_id: UUID = Field(primary_key=True)
@@ -102,7 +103,7 @@ class ImpactReturnTransition(AreaRow, table=True):
 
     __tablename__ = "impact_return_transition"
     __table_args__ = (
-        belongs_to("impact_return", "impact_return_id"),
+        belongs_to("impact_return", "impact_return_id", "provider_id", onupdate="cascade"),
         Index("return_transition_by_return", "area_id", "impact_return_id", "id"),
     )
     impact_return_id: UUID

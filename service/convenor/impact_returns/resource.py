@@ -12,7 +12,7 @@ from convenor.impact_returns.models import CheckFields, MeasureFields, ReturnFie
 from convenor.kit.calendar import Day
 from convenor.kit.codes import Line, Prose
 from convenor.kit.principal import Wall
-from convenor.kit.reading.declare import CONTRACTS, Filter, Part, Relation, Resource, Sort
+from convenor.kit.reading.declare import CONTRACTS, Filter, Part, Relation, Resource, Sort, serves_clusters
 from convenor.slas.models import VolumeFields
 
 
@@ -87,6 +87,9 @@ RETURN_TRANSITIONS = Resource(
     table="impact_return_transition",
     read=ReturnTransitionRead,
     reach=CONTRACTS,
+    within_clusters=serves_clusters(
+        "(select r.sla_id from impact_return r where r.area_id = {t}.area_id and r.id = {t}.impact_return_id)"
+    ),
     scope="impact_returns:read",
     order="at",
     sorts={"at": Sort("at", "timestamptz")},
@@ -100,6 +103,7 @@ IMPACT_RETURNS = Resource(
     table="impact_return",
     read=ImpactReturnRead,
     reach=CONTRACTS,
+    within_clusters=serves_clusters("{t}.sla_id"),
     etag="version",
     order="-submitted_at",
     sorts={"submitted_at": Sort("submitted_at", "timestamptz"), "period_from": Sort("period_from", "date")},

@@ -36,6 +36,8 @@ class Reach(StrEnum):
     """Which rows about cases (referrals and what hangs on them) a role may reach."""
 
     AREA = "area"
+    CLUSTER = "cluster"
+    """What serves its clusters: contracts; no case."""
     SCHOOL = "school"
     PROVIDER = "provider"
     NONE = "none"
@@ -45,7 +47,7 @@ class Reach(StrEnum):
 class Grant:
     """One record that a client's organisation stands for, as a plain key: `key` is the record's id within `area_id`.
 
-    `kind` is `Reach.AREA` (then `key` is the area's own id), `SCHOOL` or `PROVIDER`, or `"cluster"`.
+    `kind` is a `Reach`: `AREA` (then `key` is the area's own id), `CLUSTER`, `SCHOOL` or `PROVIDER`.
     """
 
     area_id: UUID
@@ -97,7 +99,11 @@ class Principal:
 
         The lists are PostgreSQL array literals, ready for `set_config`.
         """
-        keys = [key for _, key in self.keys(self.reach)] if self.reach in (Reach.SCHOOL, Reach.PROVIDER) else []
+        keys = (
+            [key for _, key in self.keys(self.reach)]
+            if self.reach in (Reach.CLUSTER, Reach.SCHOOL, Reach.PROVIDER)
+            else []
+        )
         return _array(self.areas), self.reach.value, _array(keys)
 
 

@@ -11,7 +11,7 @@ from convenor.commissioned_services.resource import ProviderOf
 from convenor.kit.calendar import Day
 from convenor.kit.codes import Line
 from convenor.kit.principal import Wall
-from convenor.kit.reading.declare import CONTRACTS, Filter, Part, Relation, Resource, Sort
+from convenor.kit.reading.declare import CONTRACTS, Filter, Part, Relation, Resource, Sort, serves_clusters
 from convenor.slas.models import KpiFields, SlaFields, SlaStatus, TermsFields, VolumeFields
 
 STEPS: Mapping[SlaStatus, tuple[SlaStatus, ...]] = {
@@ -126,6 +126,7 @@ SLA_TRANSITIONS = Resource(
     table="sla_transition",
     read=SlaTransitionRead,
     reach=CONTRACTS,
+    within_clusters=serves_clusters("{t}.sla_id"),
     scope="slas:read",
     order="at",
     sorts={"at": Sort("at", "timestamptz")},
@@ -139,6 +140,7 @@ SLAS = Resource(
     table="sla",
     read=SlaRead,
     reach=CONTRACTS,
+    within_clusters=serves_clusters("{t}.id"),
     natural_key="code",
     etag="version",
     order="code",

@@ -31,13 +31,13 @@ def _kpis_once(value: Any, read: Callable[[Any], Sequence[Any]]) -> Sequence[Any
             for fault in error.errors(include_url=False, include_input=False)
         ]
     sent = [item.get("kpi") if isinstance(item, dict) else None for item in value] if isinstance(value, list) else []
-    named = [kpi.strip() if isinstance(kpi, str) else None for kpi in sent]
     repeated = PydanticCustomError("repeated_kpi", "This KPI stands here more than once.")
-    found += [
-        InitErrorDetails(type=repeated, loc=(at, "kpi"), input=None)
-        for at, kpi in enumerate(named)
-        if kpi is not None and kpi in named[:at]
-    ]
+    seen: set[str] = set()
+    for at, kpi in enumerate(sent):
+        if isinstance(kpi, str):
+            if kpi.strip() in seen:
+                found.append(InitErrorDetails(type=repeated, loc=(at, "kpi"), input=None))
+            seen.add(kpi.strip())
     if found:
         raise ValidationError.from_exception_data("kpis", found)
     return result

@@ -74,11 +74,15 @@ class _Writer:
 
     def __init__(self, shape: Shape) -> None:
         self.shape, self.resource, self.binder = shape, shape.resource, Binder()
-        self.rows = Rows(self.resource.table, self.resource.of_area, shape.reach, shape.several)
+        self.rows = self._rows(self.resource, shape.reach)
         self.identity = self.resource.id_sql.replace("{t}", "t")
         self.steps = [f"ctx as materialized (select {context_sql()})"]
         if shape.parent:
             self.steps.append(self._parent(shape.parent))
+
+    def _rows(self, resource: Resource, reach: Reach) -> Rows:
+        within = self.binder.fill(resource.within_clusters, "t") if reach is Reach.CLUSTER else ""
+        return Rows(resource.table, resource.of_area, reach, self.shape.several, within)
 
     def find(self) -> list[str]:
         """The key of one record."""
@@ -158,7 +162,7 @@ class _Writer:
 
     def _parent(self, parent: Parent) -> str:
         resource = parent.resource
-        rows = Rows(resource.table, resource.of_area, parent.reach, self.shape.several)
+        rows = self._rows(resource, parent.reach)
         columns = f"t.*, {resource.id_sql.replace('{t}', 't')} as parent_id"
         named = [self._named(resource, parent.by, "parent")]
         return f"parent as materialized ({rows_within(rows, self.binder, named, columns=columns, limit='limit 1')})"

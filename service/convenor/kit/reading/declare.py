@@ -98,11 +98,19 @@ CASES: Mapping[Role, Reach] = {
 CONTRACTS: Mapping[Role, Reach] = {
     Role.HEALTH_SYSTEM: Reach.PROVIDER,
     Role.PROVIDER_PORTAL: Reach.PROVIDER,
-    Role.CLUSTER_LEAD: Reach.AREA,
+    Role.CLUSTER_LEAD: Reach.CLUSTER,
     Role.COMMISSIONER: Reach.AREA,
     Role.FINANCE: Reach.AREA,
 }
 """SLAs and what providers report against them."""
+
+
+def serves_clusters(sla_id: str) -> str:
+    """Whether the SLA of an id serves one of the clusters in `{keys}`."""
+    return (
+        "exists (select from sla_cluster c where c.area_id = {t}.area_id"
+        f" and c.sla_id = {sla_id} and c.cluster_id = any({{keys}}) and not c.withdrawn)"
+    )
 
 
 @dataclass(frozen=True)
@@ -113,6 +121,7 @@ class Resource:
         name: plural, as in the path; `singular` names one record to people and in the audit.
         read: the documented shape of one record.
         reach: the rows each role reaches; a role left out reaches none.
+        within_clusters: for `Reach.CLUSTER`, whether a row is one of the clusters in `{keys}`.
         natural_key: a column that names a record besides its id.
         joins: what follows the row in the read's `from`, computed once a row shown.
         id_sql: the record's id where it is not the column `id`.
@@ -135,6 +144,7 @@ class Resource:
     sorts: Mapping[str, Sort]
     scope: str = ""
     filters: Mapping[str, Filter] = field(default_factory=dict)
+    within_clusters: str = "false"
     natural_key: str | None = None
     joins: str = ""
     id_sql: str = "{t}.id"

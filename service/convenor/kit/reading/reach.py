@@ -28,6 +28,8 @@ class Rows:
     of_area: bool
     reach: Reach
     several: bool
+    within: str = ""
+    """For `Reach.CLUSTER`, the condition that a row is the caller's clusters'."""
 
 
 def reach_predicate(rows: Rows, binds: Binds) -> list[str]:
@@ -37,10 +39,11 @@ def reach_predicate(rows: Rows, binds: Binds) -> list[str]:
     if rows.reach is Reach.NONE:
         return ["false"]
     column = _COLUMN.get(rows.reach)
+    within = [rows.within] if rows.within else []
     if rows.several:
-        return ["t.area_id = b.area_id", *([f"t.{column} = b.key"] if column else [])]
+        return ["t.area_id = b.area_id", *([f"t.{column} = b.key"] if column else within)]
     conditions = [f"t.area_id = {binds.bind('reach.area', 'uuid')}"]
-    return conditions + ([f"t.{column} = {binds.bind('reach.key', 'uuid')}"] if column else [])
+    return conditions + ([f"t.{column} = {binds.bind('reach.key', 'uuid')}"] if column else within)
 
 
 def area_sql(rows: Rows, binds: Binds) -> str:
