@@ -133,7 +133,7 @@ async def test_there_is_as_much_as_a_demo_needs(demo: Loaded) -> None:
     assert 22_000 <= counted["contact"] <= 28_000
     assert counted["school"] == 121
     empty = {table for table in await tables(demo) if not await demo.rows(f'select from "{table}" limit 1')}
-    assert empty == {"audit_event", "idempotency_record", "spent_assertion"}
+    assert empty == {"audit_event", "audit_mention", "idempotency_record", "spent_assertion"}
 
 
 async def test_every_number_of_a_pupil_is_valid_and_issued_to_nobody(demo: Loaded) -> None:

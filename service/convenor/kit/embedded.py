@@ -42,6 +42,7 @@ from convenor.kit.embedded_process import (
     read_pid_file,
     stop,
 )
+from convenor.kit.embedded_settings import SETTINGS
 from convenor.kit.embedded_system_user import SystemUser, system_user_for
 from convenor.kit.operator import OperatorError
 
@@ -54,31 +55,6 @@ SUPERUSER, OWNER, APP, DATABASE = "postgres", "convenor_owner", "convenor_app", 
 _LONGEST_SOCKET_PATH = 100
 _START_SECONDS = 300
 _JOIN_SECONDS = 60
-
-# The values in statements are children's. PostgreSQL would put them in its log in four ways: the statement of an error,
-# its parameters, the DETAIL of a violated constraint ("Key (upn)=(...) already exists") and the error itself ("invalid
-# input syntax for type date: ..."). All four are off: the application, which gets every error, logs what it may.
-_SETTINGS = """\
-# Written by Convenor at every start. To tune this server use ALTER SYSTEM, which is kept.
-listen_addresses = ''
-port = {port}
-unix_socket_directories = '{socket_folder}'
-unix_socket_permissions = 0700
-max_connections = 100
-shared_buffers = 128MB
-fsync = on
-jit = off
-track_io_timing = off
-timezone = 'UTC'
-log_timezone = 'UTC'
-lc_messages = 'C'
-log_min_messages = log
-log_min_error_statement = panic
-log_error_verbosity = terse
-log_parameter_max_length = 0
-log_parameter_max_length_on_error = 0
-log_checkpoints = off
-"""
 
 
 @dataclass(frozen=True)
@@ -366,7 +342,7 @@ def _configure(cluster: Path, user: SystemUser) -> None:
         user.let_pass(folder.parent)
     # Like `postmaster.pid`, it would block a start for as long as any process bears the number in it.
     (folder / f".s.PGSQL.{PORT}.lock").unlink(missing_ok=True)
-    write_atomically(cluster / "postgresql.conf", _SETTINGS.format(port=PORT, socket_folder=folder), owner=user.ids)
+    write_atomically(cluster / "postgresql.conf", SETTINGS.format(port=PORT, socket_folder=folder), owner=user.ids)
 
 
 def _run(program: str, *arguments: str, user: SystemUser, data_dir: Path) -> None:

@@ -190,7 +190,7 @@ class TooLarge(Problem):
     """The body is larger than this address takes."""
 
     status, code, title = 413, "too_large", "Body too large"
-    cause = "Bodies may have 1 MB, bulk loads 100 MB."
+    cause = "Bodies may have 1 MB, bulk loads 100 MB and 200,000 lines."
     way_out = "Send less in one call; many records go through /v1/bulk."
 
 
