@@ -28,4 +28,5 @@ class Settings(BaseSettings):
     @property
     def issuer(self) -> str:
         """The address under which clients know this service, without a slash at the end."""
-        return (self.public_url or f"http://{self.host}:{self.port}").rstrip("/")
+        host = f"[{self.host}]" if ":" in self.host else self.host  # RFC 3986 section 3.2.2
+        return (self.public_url or f"http://{host}:{self.port}").rstrip("/")
