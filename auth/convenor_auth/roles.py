@@ -143,13 +143,3 @@ def walls_of(role: Role, scopes: Collection[str]) -> frozenset[Wall]:
     """
     rule = ROLES[role]
     return frozenset(Wall) if IDENTIFY in rule.scopes and IDENTIFY in scopes else rule.walls
-
-
-def describe() -> str:
-    """The table as Markdown, one row a role, for the documentation."""
-    head = "| role | cases it reaches | sees | may | may not | scopes |\n| --- | --- | --- | --- | --- | --- |\n"
-    return head + "".join(
-        f"| {role} | {rule.reach} | {', '.join(sorted(rule.walls)) or 'pseudonyms'} | {rule.may} | {rule.may_not} "
-        f"| {' '.join(sorted(rule.scopes))} |\n"
-        for role, rule in ROLES.items()
-    )

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
-from convenor.insights.suppression import Policy, ProtectedTable, suppress_count, suppress_ratio, suppress_table
+from convenor.insights.suppression import Policy, ProtectedTable, suppress_table
 from convenor.kit.figures import Figure, Status
 
 DEFAULT = Policy()
@@ -100,16 +100,6 @@ def test_a_row_or_column_named_twice_is_refused() -> None:
         suppress_table({}, ["09", "09"], ["1"], DEFAULT)
     with pytest.raises(ValueError, match="once"):
         suppress_table({}, ["09"], ["1", "1"], DEFAULT)
-
-
-def test_a_negative_count_is_refused() -> None:
-    with pytest.raises(ValueError, match="negative"):
-        suppress_count(-1, DEFAULT)
-
-
-@pytest.mark.parametrize(("n", "expected"), [(0, Figure.of(0)), (1, HIDDEN), (4, HIDDEN), (5, Figure.of(5))])
-def test_a_count_is_hidden_from_one_to_the_threshold_and_zero_is_shown(n: int, expected: Figure) -> None:
-    assert suppress_count(n, DEFAULT) == expected
 
 
 @settings(max_examples=300, deadline=None)
@@ -216,33 +206,6 @@ def test_totals_of_the_authority_are_shown_in_a_year_of_ordinary_months() -> Non
     protected = table(year)
     assert hidden_places(protected)
     assert Status.SUPPRESSED not in {total.status for total in (*protected.row_totals.values(), protected.total)}
-
-
-@pytest.mark.parametrize(
-    ("numerator", "denominator", "expected"),
-    [
-        (HIDDEN, Figure.of(40), Status.SUPPRESSED),
-        (Figure.of(40), HIDDEN, Status.SUPPRESSED),
-        (Figure.of(0), HIDDEN, Status.SUPPRESSED),
-        (HIDDEN, Figure.of(0), Status.SUPPRESSED),
-        (Figure.without_value(Status.NOT_AVAILABLE), HIDDEN, Status.SUPPRESSED),
-        (Figure.without_value(Status.NOT_AVAILABLE), Figure.without_value(Status.NOT_APPLICABLE), Status.NOT_AVAILABLE),
-        (Figure.rounded(Decimal("0.04"), 1), Figure.of(40), Status.NOT_AVAILABLE),
-        (Figure.without_value(Status.NOT_APPLICABLE), Figure.of(40), Status.NOT_APPLICABLE),
-        (Figure.of(5), Figure.without_value(Status.NOT_APPLICABLE), Status.NOT_APPLICABLE),
-        (Figure.of(5), Figure.of(0), Status.NOT_APPLICABLE),
-    ],
-)
-def test_a_ratio_of_what_is_not_shown_is_not_shown(numerator: Figure, denominator: Figure, expected: Status) -> None:
-    assert suppress_ratio(numerator, denominator) == Figure.without_value(expected)
-
-
-def test_a_ratio_is_rounded_half_up_and_says_when_it_only_rounds_to_zero() -> None:
-    assert suppress_ratio(Figure.of(1), Figure.of(8)) == Figure.of(Decimal("12.5"))
-    assert suppress_ratio(Figure.of(5), Figure.of(400)) == Figure.of(Decimal("1.3"))
-    assert suppress_ratio(Figure.of(5), Figure.of(40_000)).status is Status.LOW
-    assert suppress_ratio(Figure.of(0), Figure.of(40_000)) == Figure.of(Decimal("0.0"))
-    assert suppress_ratio(Figure.of(7), Figure.of(40), per=1, places=3) == Figure.of(Decimal("0.175"))
 
 
 @pytest.mark.parametrize(

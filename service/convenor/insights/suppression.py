@@ -12,7 +12,6 @@ Source: L. H. Cox, "Network models for complementary cell suppression", Journal 
 import heapq
 from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import Generic, TypeVar
 
 from convenor.kit.figures import Figure, Status
@@ -52,33 +51,6 @@ class ProtectedTable(Generic[Row, Column]):
     row_totals: Mapping[Row, Figure]
     column_totals: Mapping[Column, Figure]
     total: Figure
-
-
-def suppress_count(n: int, policy: Policy) -> Figure:
-    """Show a count that stands alone, such as the children waiting for a service, unless it is small.
-
-    Raises:
-        ValueError: `n` is negative.
-    """
-    if n < 0:
-        raise ValueError("A count cannot be negative.")
-    return Figure.without_value(Status.SUPPRESSED) if policy.hides(n) else Figure.of(n)
-
-
-def suppress_ratio(numerator: Figure, denominator: Figure, per: int = 100, places: int = 1) -> Figure:
-    """Return `per` x numerator / denominator, rounded half up to `places`; hidden where either count is.
-
-    With nothing hidden, an unavailable or merely rounded count makes it `x`; an inapplicable one, or a denominator of
-    zero, `z`.
-    """
-    statuses = {numerator.status, denominator.status}
-    if Status.SUPPRESSED in statuses:
-        return Figure.without_value(Status.SUPPRESSED)
-    if statuses & {Status.NOT_AVAILABLE, Status.LOW}:
-        return Figure.without_value(Status.NOT_AVAILABLE)
-    if numerator.value is None or not denominator.value:
-        return Figure.without_value(Status.NOT_APPLICABLE)
-    return Figure.rounded(per * Decimal(numerator.value) / Decimal(denominator.value), places)
 
 
 def suppress_table(
