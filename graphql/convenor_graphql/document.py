@@ -25,7 +25,7 @@ from graphql import (
 from graphql.execution.collect_fields import FragmentDetails
 from graphql.execution.values import VariableValues
 
-from convenor_graphql.problems import QueryInvalid, QueryTooLarge, QueryUnreadable
+from convenor_graphql.problems import QueryInvalid, QueryTooLarge
 
 MAX_TOKENS = 5_000
 MAX_DEPTH = 25
@@ -63,17 +63,15 @@ def read_document(schema: GraphQLSchema, text: str) -> Document:
     """Reads and validates a document.
 
     Raises:
-        QueryUnreadable: it is not GraphQL.
         QueryTooLarge: it is beyond a limit.
-        QueryInvalid: it does not fit the schema; with every error.
+        QueryInvalid: it is not GraphQL, or does not fit the schema; with every error.
     """
     try:
         node = parse(text, max_lexical_tokens=MAX_TOKENS)
     except GraphQLError as error:
         if "token" in error.message and "limit" in error.message:
             raise QueryTooLarge(f"The document has more than {MAX_TOKENS:,} tokens.") from error
-        place = f" (line {error.locations[0].line}, column {error.locations[0].column})" if error.locations else ""
-        raise QueryUnreadable(f"{error.message}{place}") from error
+        raise QueryInvalid([error]) from error
     operations = {
         it.name.value if it.name else None: it for it in node.definitions if isinstance(it, OperationDefinitionNode)
     }

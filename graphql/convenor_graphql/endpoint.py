@@ -168,12 +168,12 @@ def _asked(given: Any) -> Asked:
         if name not in ("query", "operationName", "variables", "extensions"):
             raise QueryUnreadable(f"There is no parameter `{name[:63]}`.")
     query, name = given.get("query"), given.get("operationName")
-    variables, extensions = given.get("variables") or {}, given.get("extensions") or {}
-    if not isinstance(query, str) or not (name is None or isinstance(name, str)):
+    variables, extensions = given.get("variables"), given.get("extensions")
+    if not isinstance(query, str) or not isinstance(name, str | None):
         raise QueryUnreadable
-    if not isinstance(variables, dict) or not isinstance(extensions, dict):
+    if not isinstance(variables, dict | None) or not isinstance(extensions, dict | None):
         raise QueryUnreadable("`variables` and `extensions` are objects.")
-    return Asked(query, name or None, json.dumps(variables))
+    return Asked(query, name or None, json.dumps(variables or {}))
 
 
 def _refused(problem: Problem, issuer: str, media: str) -> Response:

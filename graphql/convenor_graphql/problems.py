@@ -12,15 +12,15 @@ from convenor.kit.errors import Problem
 
 
 class QueryUnreadable(Problem):
-    """The request holds no GraphQL document that can be read."""
+    """The request holds no `query`, or is not JSON."""
 
     status, code, title = 400, "query_unreadable", "GraphQL request unreadable"
-    cause = "`query` is missing or is not GraphQL, or a parameter of the request is not of its type."
+    cause = "`query` is missing, a parameter is unknown or not of its type, or the body is not JSON."
     way_out = "Send `query` (text), and if need be `operationName` (text) and `variables` (an object)."
 
 
 class QueryInvalid(Problem):
-    """The document does not fit the schema, or its variables do not fit the document."""
+    """The document is not GraphQL or does not fit the schema, or its variables do not fit the document."""
 
     status, code, title = 400, "query_invalid", "GraphQL document invalid"
     cause = "A field, argument, type or variable is not as the schema or the document declares it."
