@@ -27,6 +27,8 @@ from graphql.execution.values import VariableValues
 
 from convenor_graphql.problems import QueryInvalid, QueryTooLarge
 
+MAX_TEXT = 100_000
+"""In characters, as a document comes."""
 MAX_TOKENS = 5_000
 MAX_DEPTH = 25
 MAX_FIELDS = 1_000
@@ -67,10 +69,10 @@ def read_document(schema: GraphQLSchema, text: str) -> Document:
         QueryInvalid: it is not GraphQL, or does not fit the schema; with every error.
     """
     try:
-        node = parse(text, max_lexical_tokens=MAX_TOKENS)
+        node = parse(text, max_lexical_tokens=MAX_TOKENS, max_source_length=MAX_TEXT)
     except GraphQLError as error:
-        if "token" in error.message and "limit" in error.message:
-            raise QueryTooLarge(f"The document has more than {MAX_TOKENS:,} tokens.") from error
+        if error.message.endswith("Parsing aborted."):
+            raise QueryTooLarge(error.message.removeprefix("Syntax Error: ")) from error
         raise QueryInvalid([error]) from error
     operations = {
         it.name.value if it.name else None: it for it in node.definitions if isinstance(it, OperationDefinitionNode)

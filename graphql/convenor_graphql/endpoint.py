@@ -25,7 +25,6 @@ from convenor_graphql.problems import (
     BatchRefused,
     MutationByGet,
     QueryInvalid,
-    QueryTooLarge,
     QueryUnreadable,
     errors_of,
 )
@@ -35,8 +34,6 @@ from convenor_graphql.selecting import Meta, Selected, select
 PATH = "/graphql"
 GRAPHQL, JSON = "application/graphql-response+json", "application/json"
 
-MAX_TEXT = 100_000
-"""How many characters a document may have."""
 _KEPT_REQUESTS, _KEPT_DOCUMENTS, _KEPT_BYTES = 512, 256, 10_000
 
 
@@ -104,8 +101,6 @@ class Endpoint:
         return read_document(self.face.types, text)
 
     def _prepare(self, asked: Asked) -> Prepared:
-        if len(asked.query) > MAX_TEXT:
-            raise QueryTooLarge(f"The document has more than {MAX_TEXT:,} characters.")
         document = self._document(asked.query)
         operation = document.operation(asked.operation_name)
         given = json.loads(asked.variables)
