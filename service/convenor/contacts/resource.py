@@ -40,5 +40,5 @@ CONTACTS = Resource(
         "on_before": Filter('{t}."on" < {v}', "date", Day, "Sessions before this day."),
         "attendance": Filter("{t}.attendance = {v}", "text", Attendance, "Sessions with this attendance."),
     },
-    relations={"outcomes": Relation("outcomes", {"referral_id": "referral_id"})},
+    relations={**belonging.RELATIONS, "outcomes": Relation("outcomes", {"referral_id": "referral_id"})},
 )

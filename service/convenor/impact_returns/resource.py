@@ -147,5 +147,8 @@ IMPACT_RETURNS = Resource(
             "{t}.period_from < {v}", "date", Day, "Returns whose period begins before this day."
         ),
     },
-    relations={"transitions": Relation("impact_return_transitions", {"impact_return_id": "id"})},
+    relations={
+        "sla": Relation("slas", {"id": "sla_id"}, many=False),
+        "transitions": Relation("impact_return_transitions", {"impact_return_id": "id"}),
+    },
 )

@@ -11,6 +11,7 @@ from convenor.kit.codes import Line, Phase
 from convenor.kit.reading.declare import DIRECTORY, Filter, Relation, Resource, Sort
 from convenor.kit.tables import holds
 from convenor.schools.models import SchoolFields, SchoolStatus
+from convenor.schools.resource import OFFERED
 
 _CLUSTER = "(select c.code from cluster c where c.area_id = {t}.area_id and c.id = {t}.cluster_id)"
 _SCHOOL = "(select s.{column} from school s where s.area_id = {t}.area_id and s.id = {t}.school_id)"
@@ -69,7 +70,11 @@ CLUSTER_SCHOOLS = Resource(
         "phase": Filter("{t}.phase = {v}", "text", Phase, "Schools of this phase."),
         "status": Filter("{t}.status = {v}", "text", SchoolStatus, "Schools of this status."),
     },
-    relations={"referrals": Relation("referrals", {"school_id": "id"})},
+    relations={
+        "school": Relation("schools", {"id": "id"}, many=False),
+        "services": OFFERED,
+        "referrals": Relation("referrals", {"school_id": "id"}),
+    },
 )
 
 MEMBERSHIPS = Resource(

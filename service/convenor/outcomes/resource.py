@@ -47,4 +47,5 @@ OUTCOMES = Resource(
         **belonging.FILTERS,
         "instrument": Filter("{t}.instrument = {v}", "text", Instrument, "Those measured with this instrument."),
     },
+    relations=belonging.RELATIONS,
 )

@@ -6,7 +6,7 @@ Their tables carry `referral_id`, `school_id`, `provider_id` and `organisation_i
 from collections.abc import Mapping
 
 from convenor.kit.codes import Line
-from convenor.kit.reading.declare import Filter
+from convenor.kit.reading.declare import Filter, Relation
 
 _REFERRAL = "(select r.{what} from referral r where r.area_id = {t}.area_id and r.id = {t}.referral_id)"
 
@@ -15,6 +15,8 @@ SQL: Mapping[str, str] = {
     "service_id": _REFERRAL.replace("{what}", "service_id"),
     "organisation": "(select o.name from organisation o where o.id = {t}.organisation_id)",
 }
+
+RELATIONS: Mapping[str, Relation] = {"referral": Relation("referrals", {"id": "referral_id"}, many=False)}
 
 FILTERS: Mapping[str, Filter] = {
     "referral": Filter(

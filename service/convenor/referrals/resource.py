@@ -176,6 +176,8 @@ REFERRALS = Resource(
         ),
     },
     relations={
+        "service": Relation("services", {"id": "service_id"}, many=False),
+        "school": Relation("schools", {"id": "school_id"}, many=False),
         "transitions": Relation("transitions", {"referral_id": "id"}),
         "contacts": Relation("contacts", {"referral_id": "id"}),
         "outcomes": Relation("outcomes", {"referral_id": "id"}),

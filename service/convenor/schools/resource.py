@@ -22,6 +22,14 @@ _TODAY = (
     "from cluster_membership m join cluster c on c.area_id = m.area_id and c.id = m.cluster_id"
     f" where m.area_id = {{t}}.area_id and m.school_id = {{t}}.id and {holds('m', '{today}')}"
 )
+OFFERED = Relation(
+    "services",
+    where="exists (select from service_cluster sc join cluster_membership m"
+    " on m.area_id = sc.area_id and m.cluster_id = sc.cluster_id"
+    " where sc.area_id = {t}.area_id and sc.service_id = {t}.id and m.school_id = {p}.id"
+    f" and {holds('sc', '{today}')} and {holds('m', '{today}')})",
+)
+"""The services that a school's cluster buys today."""
 
 SCHOOLS = Resource(
     name="schools",
@@ -47,6 +55,7 @@ SCHOOLS = Resource(
     },
     relations={
         "memberships": Relation("cluster_memberships", {"school_id": "id"}),
+        "services": OFFERED,
         "referrals": Relation("referrals", {"school_id": "id"}),
     },
 )

@@ -193,6 +193,7 @@ SLAS = Resource(
     },
     relations={
         "transitions": Relation("sla_transitions", {"sla_id": "id"}),
+        "referrals": Relation("referrals", {"service_id": "service_id"}),
         "impact_returns": Relation("impact_returns", {"sla_id": "id"}),
     },
 )

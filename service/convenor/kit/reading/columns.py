@@ -9,6 +9,8 @@ from pydantic import BaseModel
 
 from convenor.kit.principal import Wall
 from convenor.kit.reading.declare import Part, Resource
+from convenor.kit.reading.redaction import redacted_paths
+from convenor.kit.reading.selection import Constant, Pick, Selection, fields_of
 
 
 @dataclass
@@ -36,74 +38,111 @@ class Binder:
 
 
 class Columns:
-    """Writes the select list of a read model, without what stands behind a wall that the caller does not pass."""
+    """Writes select lists. What stands behind a wall that the caller does not pass is left out, or null.
 
-    def __init__(self, passed: frozenset[Wall], binder: Binder) -> None:
-        self.passed, self.binder, self.depth = passed, binder, 0
+    Args:
+        passed: the walls that the caller passes.
+        binder: of the statement.
+        hidden: what stands in the place of a walled field; empty to leave it out.
+    """
+
+    def __init__(self, passed: frozenset[Wall], binder: Binder, hidden: str = "") -> None:
+        self.passed, self.binder, self.hidden, self.depth = passed, binder, hidden, 0
 
     def of_resource(self, resource: Resource, wanted: frozenset[str] | None) -> str:
         """The select list over alias `t`; with `redacted` where the resource has walls at all."""
-        written = self._model(resource.read, resource, "t", "", wanted)
+        written = self.of_model(resource.read, resource, "t", "", fields_of(resource.read, wanted))
         if "redacted" in resource.read.model_fields:
             listed = ", ".join(f'"{path}"' for path in redacted_paths(resource, self.passed, wanted))
             written.append(f"'[{listed}]'::json as \"redacted\"")
         return ", ".join(written)
 
-    def _model(
-        self, model: type[BaseModel], said: Resource | Part, alias: str, path: str, wanted: frozenset[str] | None = None
+    def of_model(
+        self, model: type[BaseModel], said: Resource | Part, alias: str, path: str, selection: Selection
     ) -> list[str]:
+        """The select list of one model, or of an object within it at `path`."""
         written = []
-        for name, info in model.model_fields.items():
-            if name == "redacted" or (wanted is not None and name not in wanted):
-                continue
-            wall = said.walls.get(path + name)
-            if wall is None or wall in self.passed:
-                written.append(f'{self._field(info.annotation, said, alias, path + name)} as "{name}"')
+        for item in selection:
+            if isinstance(item, Constant):
+                written.append(f"'{item.word}' as \"{item.key}\"")
+            elif isinstance(item, Pick):
+                wall = said.walls.get(path + item.name)
+                if wall is None or wall in self.passed:
+                    annotation = model.model_fields[item.name].annotation
+                    written.append(f'{self._field(annotation, said, alias, path + item.name, item)} as "{item.key}"')
+                elif self.hidden:
+                    written.append(f'{self.hidden} as "{item.key}"')
         return written
 
-    def _field(self, annotation: Any, said: Resource | Part, alias: str, dotted: str) -> str:
+    def _field(self, annotation: Any, said: Resource | Part, alias: str, dotted: str, item: Pick) -> str:
         models, many = models_in(annotation)
         if dotted in said.parts:
-            return self._part(said.parts[dotted], models[0], many, alias)
+            return self._part(said.parts[dotted], models[0], many, alias, item)
         if dotted in said.variants:
-            return self._variants(models, said, alias, dotted)
+            return self._variants(models, said, alias, dotted, item)
         if dotted in said.sql:
             expression = self.binder.fill(said.sql[dotted], alias)
         elif models and not many:
-            return _object(self._model(models[0], said, alias, dotted + "."))
+            return _object(self.of_model(models[0], said, alias, dotted + ".", _wanted(models[0], item)))
         else:
             expression = f'{alias}."{dotted}"'
         if _is_moment(annotation):
             return f"to_char({expression} at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')"
-        return expression
+        return self._from_json(expression, models[0], many, item) if item.within else expression
 
-    def _part(self, part: Part, model: type[BaseModel], many: bool, alias: str) -> str:
-        self.depth += 1
-        inner = f"p{self.depth}"
+    def _part(self, part: Part, model: type[BaseModel], many: bool, alias: str, item: Pick) -> str:
+        inner = self._alias("p")
         source = self.binder.fill(part.source, alias).replace("{p}", inner)
         order = f" order by {part.order.replace('{p}', inner)}" if part.order else ""
-        rows = f"(select {', '.join(self._model(model, part, inner, ''))} from {source}{order}) o"
+        columns = ", ".join(self.of_model(model, part, inner, "", _wanted(model, item)))
+        rows = f"(select {columns} from {source}{order}) o"
         return f"(select coalesce(json_agg(o), '[]') from {rows})" if many else f"(select row_to_json(o) from {rows})"
 
-    def _variants(self, models: list[type[BaseModel]], said: Resource | Part, alias: str, dotted: str) -> str:
+    def _variants(
+        self, models: list[type[BaseModel]], said: Resource | Part, alias: str, dotted: str, item: Pick
+    ) -> str:
         kind = self.binder.fill(said.variants[dotted], alias)
         cases = []
         for model in models:
             label = get_args(model.model_fields["kind"].annotation)[0]
-            cases.append(f"when '{label}' then {_object(self._model(model, said, alias, dotted + '.'))}")
+            fields = self.of_model(model, said, alias, dotted + ".", _wanted(model, item))
+            cases.append(f"when '{label}' then {_object(fields)}")
         return f"case {kind} {' '.join(cases)} end"
+
+    def _from_json(self, expression: str, model: type[BaseModel], many: bool, item: Pick) -> str:
+        """What is wanted of a field that the declaration gives whole, as JSON."""
+        inner = self._alias("j")
+        columns = []
+        for it in _wanted(model, item):
+            if isinstance(it, Constant):
+                columns.append(f"'{it.word}' as \"{it.key}\"")
+            elif isinstance(it, Pick):
+                info = model.model_fields[it.name]
+                columns.append(f"{inner}.value -> '{info.serialization_alias or it.name}' as \"{it.key}\"")
+        record = f"cross join lateral (select {', '.join(columns)}) o"
+        if many:
+            return (
+                f"(select coalesce(json_agg(o), '[]') from json_array_elements(({expression})::json) {inner} {record})"
+            )
+        whole = f"(select ({expression})::json as value) {inner}"
+        return f"(select row_to_json(o) from {whole} {record} where {inner}.value is not null)"
+
+    def _alias(self, letter: str) -> str:
+        self.depth += 1
+        return f"{letter}{self.depth}"
+
+
+def _wanted(model: type[BaseModel], item: Pick) -> Selection:
+    return dict(item.within).get(model, ()) if item.within else fields_of(model)
 
 
 def _object(columns: list[str]) -> str:
     return f"(select row_to_json(o) from (select {', '.join(columns)}) o)"
 
 
-def redacted_paths(resource: Resource, passed: frozenset[Wall], wanted: frozenset[str] | None = None) -> list[str]:
-    """The dotted paths that a caller passing these walls never sees, in the order they are declared."""
-    hidden = [path for path, wall in resource.walls.items() if wall not in passed]
-    for dotted, part in resource.parts.items():
-        hidden += [f"{dotted}.{name}" for name, wall in part.walls.items() if wall not in passed]
-    return [path for path in hidden if wanted is None or path.split(".")[0] in wanted]
+def joined(resource: Resource, columns: str, binder: Binder, alias: str) -> list[str]:
+    """The joins that a select list needs."""
+    return [binder.fill(sql, alias) for name, sql in resource.joins.items() if f"{name}." in columns]
 
 
 def models_in(annotation: Any) -> tuple[list[type[BaseModel]], bool]:

@@ -11,11 +11,11 @@ from typing import Literal
 
 from convenor.kit.context import context_sql
 from convenor.kit.principal import Reach, Wall
-from convenor.kit.reading.columns import Binder, Columns
+from convenor.kit.reading.columns import Binder, Columns, joined
 from convenor.kit.reading.declare import Resource
 from convenor.kit.reading.reach import Rows, area_sql, rows_within
+from convenor.kit.reading.selection import By
 
-By = Literal["id", "natural_key"]
 Conditions = list[str]
 
 
@@ -129,7 +129,7 @@ class _Writer:
 
     def _body(self, aggregate: str, shown: str) -> str:
         columns = Columns(self.shape.walls, self.binder).of_resource(self.resource, self.shape.fields)
-        joins = self.binder.fill(self.resource.joins, "t")
+        joins = " ".join(joined(self.resource, columns, self.binder, "t"))
         return f"convert_to((select {aggregate} from (select {columns} from {shown} t {joins}) r), 'UTF8') as body"
 
     def _seen(self, shown: str) -> Conditions:

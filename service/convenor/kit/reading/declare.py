@@ -7,6 +7,7 @@ sorts and relations. In SQL texts `{t}` is the alias of the resource's own row a
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from pydantic import BaseModel, TypeAdapter
@@ -52,6 +53,7 @@ class Filter:
     wall: Wall | None = None
     otherwise: str = ""
 
+    @cached_property
     def adapter(self) -> TypeAdapter[Any]:
         """The validator of one value."""
         return TypeAdapter(self.takes)
@@ -78,10 +80,22 @@ class Own:
 
 @dataclass(frozen=True)
 class Relation:
-    """How rows of `target` hang on a row of this resource: target's column to this one's."""
+    """How rows of `target` hang on a row of this resource.
+
+    Args:
+        target: the other resource's name.
+        on: target's column to this one's.
+        where: what else holds, over `{t}` (the target's row) and `{p}` (this resource's).
+        many: False where at most one row hangs on it.
+    """
 
     target: str
-    on: Mapping[str, str]
+    on: Mapping[str, str] = field(default_factory=dict)
+    where: str = ""
+    many: bool = True
+
+    def __hash__(self) -> int:
+        return hash((self.target, self.where, tuple(self.on.items())))
 
 
 DIRECTORY: Mapping[Role, Reach] = dict.fromkeys(Role, Reach.AREA)
@@ -123,7 +137,7 @@ class Resource:
         reach: the rows each role reaches; a role left out reaches none.
         within_clusters: for `Reach.CLUSTER`, whether a row is one of the clusters in `{keys}`.
         natural_key: a column that names a record besides its id.
-        joins: what follows the row in the read's `from`, computed once a row shown.
+        joins: what follows the row in the read's `from`, by its alias; there where a field that is shown uses it.
         id_sql: the record's id where it is not the column `id`.
         sql: fields that are not the column of their name, by dotted path; JSON for a nested field.
         parts: embedded records, by dotted path.
@@ -146,7 +160,7 @@ class Resource:
     filters: Mapping[str, Filter] = field(default_factory=dict)
     within_clusters: str = "false"
     natural_key: str | None = None
-    joins: str = ""
+    joins: Mapping[str, str] = field(default_factory=dict)
     id_sql: str = "{t}.id"
     sql: Mapping[str, str] = field(default_factory=dict)
     parts: Mapping[str, Part] = field(default_factory=dict)

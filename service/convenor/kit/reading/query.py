@@ -50,13 +50,13 @@ def parse_query(resource: Resource, raw: bytes) -> Query:
     sort, descending = _sort(resource, given.get("sort"), faults)
     values: dict[str, Any] = {"limit": _limit(given.get("limit"), faults)}
     if cursor := given.get("cursor"):
-        values |= _cursor(cursor, given.get("sort") or resource.order, resource.sorts[sort], faults)
+        values |= read_cursor(cursor, given.get("sort") or resource.order, resource.sorts[sort], faults)
     elif cursor is not None:
         faults.add("/query/cursor", "cursor", "Leave `cursor` out for the first page.")
     filters = [name for name in resource.filters if name in given]
     for name in filters:
         try:
-            values[f"filter.{name}"] = resource.filters[name].adapter().validate_python(given[name])
+            values[f"filter.{name}"] = resource.filters[name].adapter.validate_python(given[name])
         except ValidationError as error:
             faults.add(f"/query/{name}", error.errors()[0]["type"], error.errors()[0]["msg"])
     fields = _fields(resource, given.get("fields"), faults)
@@ -144,7 +144,8 @@ _KEYS: Mapping[str, TypeAdapter[Any]] = {
 }
 
 
-def _cursor(given: str, order: str, sort: Sort, faults: Faults) -> dict[str, Any]:
+def read_cursor(given: str, order: str, sort: Sort, faults: Faults, pointer: str = "/query/cursor") -> dict[str, Any]:
+    """The place that a cursor names, as `after.value` and `after.id`; nothing and a fault where it names none."""
     try:
         written, value, identity = json.loads(base64.b64decode(given + "=" * (-len(given) % 4), b"-_", validate=True))
         if written != order or "\x00" in value:
@@ -152,9 +153,7 @@ def _cursor(given: str, order: str, sort: Sort, faults: Faults) -> dict[str, Any
         read = _KEYS[sort.cast].validate_python(value)
         return {"after.value": read, "after.id": UUID(identity)}
     except (ValueError, TypeError, AttributeError, RecursionError, binascii.Error):
-        faults.add(
-            "/query/cursor", "cursor", "Not a cursor of this list and this `sort`: take `next` of a page, unchanged."
-        )
+        faults.add(pointer, "cursor", "Not a cursor of this list and this order: take that of a page, unchanged.")
         return {}
 
 

@@ -5,9 +5,15 @@ ordered, limited lateral branch each, merged.
 """
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
+from uuid import UUID
 
-from convenor.kit.principal import Reach
+from convenor.kit.calendar import today
+from convenor.kit.principal import Principal, Reach, Role, Wall
+from convenor.kit.reading.declare import Resource
+
+Pairs = tuple[tuple[UUID, UUID], ...]
+"""(area, key) pairs: the schools or providers that a caller stands for, or its areas."""
 
 _COLUMN = {Reach.SCHOOL: "school_id", Reach.PROVIDER: "provider_id"}
 
@@ -18,6 +24,53 @@ class Binds(Protocol):
     def bind(self, name: str, cast: str) -> str:
         """The placeholder of a parameter."""
         ...
+
+
+def pairs_of(principal: Principal, reach: Reach) -> Pairs:
+    """The (area, key) pairs that say how far a caller reaches in one way."""
+    if reach in _COLUMN:
+        return principal.keys(reach)
+    return tuple((area, area) for area in principal.areas)
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Everything about a caller that decides a plan: none of it names anybody."""
+
+    role: Role
+    walls: frozenset[Wall]
+    several: frozenset[Reach]
+    """The ways of reaching in which it stands for several areas, schools or providers."""
+
+    def reach(self, resource: Resource) -> Reach:
+        """How far it reaches into a resource."""
+        return resource.reach.get(self.role, Reach.NONE)
+
+
+def standing_of(principal: Principal) -> Standing:
+    """The standing of a caller."""
+    several = frozenset(reach for reach in Reach if len(pairs_of(principal, reach)) != 1)
+    return Standing(principal.role, principal.walls, several)
+
+
+def values_of(principal: Principal, names: tuple[str, ...]) -> dict[str, Any]:
+    """The caller's own values of a plan's parameters: context, reach, pseudonym key; and today."""
+    areas, reach, keys = principal.context
+    known: dict[str, Any] = {
+        "context.areas": areas,
+        "context.reach": reach,
+        "context.keys": keys,
+        "pseudonym_key": principal.pseudonym_key,
+    }
+    if "today" in names:
+        known["today"] = today()
+    for kind in {Reach(name.split(".")[1]) for name in names if name.startswith("reach.")}:
+        pairs = pairs_of(principal, kind)
+        known[f"reach.{kind}.areas"] = [area for area, _ in pairs]
+        known[f"reach.{kind}.keys"] = [key for _, key in pairs]
+        if len(pairs) == 1:
+            known[f"reach.{kind}.area"], known[f"reach.{kind}.key"] = pairs[0]
+    return known
 
 
 @dataclass(frozen=True)
@@ -31,9 +84,14 @@ class Rows:
     within: str = ""
     """For `Reach.CLUSTER`, the condition that a row is the caller's clusters'."""
 
+    @property
+    def kind(self) -> Reach:
+        """Whose (area, key) pairs bound them."""
+        return self.reach if self.reach in _COLUMN else Reach.AREA
+
 
 def reach_predicate(rows: Rows, binds: Binds) -> list[str]:
-    """The conditions on alias `t`. `reach.area(s)` and `reach.key(s)` are the caller's (see `reading.run`)."""
+    """The conditions on alias `t`, with the parameters that `values_of` knows."""
     if not rows.of_area:
         return []
     if rows.reach is Reach.NONE:
@@ -42,13 +100,13 @@ def reach_predicate(rows: Rows, binds: Binds) -> list[str]:
     within = [rows.within] if rows.within else []
     if rows.several:
         return ["t.area_id = b.area_id", *([f"t.{column} = b.key"] if column else within)]
-    conditions = [f"t.area_id = {binds.bind('reach.area', 'uuid')}"]
-    return conditions + ([f"t.{column} = {binds.bind('reach.key', 'uuid')}"] if column else within)
+    conditions = [f"t.area_id = {binds.bind(f'reach.{rows.kind}.area', 'uuid')}"]
+    return conditions + ([f"t.{column} = {binds.bind(f'reach.{rows.kind}.key', 'uuid')}"] if column else within)
 
 
 def area_sql(rows: Rows, binds: Binds) -> str:
     """The area that a row of this statement lies in, as a value that does not vary by row: an index can use it."""
-    return "b.area_id" if rows.several else binds.bind("reach.area", "uuid")
+    return "b.area_id" if rows.several else binds.bind(f"reach.{rows.kind}.area", "uuid")
 
 
 def rows_within(
@@ -66,7 +124,8 @@ def rows_within(
     inner = f'select {columns} from "{rows.table}" t where {where} {order} {limit}'
     if not rows.several or not rows.of_area or rows.reach is Reach.NONE:
         return inner
-    branches = f"unnest({binds.bind('reach.areas', 'uuid[]')}, {binds.bind('reach.keys', 'uuid[]')}) as b(area_id, key)"
+    areas, keys = (binds.bind(f"reach.{rows.kind}.{part}", "uuid[]") for part in ("areas", "keys"))
+    branches = f"unnest({areas}, {keys}) as b(area_id, key)"
     if total:
         inner = inner.replace("select count(*)", "select count(*) as n", 1)
         return f"select coalesce(sum(t.n), 0) from {branches} cross join lateral ({inner}) t"

@@ -6,12 +6,14 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 from uuid import UUID
 
-from convenor.kit.calendar import today
 from convenor.kit.errors import Faults, NotFound
 from convenor.kit.principal import Principal, Reach
-from convenor.kit.reading.compile import By, Parent, Shape, compile_plan
+from convenor.kit.reading.compile import Parent, Shape, compile_plan
 from convenor.kit.reading.declare import Resource
+from convenor.kit.reading.graph import compile_graph
 from convenor.kit.reading.query import Query, order_of, write_cursor
+from convenor.kit.reading.reach import Pairs, pairs_of, standing_of, values_of
+from convenor.kit.reading.selection import By, One, Page
 
 
 class Connection(Protocol):
@@ -49,7 +51,7 @@ async def read_one(
     reach, pairs = reach_of(principal, resource)
     by, named = name_record(resource, key)
     shape = Shape(resource, "one", reach, len(pairs) != 1, principal.walls, fields, by=by)
-    row = await _ask(connection, principal, pairs, shape, named)
+    row = await _ask(connection, principal, shape, named)
     if row["body"] is None:
         raise NotFound
     return Answer(
@@ -105,7 +107,7 @@ async def read_list(
         query.count,
         parent=parent,
     )
-    row = await _ask(connection, principal, pairs, shape, {**query.values, **named})
+    row = await _ask(connection, principal, shape, {**query.values, **named})
     if parent and row["parent"] is None:
         raise NotFound
     following = write_cursor(order_of(query), row["next"]) if row["next"] is not None else None
@@ -121,11 +123,55 @@ async def read_list(
     )
 
 
+@dataclass(frozen=True, slots=True)
+class GraphAnswer:
+    """What a graph shows: the JSON of each root, and what the audit is told."""
+
+    docs: tuple[bytes, ...]
+    """`null` where a record is not there."""
+    ids: Sequence[UUID]
+    subjects: Sequence[UUID]
+    areas: Sequence[UUID]
+    subject_areas: Sequence[UUID]
+
+
+async def read_graph(
+    connection: Connection, principal: Principal, roots: tuple[One | Page, ...], values: Mapping[str, Any]
+) -> GraphAnswer:
+    """Reads a graph in one statement.
+
+    Args:
+        connection: where to ask.
+        principal: for whom.
+        roots: what.
+        values: of the parameters that the roots name by their place.
+    """
+    plan = compile_graph(roots, standing_of(principal))
+    known = values_of(principal, plan.parameters)
+    row = await connection.fetchrow(
+        plan.sql, *[values[name] if name in values else known[name] for name in plan.parameters]
+    )
+    docs = tuple(row[f"d{at}"] for at in range(len(roots)))
+    if "areas" not in row:
+        ids, subjects = (list(dict.fromkeys(filter(None, row[name] or ()))) for name in ("ids", "subjects"))
+        return GraphAnswer(docs, ids, subjects, principal.areas, ())
+    ids, areas = _once(row["ids"], row["areas"])
+    subjects, subject_areas = _once(row["subjects"], row["subject_areas"])
+    return GraphAnswer(docs, ids, subjects, areas, subject_areas)
+
+
+def _once(records: Sequence[UUID | None] | None, areas: Sequence[UUID | None] | None) -> tuple[list[Any], list[Any]]:
+    """Each record once, beside its area; what has no area belongs to none's audit."""
+    pairs = dict(zip(records or (), areas or (), strict=True))
+    known = [(record, area) for record, area in pairs.items() if record and area]
+    return [record for record, _ in known], [area for _, area in known]
+
+
 async def find(connection: Connection, principal: Principal, resource: Resource, key: str) -> tuple[UUID, UUID] | None:
     """The (area, id) of a record that the caller reaches, or None: how rules look up what a body refers to."""
     reach, pairs = reach_of(principal, resource)
     by, named = name_record(resource, key)
-    row = await _ask(connection, principal, pairs, Shape(resource, "find", reach, len(pairs) != 1, by=by), named)
+    row = await _ask(connection, principal, Shape(resource, "find", reach, len(pairs) != 1, by=by), named)
     return (row["area_id"], row["id"]) if row["id"] is not None else None
 
 
@@ -138,12 +184,10 @@ def _refuse_walled(principal: Principal, resource: Resource, query: Query) -> No
     faults.refuse()
 
 
-def reach_of(principal: Principal, resource: Resource) -> tuple[Reach, tuple[tuple[UUID, UUID], ...]]:
+def reach_of(principal: Principal, resource: Resource) -> tuple[Reach, Pairs]:
     """How far a caller reaches into a resource, and the (area, key) pairs that say it."""
     reach = resource.reach.get(principal.role, Reach.NONE)
-    if reach in (Reach.SCHOOL, Reach.PROVIDER):
-        return reach, principal.keys(reach)
-    return reach, tuple((area, area) for area in principal.areas)
+    return reach, pairs_of(principal, reach)
 
 
 def name_record(resource: Resource, key: str, name: str = "record") -> tuple[By, dict[str, Any]]:
@@ -156,28 +200,9 @@ def name_record(resource: Resource, key: str, name: str = "record") -> tuple[By,
         return "natural_key", {f"{name}.key": key}
 
 
-async def _ask(
-    connection: Connection,
-    principal: Principal,
-    pairs: tuple[tuple[UUID, UUID], ...],
-    shape: Shape,
-    values: Mapping[str, Any],
-) -> Any:
+async def _ask(connection: Connection, principal: Principal, shape: Shape, values: Mapping[str, Any]) -> Any:
     plan = compile_plan(shape)
-    areas, reach, keys = principal.context
-    known: dict[str, Any] = {
-        "context.areas": areas,
-        "context.reach": reach,
-        "context.keys": keys,
-        "pseudonym_key": principal.pseudonym_key,
-    }
-    if shape.several:
-        known["reach.areas"] = [area for area, _ in pairs]
-        known["reach.keys"] = [key for _, key in pairs]
-    else:
-        known["reach.area"], known["reach.key"] = pairs[0]
-    if "today" in plan.parameters:
-        known["today"] = today()
+    known = values_of(principal, plan.parameters)
     return await connection.fetchrow(
         plan.sql, *[values[name] if name in values else known[name] for name in plan.parameters]
     )
@@ -187,5 +212,5 @@ def _subjects(row: Any, resource: Resource) -> Sequence[UUID]:
     return (row["subjects"] or ()) if resource.subject else ()
 
 
-def _areas(row: Any, pairs: tuple[tuple[UUID, UUID], ...]) -> Sequence[UUID]:
+def _areas(row: Any, pairs: Pairs) -> Sequence[UUID]:
     return (pairs[0][0],) if len(pairs) == 1 else (row.get("areas") or ())

@@ -84,7 +84,7 @@ def _wanted(route: Route) -> Iterator[tuple[tuple[Any, Mode], TypeAdapter[Any]]]
         resource = route.reading.resource
         yield (resource.read, OUT), TypeAdapter(resource.read)
         for name, it in resource.filters.items():
-            yield (filter_key(resource, name), IN), it.adapter()
+            yield (filter_key(resource, name), IN), it.adapter
     elif isinstance(route, APIRoute):
         load = getattr(declared(route), "load", None)
         taken = [load.model] if load else []

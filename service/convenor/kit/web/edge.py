@@ -80,7 +80,8 @@ class _Exchange:
         self.scope, self.receive, self.send = scope, receive, send
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
         path = scope["path"]
-        self.for_partners = path.startswith("/v1/")
+        page = scope["method"] == "GET" and b"text/html" in self.headers.get(b"accept", b"")
+        self.for_partners = path.startswith("/v1/") or (path == "/graphql" and not page)
         self.audited = self.for_partners or path.startswith("/oauth/token")
         self.bulk = path.startswith("/v1/bulk/")
         self.read, self.started, self.answering = 0, False, False

@@ -15,7 +15,7 @@ from convenor.kit.errors import ScopeMissing
 from convenor.kit.principal import Principal
 from convenor.kit.reading.declare import Resource
 from convenor.kit.reading.query import parse_fields, parse_query
-from convenor.kit.reading.run import Answer, read_list, read_one
+from convenor.kit.reading.run import Answer, GraphAnswer, read_list, read_one
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ def authorise(request: Request, scope: str, action: str) -> Principal:
     return principal
 
 
-def note_answer(note: Note, answer: Answer) -> None:
+def note_answer(note: Note, answer: Answer | GraphAnswer) -> None:
     """Tells the audit what an answer shows."""
     note.records, note.subjects = answer.ids, answer.subjects
     note.areas, note.subject_areas = answer.areas, answer.subject_areas

@@ -3,6 +3,7 @@
 import hashlib
 import re
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -30,7 +31,7 @@ from convenor.kit.idempotency import Claim, Kept, claim, keep
 from convenor.kit.principal import Principal
 from convenor.kit.reading.declare import Resource
 from convenor.kit.reading.query import refuse_parameters
-from convenor.kit.reading.run import read_one
+from convenor.kit.reading.run import Answer, read_one
 from convenor.kit.web.bodies import refuse_unreadable
 from convenor.kit.web.reads import authorise
 
@@ -51,7 +52,6 @@ class Write:
 
     session: AsyncSession
     principal: Principal
-    request: Request
     note: Note
     if_match: int | None = None
     claimed: Claim | None = None
@@ -83,10 +83,13 @@ class Write:
         """The record after a change."""
         return await self._answer(status, resource, record, {})
 
+    async def show(self, connection: Any, resource: Resource, record: UUID) -> Answer:
+        """The record as the answer shows it, read in the transaction that wrote it."""
+        return await read_one(connection, self.principal, resource, str(record))
+
     async def _answer(self, status: int, resource: Resource, record: UUID, headers: dict[str, str]) -> Response:
         await self.session.flush()
-        connection = await driver_connection(self.session)
-        read = await read_one(connection, self.principal, resource, str(record))
+        read = await self.show(await driver_connection(self.session), resource, record)
         self.note.records = [*(known for known in self.note.records if known not in read.ids), *read.ids]
         self.note.subjects, self.note.areas = read.subjects, read.areas[:1]
         if self.sent:
@@ -97,6 +100,44 @@ class Write:
             headers["ETag"] = f'"{read.etag}"'
         self.answer = Response(read.body, status, headers, "application/json")
         return self.answer
+
+
+Makes = Callable[[AsyncSession, Principal, Note, int | None, Claim | None], Write]
+
+
+@asynccontextmanager
+async def open_write(
+    sessions: Callable[[], AsyncSession],
+    principal: Principal,
+    note: Note,
+    if_match: int | None = None,
+    claimed: Claim | None = None,
+    *,
+    makes: Makes = Write,
+) -> AsyncIterator[Write]:
+    """The transaction of one change: committed with its idempotency key and its audit event, or not at all.
+
+    Args:
+        sessions: what opens a session.
+        principal: for whom.
+        note: what the audit will say.
+        if_match: the version of the record that the caller saw.
+        claimed: the idempotency key that came with the call.
+        makes: how the answer is written.
+
+    Raises:
+        Replay: the call is a repeated one.
+        StillRunning: its first one has not ended.
+    """
+    async with sessions() as session, session.begin():
+        await enter_as(session, principal)
+        write = makes(session, principal, note, if_match, claimed)
+        if claimed:
+            await _take(session, claimed)
+        yield write
+        assert write.answer is not None, "a write answers through its Write"
+        await _finish(write, write.answer)
+    note.written = True
 
 
 def writing(
@@ -119,15 +160,8 @@ def writing(
         note: Note = request.scope["state"]["note"]
         if_match = _if_match(request) if changes or (keyed and "if-match" in request.headers) else None
         claimed = await _claim_of(request, principal, required=creates) if creates or keyed else None
-        async with request.app.state.sessions() as session, session.begin():
-            await enter_as(session, principal)
-            write = Write(session, principal, request, note, if_match, claimed)
-            if claimed:
-                await _take(session, claimed)
+        async with open_write(request.app.state.sessions, principal, note, if_match, claimed) as write:
             yield write
-            assert write.answer is not None, "a writing route answers through its Write"
-            await _finish(write, write.answer)
-        note.written = True
 
     dependency.scope, dependency.action = scope, action  # type: ignore[attr-defined]
     dependency.creates, dependency.changes = creates, changes  # type: ignore[attr-defined]
@@ -143,12 +177,16 @@ def Writing(scope: str, action: str, *, creates: bool = False, changes: bool = F
     return Depends(writing(scope, action, creates=creates, changes=changes, keyed=keyed), scope="function")
 
 
+def note_replay(note: Note, kept: Kept) -> None:
+    """Tells the audit what a repeated call shows again."""
+    note.records, note.subjects = kept.records, kept.subjects
+    note.areas = [kept.area_id] if kept.area_id else ()
+
+
 async def answer_replay(request: Request, error: Exception) -> Response:
     """The exception handler of `Replay`."""
     assert isinstance(error, Replay)
-    note: Note = request.scope["state"]["note"]
-    note.records, note.subjects = error.kept.records, error.kept.subjects
-    note.areas = [error.kept.area_id] if error.kept.area_id else ()
+    note_replay(request.scope["state"]["note"], error.kept)
     return Response(error.kept.body, error.kept.status, {**error.kept.headers, "Idempotency-Replayed": "true"})
 
 
@@ -183,15 +221,25 @@ async def _finish(write: Write, answer: Response) -> None:
     await add_event(await driver_connection(write.session), write.note, answer.status_code)
 
 
+def claim_of(principal: Principal, method: str, path: str, key: str, body: bytes) -> Claim:
+    """What an idempotency key of a client claims: this call, with this body.
+
+    Raises:
+        IdempotencyKeyMissing: the key is no key.
+    """
+    if not _KEY.fullmatch(key):
+        raise IdempotencyKeyMissing
+    where = hashlib.sha256(path.encode()).hexdigest()
+    return Claim(principal.client_id, method, where, key, hashlib.sha256(body).digest())
+
+
 async def _claim_of(request: Request, principal: Principal, *, required: bool) -> Claim | None:
     key = request.headers.get("idempotency-key")
     if key is None and not required:
         return None
-    if key is None or not _KEY.fullmatch(key):
+    if key is None:
         raise IdempotencyKeyMissing
-    digest = hashlib.sha256(await request.body()).digest()
-    path = hashlib.sha256(request.scope["path"].encode()).hexdigest()
-    return Claim(principal.client_id, request.method, path, key, digest)
+    return claim_of(principal, request.method, request.scope["path"], key, await request.body())
 
 
 def _if_match(request: Request) -> int:

@@ -1,0 +1,172 @@
+"""An operation answered: what is read in one statement, what is written one after another, what the schema says."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any
+from uuid import UUID
+
+from graphql import DocumentNode, OperationDefinitionNode, SelectionSetNode, execute_sync
+from pydantic import ValidationError
+
+from convenor.kit.audit import Note
+from convenor.kit.errors import Invalid, NotFound, ScopeMissing
+from convenor.kit.principal import Principal
+from convenor.kit.reading.declare import Resource
+from convenor.kit.reading.redaction import redacted_in
+from convenor.kit.reading.run import Answer, read_graph
+from convenor.kit.reading.selection import Constant, One, Page
+from convenor.kit.web.problems import fault_at, problem_of
+from convenor.kit.web.reads import note_answer
+from convenor.kit.web.writes import Replay, Write, claim_of, note_replay, open_write
+from convenor_graphql.document import Document
+from convenor_graphql.naming import camel_pointer, snake_keys
+from convenor_graphql.problems import errors_of
+from convenor_graphql.schema import Face
+from convenor_graphql.selecting import Change, Meta, Selected
+
+
+@dataclass(frozen=True)
+class Call:
+    """One request, with the application's state that it is answered from."""
+
+    state: Any
+    principal: Principal
+    note: Note
+    body: bytes
+
+
+@dataclass
+class Told:
+    """What an answer holds, by the keys of the root."""
+
+    cost: int
+    data: dict[str, bytes] = field(default_factory=dict)
+    errors: list[dict[str, Any]] = field(default_factory=list)
+    redacted: list[str] = field(default_factory=list)
+    replayed: list[str] = field(default_factory=list)
+
+    def as_json(self) -> bytes:
+        """The body of the answer: what the database wrote is handed on as it is."""
+        data = b",".join(b'"%s":%s' % (key.encode(), value) for key, value in self.data.items())
+        errors = b'"errors":%s,' % json.dumps(self.errors).encode() if self.errors else b""
+        extensions: dict[str, Any] = {"cost": {"records": self.cost}, "redacted": self.redacted}
+        if self.replayed:
+            extensions["idempotencyReplayed"] = self.replayed
+        return b'{%s"data":{%s},"extensions":%s}' % (errors, data, json.dumps(extensions).encode())
+
+
+def schema_says(
+    face: Face, document: Document, operation: OperationDefinitionNode, variables: Mapping[str, Any], meta: list[Meta]
+) -> dict[str, bytes]:
+    """What the schema says of itself, by the keys of the root: this the executor resolves."""
+    only = OperationDefinitionNode(
+        operation=operation.operation,
+        variable_definitions=operation.variable_definitions,
+        selection_set=SelectionSetNode(selections=tuple(node for it in meta for node in it.nodes)),
+    )
+    fragments = (it.definition for it in document.fragments.values())
+    result = execute_sync(face.types, DocumentNode(definitions=(only, *fragments)), variable_values=dict(variables))
+    assert result.data is not None, "a valid document about the schema has an answer"
+    return {key: json.dumps(value).encode() for key, value in result.data.items()}
+
+
+async def answer(call: Call, selected: Selected, meta: Mapping[str, bytes]) -> Told:
+    """Answers an operation.
+
+    Raises:
+        ScopeMissing: the token lacks the scope of something that is asked for; nothing was read or written.
+        Invalid: it searches by what the caller does not see.
+    """
+    for scope in selected.scopes:
+        if scope not in call.principal.scopes:
+            raise ScopeMissing(scope, call.principal.role)
+    selected.refuse_walled(call.principal)
+    told = Told(selected.cost)
+    read = await _read(call, selected, told)
+    for item in selected.fields:
+        if isinstance(item, Change):
+            await _change(call, item, selected, told)
+        elif isinstance(item, Constant):
+            told.data[item.key] = json.dumps(item.word).encode()
+        else:
+            told.data[item.key] = meta[item.key] if isinstance(item, Meta) else read[item.key]
+    return told
+
+
+async def _read(call: Call, selected: Selected, told: Told) -> dict[str, bytes]:
+    """Every resource that the root reads, in one statement."""
+    roots = tuple(item for item in selected.fields if isinstance(item, One | Page))
+    if not roots:
+        return {}
+    found = await read_graph(call.state.readers, call.principal, roots, selected.values)
+    note_answer(call.note, found)
+    told.redacted += redacted_in(roots, call.principal.walls)
+    for root, doc in zip(roots, found.docs, strict=True):
+        if isinstance(root, One) and doc == b"null":
+            told.errors += errors_of(NotFound(), call.state.issuer, [root.key])
+    return {root.key: doc for root, doc in zip(roots, found.docs, strict=True)}
+
+
+async def _change(call: Call, change: Change, selected: Selected, told: Told) -> None:
+    """One mutation: a transaction and an audit event of its own, whatever becomes of the others."""
+    mutation, note = change.mutation, Note(call.note.request_id, call.note.address)
+    note.action, note.principal, note.purpose = mutation.action, call.principal, call.note.purpose
+    try:
+        if mutation.scope not in call.principal.scopes:
+            raise ScopeMissing(mutation.scope, call.principal.role)
+        told.data[change.key] = await _written(call, change, selected, note)
+        told.redacted += [f"{change.key}.{path}" for path in redacted_in(change.records, call.principal.walls)]
+    except Replay as replay:
+        note_replay(note, replay.kept)
+        told.data[change.key] = replay.kept.body
+        told.replayed.append(change.key)
+        await call.state.audit_writer.write(note, replay.kept.status)
+    except Exception as error:  # each mutation fails for itself
+        problem = problem_of(error, note.request_id)
+        problem.faults = tuple(replace(it, pointer=camel_pointer(it.pointer)) for it in problem.faults)
+        note.problem = problem.code
+        told.data[change.key] = b"null"
+        told.errors += errors_of(problem, call.state.issuer, [change.key])
+        await call.state.audit_writer.write(note, problem.status)
+
+
+async def _written(call: Call, change: Change, selected: Selected, note: Note) -> bytes:
+    mutation, given = change.mutation, snake_keys(change.arguments["input"])
+    try:
+        data = mutation.body.model_validate(given)
+    except ValidationError as error:
+        raise Invalid(faults=tuple(fault_at(it, it["loc"], given) for it in error.errors())) from error
+    key: str | None = change.arguments.get("idempotencyKey")
+    # Two mutations of one document share its bytes, so that the place is part of what was sent.
+    sent = call.body + change.key.encode()
+    claimed = claim_of(call.principal, "POST", f"/graphql#{mutation.name}", key, sent) if key is not None else None
+    named = {name: change.arguments[name] for name in mutation.named}
+    makes = partial(PayloadWrite, change=change, values=selected.values)
+    if_match: int | None = change.arguments.get("ifVersion")
+    sessions = call.state.sessions
+    async with open_write(sessions, call.principal, note, if_match, claimed, makes=makes) as write:
+        response = await mutation.run(data=data, write=write, **named)
+    return bytes(response.body)
+
+
+@dataclass
+class PayloadWrite(Write):
+    """A change that answers with what the mutation's selection asks of its payload."""
+
+    change: Change = field(kw_only=True)
+    values: Mapping[str, Any] = field(kw_only=True)
+
+    async def show(self, connection: Any, resource: Resource, record: UUID) -> Answer:
+        """The payload; read even where nothing is asked of the record, since it is the answer's subject."""
+        roots = self.change.records or (One("", resource, ()),)
+        values = {**self.values, **{f"{root.at}.id": record for root in roots}}
+        found = await read_graph(connection, self.principal, roots, values)
+        docs = dict(zip((root.key for root in roots), found.docs, strict=True))
+        parts = (
+            b'"%s":%s' % (it.key.encode(), json.dumps(it.word).encode() if isinstance(it, Constant) else docs[it.key])
+            for it in self.change.payload
+        )
+        body = b"{" + b",".join(parts) + b"}"
+        return Answer(body, found.ids, found.subjects, found.areas)

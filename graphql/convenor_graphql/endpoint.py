@@ -1,0 +1,178 @@
+"""`/graphql` over HTTP: which request is meant, in which media type its answer goes, with which status.
+
+Source: GraphQL over HTTP (GraphQL Foundation, working draft), sections 5 to 7.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+from urllib.parse import parse_qsl
+
+from graphql import GraphQLError, OperationDefinitionNode, OperationType
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from convenor.kit.errors import Problem, Unavailable, Unreadable, WrongMediaType
+from convenor.kit.web.bodies import read_json
+from convenor.kit.web.problems import problem_of
+from convenor.kit.web.reads import authorise
+from convenor_graphql.answering import Call, answer, schema_says
+from convenor_graphql.document import Document, coerce_variables, read_document
+from convenor_graphql.problems import (
+    BatchRefused,
+    MutationByGet,
+    QueryInvalid,
+    QueryUnreadable,
+    errors_of,
+)
+from convenor_graphql.schema import Face
+from convenor_graphql.selecting import Meta, Selected, select
+
+PATH = "/graphql"
+GRAPHQL, JSON = "application/graphql-response+json", "application/json"
+
+_KEPT_REQUESTS, _KEPT_DOCUMENTS, _KEPT_BYTES = 512, 256, 10_000
+
+
+@dataclass(frozen=True)
+class Asked:
+    """The parameters of one request."""
+
+    query: str
+    operation_name: str | None
+    variables: str
+    """JSON, so that equal requests are known as such."""
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A request, as far as it does not depend on its caller."""
+
+    operation: OperationDefinitionNode
+    selected: Selected
+    meta: Mapping[str, bytes]
+
+
+class Endpoint:
+    """Answers `/graphql`."""
+
+    def __init__(self, face: Face) -> None:
+        self.face = face
+        self._document = lru_cache(maxsize=_KEPT_DOCUMENTS)(self._read)
+        self._kept = lru_cache(maxsize=_KEPT_REQUESTS)(self._prepare)
+
+    @property
+    def route(self) -> Route:
+        """The route; the contract of REST leaves it out, since `schema.graphql` is its own."""
+        return Route(PATH, self.respond, methods=["GET", "POST"], include_in_schema=False)
+
+    async def respond(self, request: Request) -> Response:
+        """One answer."""
+        principal, state = authorise(request, "", "graphql:query"), request.app.state
+        note = request.scope["state"]["note"]
+        media = media_of(request.headers.get("accept", ""))
+        try:
+            body = await request.body()
+            asked = _asked_by_get(request) if request.method == "GET" else _asked_by_post(request, body)
+            prepared = self.prepare(asked)
+            if request.method == "GET" and prepared.operation.operation is OperationType.MUTATION:
+                raise MutationByGet
+            told = await answer(Call(state, principal, note, body), prepared.selected, prepared.meta)
+        except Exception as error:
+            problem = problem_of(error, note.request_id)
+            if isinstance(problem, Unavailable):
+                raise problem from error
+            note.problem = problem.code
+            return _refused(problem, state.issuer, media)
+        if prepared.operation.operation is OperationType.MUTATION:
+            note.written = True
+        return Response(told.as_json(), media_type=media)
+
+    def prepare(self, asked: Asked) -> Prepared:
+        """What a request comes to; kept by its text, unless it may write, and so hold what is written, or is large."""
+        if "mutation" in asked.query or len(asked.query) + len(asked.variables) > _KEPT_BYTES:
+            return self._prepare(asked)
+        return self._kept(asked)
+
+    def _read(self, text: str) -> Document:
+        return read_document(self.face.types, text)
+
+    def _prepare(self, asked: Asked) -> Prepared:
+        document = self._document(asked.query)
+        operation = document.operation(asked.operation_name)
+        given = json.loads(asked.variables)
+        try:
+            variables = coerce_variables(self.face.types, operation, given)
+            selected = select(self.face, document, operation, variables)
+        except GraphQLError as error:
+            raise QueryInvalid([error]) from error
+        meta = [item for item in selected.fields if isinstance(item, Meta)]
+        said = schema_says(self.face, document, operation, given, meta) if meta else {}
+        return Prepared(operation, selected, said)
+
+
+def media_of(accept: str) -> str:
+    """The media type of the answer: the one that the client names first; `application/json` where it names neither.
+
+    A client that says nothing may be an old one, which knows no other.
+    """
+    named = [part.partition(";")[0].strip().lower() for part in accept.split(",")]
+    return next((name for name in named if name in (GRAPHQL, JSON)), JSON)
+
+
+def _asked_by_get(request: Request) -> Asked:
+    try:
+        pairs = parse_qsl(request.scope["query_string"].decode("ascii"), keep_blank_values=True, errors="strict")
+    except ValueError as error:
+        raise QueryUnreadable("The query string is not valid percent-encoded UTF-8.") from error
+    given: dict[str, Any] = dict(pairs)
+    if len(given) != len(pairs):
+        raise QueryUnreadable("A parameter stands twice.")
+    for name in ("variables", "extensions"):
+        if name in given:
+            given[name] = _json(given[name].encode())
+    return _asked(given)
+
+
+def _asked_by_post(request: Request, body: bytes) -> Asked:
+    kind, _, parameters = request.headers.get("content-type", "").partition(";")
+    if kind.strip().lower() != JSON:
+        raise WrongMediaType("Send application/json.")
+    charset = parameters.strip().lower().replace('"', "")
+    if charset.startswith("charset=") and charset != "charset=utf-8":
+        raise WrongMediaType("Send UTF-8.")
+    return _asked(_json(body))
+
+
+def _json(text: bytes) -> Any:
+    try:
+        return read_json(text)
+    except Unreadable as error:
+        raise QueryUnreadable(error.detail) from error
+
+
+def _asked(given: Any) -> Asked:
+    if isinstance(given, list):
+        raise BatchRefused
+    if not isinstance(given, dict):
+        raise QueryUnreadable
+    for name in given:
+        if name not in ("query", "operationName", "variables", "extensions"):
+            raise QueryUnreadable(f"There is no parameter `{name[:63]}`.")
+    query, name = given.get("query"), given.get("operationName")
+    variables, extensions = given.get("variables"), given.get("extensions")
+    if not isinstance(query, str) or not isinstance(name, str | None):
+        raise QueryUnreadable
+    if not isinstance(variables, dict | None) or not isinstance(extensions, dict | None):
+        raise QueryUnreadable("`variables` and `extensions` are objects.")
+    return Asked(query, name or None, json.dumps(variables or {}))
+
+
+def _refused(problem: Problem, issuer: str, media: str) -> Response:
+    # To a client that knows no more than application/json, 200 says that the answer is GraphQL, errors and all.
+    status = 200 if media == JSON and isinstance(problem, QueryInvalid) else problem.status
+    body = json.dumps({"errors": errors_of(problem, issuer)})
+    return Response(body, status, dict(problem.headers), media)

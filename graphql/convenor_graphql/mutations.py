@@ -1,0 +1,95 @@
+"""The partners' writes: each mutation is the operation that a writing route declares, with the route's own rules."""
+
+import inspect
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, Optional
+
+import strawberry
+from fastapi.routing import APIRoute
+from pydantic import BaseModel
+
+from convenor.kit.reading.declare import Resource
+from convenor.kit.web.contract_schemas import declared, words
+from convenor_graphql.naming import camel
+from convenor_graphql.nodes import Graph, Link, Nodes
+from convenor_graphql.shapes import Argument, Shapes, blank, define
+
+
+@dataclass(frozen=True)
+class Mutation:
+    """One write.
+
+    Args:
+        name: of the field.
+        run: what the route does: it takes `data`, `write` and what the path names.
+        body: the shape of `input`.
+        answers: the resource of the record that the payload holds.
+        named: the path's parameters, which are arguments here.
+        scope, action, creates, changes, keyed: as in `kit.web.writes.writing`.
+    """
+
+    name: str
+    run: Callable[..., Awaitable[Any]]
+    body: type[BaseModel]
+    answers: Resource
+    named: tuple[str, ...]
+    scope: str
+    action: str
+    creates: bool
+    changes: bool
+    keyed: bool
+
+
+class Mutations:
+    """Writes the mutation type of some routes."""
+
+    def __init__(self, routes: Iterable[APIRoute], nodes: Nodes, graph: Graph) -> None:
+        self.nodes, self.graph = nodes, graph
+        by_model = {resource.read: resource for resource in nodes.resources.values()}
+        self.by_name = {it.name: it for it in (_mutation(route, by_model) for route in routes)}
+        self.inputs = Shapes([it.body for it in self.by_name.values()], ending="Input")
+
+    def build(self) -> type:
+        """The mutation type."""
+        cls = blank("Mutation")
+        self.inputs.define()
+        for it in self.by_name.values():
+            payload = self._payload(it)
+            description = inspect.getdoc(it.run) or ""
+            define(cls, it.name, Optional[payload], description, self._arguments(it))  # noqa: UP045
+        self.inputs.finish()
+        return strawberry.type(cls, name="Mutation", description="What partners write, one after another.")
+
+    def _payload(self, it: Mutation) -> type:
+        name = f"{it.name[0].upper()}{it.name[1:]}Payload"
+        one, cls = camel(it.answers.singular), blank(name)
+        define(cls, one, self.nodes.node(it.answers), "The record, as it is then.")
+        self.graph.links[name, one] = Link(it.answers, many=False)
+        return strawberry.type(cls, name=name, description=f"The {words(it.answers.singular)} that was written.")
+
+    def _arguments(self, it: Mutation) -> list[Argument]:
+        arguments = [Argument(name, strawberry.ID, "The record's id or code.") for name in it.named]
+        arguments.append(Argument("input", self.inputs.classes[it.body], "What is said."))
+        if it.changes:
+            arguments.append(Argument("ifVersion", int, "The record's `version` as you last read it."))
+        if it.creates or it.keyed:
+            key = "A fresh key for each new record; the same one when you repeat a call. 1 to 255 visible characters."
+            arguments.append(Argument("idempotencyKey", str if it.creates else Optional[str], key))  # noqa: UP045
+        return arguments
+
+
+def _mutation(route: APIRoute, by_model: dict[type[BaseModel], Resource]) -> Mutation:
+    said, parameters = declared(route), inspect.signature(route.endpoint).parameters
+    return Mutation(
+        name=camel(route.name),
+        run=route.endpoint,
+        body=parameters["data"].annotation,
+        answers=by_model[route.response_model],
+        named=tuple(name for name in parameters if name not in ("data", "write")),
+        scope=said.scope,
+        action=said.action,
+        creates=said.creates,
+        changes=said.changes,
+        keyed=said.keyed,
+    )

@@ -1,0 +1,74 @@
+"""What can be wrong with a GraphQL request itself, and how any problem stands in a GraphQL answer.
+
+Source: GraphQL specification (September 2025), section 7.1.6; GraphQL over HTTP.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from graphql import GraphQLError
+
+from convenor.kit.errors import Problem
+
+
+class QueryUnreadable(Problem):
+    """The request holds no `query`, or is not JSON."""
+
+    status, code, title = 400, "query_unreadable", "GraphQL request unreadable"
+    cause = "`query` is missing, a parameter is unknown or not of its type, or the body is not JSON."
+    way_out = "Send `query` (text), and if need be `operationName` (text) and `variables` (an object)."
+
+
+class QueryInvalid(Problem):
+    """The document is not GraphQL or does not fit the schema, or its variables do not fit the document."""
+
+    status, code, title = 400, "query_invalid", "GraphQL document invalid"
+    cause = "A field, argument, type or variable is not as the schema or the document declares it."
+    way_out = "Mend everything that `errors` names; the schema is shown at /graphql in a browser."
+
+    def __init__(self, errors: Sequence[GraphQLError]) -> None:
+        super().__init__()
+        self.errors = tuple(errors)
+
+
+class QueryTooLarge(Problem):
+    """The document asks for more than one request may."""
+
+    status, code, title = 400, "query_too_large", "GraphQL document too large"
+    cause = "Depth, aliases, fields, tokens or the number of records that the query could give are limited."
+    way_out = "Ask for fewer records with `first`, or in several requests; `extensions.cost` shows what a query costs."
+
+
+class BatchRefused(Problem):
+    """One request holds one document: a list of them is refused."""
+
+    status, code, title = 400, "batch_refused", "Batch refused"
+    cause = "The body is a list of requests."
+    way_out = "Send them one by one, or as one document with several fields."
+
+
+class MutationByGet(Problem):
+    """A mutation goes by POST."""
+
+    status, code, title = 405, "mutation_by_get", "Mutation sent by GET"
+    cause = "A GET changes nothing, wherever it is followed from."
+    way_out = "Send the same document by POST."
+
+    def __init__(self) -> None:
+        super().__init__(headers={"Allow": "POST"})
+
+
+def errors_of(problem: Problem, issuer: str, path: Sequence[str] = ()) -> list[dict[str, Any]]:
+    """A problem as errors of a GraphQL answer, with the `code` and the faults that REST gives."""
+    extensions: dict[str, Any] = {
+        "code": problem.code,
+        "status": problem.status,
+        "type": f"{issuer}/problems/{problem.code}",
+        **problem.extra,
+    }
+    if problem.faults:
+        extensions["errors"] = [fault.as_json() for fault in problem.faults]
+    if isinstance(problem, QueryInvalid):
+        return [error.formatted | {"extensions": extensions} for error in problem.errors]
+    placed: dict[str, Any] = {"path": list(path)} if path else {}
+    return [{"message": problem.detail, **placed, "extensions": extensions}]

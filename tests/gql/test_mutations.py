@@ -1,0 +1,191 @@
+"""The partners' writes over GraphQL: the rules of REST, its codes and its pointers."""
+
+import asyncio
+from typing import Any
+
+import httpx2
+from casework import ACCEPTED, WAITING, referred, session
+from gql.asked import asked, camelled, codes
+from partner import Caller, Service, pupil_referral
+
+SUBMIT = """
+mutation ($input: ReferralInput!, $key: String!) {
+  submitReferral(input: $input, idempotencyKey: $key) {
+    referral { id code status version subject { ... on PupilSubject { pupil { givenName nhsNumber } } } }
+  }
+}
+"""
+STEP = """
+mutation ($id: ID!, $version: Int!, $to: String!) {
+  transitionReferral(id: $id, ifVersion: $version, input: { to: $to }) { referral { status next version } }
+}
+"""
+CONTACT = """
+mutation ($id: ID!, $input: ContactInput!, $key: String!) {
+  addContact(id: $id, input: $input, idempotencyKey: $key) {
+    contact { onDay: on referral { status transitions { edges { node { to } } } } }
+  }
+}
+"""
+
+
+async def submitted(caller: Caller, body: dict[str, Any], key: str = "k") -> httpx2.Response:
+    return await asked(caller, SUBMIT, input=camelled(body), key=key)
+
+
+async def stored(service: Service) -> int:
+    referrals = await service.as_("commissioner").get("/v1/referrals", count="true")
+    count: int = referrals.json()["count"]
+    return count
+
+
+async def test_every_fault_is_named_by_the_pointer_of_what_was_sent_and_nothing_is_stored(service: Service) -> None:
+    body = pupil_referral("SLT", urn="12", upn="B801200005002", date_of_birth="2016-15-04")
+    refused = await submitted(service.as_("school"), body)
+    assert refused.json()["data"] == {"submitReferral": None}
+    error = refused.json()["errors"][0]
+    assert (error["path"], error["extensions"]["code"]) == (["submitReferral"], "invalid")
+    assert {fault["pointer"] for fault in error["extensions"]["errors"]} == {
+        "/schoolUrn",
+        "/subject/pupil/upn",
+        "/subject/pupil/dateOfBirth",
+    }
+    assert await stored(service) == 0
+
+
+async def test_a_fault_of_reference_has_the_code_that_rest_gives_it(service: Service) -> None:
+    refused = await submitted(service.as_("far_school"), pupil_referral("OT", urn="900003"))
+    faults = refused.json()["errors"][0]["extensions"]["errors"]
+    assert [(fault["pointer"], fault["code"]) for fault in faults] == [("/serviceId", "not_bought")]
+
+
+async def test_a_write_without_its_scope_is_refused_and_audited(service: Service) -> None:
+    refused = await submitted(service.as_("commissioner"), pupil_referral("SLT"))
+    assert codes(refused) == ["scope_missing"]
+    assert refused.json()["errors"][0]["extensions"]["scope"] == "referrals:write"
+    events = (await service.as_("auditor").get("/v1/audit/events", action="referrals:submit")).json()["data"]
+    assert [(event["status"], event["problem"]) for event in events] == [(403, "scope_missing")]
+
+
+async def test_a_mutation_is_read_back_through_what_its_caller_may_see(service: Service) -> None:
+    made = await submitted(service.as_("school"), pupil_referral("SLT"))
+    referral = made.json()["data"]["submitReferral"]["referral"]
+    assert (referral["status"], referral["version"]) == ("submitted", 1)
+    assert referral["subject"] == {"pupil": {"givenName": "Robin", "nhsNumber": None}}
+    assert made.json()["extensions"]["redacted"] == ["submitReferral.referral.subject.pupil.nhsNumber"]
+    assert (await service.as_("trust").get(f"/v1/referrals/{referral['id']}")).json()["code"] == referral["code"]
+
+
+async def test_its_event_commits_with_it_and_names_record_and_pupil(service: Service) -> None:
+    made = await submitted(service.as_("school"), pupil_referral("SLT"))
+    events = (await service.as_("auditor").get("/v1/audit/events", action="referrals:submit")).json()["data"]
+    assert [event["request_id"] for event in events] == [made.headers["x-request-id"]]
+    assert events[0]["records"] == [made.json()["data"]["submitReferral"]["referral"]["id"]]
+    assert len(events[0]["subjects"]) == 1
+    all_of_it = (await service.as_("auditor").get("/v1/audit/events")).json()["data"]
+    assert [event["action"] for event in all_of_it if event["request_id"] == made.headers["x-request-id"]] == [
+        "referrals:submit"
+    ]
+
+
+async def test_the_same_key_and_document_give_the_same_answer_once_stored(service: Service) -> None:
+    school, body = service.as_("school"), pupil_referral("SLT")
+    first, second = await asyncio.gather(submitted(school, body), submitted(school, body))
+    assert first.json()["data"] == second.json()["data"]
+    assert [it.json()["extensions"].get("idempotencyReplayed") for it in (first, second)].count(["submitReferral"]) == 1
+    assert await stored(service) == 1
+
+
+async def test_the_same_key_with_another_document_is_refused(service: Service) -> None:
+    school = service.as_("school")
+    await submitted(school, pupil_referral("SLT"))
+    refused = await submitted(school, pupil_referral("OUTREACH"))
+    assert codes(refused) == ["idempotency_key_reused"]
+    assert await stored(service) == 1
+
+
+async def test_two_writes_of_one_document_never_share_a_key(service: Service) -> None:
+    query = """mutation ($a: ReferralInput!, $b: ReferralInput!) {
+      first: submitReferral(input: $a, idempotencyKey: "one") { referral { code } }
+      second: submitReferral(input: $b, idempotencyKey: "one") { referral { code } }
+    }"""
+    other = pupil_referral("OUTREACH")
+    made = await asked(service.as_("school"), query, a=camelled(pupil_referral("SLT")), b=camelled(other))
+    assert made.json()["data"]["first"]["referral"]["code"]
+    assert made.json()["data"]["second"] is None
+    assert codes(made) == ["idempotency_key_reused"]
+
+
+async def test_what_fails_in_a_document_leaves_what_was_written_before_it(service: Service) -> None:
+    referral = await referred(service, *ACCEPTED)
+    query = """mutation ($id: ID!, $version: Int!) {
+      on: transitionReferral(id: $id, ifVersion: $version, input: { to: "waiting" }) { referral { status version } }
+      stale: transitionReferral(id: $id, ifVersion: $version, input: { to: "paused" }) { referral { status } }
+    }"""
+    version = int((await service.as_("trust").get(f"/v1/referrals/{referral['id']}")).headers["ETag"].strip('"'))
+    answer = await asked(service.as_("trust"), query, id=referral["id"], version=version)
+    assert answer.json()["data"] == {"on": {"referral": {"status": "waiting", "version": version + 1}}, "stale": None}
+    assert (codes(answer), answer.json()["errors"][0]["path"]) == (["stale"], ["stale"])
+
+
+async def test_an_illegal_step_names_the_legal_ones(service: Service) -> None:
+    referral = await referred(service)
+    refused = await asked(service.as_("trust"), STEP, id=referral["code"], version=1, to="discharged")
+    assert refused.json()["errors"][0]["extensions"]["legal"] == ["accepted", "returned", "declined"]
+
+
+async def test_another_s_referral_reads_as_if_it_were_not_there(service: Service) -> None:
+    referral = await referred(service)
+    second_trust, absent = service.as_("second_trust"), "01900000-0000-7000-8000-000000000000"
+    stranger = await asked(second_trust, STEP, id=referral["id"], version=1, to="accepted")
+    nobody = await asked(second_trust, STEP, id=absent, version=1, to="accepted")
+    assert stranger.json()["errors"] == nobody.json()["errors"]
+    assert codes(stranger) == ["not_found"]
+
+
+async def test_the_first_attended_contact_starts_the_work_as_in_rest(service: Service) -> None:
+    referral = await referred(service, *WAITING)
+    contact = camelled(session(days_ago=1))
+    made = await asked(service.as_("trust"), CONTACT, id=referral["code"], input=contact, key="c1")
+    assert made.json()["data"]["addContact"]["contact"]["referral"] == {
+        "status": "in_progress",
+        "transitions": {"edges": [{"node": {"to": to}} for to in ("submitted", *WAITING, "in_progress")]},
+    }
+
+
+async def test_an_outcome_and_a_return_are_recorded(service: Service) -> None:
+    referral = await referred(service, *WAITING)
+    outcome = await asked(
+        service.as_("trust"),
+        """mutation ($id: ID!) {
+          addOutcome(id: $id, idempotencyKey: "o", input: {
+            instrument: TOMs, domain: "activity", baseline: { on: "2026-01-01", value: 2 }
+          }) { outcome { instrument baseline { value } later { value } } }
+        }""",
+        id=referral["id"],
+    )
+    measured = {"instrument": "TOMs", "baseline": {"value": 2}, "later": None}
+    assert outcome.json()["data"] == {"addOutcome": {"outcome": measured}}
+    returned = await asked(
+        service.as_("charity"),
+        """mutation {
+          submitReturn(idempotencyKey: "r", input: {
+            slaId: "SLA-OUTREACH", period: { from: "2025-09-01", to: "2025-12-31" }, costPence: 2000000
+            volumes: { sessions: 38, pupils: 12, schools: 3 }
+            measures: [{ kpi: "goals_met", numerator: 9, denominator: 12 }]
+          }) { impactReturn { status period { from to } checks { check outcome } sla { code } } }
+        }""",
+    )
+    report = returned.json()["data"]["submitReturn"]["impactReturn"]
+    assert (report["status"], report["period"]) == ("submitted", {"from": "2025-09-01", "to": "2025-12-31"})
+    assert report["sla"] == {"code": "SLA-OUTREACH"}
+    assert report["checks"]
+
+
+async def test_what_a_payload_leads_to_needs_its_own_scope_before_anything_is_written(service: Service) -> None:
+    query = SUBMIT.replace("id code status", "id code status contacts { edges { node { id } } }")
+    school = service.as_("school")
+    await school.authorise("referrals:write", "referrals:read")
+    refused = await asked(school, query, input=camelled(pupil_referral("SLT")), key="k")
+    assert (refused.status_code, codes(refused)) == (403, ["scope_missing"])
+    assert await stored(service) == 0

@@ -1,0 +1,184 @@
+"""What a GraphQL request may be: its form, its size, its caller."""
+
+import json
+
+import pytest
+from gql.asked import GRAPHQL, asked, codes
+from partner import Service
+
+from convenor_graphql.document import MAX_ALIASES, MAX_DEPTH, MAX_TOKENS
+from convenor_graphql.schema import face
+from convenor_graphql.selecting import MAX_COST
+
+
+async def test_without_a_token_not_even_the_schema_is_told(standing: Service) -> None:
+    refused = await standing.http.post("/graphql", json={"query": "{ __schema { types { name } } }"})
+    assert (refused.status_code, refused.json()["code"]) == (401, "unauthenticated")
+
+
+async def test_with_one_it_is(standing: Service) -> None:
+    told = await asked(standing.as_("board"), "{ __schema { queryType { name } } clusters { totalCount } }")
+    assert told.json()["data"] == {"__schema": {"queryType": {"name": "Query"}}, "clusters": {"totalCount": 2}}
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        ([{"query": "{ __typename }"}], "batch_refused"),
+        ({"query": "{ __typename }", "id": "1"}, "query_unreadable"),
+        ({"query": 1}, "query_unreadable"),
+        ("{ __typename }", "query_unreadable"),
+        ({"query": "{ nowhere }"}, "query_invalid"),
+        ({"query": "{ clusters { edges { node { code"}, "query_invalid"),
+        ({"query": "query A { __typename } query B { __typename }"}, "query_invalid"),
+        ({"query": "query ($id: ID!) { referral(id: $id) { id } }"}, "query_invalid"),
+        ({"query": "subscription { clusters { totalCount } }"}, "query_invalid"),
+    ],
+)
+async def test_a_request_that_is_none_says_what_is_wrong(standing: Service, body: object, code: str) -> None:
+    refused = await standing.as_("board").call("POST", "/graphql", json=body, headers={"Accept": GRAPHQL})
+    assert (refused.status_code, codes(refused)) == (400, [code])
+    assert "data" not in refused.json()
+
+
+async def test_a_code_leads_to_a_page_about_it(standing: Service) -> None:
+    refused = await asked(standing.as_("board"), "{ nowhere }")
+    page = await standing.http.get(refused.json()["errors"][0]["extensions"]["type"])
+    assert page.status_code == 200
+
+
+async def test_a_mutation_does_not_come_by_get(standing: Service) -> None:
+    query = 'mutation { updateReferral(id: "R1", ifVersion: 1, input: { priority: soon }) { referral { id } } }'
+    refused = await standing.as_("school").call("GET", "/graphql", params={"query": query}, headers={"Accept": GRAPHQL})
+    assert (refused.status_code, codes(refused), refused.headers["Allow"]) == (405, ["mutation_by_get"], "POST")
+
+
+async def test_a_query_does_with_variables(standing: Service) -> None:
+    params = {"query": "query ($n: Int!) { schools(first: $n) { edges { node { urn } } } }", "variables": '{"n": 1}'}
+    answer = await standing.as_("board").call("GET", "/graphql", params=params)
+    assert answer.json()["data"] == {"schools": {"edges": [{"node": {"urn": "900001"}}]}}
+
+
+@pytest.mark.parametrize(
+    ("query", "said"),
+    [
+        ("{" + " ".join(f"a{n}: __typename" for n in range(3_000)) + "}", f"more than {MAX_TOKENS} tokens"),
+        ("{" + " ".join(f"a{n}: __typename" for n in range(101)) + "}", f"the most is {MAX_ALIASES}"),
+        ("{ clusters { edges { node " + "{ referrals { edges { node { service " * 12 + "}", "Syntax Error"),
+        (
+            "{ referral(id: 1) " + "{ service { referrals { edges { node " * 12 + "{ id }" + "} } } }" * 12 + "}",
+            f"the most is {MAX_DEPTH}",
+        ),
+        (
+            "{ __schema " + "{ types { fields { type { name } } } }" + "} #" + "x" * 100_000,
+            "more than 100000 code points",
+        ),
+        ("query { ..." + "a } fragment a on Query { ...a }", "Cannot spread fragment"),
+        ("{ " + "n" * 64 + " }", "A name has 64 characters"),
+        ("{ clusters(first: 201) { totalCount } }", None),
+        (
+            "{ referrals(first: 200) { edges { node { service { referrals(first: 200) { edges { node { transitions"
+            " { edges { node { id } } } } } } } } } } }",
+            f"the most is {MAX_COST:,}",
+        ),
+    ],
+    ids=[
+        "tokens",
+        "aliases",
+        "deep and unclosed",
+        "depth",
+        "text",
+        "fragment in itself",
+        "long name",
+        "page",
+        "records",
+    ],
+)
+async def test_a_document_beyond_a_limit_is_refused(standing: Service, query: str, said: str | None) -> None:
+    refused = await asked(standing.as_("commissioner"), query)
+    assert refused.status_code in (400, 422)
+    assert "data" not in refused.json()
+    message = refused.json()["errors"][0]["message"]
+    faults = refused.json()["errors"][0]["extensions"].get("errors", [])
+    assert said in message if said else [fault["pointer"] for fault in faults] == ["/clusters/first"]
+
+
+async def test_fragments_that_double_at_each_level_are_measured_without_being_spread(standing: Service) -> None:
+    levels = "".join(
+        f"fragment f{n} on Service {{ a: referrals {{ edges {{ node {{ service {{ ...f{n + 1} }} }} }} }}"
+        f" b: referrals {{ edges {{ node {{ service {{ ...f{n + 1} }} }} }} }} }} "
+        for n in range(30)
+    )
+    query = levels + "fragment f30 on Service { id } { service(id: 1) { ...f0 } }"
+    assert codes(await asked(standing.as_("commissioner"), query)) == ["query_too_large"]
+
+
+async def test_what_a_query_costs_is_told(standing: Service) -> None:
+    query = "{ clusters(first: 5) { edges { node { schools(first: 20) { edges { node { name } } } } } } }"
+    answer = await asked(standing.as_("board"), query)
+    assert answer.json()["extensions"] == {"cost": {"records": 105}, "redacted": []}
+
+
+async def test_every_fault_of_the_arguments_is_named_at_once(standing: Service) -> None:
+    query = '{ mine: referrals(first: 0, after: "x", school: "\\u0007") { totalCount } }'
+    refused = await asked(standing.as_("commissioner"), query)
+    assert refused.status_code == 422
+    faults = refused.json()["errors"][0]["extensions"]["errors"]
+    assert [fault["pointer"] for fault in faults] == ["/mine/first", "/mine/after", "/mine/school"]
+
+
+async def test_an_argument_that_is_text_never_becomes_sql(standing: Service) -> None:
+    query = "query ($s: String) { referrals(status: $s) { totalCount } }"
+    answer = await asked(standing.as_("commissioner"), query, s="'; --")
+    assert answer.json()["data"] == {"referrals": {"totalCount": 0}}
+
+
+async def test_cursors_are_those_of_rest(standing: Service) -> None:
+    board = standing.as_("board")
+    query = """query ($after: String) {
+      schools(first: 2, after: $after) {
+        edges { cursor node { urn } } pageInfo { hasNextPage hasPreviousPage startCursor endCursor }
+      }
+    }"""
+    first = (await asked(board, query)).json()["data"]["schools"]
+    assert first["pageInfo"] == {
+        "hasNextPage": True,
+        "hasPreviousPage": False,
+        "startCursor": first["edges"][0]["cursor"],
+        "endCursor": first["edges"][1]["cursor"],
+    }
+    by_rest = await board.get("/v1/schools", limit=2)
+    following = await board.get("/v1/schools", cursor=first["pageInfo"]["endCursor"])
+    second = (await asked(board, query, after=by_rest.json()["next"])).json()["data"]["schools"]
+    assert [edge["node"]["urn"] for edge in second["edges"]] == [it["urn"] for it in following.json()["data"]]
+    assert (second["pageInfo"]["hasNextPage"], second["pageInfo"]["hasPreviousPage"]) == (False, True)
+
+
+async def test_a_query_leaves_one_event(standing: Service) -> None:
+    query = "{ clusters { edges { node { id schools { edges { node { id } } } } } } }"
+    answer = await asked(standing.as_("finance"), query)
+    auditor = standing.as_("auditor")
+    events = (await auditor.get("/v1/audit/events", action="graphql:query", client="finance-999")).json()
+    event = next(it for it in events["data"] if it["request_id"] == answer.headers["x-request-id"])
+    shown = [edge["node"] for edge in answer.json()["data"]["clusters"]["edges"]]
+    schools = [edge["node"]["id"] for node in shown for edge in node["schools"]["edges"]]
+    assert sorted(event["records"]) == sorted([node["id"] for node in shown] + schools)
+
+
+def test_the_schema_says_what_everything_in_it_is() -> None:
+    told = face().schema.introspect()["__schema"]
+    silent = [
+        f"{kind['name']}.{it['name']}"
+        for kind in told["types"]
+        if not kind["name"].startswith("__")
+        for it in [
+            *(kind["fields"] or []),
+            *(kind["inputFields"] or []),
+            *(kind["enumValues"] or []),
+            *(argument for field in kind["fields"] or [] for argument in field["args"]),
+            {"name": "", "description": kind["description"]},
+        ]
+        if not it["description"]
+    ]
+    assert silent == []
+    assert json.dumps(told)
