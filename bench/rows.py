@@ -46,10 +46,14 @@ def asking(asked: Asked) -> Round:
     return lambda: measure(asked, CONNECTIONS, SECONDS)
 
 
-async def assert_equal(name: str, other: Asked, service: Asked, part: str | None = None) -> None:
-    """Fails unless both answer the same; `part` names the member of the service's answer that is meant."""
+async def assert_equal(name: str, other: Asked, service: Asked) -> None:
+    """Fails unless both answer the same; of an answer that wraps its data, the data."""
     theirs, ours = [json.loads(await fetch(asked)) for asked in (other, service)]
-    assert theirs == (ours[part] if part else ours), f"{name}: the answers differ"
+    assert _data(theirs) == _data(ours), f"{name}: the answers differ"
+
+
+def _data(answer: Any) -> Any:
+    return answer["data"] if isinstance(answer, dict) and "data" in answer else answer
 
 
 async def measured(row: Row) -> str:

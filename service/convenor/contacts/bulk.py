@@ -100,10 +100,11 @@ async def store_contacts(session: AsyncSession, principal: Principal, lines: Seq
     done = [step for step in steps if step.id not in taken] if taken else steps
     await _settle(session, principal, done, pathways)
     results += [Result(step.line, step.what, step.id) for step in done]
+    about = {step.data.referral_code: step.case for step in done}
     return Batch(
         results,
-        {step.id: step.case.referral.area_id for step in done},
-        {step.case.referral.pupil_id: step.case.referral.area_id for step in done if step.case.referral.pupil_id},
+        {step.id: step.case.referral.area_id for step in done} if len(principal.areas) > 1 else {},
+        {case.referral.pupil_id: case.referral.area_id for case in about.values() if case.referral.pupil_id},
         _digests(principal, done),
     )
 
