@@ -1,7 +1,7 @@
 """How the database finds what the reading machine asks for: by an index, in order, whatever the caller reaches."""
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 
 import asyncpg
@@ -154,3 +154,27 @@ async def test_each_reach_has_an_index_that_gives_its_sessions_and_outcomes_in_o
 ) -> None:
     assert len(await listed(explained, await principal(seeded, key), resource)) == 50
     assert scans_of(explained.plans[-1], resource.table) == {f"{resource.table}_by_{by}"}
+
+
+@pytest.fixture
+def answering(seeded: Service, explained: Explained) -> Iterator[Service]:
+    """The application, asking on the connection that explains."""
+    readers, seeded.app.state.readers = seeded.app.state.readers, explained
+    yield seeded
+    seeded.app.state.readers = readers
+
+
+async def test_a_nested_question_takes_a_page_of_each_record_by_an_index(
+    answering: Service, explained: Explained
+) -> None:
+    question = (
+        "{ clusters { edges { node { code schools(first: 20) { edges { node { name referrals(first: 20)"
+        " { edges { node { code status contacts(first: 5) { edges { node { on } } } } } } } } } } } } }"
+    )
+    answer = await answering.as_(AREA).call("POST", "/graphql", json={"query": question})
+    assert answer.status_code == 200
+    assert answer.text.count('"on"') == 4 * 20 * 3
+    (plan,) = explained.plans
+    assert_bounded(plan)
+    assert "referral_by_school" in scans_of(plan, "referral")
+    assert scans_of(plan, "contact") == {"contact_by_referral"}
