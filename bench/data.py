@@ -1,45 +1,96 @@
-"""Seeded data for measuring: one area, five clusters, a hundred schools, and as many referrals as asked."""
+"""Seeded data: areas alike but for how much history they have. Each has five clusters, a hundred schools and 2,000 open
+referrals, for what is open does not grow with the years."""
+
+from dataclasses import dataclass
+from uuid import UUID
 
 import asyncpg
 
-SEED = """
-with area as (insert into area (area_id, la_code, name, version) values ($1, '997', 'Benchfield', 1))
-insert into cluster (area_id, id, code, name, version)
-select $1, md5('cluster' || n)::uuid, n::text, 'Cluster ' || n, 1 from generate_series(1, 5) n
-"""
+OPEN = 2_000
+
+
+@dataclass(frozen=True)
+class Area:
+    """One area: `referrals` over three school years, five contacts with each on which work began."""
+
+    name: str
+    la_code: str
+    referrals: int
+
+    @property
+    def id(self) -> UUID:
+        """The area's id."""
+        return UUID(f"019a0000-0000-7000-8000-000000000{self.la_code}")
+
+    @property
+    def provider(self) -> UUID:
+        """The provider whose system calls: a fifth of the referrals are to its services."""
+        return _id(2)
+
+
+SMALL, LARGE = Area("10k", "997", 10_000), Area("1m", "996", 1_000_000)
+ORGANISATION = UUID("019a0000-0000-7000-8000-0000000000aa")
+"""Who recorded the contacts that are there from the start."""
+
 STATEMENTS = [
+    "insert into area (area_id, la_code, name, version) values ($1, $2, 'Benchfield', 1)",
+    """insert into cluster (area_id, id, code, name, version)
+    select $1, {id:n}, n::text, 'Cluster ' || n, 1 from generate_series(1, 5) n""",
     """insert into school (area_id, id, urn, name, status, version)
-    select $1, md5('school' || n)::uuid, (910000 + n)::text, 'School ' || n, 'open', 1 from generate_series(1, 100) n""",
+    select $1, {id:n}, (910000 + n)::text, 'School ' || n, 'open', 1 from generate_series(1, 100) n""",
     """insert into cluster_membership (area_id, id, cluster_id, school_id, valid_from, version)
-    select $1, md5('member' || n)::uuid, md5('cluster' || (n % 5 + 1))::uuid, md5('school' || n)::uuid, '2020-09-01', 1
-    from generate_series(1, 100) n""",
+    select $1, {id:n}, {id:n % 5 + 1}, {id:n}, '2020-09-01', 1 from generate_series(1, 100) n""",
     """insert into provider (area_id, id, name, kind, version)
-    select $1, md5('provider' || n)::uuid, 'Provider ' || n, 'nhs', 1 from generate_series(1, 5) n""",
+    select $1, {id:n}, 'Provider ' || n, 'nhs', 1 from generate_series(1, 5) n""",
     """insert into commissioned_service (area_id, id, code, name, area_of_need, offer, provider_id, version)
-    select $1, md5('service' || n)::uuid, 'S' || n, 'Service ' || n, 'C&I', 'core', md5('provider' || (n % 5 + 1))::uuid, 1
-    from generate_series(1, 10) n""",
-    "insert into pupil (area_id, id) select $1, md5('pupil' || n)::uuid from generate_series(1, {referrals}) n",
+    select $1, {id:n}, 'S' || n, 'Service ' || n, 'C&I', 'core', {id:n % 5 + 1}, 1 from generate_series(1, 10) n""",
+    "insert into pupil (area_id, id) select $1, {id:n} from generate_series(1, {referrals}) n",
     """insert into referral (area_id, id, code, pathway, pathway_version, service_id, provider_id, school_id, cluster_id,
-        need, priority, reason, subject_kind, pupil_id, status, submitted_at, returned_seconds, version)
-    select $1, md5('referral' || n)::uuid, 'B' || lpad(n::text, 9, '0'), 'service', 1, md5('service' || (n % 10 + 1))::uuid,
-        md5('provider' || ((n % 10 + 1) % 5 + 1))::uuid, md5('school' || (n % 100 + 1))::uuid,
-        md5('cluster' || ((n % 100 + 1) % 5 + 1))::uuid, 'SLCN', 'routine', 'Reason ' || n, 'pupil', md5('pupil' || n)::uuid,
-        'submitted', timestamptz '2023-09-01' + n * interval '1 minute', 0, 1
-    from generate_series(1, {referrals}) n""",
+        need, priority, reason, subject_kind, pupil_id, status, submitted_at, started_at, ended_at, returned_seconds,
+        version)
+    select $1, {id:n}, 'B' || lpad(n::text, 9, '0'), 'service', 1, {id:n % 10 + 1}, {id:(n % 10 + 1) % 5 + 1},
+        {id:school}, {id:school % 5 + 1}, 'SLCN', 'routine', 'Reason ' || n, 'pupil', {id:n},
+        case when ended then 'discharged' when begun then 'in_progress' else 'accepted' end, at,
+        case when ended or begun then greatest(at, (at::date + 1)::timestamp at time zone 'Europe/London') end,
+        case when ended then at + interval '90 days' end, 0, 1
+    from generate_series(1, {referrals}) n cross join lateral (
+        select timestamptz '2023-09-01 12:00+01' + n * (interval '1095 days' / {referrals}) as at, n / 10 % 100 + 1 as school,
+            n <= {referrals} - {open} as ended, n / 10 % 2 = 0 as begun) o""",
     """insert into pupil_identity (area_id, referral_id, pupil_id, school_id, provider_id, given_name, family_name,
         date_of_birth, sen_provision)
     select area_id, id, pupil_id, school_id, provider_id, 'Given', 'Family', '2016-05-04', 'K' from referral
     where area_id = $1""",
+    """insert into contact (area_id, id, referral_id, school_id, provider_id, organisation_id, "on", mode, setting,
+        reference, duration_minutes, attendance, staff_role, group_size, recorded_at, version)
+    select area_id, {id:row_number() over (order by submitted_at, week)}, id, school_id, provider_id, $2,
+        submitted_at::date + 1 + 7 * week, 'face_to_face', 'school', code || '-' || week, 45, 'attended',
+        'speech_and_language_therapist', 1, submitted_at + make_interval(days => 1 + 7 * week), 1
+    from referral cross join generate_series(0, 4) week where area_id = $1 and started_at is not null""",
 ]
 
 
-async def load(superuser_url: str, area: object, referrals: int) -> None:
-    """Writes the data past row-level security and brings the statistics up to date."""
-    connection = await asyncpg.connect(superuser_url)
+async def load(superuser_url: str, areas: list[Area]) -> None:
+    """Writes the data past row-level security, checks and triggers included, and brings the statistics up to date."""
+    connection = await asyncpg.connect(superuser_url, server_settings={"synchronous_commit": "off", "timezone": "UTC"})
     try:
-        await connection.execute(SEED, area)
-        for statement in STATEMENTS:
-            await connection.execute(statement.format(referrals=referrals), area)
+        for area in areas:
+            for statement in STATEMENTS:
+                more = [area.la_code] if "$2" in statement and "into area" in statement else []
+                more = [ORGANISATION] if "into contact" in statement else more
+                await connection.execute(_written(statement, area), area.id, *more)
         await connection.execute("vacuum analyze")
     finally:
         await connection.close()
+
+
+def _id(number: int) -> UUID:
+    return UUID(f"019a0000-0000-7000-8000-{number:012x}")
+
+
+def _written(statement: str, area: Area) -> str:
+    parts = statement.replace("{referrals}", str(area.referrals)).replace("{open}", str(OPEN)).split("{id:")
+    written = parts[0]
+    for part in parts[1:]:
+        number, _, rest = part.partition("}")
+        written += f"('019a0000-0000-7000-8000-' || lpad(to_hex({number}), 12, '0'))::uuid{rest}"
+    return written

@@ -1,10 +1,19 @@
-"""A small HTTP load client: keep-alive connections, one request after another on each; any answer but 200 fails."""
+"""A small HTTP load client: keep-alive connections, one request after another on each; any answer but 2xx fails."""
 
 import asyncio
 import itertools
+import statistics
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Requests to one server, each as its bytes."""
+
+    port: int
+    requests: Sequence[bytes]
 
 
 @dataclass(frozen=True)
@@ -12,25 +21,48 @@ class Measured:
     """One round of one variant."""
 
     per_second: float
+    median_ms: float
     p99_ms: float
 
+    @classmethod
+    def of(cls, seconds: Sequence[float], elapsed: float) -> "Measured":
+        """From the time that each took and that all took together."""
+        ordered = sorted(seconds)
+        p99 = ordered[int(len(ordered) * 0.99)]
+        return cls(len(ordered) / elapsed, statistics.median(ordered) * 1000, p99 * 1000)
 
-async def fetch(port: int, request: bytes) -> bytes:
-    """One request on a connection of its own; the body."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    body = await _exchange(reader, writer, request)
+
+def get(port: int, *paths: str, token: str = "") -> Asked:
+    """Reads of these paths."""
+    given = f"Authorization: Bearer {token}\r\n" if token else ""
+    return Asked(port, [f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n{given}\r\n".encode() for path in paths])
+
+
+def post(port: int, path: str, body: bytes, kind: str = "application/json", token: str = "") -> Asked:
+    """One body, sent to a path."""
+    given = f"Authorization: Bearer {token}\r\n" if token else ""
+    head = (
+        f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: {kind}\r\nContent-Length: {len(body)}\r\n{given}\r\n"
+    )
+    return Asked(port, [head.encode() + body])
+
+
+async def fetch(asked: Asked) -> bytes:
+    """The first request on a connection of its own; the body."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", asked.port)
+    body = await _exchange(reader, writer, asked.requests[0])
     writer.close()
     return body
 
 
-async def measure(port: int, requests: Sequence[bytes], connections: int, seconds: float) -> Measured:
+async def measure(asked: Asked, connections: int, seconds: float) -> Measured:
     """Sends the requests in turn for some seconds."""
-    turn = itertools.cycle(requests)
+    turn = itertools.cycle(asked.requests)
     times: list[float] = []
     end = time.perf_counter() + seconds
 
     async def client() -> None:
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        reader, writer = await asyncio.open_connection("127.0.0.1", asked.port)
         while (start := time.perf_counter()) < end:
             await _exchange(reader, writer, next(turn))
             times.append(time.perf_counter() - start)
@@ -38,15 +70,25 @@ async def measure(port: int, requests: Sequence[bytes], connections: int, second
 
     started = time.perf_counter()
     await asyncio.gather(*(client() for _ in range(connections)))
-    elapsed = time.perf_counter() - started
-    times.sort()
-    return Measured(len(times) / elapsed, times[int(len(times) * 0.99)] * 1000)
+    return Measured.of(times, time.perf_counter() - started)
 
 
 async def _exchange(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, request: bytes) -> bytes:
     writer.write(request)
-    head = await reader.readuntil(b"\r\n\r\n")
-    if not head.startswith(b"HTTP/1.1 200"):
-        raise AssertionError(f"not 200: {head[:200]!r}")
-    at = head.lower().index(b"content-length:") + 15
+    await writer.drain()
+    head = (await reader.readuntil(b"\r\n\r\n")).lower()
+    if not head.startswith(b"http/1.1 2"):
+        raise AssertionError(f"not 2xx: {head[:200]!r}")
+    if b"transfer-encoding: chunked" in head:
+        return await _chunks(reader)
+    at = head.index(b"content-length:") + 15
     return await reader.readexactly(int(head[at : head.index(b"\r\n", at)]))
+
+
+async def _chunks(reader: asyncio.StreamReader) -> bytes:
+    body = b""
+    while size := int(await reader.readuntil(b"\r\n"), 16):
+        body += await reader.readexactly(size)
+        await reader.readexactly(2)
+    await reader.readexactly(2)
+    return body

@@ -1,8 +1,24 @@
-"""The service, as `convenor serve` runs it, over the measuring database."""
+"""The service, as `convenor serve` runs it, over the measuring database; and the same without its audit."""
 
 import os
 from pathlib import Path
 
-from convenor.app import create_app
+from fastapi import FastAPI
 
-app = create_app(os.environ["BENCH_APP_URL"], Path(os.environ["BENCH_DATA_DIR"]), os.environ["BENCH_ISSUER"])
+from convenor.app import create_app
+from convenor.kit.audit import AuditWriter, Note
+
+
+def make() -> FastAPI:
+    """The service."""
+    return create_app(os.environ["BENCH_APP_URL"], Path(os.environ["BENCH_DATA_DIR"]), os.environ["BENCH_ISSUER"])
+
+
+def make_without_audit() -> FastAPI:
+    """The service, whose events of reads are written nowhere."""
+    AuditWriter.write = _forget  # type: ignore[method-assign]
+    return make()
+
+
+async def _forget(_writer: AuditWriter, _note: Note, _status: int) -> None:
+    return None

@@ -48,9 +48,15 @@ def upgrade() -> None:
         "audit_mention",
         sa.Column("area_id", sa.Uuid(), nullable=False),
         sa.Column("about_id", sa.Uuid(), nullable=False),
-        sa.Column("event_id", sa.Uuid(), nullable=False),
-        sa.PrimaryKeyConstraint("area_id", "about_id", "event_id"),
+        sa.Column("since", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("before", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("area_id", "about_id", "since"),
     )
+    # Ids do not compress, and the attempt costs more than the row: a page's worth of them stays in it.
+    op.execute(
+        "alter table audit_event alter column records set storage external, alter column subjects set storage external"
+    )
+    op.execute("alter table audit_event set (toast_tuple_target = 8160)")
     op.create_index("event_by_client", "audit_event", ["area_id", "client_id", "at", "id"], unique=False)
     op.create_index("event_by_time", "audit_event", ["area_id", "at", "id"], unique=False)
     op.create_table(
@@ -542,6 +548,24 @@ def upgrade() -> None:
         postgresql_where=sa.text("ended_at is null"),
     )
     op.create_table(
+        "referral_month",
+        sa.Column("area_id", sa.Uuid(), nullable=False),
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("month", sa.Date(), nullable=False),
+        sa.Column("cluster_id", sa.Uuid(), nullable=True),
+        sa.Column("referrals", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["area_id", "cluster_id"],
+            ["cluster.area_id", "cluster.id"],
+        ),
+        sa.ForeignKeyConstraint(
+            ["area_id"],
+            ["area.area_id"],
+        ),
+        sa.PrimaryKeyConstraint("area_id", "id"),
+    )
+    op.create_index("count_by_month", "referral_month", ["area_id", "month", "cluster_id"], unique=False)
+    op.create_table(
         "service_cluster",
         sa.Column("area_id", sa.Uuid(), nullable=False),
         sa.Column("id", sa.Uuid(), nullable=False),
@@ -934,6 +958,8 @@ def downgrade() -> None:
     op.drop_index("purchase_by_service", table_name="service_cluster")
     op.drop_index("one_open_purchase", table_name="service_cluster", postgresql_where=sa.text("valid_to is null"))
     op.drop_table("service_cluster")
+    op.drop_index("count_by_month", table_name="referral_month")
+    op.drop_table("referral_month")
     op.drop_index("referral_open", table_name="referral", postgresql_where=sa.text("ended_at is null"))
     op.drop_index("referral_by_time", table_name="referral")
     op.drop_index("referral_by_service", table_name="referral")

@@ -52,6 +52,7 @@ POLICIES = {
             "practice",
             "provider",
             "pupil",
+            "referral_month",
             "school",
             "service_cluster",
             "sla_cluster",

@@ -48,18 +48,6 @@ FUNCTIONS = {
         group by r.service_id, r.cluster_id
         """,
     ),
-    # Referrals by the month (in Europe/London) in which they were submitted, and cluster.
-    "referral_months(the_area uuid, first_day date, last_day date)": (
-        "table (month date, cluster_id uuid, referrals bigint)",
-        """
-        select date_trunc('month', r.submitted_at at time zone 'Europe/London')::date, r.cluster_id, count(*)
-        from referral r
-        where r.area_id = the_area
-            and r.submitted_at >= first_day::timestamp at time zone 'Europe/London'
-            and r.submitted_at < (last_day + 1)::timestamp at time zone 'Europe/London'
-        group by 1, 2
-        """,
-    ),
 }
 
 

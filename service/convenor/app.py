@@ -19,6 +19,7 @@ from convenor.kit.db import connect
 from convenor.kit.errors import Problem
 from convenor.kit.idempotency import keep_forgetting
 from convenor.kit.web.contract import build_contract
+from convenor.kit.web.dispatch import ReadsFirst
 from convenor.kit.web.edge import Edge
 from convenor.kit.web.ndjson import LOADS_AT_ONCE
 from convenor.kit.web.problems import answer_problem
@@ -81,5 +82,6 @@ def create_app(app_url: str, data_dir: Path, issuer: str, workers: int = 1) -> F
     app.openapi = cache(  # type: ignore[method-assign]
         partial(build_contract, app.state.routes, info=INFO, tags=SECTIONS, scopes=SCOPES)
     )
+    app.add_middleware(ReadsFirst, [route for feature in FEATURES for route in feature.reads])
     app.add_middleware(Edge)
     return app

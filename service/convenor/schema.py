@@ -13,6 +13,7 @@ for _module in (
     "convenor.impact_returns.models",
     "convenor.kit.audit",
     "convenor.kit.idempotency",
+    "convenor.insights.models",
     "convenor.networks.models",
     "convenor.outcomes.models",
     "convenor.pathways.models",

@@ -37,8 +37,9 @@ class AuditEventRead(BaseModel):
 
 
 _MENTIONS = (
-    "{t}.id in (select m.event_id from audit_mention m where m.area_id = {area} and m.about_id = {v})"
-    " and {v} = any({t}.{whom})"
+    "{t}.id in (select e.id from audit_mention m join audit_event e"
+    " on e.area_id = m.area_id and e.at >= m.since and e.at < m.before"
+    " where m.area_id = {area} and m.about_id = {v} and {v} = any(e.{whom}))"
 )
 
 AUDIT_EVENTS = Resource(

@@ -3,23 +3,25 @@
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import Any, Literal
 from uuid import UUID
 
+from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from convenor.contacts import queries
 from convenor.contacts.models import Attendance
 from convenor.contacts.resource import CONTACTS
-from convenor.contacts.rules import check_contact, settle_start
+from convenor.contacts.rules import check_day, check_state, settle_start
 from convenor.contacts.schemas import ContactLine
 from convenor.kit.bulk import Batch, Line, Load, Result
-from convenor.kit.errors import Fault, Invalid, Problem
+from convenor.kit.calendar import london_date
+from convenor.kit.errors import Fault, Invalid, Problem, StateConflict
 from convenor.kit.ids import uuid7
 from convenor.kit.principal import Principal
 from convenor.kit.tables import now
 from convenor.pathways.models import Pathway
-from convenor.referrals.models import Referral
 
 _TAKEN = Fault(
     "/reference", "already_exists", "Your organisation uses this reference for a session of another referral."
@@ -29,28 +31,51 @@ _UNKNOWN = Fault("/referral_code", "not_found", "There is no such referral, or i
 _Pathways = Mapping[tuple[str, int], Pathway]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """A referral that lines are about, and all that is the same for each of them."""
+
+    referral: Row[Any]
+    submitted_on: date
+    started_on: date | None
+    refusal: StateConflict | None
+    """Why its state takes no sessions, if it takes none."""
+
+    @classmethod
+    def of(cls, referral: Row[Any], pathway: Pathway) -> "_Case":
+        refusal = None
+        try:
+            check_state(referral, pathway)
+        except StateConflict as problem:
+            refusal = problem
+        started = referral.started_at
+        return cls(referral, london_date(referral.submitted_at), started and london_date(started), refusal)
+
+
+@dataclass(slots=True)
 class _Step:
     """What is to be done about one line."""
 
     line: int
     what: Literal["created", "updated", "unchanged"]
-    referral: Referral
-    row: Mapping[str, Any]
-    """The contact as the line has it."""
+    case: _Case
+    data: ContactLine
+    id: UUID
     stored: Any = None
     """The contact as it is stored, if it is."""
 
     @property
     def changes(self) -> list[str]:
         """The fields that an update changes."""
-        return [name for name in queries.FIELDS if getattr(self.stored, name) != self.row[name]]
+        return [name for name in queries.FIELDS if getattr(self.stored, name) != getattr(self.data, name)]
 
     @property
     def moves_start(self) -> bool:
         """Whether it may change which session was the first that was attended."""
-        said = [self.row["attendance"], self.stored.attendance if self.stored else None]
-        return self.what != "unchanged" and Attendance.ATTENDED in said
+        attended = self.data.attendance is Attendance.ATTENDED
+        if self.what == "created":
+            return attended and (self.case.started_on is None or self.data.on < self.case.started_on)
+        return self.what == "updated" and (attended or self.stored.attendance == Attendance.ATTENDED)
 
 
 async def store_contacts(session: AsyncSession, principal: Principal, lines: Sequence[Line[ContactLine]]) -> Batch:
@@ -61,75 +86,80 @@ async def store_contacts(session: AsyncSession, principal: Principal, lines: Seq
     """
     referrals = await queries.lock_referrals(session, principal, {line.data.referral_code for line in lines})
     known = await queries.contacts_named(session, principal, [line.data.reference for line in lines])
-    versions = {(referral.pathway, referral.pathway_version) for referral in referrals.values()}
+    versions = {(referral.pathway, referral.pathway_version) for referral in referrals}
     pathways = {version: await session.get_one(Pathway, version) for version in versions}
+    cases = {it.code: _Case.of(it, pathways[it.pathway, it.pathway_version]) for it in referrals}
     steps, results = [], []
     for line in lines:
         try:
-            steps.append(_decide(principal, line, referrals.get(line.data.referral_code), known, pathways))
+            steps.append(_decide(line, cases.get(line.data.referral_code), known))
         except Problem as problem:
             results.append(Result(line.number, "invalid", problem=problem))
-    taken = await _write(session, steps)
-    results += [Result(step.line, "invalid", problem=Invalid(faults=(_TAKEN,))) for step in steps if step.line in taken]
-    done = [step for step in steps if step.line not in taken]
+    taken = await _write(session, principal, steps)
+    results += [Result(step.line, "invalid", problem=Invalid(faults=(_TAKEN,))) for step in steps if step.id in taken]
+    done = [step for step in steps if step.id not in taken] if taken else steps
     await _settle(session, principal, done, pathways)
+    results += [Result(step.line, step.what, step.id) for step in done]
+    about = {step.data.referral_code: step.case for step in done}
     return Batch(
-        [*results, *(Result(step.line, step.what, step.row["id"]) for step in done)],
-        {step.row["id"]: step.referral.area_id for step in done},
-        {step.referral.pupil_id: step.referral.area_id for step in done if step.referral.pupil_id},
+        results,
+        {step.id: step.case.referral.area_id for step in done} if len(principal.areas) > 1 else {},
+        {case.referral.pupil_id: case.referral.area_id for case in about.values() if case.referral.pupil_id},
         _digests(principal, done),
     )
 
 
-def _decide(
-    principal: Principal,
-    line: Line[ContactLine],
-    referral: Referral | None,
-    known: Mapping[tuple[UUID, str], Any],
-    pathways: _Pathways,
-) -> _Step:
+def _decide(line: Line[ContactLine], case: _Case | None, known: Mapping[tuple[UUID, str], Any]) -> _Step:
     """What a line amounts to.
 
     Raises:
         Invalid, StateConflict: when it cannot be stored.
     """
-    if referral is None:
+    if case is None:
         raise Invalid(faults=(_UNKNOWN,))
-    stored = known.get((referral.area_id, line.data.reference))
-    row = line.data.model_dump(exclude={"referral_code"}) | {
-        "area_id": referral.area_id,
-        "id": stored.id if stored else uuid7(),
-        "referral_id": referral.id,
-        "school_id": referral.school_id,
-        "provider_id": referral.provider_id,
-        "organisation_id": principal.organisation_id,
-        "recorded_at": now(),
-    }
+    data, referral = line.data, case.referral
+    stored = known.get((referral.area_id, data.reference))
     if stored and stored.referral_id != referral.id:
         raise Invalid(faults=(_TAKEN,))
-    step = _Step(line.number, "updated" if stored else "created", referral, row, stored)
+    step = _Step(line.number, "updated" if stored else "created", case, data, stored.id if stored else uuid7(), stored)
     if stored and not step.changes:
-        return _Step(line.number, "unchanged", referral, row, stored)
-    check_contact(referral, pathways[referral.pathway, referral.pathway_version], line.data)
+        step.what = "unchanged"
+        return step
+    if case.refusal:
+        raise case.refusal
+    check_day(case.submitted_on, data.on)
     return step
 
 
-async def _write(session: AsyncSession, steps: Sequence[_Step]) -> set[int]:
-    """Stores what is new or changed; gives the lines whose reference another call took at the same moment."""
+async def _write(session: AsyncSession, principal: Principal, steps: Sequence[_Step]) -> set[UUID]:
+    """Stores what is new or changed; gives the ids of those whose reference another call took at the same moment."""
     created = [step for step in steps if step.what == "created"]
-    updated = [step.row for step in steps if step.what == "updated"]
-    stored = await queries.insert_contacts(session, [step.row for step in created]) if created else set()
+    updated = [step for step in steps if step.what == "updated"]
     if updated:
-        await queries.update_contacts(session, updated)
-    return {step.line for step in created if step.row["id"] not in stored}
+        keys = [(step.case.referral.area_id, step.id) for step in updated]
+        await queries.update_contacts(session, keys, [step.data for step in updated])
+    if not created:
+        return set()
+    return await queries.insert_contacts(
+        session,
+        principal.organisation_id,
+        now(),
+        [_keys(step) for step in created],
+        [step.data for step in created],
+    )
+
+
+def _keys(step: _Step) -> tuple[UUID, ...]:
+    referral = step.case.referral
+    return referral.area_id, step.id, referral.id, referral.school_id, referral.provider_id
 
 
 async def _settle(session: AsyncSession, principal: Principal, done: Sequence[_Step], pathways: _Pathways) -> None:
-    moved = {step.referral.id: step.referral for step in done if step.moves_start}
+    moved = {step.case.referral.id for step in done if step.moves_start}
     if not moved:
         return
     first = await queries.first_attended(session, principal.areas, moved)
-    for referral in moved.values():
+    for referral in await queries.referrals_of(session, principal.areas, moved):
         pathway = pathways[referral.pathway, referral.pathway_version]
         settle_start(session, principal, referral, pathway, first.get(referral.id))
 
@@ -138,9 +168,9 @@ def _digests(principal: Principal, done: Sequence[_Step]) -> dict[str, str]:
     """The names of changed fields, each with one digest over the principal's digests, record by record."""
     digests: dict[str, Any] = {}
     updated = [step for step in done if step.what == "updated"]
-    for step in sorted(updated, key=lambda step: step.row["id"]):
+    for step in sorted(updated, key=lambda step: step.id):
         for name in step.changes:
-            of_row = principal.digest(step.row["id"], name, step.row[name])
+            of_row = principal.digest(step.id, name, getattr(step.data, name))
             digests.setdefault(name, hashlib.sha256()).update(of_row.encode())
     return {name: digest.hexdigest()[:16] for name, digest in digests.items()}
 

@@ -1,11 +1,11 @@
 """The selects and the staged statements that the rules of contacts need."""
 
 from collections.abc import Collection, Mapping, Sequence
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ARRAY, Text, Uuid, any_, func, literal, select, tuple_
+from sqlalchemy import ARRAY, Row, Text, Uuid, any_, func, literal, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
@@ -18,8 +18,8 @@ FIELDS = tuple(ContactFields.model_fields)
 """What is said of a session."""
 
 _TYPES = dict.fromkeys(FIELDS, "text") | {"on": "date", "duration_minutes": "int", "group_size": "int"}
-_KEYS = ("area_id", "id", "referral_id", "school_id", "provider_id", "organisation_id", "recorded_at")
-_KEY_TYPES = dict.fromkeys(_KEYS, "uuid") | {"recorded_at": "timestamptz"}
+_KEYS = ("area_id", "id", "referral_id", "school_id", "provider_id")
+_OF_REFERRAL = ("area_id", "id", "code", "school_id", "provider_id", "pupil_id", "status", "submitted_at", "started_at")
 
 
 def _quoted(names: Sequence[str], prefix: str = "") -> str:
@@ -31,12 +31,14 @@ def _staged(types: Mapping[str, str]) -> str:
     return f"unnest({arrays}) as n({_quoted(list(types))})"
 
 
-_INSERT_TYPES = {name: _KEY_TYPES[name] for name in _KEYS} | _TYPES
+_INSERT_TYPES = dict.fromkeys(_KEYS, "uuid") | _TYPES
 _UPDATE_TYPES = {"area_id": "uuid", "id": "uuid"} | _TYPES
+_NEXT = len(_INSERT_TYPES) + 1
 _INSERT = (
-    f"insert into contact ({_quoted(list(_INSERT_TYPES))}, version)"  # noqa: S608
-    f" select {_quoted(list(_INSERT_TYPES), 'n.')}, 1 from {_staged(_INSERT_TYPES)} order by n.area_id, n.reference"
-    " on conflict (area_id, organisation_id, reference) where reference is not null do nothing returning id"
+    f"insert into contact ({_quoted(list(_INSERT_TYPES))}, organisation_id, recorded_at, version)"  # noqa: S608
+    f" select {_quoted(list(_INSERT_TYPES), 'n.')}, ${_NEXT}, ${_NEXT + 1}, 1 from {_staged(_INSERT_TYPES)}"
+    " order by n.area_id, n.reference"
+    " on conflict (area_id, organisation_id, reference) where reference is not null do nothing"
 )
 _UPDATE = (
     f"update contact c set ({_quoted(FIELDS)}, version) = ({_quoted(FIELDS, 'n.')}, c.version + 1)"  # noqa: S608
@@ -44,10 +46,14 @@ _UPDATE = (
 )
 
 
-async def lock_referrals(session: AsyncSession, principal: Principal, codes: Collection[str]) -> dict[str, Referral]:
-    """The caller's referrals with these codes, locked until the transaction ends; always in the same order."""
-    found = await session.scalars(
-        select(Referral)
+async def lock_referrals(session: AsyncSession, principal: Principal, codes: Collection[str]) -> Sequence[Row[Any]]:
+    """The caller's referrals with these codes, locked until the transaction ends; always in the same order.
+
+    Rows, not entities: a load needs little of the hundreds that a batch is about.
+    """
+    wanted = [getattr(Referral, name) for name in (*_OF_REFERRAL, "pathway", "pathway_version")]
+    found = await session.execute(
+        select(*wanted)
         .where(
             tuple_(col(Referral.area_id), col(Referral.provider_id)).in_(principal.keys(Reach.PROVIDER)),
             col(Referral.code) == any_(literal(list(codes), ARRAY(Text))),
@@ -55,7 +61,17 @@ async def lock_referrals(session: AsyncSession, principal: Principal, codes: Col
         .order_by(col(Referral.area_id), col(Referral.id))
         .with_for_update()
     )
-    return {referral.code: referral for referral in found}
+    return found.all()
+
+
+async def referrals_of(session: AsyncSession, areas: Collection[UUID], ids: Collection[UUID]) -> Sequence[Referral]:
+    """The referrals with these ids, to be changed."""
+    found = await session.scalars(
+        select(Referral).where(
+            col(Referral.area_id).in_(areas), col(Referral.id) == any_(literal(list(ids), ARRAY(Uuid)))
+        )
+    )
+    return found.all()
 
 
 async def contact_named(session: AsyncSession, contact: Contact) -> UUID | None:
@@ -104,14 +120,42 @@ async def first_attended(
     return {row[0]: row[1] for row in found}
 
 
-async def insert_contacts(session: AsyncSession, rows: Sequence[Mapping[str, Any]]) -> set[UUID]:
-    """Stores new contacts; gives the ids of those whose reference was not taken meanwhile."""
+async def insert_contacts(
+    session: AsyncSession,
+    organisation_id: UUID,
+    recorded_at: datetime,
+    keys: Sequence[tuple[UUID, ...]],
+    contacts: Sequence[ContactFields],
+) -> set[UUID]:
+    """Stores new contacts; gives the ids of those whose reference was taken meanwhile, which are not stored.
+
+    Args:
+        session: in the caller's transaction.
+        organisation_id, recorded_at: the same for all.
+        keys: area, id, referral, school and provider of each.
+        contacts: what is said of each.
+    """
     connection = await driver_connection(session)
-    columns = [[row[name] for row in rows] for name in _INSERT_TYPES]
-    return {stored["id"] for stored in await connection.fetch(_INSERT, *columns)}
+    columns = [*map(list, zip(*keys, strict=True)), *_columns(contacts)]
+    done = await connection.execute(_INSERT, *columns, organisation_id, recorded_at)
+    if done == f"INSERT 0 {len(contacts)}":
+        return set()
+    ids = columns[1]
+    stored = await session.scalars(
+        select(col(Contact.id)).where(
+            col(Contact.area_id).in_(set(columns[0])), col(Contact.id) == any_(literal(ids, ARRAY(Uuid)))
+        )
+    )
+    return {*ids} - {*stored}
 
 
-async def update_contacts(session: AsyncSession, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Puts new fields into contacts that are there."""
+async def update_contacts(
+    session: AsyncSession, keys: Sequence[tuple[UUID, ...]], contacts: Sequence[ContactFields]
+) -> None:
+    """Puts new fields into contacts that are there. `keys`: area and id of each."""
     connection = await driver_connection(session)
-    await connection.execute(_UPDATE, *[[row[name] for row in rows] for name in _UPDATE_TYPES])
+    await connection.execute(_UPDATE, *map(list, zip(*keys, strict=True)), *_columns(contacts))
+
+
+def _columns(contacts: Sequence[ContactFields]) -> list[list[Any]]:
+    return [[getattr(contact, name) for contact in contacts] for name in FIELDS]

@@ -1,7 +1,9 @@
 """What may be recorded of a session, and what the first attended one does to its referral."""
 
 from datetime import date
+from typing import Any
 
+from sqlalchemy import Row
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -25,12 +27,13 @@ async def add_contact(session: AsyncSession, principal: Principal, referral_key:
 
     Raises:
         NotFound: when the caller reaches no such referral.
-        StateConflict, Invalid: see `check_contact`.
+        StateConflict, Invalid: see `check_state` and `check_day`.
         AlreadyExists: when the organisation has recorded a session under this reference.
     """
     referral = await load_referral(session, principal, referral_key)
     pathway = await session.get_one(Pathway, (referral.pathway, referral.pathway_version))
-    check_contact(referral, pathway, data)
+    check_state(referral, pathway)
+    check_day(london_date(referral.submitted_at), data.on)
     contact = Contact(
         area_id=referral.area_id,
         referral_id=referral.id,
@@ -47,12 +50,11 @@ async def add_contact(session: AsyncSession, principal: Principal, referral_key:
     return contact
 
 
-def check_contact(referral: Referral, pathway: Pathway, data: ContactCreate) -> None:
-    """Whether a session may be recorded for a referral as it is now.
+def check_state(referral: Referral | Row[Any], pathway: Pathway) -> None:
+    """Whether sessions may be recorded for a referral as it is now.
 
     Raises:
         StateConflict: in a state without contacts, naming those with.
-        Invalid: dated before the day (in Europe/London) on which the referral was submitted.
     """
     states = states_with_contacts(pathway)
     if referral.status not in states:
@@ -60,10 +62,24 @@ def check_contact(referral: Referral, pathway: Pathway, data: ContactCreate) -> 
             f"The referral is {referral.status}; contacts are recorded while it is {', '.join(states)}."
             f" {_way(pathway, referral)}"
         )
-    submitted, faults = london_date(referral.submitted_at), Faults()
-    if data.on < submitted:
-        faults.add("/on", "before_referral", f"The referral was submitted on {submitted}; a session cannot be earlier.")
-    faults.refuse()
+
+
+def check_day(submitted_on: date, held_on: date) -> None:
+    """Whether a session can have been held on a day.
+
+    Args:
+        submitted_on: the day (in Europe/London) on which the referral was submitted.
+        held_on: the day of the session.
+
+    Raises:
+        Invalid: when it is before the referral.
+    """
+    if held_on < submitted_on:
+        faults = Faults()
+        faults.add(
+            "/on", "before_referral", f"The referral was submitted on {submitted_on}; a session cannot be earlier."
+        )
+        faults.refuse()
 
 
 def settle_start(
@@ -87,7 +103,7 @@ def settle_start(
         referral.version += 1
 
 
-def _way(pathway: Pathway, referral: Referral) -> str:
+def _way(pathway: Pathway, referral: Referral | Row[Any]) -> str:
     """What the service can do about a state without contacts."""
     states = states_with_contacts(pathway)
     ways = [step.to for step in steps_from(pathway, referral.status, Actor.SERVICE) if step.to in states]

@@ -1,4 +1,4 @@
-"""The selects behind the insights: small tables of counts, taken over the whole area by functions that show no row."""
+"""The selects behind the insights: small tables of counts over the whole area, kept or taken; none shows a referral."""
 
 import json
 from datetime import date
@@ -22,8 +22,10 @@ select
     (select array_agg(c.code order by c.code) from cluster c where c.area_id = $4
         and (c.valid_from is null or c.valid_from <= $6) and (c.valid_to is null or c.valid_to > $5)) as clusters,
     (select coalesce(json_agg(m), '[]')::text from (
-        select to_char(m.month, 'YYYY-MM') as month, c.code as cluster, m.referrals
-        from referral_months($4, $5, $6) m left join cluster c on c.area_id = $4 and c.id = m.cluster_id) m) as counts
+        select to_char(m.month, 'YYYY-MM') as month, c.code as cluster, sum(m.referrals) as referrals
+        from referral_month m left join cluster c on c.area_id = $4 and c.id = m.cluster_id
+        where m.area_id = $4 and m.month between $5 and $6
+        group by m.month, c.code having sum(m.referrals) > 0) m) as counts
 from ctx
 """  # noqa: S608 - as above
 

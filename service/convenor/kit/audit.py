@@ -8,9 +8,9 @@ import asyncio
 import contextlib
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Self
 from uuid import UUID
 
@@ -59,16 +59,26 @@ class AuditEvent(SQLModel, table=True):
 
 
 class AuditMention(SQLModel, table=True):
-    """That an event is about a record or a pupil: how events are found by either.
+    """That events of a short span of time are about a record or a pupil: how events are found by either.
 
-    A table, since under row-level security no index over an array can serve: `@>` is not leakproof, `=` is. One
-    statement writes an event and its mentions, which is all the integrity that rows need which nothing ever changes.
+    A table, since under row-level security no index over an array can serve: `@>` is not leakproof, `=` and `<` are.
+    A span, so that a record that is read again and again is mentioned once in it; within one, the events are few.
+    A mention is there before its event is: one without an event finds nothing, and does no harm.
     """
 
     __tablename__ = "audit_mention"
     area_id: UUID = Field(primary_key=True)
     about_id: UUID = Field(primary_key=True)
-    event_id: UUID = Field(primary_key=True)
+    since: datetime = Field(primary_key=True, sa_type=DateTime(timezone=True))
+    before: datetime = Field(sa_type=DateTime(timezone=True))
+
+
+SPAN = timedelta(seconds=10)
+MOST_REMEMBERED = 50_000
+"""How many mentions of the present span a worker remembers to have written."""
+
+Mentions = dict[tuple[UUID, datetime], set[UUID]]
+"""By area and the start of a span, what events are about."""
 
 
 @dataclass
@@ -140,17 +150,43 @@ _TYPES = {"area_id": "uuid", "id": "uuid", "at": "timestamptz", "status": "int",
 }
 _VALUES = ", ".join(f"${at}::{_TYPES.get(name, 'text')}" for at, name in enumerate(_COLUMNS, 1))
 _INSERT = (
-    f"with ctx as materialized (select {context_sql(len(_COLUMNS) + 1)}),"  # noqa: S608
-    f" event as (insert into audit_event ({', '.join(_COLUMNS)}) select {_VALUES} from ctx"
-    " returning area_id, id, records || subjects as about)"
-    " insert into audit_mention (area_id, about_id, event_id)"
-    " select distinct e.area_id, m.id, e.id from event e, unnest(e.about) as m(id)"
+    f"with ctx as materialized (select {context_sql(len(_COLUMNS) + 1)})"  # noqa: S608
+    f" insert into audit_event ({', '.join(_COLUMNS)}) select {_VALUES} from ctx"
 )
+# In the order of the key, so that two that mention the same never wait for each other.
+_MENTION = (
+    f"with ctx as materialized (select {context_sql(5)})"  # noqa: S608
+    " insert into audit_mention (area_id, about_id, since, before)"
+    " select m.area_id, m.about_id, m.since, m.before"
+    " from ctx cross join unnest($1::uuid[], $2::uuid[], $3::timestamptz[], $4::timestamptz[])"
+    " as m(area_id, about_id, since, before) order by 1, 2, 3 on conflict do nothing"
+)
+_AREA, _AT, _RECORDS, _SUBJECTS = (_COLUMNS.index(name) for name in ("area_id", "at", "records", "subjects"))
+
+
+def _mentions(rows: Iterable[tuple[Any, ...]]) -> Mentions:
+    """What events are about."""
+    found: Mentions = {}
+    for row in rows:
+        at: datetime = row[_AT]
+        since = at - timedelta(seconds=at.second % SPAN.seconds, microseconds=at.microsecond)
+        found.setdefault((row[_AREA], since), set()).update(row[_RECORDS], row[_SUBJECTS])
+    return found
+
+
+async def _insert(connection: Any, rows: Sequence[tuple[Any, ...]], mentions: Mentions) -> None:
+    """Writes events, and before them what they mention."""
+    new = [(area, about, since, since + SPAN) for (area, since), abouts in mentions.items() for about in abouts]
+    if new:
+        columns = tuple(zip(*new, strict=True))
+        await connection.execute(_MENTION, *columns, *loading(*set(columns[0])))
+    await connection.executemany(_INSERT, [(*row, *loading(row[_AREA])) for row in rows])
 
 
 async def add_event(connection: asyncpg.Connection, note: Note, status: int) -> None:
     """Writes a request's event in the transaction of its change."""
-    await connection.executemany(_INSERT, [(*row, *loading(row[0])) for row in events_of(note, status)])
+    rows = events_of(note, status)
+    await _insert(connection, rows, _mentions(rows))
 
 
 class AuditWriter:
@@ -161,6 +197,8 @@ class AuditWriter:
         self._waiting: list[tuple[list[tuple[Any, ...]], asyncio.Future[None]]] = []
         self._wake = asyncio.Event()
         self._refused: Counter[str] = Counter()
+        self._mentioned: Mentions = {}
+        """What is durable of the present span: mentioned again, it costs nothing."""
         self._tasks: list[asyncio.Task[None]] = []
 
     async def __aenter__(self) -> Self:
@@ -202,10 +240,9 @@ class AuditWriter:
                 await self._flush(batch)
 
     async def _flush(self, batch: list[tuple[list[tuple[Any, ...]], asyncio.Future[None]]]) -> None:
+        rows = [row for rows, _ in batch for row in rows]
         try:
-            rows = [(*row, *loading(row[0])) for rows, _ in batch for row in rows]
-            async with self._pool.acquire() as connection:
-                await connection.executemany(_INSERT, rows)
+            await self._write(rows)
         except Exception as error:  # whatever it is, each waiting answer must hear of it
             for _, done in batch:
                 if not done.done():
@@ -214,6 +251,17 @@ class AuditWriter:
             for _, done in batch:
                 if not done.done():
                     done.set_result(None)
+
+    async def _write(self, rows: Sequence[tuple[Any, ...]]) -> None:
+        mentions = _mentions(rows)
+        new = {span: abouts - self._mentioned.get(span, set()) for span, abouts in mentions.items()}
+        async with self._pool.acquire() as connection:
+            await _insert(connection, rows, new)
+        latest = max(since for _, since in mentions)
+        remembered = {span: abouts for span, abouts in self._mentioned.items() if span[1] == latest}
+        for span, abouts in new.items():
+            remembered.setdefault(span, set()).update(abouts)
+        self._mentioned = remembered if sum(map(len, remembered.values())) <= MOST_REMEMBERED else {}
 
     async def _count_for_ever(self) -> None:
         while True:
@@ -228,12 +276,11 @@ class AuditWriter:
             if times > SINGLY_EACH_SECOND:
                 row = list(events_of(Note(request_id="counted", address=address), 401)[0])
                 row[_COLUMNS.index("times")] = times - SINGLY_EACH_SECOND
-                rows.append((*row, *loading(row[0])))
+                rows.append(tuple(row))
         if not rows:
             return
         try:
-            async with self._pool.acquire() as connection:
-                await connection.executemany(_INSERT, rows)
+            await self._write(rows)
         except (asyncpg.PostgresError, OSError):
             self._refused.update(counted)
             raise

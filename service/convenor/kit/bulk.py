@@ -4,8 +4,10 @@ A resource adds its `Load`: the shape of a line, its natural key, and how a batc
 number of statements. Turns, transactions, repeated keys, dry runs and the audit are here.
 """
 
+import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, Generic, Literal, TypeVar
@@ -46,7 +48,7 @@ class NotStored(Problem):
     way_out = "Mend the lines whose result is `invalid` and send the whole load again, or send it with `on_error=skip`."
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Line(Generic[Data]):
     """One line whose shape holds. `number` counts from 1, blank lines included."""
 
@@ -54,7 +56,7 @@ class Line(Generic[Data]):
     data: Data
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Result:
     """What became of one line. `id` is the record's, where there is one."""
 
@@ -69,8 +71,8 @@ class Batch:
     """What became of a batch: a result for each of its lines in any order, and what the audit must know."""
 
     results: list[Result] = field(default_factory=list)
-    area_of: dict[UUID, UUID] = field(default_factory=dict)
-    """The area of each record that a result names."""
+    area_of: Mapping[UUID, UUID] = field(default_factory=dict)
+    """The area of each record that a result names, where the caller works in several."""
     subjects: dict[UUID, UUID] = field(default_factory=dict)
     """The pupils whom those records are about, each with its area."""
     changes: Mapping[str, str] = field(default_factory=dict)
@@ -135,12 +137,13 @@ class Loading(Generic[Data]):
             Nothing was stored, as with whatever else it raises.
         """
         stands = True
-        if self.on_error is OnError.SKIP:
-            async for batch in _batches(lines):
-                for result in _left_out(batch) if self.broken_by else await self._commit(batch):
-                    keep(result)
-        else:
-            stands = await self._commit_all(_batches(lines), keep)
+        async with aclosing(_ahead(_batches(lines))) as batches:
+            if self.on_error is OnError.SKIP:
+                async for batch in batches:
+                    for result in _left_out(batch) if self.broken_by else await self._commit(batch):
+                        keep(result)
+            else:
+                stands = await self._commit_all(batches, keep)
         if not stands:
             self.note.records, self.note.subjects, self.note.areas, self.note.subject_areas = (), (), (), ()
         self.note.written = stands and self._recorded
@@ -224,9 +227,10 @@ class Loading(Generic[Data]):
 
     async def _record(self, session: AsyncSession, stored: Batch) -> bool:
         shown = [result.id for result in stored.results if result.id is not None and not self._not_there(result)]
-        areas = [stored.area_of[record] for record in shown]
+        areas = [stored.area_of[record] for record in shown] if stored.area_of else self.principal.areas
         if self.dry_run:
-            self.note.records, self.note.areas = [*self.note.records, *shown], [*self.note.areas, *areas]
+            self.note.records = [*self.note.records, *shown]
+            self.note.areas = [*self.note.areas, *areas] if stored.area_of else areas
             subjects = dict(zip(self.note.subjects, self.note.subject_areas, strict=True)) | stored.subjects
             self.note.subjects, self.note.subject_areas = list(subjects), list(subjects.values())
             return False
@@ -253,6 +257,17 @@ async def _batches(lines: AsyncIterator[Line[Data] | Result]) -> AsyncIterator[l
             batch = []
     if batch:
         yield batch
+
+
+async def _ahead(batches: AsyncIterator[list[Line[Data] | Result]]) -> AsyncGenerator[list[Line[Data] | Result]]:
+    """Reads each batch while the one before it is being stored."""
+    coming = asyncio.ensure_future(anext(batches, None))
+    try:
+        while batch := await coming:
+            coming = asyncio.ensure_future(anext(batches, None))
+            yield batch
+    finally:
+        coming.cancel()
 
 
 def _left_out(batch: Iterable[Line[Data] | Result]) -> list[Result]:

@@ -3,7 +3,8 @@
 Nothing is ever set on a session (see `context`), so a connection goes back to its pool as it is, without a round trip.
 """
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +18,8 @@ from convenor.kit.database import assert_app_role
 from convenor.kit.operator import OperatorError
 
 READERS, WRITERS, AUDITORS = 10, 8, 2
+MAX_STATEMENT_BYTES = 100_000
+"""Up to which a statement stays prepared: one of GraphQL can be long."""
 WAIT_SECONDS = 5
 """How long a request waits for a free connection before it is told that the service is busy."""
 
@@ -41,14 +44,54 @@ class Connections:
 
 
 class Readers:
-    """The pool for reading: whichever connection is free within `WAIT_SECONDS`."""
+    """Connections for reading: whichever is free within `WAIT_SECONDS`.
 
-    def __init__(self, pool: asyncpg.Pool) -> None:
-        self._pool = pool
+    Not a pool of asyncpg's, whose tasks around each acquire and release cost as much as a read by id does.
+    """
 
-    def acquire(self) -> Any:
-        """A connection, as a context manager."""
-        return self._pool.acquire(timeout=WAIT_SECONDS)
+    def __init__(self, opens: Callable[[], Awaitable[asyncpg.Connection]]) -> None:
+        self._opens = opens
+        self._turns = asyncio.Semaphore(READERS)
+        self._free: list[asyncpg.Connection] = []
+        self._closed = False
+
+    @asynccontextmanager
+    async def acquire(self) -> AsyncIterator[asyncpg.Connection]:
+        """A connection.
+
+        Raises:
+            TimeoutError: all are busy for longer than a request waits.
+        """
+        if self._turns.locked():
+            async with asyncio.timeout(WAIT_SECONDS):
+                await self._turns.acquire()
+        else:
+            await self._turns.acquire()
+        connection = None
+        try:
+            connection = await self._open()
+            yield connection
+            self._free.append(connection)
+        except asyncpg.PostgresError:
+            if connection:
+                self._free.append(connection)
+            raise
+        except BaseException:
+            # Cut short in the middle of an exchange: nobody knows what it would say next.
+            if connection:
+                connection.terminate()
+            raise
+        finally:
+            self._turns.release()
+
+    async def _open(self) -> asyncpg.Connection:
+        if self._closed:
+            raise asyncpg.InterfaceError("closed")
+        while self._free:
+            connection = self._free.pop()
+            if not connection.is_closed():
+                return connection
+        return await self._opens()
 
     async def fetchrow(self, query: str, *args: Any) -> Any:
         """The first row of one statement."""
@@ -61,8 +104,10 @@ class Readers:
             return await connection.fetch(query, *args)
 
     async def close(self) -> None:
-        """Closes every connection."""
-        await self._pool.close()
+        """Closes every connection; none is in use any more."""
+        self._closed = True
+        while self._free:
+            await self._free.pop().close()
 
 
 @asynccontextmanager
@@ -72,9 +117,13 @@ async def connect(app_url: str, workers: int = 1) -> AsyncIterator[Connections]:
     Raises:
         OperatorError: when the login could see past row-level security, or the server takes too few connections.
     """
-    readers = await asyncpg.create_pool(
-        app_url, min_size=1, max_size=READERS, server_settings=_SERVER_SETTINGS, reset=_leave_as_it_is
-    )
+
+    def opens() -> Awaitable[asyncpg.Connection]:
+        return asyncpg.connect(
+            app_url, server_settings=_SERVER_SETTINGS, max_cacheable_statement_size=MAX_STATEMENT_BYTES
+        )
+
+    readers = Readers(opens)
     auditors = await asyncpg.create_pool(
         app_url, min_size=1, max_size=AUDITORS, server_settings=_SERVER_SETTINGS, reset=_leave_as_it_is
     )
@@ -91,7 +140,7 @@ async def connect(app_url: str, workers: int = 1) -> AsyncIterator[Connections]:
         async with readers.acquire() as connection:
             await assert_app_role(connection)
             await _assert_room(connection, workers)
-        yield Connections(Readers(readers), auditors, engine, async_sessionmaker(engine, expire_on_commit=False))
+        yield Connections(readers, auditors, engine, async_sessionmaker(engine, expire_on_commit=False))
     finally:
         await engine.dispose()
         await auditors.close()

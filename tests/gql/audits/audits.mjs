@@ -5,6 +5,6 @@ const withToken = (url, options = {}) =>
   fetch(url, { ...options, headers: { ...options.headers, authorization: `Bearer ${process.env.AUDITED_TOKEN}` } });
 
 for (const audit of serverAudits({ url: process.env.AUDITED_URL, fetchFn: withToken })) {
-  const { status, reason } = await audit.fn();
-  console.log(JSON.stringify({ id: audit.id, name: audit.name, status, reason }));
+  const { id, name, status, reason, response } = await audit.fn();
+  console.log(JSON.stringify({ id, name, status, reason, answered: response?.status }));
 }

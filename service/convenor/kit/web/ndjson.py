@@ -23,7 +23,7 @@ from convenor.kit.bulk import Data, Line, Load, Loading, NotStored, OnError, Res
 from convenor.kit.db import WAIT_SECONDS
 from convenor.kit.errors import Faults, Invalid, TooLarge, Unavailable, Unreadable, WrongMediaType
 from convenor.kit.principal import Principal
-from convenor.kit.web.bodies import read_json
+from convenor.kit.web.bodies import MAX_INTEGER, read_json
 from convenor.kit.web.edge import BULK_SECONDS
 from convenor.kit.web.problems import fault_at, problem_of
 from convenor.kit.web.reads import authorise
@@ -188,6 +188,9 @@ def _raw_lines(body: Spool) -> Iterator[bytes | None]:
 def _read(raw: bytes | None, model: type[Data]) -> Data:
     if raw is None:
         raise Unreadable(f"The line has more than {MAX_LINE:,} bytes.")
+    plain = _read_plain(raw, model)
+    if plain is not None:
+        return plain
     try:
         value = read_json(raw)
     except Unreadable as problem:
@@ -200,14 +203,38 @@ def _read(raw: bytes | None, model: type[Data]) -> Data:
         raise Invalid(faults=tuple(fault_at(found, found["loc"], value) for found in error.errors())) from error
 
 
+def _read_plain(raw: bytes, model: type[Data]) -> Data | None:
+    """The data of a good line without escapes, by pydantic's own parser: a third of the time.
+
+    None for any other line, which is then read with care, so that every fault is named. What pydantic lets pass and
+    `read_json` does not is looked for here: a name that stands twice (without escapes every colon ends a name or is
+    part of a text), and numbers out of range.
+    """
+    if b"\\" in raw:
+        return None
+    try:
+        data = model.model_validate_json(raw)
+    except ValidationError:
+        return None
+    names = raw.count(b":")
+    for value in data.__dict__.values():
+        if isinstance(value, str):
+            names -= value.count(":")
+        elif isinstance(value, int | float) and not -MAX_INTEGER <= value <= MAX_INTEGER:
+            return None
+    return data if names == len(data.model_fields_set) else None
+
+
 def _write(result: Result) -> bytes:
     problem = result.problem
+    if problem is None:
+        said_id = f'"{result.id}"' if result.id else "null"
+        return f'{{"line":{result.line},"result":"{result.result}","id":{said_id},"problem":null}}\n'.encode()
     said = {
         "line": result.line,
         "result": result.result,
         "id": str(result.id) if result.id else None,
-        "problem": problem
-        and {
+        "problem": {
             "code": problem.code,
             "title": problem.title,
             "detail": problem.detail,

@@ -3,6 +3,7 @@
 They are plain routes: query, plan, one statement, its bytes. What they take and give is documented by `contract`.
 """
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,6 +35,7 @@ class ReadRoute(Route):
     def __init__(self, path: str, endpoint: Any, reading: Reading) -> None:
         super().__init__(path, endpoint, methods=["GET"])
         self.reading = reading
+        self.read: Callable[[Request], Awaitable[Response]] = endpoint
 
 
 def list_route(path: str, resource: Resource) -> ReadRoute:

@@ -1,0 +1,62 @@
+"""The row about counting: a month by cluster table, from the counts that are kept, against a scan that counts."""
+
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import asyncpg
+from data import LARGE
+from installation import Installation
+from load import Measured
+from rows import Round, Row, Target
+
+from convenor.insights.queries import months_of
+from convenor.kit.calendar import AcademicYear
+from convenor.kit.principal import Role
+from convenor_auth.keys import load_pseudonym_secret
+from convenor_auth.principals import load_principal
+
+YEAR = AcademicYear(2024)
+TIMES = 20
+SCAN = """
+select to_char(date_trunc('month', r.submitted_at at time zone 'Europe/London'), 'YYYY-MM') as month, c.code as cluster,
+    count(*) as referrals
+from referral r join cluster c on c.area_id = r.area_id and c.id = r.cluster_id where r.area_id = $1 group by 1, 2
+"""
+
+
+async def rows(there: Installation) -> list[Row]:
+    """The row, with equal answers asserted for the year that is asked for."""
+    app, admin = await asyncpg.connect(there.app_url), await asyncpg.connect(there.superuser_url)
+    principal = await load_principal(
+        app,
+        f"{Role.COMMISSIONER}-{there.area.la_code}",
+        frozenset({"insights:read"}),
+        load_pseudonym_secret(there.data_dir),
+    )
+    assert principal
+
+    async def kept() -> Any:
+        return await months_of(app, principal, there.area.id, YEAR.first_day, YEAR.last_day)
+
+    async def scanned() -> Any:
+        return await admin.fetch(SCAN, there.area.id)
+
+    months = {f"{month:%Y-%m}" for month in YEAR.months}
+    counted = [tuple(row) for row in await scanned() if row["month"] in months]
+    shown = [(row["month"], row["cluster"], row["referrals"]) for row in (await kept())[2]]
+    assert sorted(shown) == sorted(counted), "month by cluster: the answers differ"
+    ratio = 1 / 50 if there.area is LARGE else 1
+    return [Row("month by cluster", "a scan", _round(scanned), _round(kept), Target("at most", ratio), "median_ms")]
+
+
+def _round(ask: Callable[[], Awaitable[Any]]) -> Round:
+    async def measure() -> Measured:
+        times = []
+        for _ in range(TIMES):
+            start = time.perf_counter()
+            await ask()
+            times.append(time.perf_counter() - start)
+        return Measured.of(times, sum(times))
+
+    return measure

@@ -1,0 +1,167 @@
+"""A database with seeded areas, their clients, and the servers that are measured; all of its own, on loopback."""
+
+import asyncio
+import os
+import pickle
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import asyncpg
+import httpx2
+import limits
+from data import Area, load
+from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
+from sqlalchemy.pool import NullPool
+
+from convenor.kit.embedded import open_embedded
+from convenor.kit.principal import Grant, Role
+from convenor.migrate import migrate
+from convenor_auth.clients import create_client
+from convenor_auth.keys import load_pseudonym_secret, pseudonym_key
+from convenor_auth.models import DataSharingAgreement, Organisation
+
+SCOPES = {
+    Role.HEALTH_SYSTEM: {"referrals:read", "contacts:read", "contacts:write"},
+    Role.COMMISSIONER: {"clusters:read", "schools:read", "services:read", "referrals:read", "insights:read"},
+}
+APPLICATIONS = {
+    "raw": "raw:make",
+    "service": "served:make",
+    "without_audit": "served:make_without_audit",
+    "dataloaders": "dataloaders:make",
+}
+
+
+@dataclass
+class Installation:
+    """What is measured: ports by application, process ids too, and a token by (role, area)."""
+
+    areas: list[Area]
+    superuser_url: str
+    app_url: str
+    data_dir: Path
+    ports: dict[str, int] = field(default_factory=dict)
+    processes: dict[str, int] = field(default_factory=dict)
+    tokens: dict[tuple[Role, str], str] = field(default_factory=dict)
+
+    @property
+    def area(self) -> Area:
+        """The area that is measured: the largest."""
+        return self.areas[-1]
+
+    def token(self, role: Role, area: Area | None = None) -> str:
+        """The access token of an area's client."""
+        return self.tokens[role, (area or self.area).la_code]
+
+
+@contextmanager
+def installed(areas: list[Area]) -> Iterator[Installation]:
+    """Makes it, and takes it away."""
+    with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
+        data_dir = Path(folder)
+        embedded = stack.enter_context(open_embedded(data_dir, say=lambda _sentence: None))
+        migrate(embedded.owner_url, urlsplit(embedded.app_url).username or "")
+        superuser_url = urlsplit(embedded.superuser_url)._replace(path=urlsplit(embedded.owner_url).path).geturl()
+        there = Installation(areas, superuser_url, embedded.app_url, data_dir)
+        asyncio.run(load(superuser_url, areas))
+        secrets = asyncio.run(_clients(there, embedded.owner_url))
+        there.ports = {name: _free_port() for name in APPLICATIONS}
+        environment = os.environ | {
+            "BENCH_AREA": str(there.area.id),
+            "BENCH_STATEMENTS": str(data_dir / "statements"),
+            "BENCH_SUPERUSER_URL": superuser_url,
+            "BENCH_APP_URL": embedded.app_url,
+            "BENCH_DATA_DIR": str(data_dir),
+            "BENCH_ISSUER": f"http://127.0.0.1:{there.ports['service']}",
+            "PYTHONPATH": str(Path(__file__).parent),
+        }
+        for name, application in APPLICATIONS.items():
+            there.processes[name] = stack.enter_context(_server(application, there.ports[name], environment))
+        there.tokens = {client: _token(there, client, secret) for client, secret in secrets.items()}
+        yield there
+
+
+async def _clients(there: Installation, owner_url: str) -> dict[tuple[Role, str], str]:
+    """Registers a client of each role in each area; their secrets. Writes the limit's statements on the way."""
+    engine = create_async_engine(
+        "postgresql+asyncpg://", poolclass=NullPool, async_creator=lambda: asyncpg.connect(owner_url)
+    )
+    secrets = {}
+    async with AsyncSession(engine) as session, session.begin():
+        for area in there.areas:
+            for role, grant in (
+                (Role.HEALTH_SYSTEM, Grant(area.id, "provider", area.provider)),
+                (Role.COMMISSIONER, Grant(area.id, "area", area.id)),
+            ):
+                organisation = Organisation(name=f"Bench {role}", kind="health")
+                session.add(organisation)
+                await session.flush()
+                agreement = DataSharingAgreement(
+                    organisation_id=organisation.id,
+                    reference=f"DSA-{role}-{area.la_code}",
+                    purpose="measuring",
+                    legal_basis="none",
+                    starts_on=date(2020, 1, 1),
+                )
+                session.add(agreement)
+                await session.flush()
+                created = await create_client(
+                    session,
+                    organisation=organisation,
+                    agreement=agreement,
+                    role=role,
+                    scopes=frozenset(SCOPES[role]),
+                    grants=[grant],
+                    client_id=f"{role}-{area.la_code}",
+                )
+                assert created.secret
+                secrets[role, area.la_code] = created.secret
+                if role is Role.HEALTH_SYSTEM:
+                    key = pseudonym_key(load_pseudonym_secret(there.data_dir), organisation.id)
+    (there.data_dir / "statements").write_bytes(pickle.dumps(limits.statements(there.area, key)))
+    await engine.dispose()
+    return secrets
+
+
+def _token(there: Installation, client: tuple[Role, str], secret: str) -> str:
+    role, la_code = client
+    answer = httpx2.post(
+        f"http://127.0.0.1:{there.ports['service']}/oauth/token",
+        data={"grant_type": "client_credentials", "scope": " ".join(SCOPES[role])},
+        auth=(f"{role}-{la_code}", secret),
+    )
+    token: str = answer.raise_for_status().json()["access_token"]
+    return token
+
+
+def _free_port() -> int:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        port: int = sock.getsockname()[1]
+        return port
+
+
+@contextmanager
+def _server(application: str, port: int, environment: dict[str, str]) -> Iterator[int]:
+    command = [sys.executable, "-m", "uvicorn", "--factory", application, "--port", str(port), "--no-access-log"]
+    process = subprocess.Popen([*command, "--log-level", "error"], env=environment)
+    try:
+        for _ in range(400):
+            with socket.socket() as sock:
+                if sock.connect_ex(("127.0.0.1", port)) == 0:
+                    break
+            assert process.poll() is None, f"{application} did not start"
+            time.sleep(0.05)
+        yield process.pid
+    finally:
+        process.terminate()
+        process.wait(15)

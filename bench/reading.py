@@ -1,0 +1,67 @@
+"""Rows about reading referrals: by id, in lists, nested, at depth, and what the audit costs."""
+
+import asyncpg
+from data import Area
+from installation import Installation
+from load import Asked, get
+from rows import Row, Target, asking, assert_equal
+
+from convenor.kit.principal import Role
+from convenor.kit.reading.query import write_cursor
+
+PAGE = 50
+
+
+async def keys_of(there: Installation, area: Area) -> list[str]:
+    """Ids of five hundred referrals that the provider's system reaches, from all over the table."""
+    return await _column(
+        there,
+        "select id::text from referral where area_id = $1 and provider_id = $2 order by md5(id::text) limit 500",
+        area.id,
+        area.provider,
+    )
+
+
+async def rows(there: Installation) -> list[Row]:
+    """The rows, with equal answers asserted."""
+    token, keys = there.token(Role.HEALTH_SYSTEM), await keys_of(there, there.area)
+    one, many = [f"/v1/referrals/{key}" for key in keys], "/v1/referrals?limit=100"
+    raw, service, without = [there.ports[name] for name in ("raw", "service", "without_audit")]
+    by_id, by_list = get(service, *one, token=token), get(service, many, token=token)
+    raw_id, raw_list = get(raw, *(f"/one/{key}" for key in keys)), get(raw, "/list")
+    id_without, list_without = get(without, *one, token=token), get(without, many, token=token)
+    await assert_equal("by id", raw_id, by_id)
+    await assert_equal("list of 100", raw_list, by_list)
+    await assert_equal("by id without audit", id_without, by_id)
+    await assert_equal("list without audit", list_without, by_list)
+    return [
+        Row("by id", "rawpg", asking(raw_id), asking(by_id), Target("at least", 0.40)),
+        Row("list of 100", "rawpg", asking(raw_list), asking(by_list), Target("at least", 0.60)),
+        Row("by id, audited", "without audit", asking(id_without), asking(by_id), Target("at least", 0.65)),
+        Row("list of 100, audited", "without audit", asking(list_without), asking(by_list), Target("at least", 0.65)),
+        Row("by id, p99", "bare ASGI", asking(get(raw, "/")), asking(by_id), Target("at most", 4), "p99_ms"),
+        await _deep(there),
+    ]
+
+
+async def _deep(there: Installation) -> Row:
+    token, port, area = there.token(Role.COMMISSIONER), there.ports["service"], there.area
+    before = area.referrals * 9 // 10
+    last = await _column(
+        there,
+        "select submitted_at::text || ' ' || id from referral where area_id = $1"
+        f" order by submitted_at desc, id desc offset {before - 1} limit 1",
+        area.id,
+    )
+    first = get(port, f"/v1/referrals?limit={PAGE}", token=token)
+    cursor = write_cursor("-submitted_at", last[0])
+    deep: Asked = get(port, f"/v1/referrals?limit={PAGE}&cursor={cursor}", token=token)
+    name = f"page {before // PAGE + 1:,} of {PAGE}"
+    return Row(name, "page 1", asking(first), asking(deep), Target("at most", 1.3), "median_ms")
+
+
+async def _column(there: Installation, statement: str, *values: object) -> list[str]:
+    connection = await asyncpg.connect(there.superuser_url, server_settings={"timezone": "UTC"})
+    found = await connection.fetch(statement, *values)
+    await connection.close()
+    return [row[0] for row in found]

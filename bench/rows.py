@@ -1,0 +1,100 @@
+"""What a row of the table is: two that answer the same question, measured in turns, and what their ratio should be."""
+
+import json
+import statistics
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from load import Asked, Measured, fetch, measure
+
+ROUNDS, SECONDS, CONNECTIONS = 5, 2.0, 16
+
+
+@dataclass(frozen=True)
+class Target:
+    """What the ratio should be."""
+
+    bound: Literal["at least", "at most"]
+    ratio: float
+
+    def __str__(self) -> str:
+        return f"{self.bound} {self.ratio:g}"
+
+    def met_by(self, ratio: float) -> bool:
+        """Whether a ratio is within it."""
+        return ratio >= self.ratio if self.bound == "at least" else ratio <= self.ratio
+
+
+Round = Callable[[], Awaitable[Measured]]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One measure. Its ratio is the service's figure to the other's."""
+
+    name: str
+    against: str
+    other: Round
+    service: Round
+    target: Target
+    by: Literal["per_second", "median_ms", "p99_ms"] = "per_second"
+
+
+def asking(asked: Asked) -> Round:
+    """A round of one variant over HTTP."""
+    return lambda: measure(asked, CONNECTIONS, SECONDS)
+
+
+async def assert_equal(name: str, other: Asked, service: Asked) -> None:
+    """Fails unless both answer the same; of an answer that wraps its data, the data."""
+    theirs, ours = [json.loads(await fetch(asked)) for asked in (other, service)]
+    assert _data(theirs) == _data(ours), f"{name}: the answers differ"
+
+
+def _data(answer: Any) -> Any:
+    return answer["data"] if isinstance(answer, dict) and "data" in answer else answer
+
+
+async def measured(row: Row) -> str:
+    """The row's line: an unmeasured round of each, then rounds in turns."""
+    await row.other()
+    await row.service()
+    others: list[Measured] = []
+    services: list[Measured] = []
+    for _ in range(ROUNDS):
+        others.append(await row.other())
+        services.append(await row.service())
+    ratios = [getattr(ours, row.by) / getattr(other, row.by) for ours, other in zip(services, others, strict=True)]
+    ratio = statistics.median(ratios)
+    figures = [_cells(each, row.by) for each in (others, services)]
+    return line(
+        row.name,
+        f"{row.against}: {figures[0]}",
+        figures[1],
+        f"{_number(ratio)} ({_number(min(ratios))} to {_number(max(ratios))})",
+        str(row.target),
+        row.target.met_by(ratio),
+    )
+
+
+def line(name: str, other: str, service: str, ratio: str, target: str, met: bool) -> str:
+    """One line of the table."""
+    return f"| {name} | {other} | {service} | {ratio} | {target} | {'met' if met else 'missed'} |"
+
+
+HEAD = [
+    "| what | against | the service | ratio: median (least to most) | target | |",
+    "| --- | --- | --- | --- | --- | --- |",
+]
+
+
+def _cells(rounds: list[Measured], by: str) -> str:
+    unit = "/s" if by == "per_second" else " ms"
+    middle = statistics.median(getattr(each, by) for each in rounds)
+    p99 = statistics.median(each.p99_ms for each in rounds)
+    return f"{_number(middle)}{unit}" + ("" if by == "p99_ms" else f", p99 {_number(p99)} ms")
+
+
+def _number(value: Any) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"

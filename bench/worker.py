@@ -1,0 +1,23 @@
+"""The row about memory: what the service's one worker holds after all that was asked of it, while it is asked more."""
+
+import asyncio
+
+import psutil
+from installation import Installation
+from load import get, measure
+from rows import CONNECTIONS, SECONDS, line
+
+from convenor.kit.principal import Role
+
+MOST_MB = 120
+
+
+async def measured(there: Installation) -> str:
+    """The row's line: the proportional set size, where the system tells it, else the resident set."""
+    asked = get(there.ports["service"], "/v1/referrals?limit=100", token=there.token(Role.HEALTH_SYSTEM))
+    load = asyncio.create_task(measure(asked, CONNECTIONS, SECONDS))
+    await asyncio.sleep(SECONDS / 2)
+    info = psutil.Process(there.processes["service"]).memory_full_info()
+    held = getattr(info, "pss", info.rss) / 1e6
+    await load
+    return line("memory of a worker", "", f"{held:.0f} MB", "", f"at most {MOST_MB} MB", held <= MOST_MB)

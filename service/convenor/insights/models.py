@@ -1,0 +1,23 @@
+"""Counts that are kept, so that nobody counts a million referrals for a dashboard."""
+
+from datetime import date
+from uuid import UUID
+
+from sqlalchemy import BigInteger, Index
+from sqlmodel import Field
+
+from convenor.kit.tables import AreaRow, belongs_to, of_area
+
+
+class ReferralMonth(AreaRow, table=True):
+    """Some of the referrals of a month and a cluster: its rows add up. Triggers on `referral` alone write it."""
+
+    __tablename__ = "referral_month"
+    __table_args__ = (
+        of_area(),
+        belongs_to("cluster", "cluster_id"),
+        Index("count_by_month", "area_id", "month", "cluster_id"),
+    )
+    month: date
+    cluster_id: UUID | None = None
+    referrals: int = Field(sa_type=BigInteger)
