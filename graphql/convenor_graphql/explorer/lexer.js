@@ -23,7 +23,8 @@ export function operationsIn(text) {
     if (depth === 0 && token.kind === "name" && ["query", "mutation"].includes(before?.text)) names.push(token.text);
     if ("{([".includes(token.text)) depth += 1;
     if ("})]".includes(token.text)) depth -= 1;
-    before = token;
+    // A fragment may be named `query`.
+    before = before?.text === "fragment" ? null : token;
   }
   return names;
 }
