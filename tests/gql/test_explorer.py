@@ -4,7 +4,6 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -43,12 +42,38 @@ FOLDER = Path(explorer.__file__).parent
 COMPLETE = """
 import { readFileSync } from "node:fs";
 import { namesAt } from "./completing.js";
-import { operationsIn } from "./lexer.js";
 import { Schema } from "./schema.js";
-const { data, before, after } = JSON.parse(readFileSync(0));
-const { names } = namesAt(new Schema(data.__schema), before, before + after);
-console.log(JSON.stringify({ names: names.map((it) => it.name), operations: operationsIn(before + after) }));
+const { data, texts } = JSON.parse(readFileSync(0));
+const schema = new Schema(data.__schema);
+const offered = (text) => namesAt(schema, text.split("|")[0], text.replace("|", "")).names.map((it) => it.name);
+console.log(JSON.stringify(Object.fromEntries(texts.map((text) => [text, offered(text)]))));
 """
+FITTING = {
+    "{ refer|": ["referral", "referrals"],
+    "query Q { a: cluster|": ["cluster", "clusterMembership", "clusterMemberships", "clusterRole", "clusters"],
+    "{ referrals(open: true) { edges { node { waiting|": ["waitingDays"],
+    "{ referrals { totalCount } sla|": ["sla", "slas"],
+    "{ referrals(submitted|": ["submittedAfter", "submittedBefore"],
+    "{ referrals(need: SLCN, ne|": [],
+    "{ referrals(sort: |": ["SUBMITTED_AT_ASC", "SUBMITTED_AT_DESC"],
+    "{ referrals(open: |": ["false", "true"],
+    "{ referrals { edges { node { subject { ... on |": ["GroupSubject", "PupilSubject", "SchoolSubject"],
+    "{ referrals { edges { node { subject { ... on PupilSubject { pup|": ["pupil"],
+    "mutation { submitRe|": ["submitReferral", "submitReturn"],
+    "mutation { submitReferral(input: { subject: { pupil: { given|": ["givenName"],
+    "query Q($id: ID!, $on: Date) { service(id: $|": ["id", "on"],
+    "query Q($need: [NeedT|": ["NeedType"],
+    "{ service(id: 1) { slas { totalCount } ... @skip(if: true) { areaOf|": ["areaOfNeed"],
+    "{ services @|": ["include", "skip"],
+    "{ services @skip(if: tr|": ["true"],
+    "fragment F on PupilS|": ["PupilSubject"],
+    "{ service(id: 1) { ...F| } } fragment Fields on Service { code }": ["Fields"],
+    '{ service(id: "refer|': [],
+    "{ # refer|": [],
+    "{ nothing { of { the { kind|": [],
+    "mut|": ["mutation"],
+}
+"""The names that fit in a document at the place that a bar marks."""
 
 
 def operation(example: dict[str, Any]) -> OperationDefinitionNode:
@@ -232,54 +257,15 @@ def in_node(script: str, given: str = "") -> str:
     return subprocess.run(command, cwd=FOLDER, input=given, check=True, capture_output=True, text=True).stdout
 
 
-@pytest.fixture(scope="session")
-async def offered(standing: Service) -> Callable[[str], Any]:
-    """What the editor knows of a document, at the place in it that a bar marks."""
+async def test_the_names_that_fit_are_offered_at_the_cursor(standing: Service) -> None:
     introspection = in_node('import { INTROSPECTION } from "./schema.js"; console.log(INTROSPECTION)')
     said = (await asked(standing.as_("board"), introspection)).json()
-
-    def at(text: str) -> Any:
-        before, _, after = text.partition("|")
-        return json.loads(in_node(COMPLETE, json.dumps({"data": said["data"], "before": before, "after": after})))
-
-    return at
+    offered = in_node(COMPLETE, json.dumps({"data": said["data"], "texts": list(FITTING)}))
+    assert json.loads(offered) == FITTING
 
 
-@pytest.mark.parametrize(
-    ("text", "names"),
-    [
-        ("{ refer|", ["referral", "referrals"]),
-        ("query Q { a: cluster|", ["cluster", "clusterMembership", "clusterMemberships", "clusterRole", "clusters"]),
-        ("{ referrals(open: true) { edges { node { waiting|", ["waitingDays"]),
-        ("{ referrals { totalCount } sla|", ["sla", "slas"]),
-        ("{ referrals(submitted|", ["submittedAfter", "submittedBefore"]),
-        ("{ referrals(need: SLCN, ne|", []),
-        ("{ referrals(sort: |", ["SUBMITTED_AT_ASC", "SUBMITTED_AT_DESC"]),
-        ("{ referrals(open: |", ["false", "true"]),
-        ("{ referrals { edges { node { subject { ... on |", ["GroupSubject", "PupilSubject", "SchoolSubject"]),
-        ("{ referrals { edges { node { subject { ... on PupilSubject { pup|", ["pupil"]),
-        ("mutation { submitRe|", ["submitReferral", "submitReturn"]),
-        ("mutation { submitReferral(input: { subject: { pupil: { given|", ["givenName"]),
-        ("query Q($id: ID!, $on: Date) { service(id: $|", ["id", "on"]),
-        ("query Q($need: [NeedT|", ["NeedType"]),
-        ("{ services @|", ["include", "skip"]),
-        ("{ services @skip(if: tr|", ["true"]),
-        ("fragment F on PupilS|", ["PupilSubject"]),
-        ("{ service(id: 1) { ...F| } } fragment Fields on Service { code }", ["Fields"]),
-        ('{ service(id: "refer|', []),
-        ("{ # refer|", []),
-        ("{ nothing { of { the { kind|", []),
-        ("mut|", ["mutation"]),
-    ],
-)
-def test_the_names_that_fit_are_offered_at_the_cursor(
-    offered: Callable[[str], Any], text: str, names: list[str]
-) -> None:
-    assert offered(text)["names"] == names
-
-
-def test_the_operations_of_a_document_are_told_apart(offered: Callable[[str], Any]) -> None:
-    text = (
-        "query One { query { mutation } } fragment query on Query { a } # query No {\nmutation Two($q: X = {}) { b }|"
-    )
-    assert offered(text)["operations"] == ["One", "Two"]
+def test_the_operations_of_a_document_are_told_apart() -> None:
+    text = "query One { query { mutation } } fragment query on Query { a } # query No {\nmutation Two($q: X = {}) { b }"
+    script = 'import { operationsIn } from "./lexer.js"; import { readFileSync } from "node:fs"; '
+    script += "console.log(operationsIn(readFileSync(0, 'utf8')).join())"
+    assert in_node(script, text).split() == ["One,Two"]

@@ -17,7 +17,9 @@ export function showAnswer({ status, milliseconds, requestId, body }, goTo) {
     ["Request id", requestId],
   ];
   byId("facts").replaceChildren(
-    ...facts.filter(([, value]) => value).map(([name, value]) => element("div", {}, element("dt", {}, name), element("dd", {}, value))),
+    ...facts
+      .filter(([, value]) => value)
+      .map(([name, value]) => element("div", {}, element("dt", {}, name), element("dd", {}, value))),
   );
   byId("errors").replaceChildren(...errors.map((it) => errorItem(it, goTo)));
   byId("data").hidden = !("data" in body);

@@ -39,32 +39,37 @@ class Reader {
   }
 
   read(token) {
-    const { here, schema } = this;
-    const [beforeLast, last] = this.previous;
+    const { here } = this;
+    const last = this.previous[1];
     if (CLOSING.includes(token.text)) {
       if (this.open.length > 1) this.open.pop();
     } else if (token.text === "{") this.#enterBraces();
     else if (token.text === "(") this.#enterParentheses();
-    else if (token.text === "[") this.open.push({ kind: here.kind === "variables" ? "variables" : "list", named: here.named });
+    else if (token.text === "[") this.#enterBrackets();
+    else if (token.text === "...") here.named = undefined;
     else if (last === "@") here.directive = true;
-    else if (token.kind === "name") {
-      if (last === "on" && (beforeLast === "..." || here.kind === "document")) here.type = schema.type(token.text);
-      else if (here.kind === "document" && Object.hasOwn(schema.roots, token.text)) here.type = schema.type(schema.roots[token.text]);
-      else if (here.kind === "selections" && last !== "...") here.named = schema.field(here.of, token.text);
-      else if (here.kind === "inputs" && last !== ":" && last !== "$") {
-        here.named = here.fields.find((it) => it.name === token.text);
-        here.given.push(token.text);
-      }
-      if (last !== "@") here.directive = false;
-    }
+    else if (token.kind === "name") this.#readName(token.text);
     this.previous = [last, token.text];
+  }
+
+  #readName(name) {
+    const { here, schema } = this;
+    const [beforeLast, last] = this.previous;
+    if (last === "on" && (beforeLast === "..." || here.kind === "document")) here.type = schema.type(name);
+    else if (here.kind === "document") here.type = schema.root(name) ?? here.type;
+    else if (here.kind === "selections" && last !== "...") here.named = schema.field(here.of, name);
+    else if (here.kind === "inputs" && last !== ":" && last !== "$") {
+      here.named = here.fields.find((it) => it.name === name);
+      here.given.push(name);
+    }
+    here.directive = false;
   }
 
   #enterBraces() {
     const { here, schema } = this;
     const within = here.named && schema.type(nameOf(here.named.type));
     if (here.kind === "document") {
-      this.open.push({ kind: "selections", of: here.type ?? schema.type(schema.roots.query) });
+      this.open.push({ kind: "selections", of: here.type ?? schema.root("query") });
       here.type = undefined;
     } else if (here.kind === "selections") {
       this.open.push({ kind: "selections", of: here.type ?? within ?? here.of });
@@ -80,15 +85,22 @@ class Reader {
     else this.open.push({ kind: "inputs", fields: here.named?.args ?? [], given: [] });
   }
 
+  #enterBrackets() {
+    const { kind, named } = this.here;
+    this.open.push({ kind: kind === "variables" ? kind : "list", named });
+  }
+
   /** The names that fit here. */
   fitting(document) {
     const { here } = this;
     const [beforeLast, last] = this.previous;
     if (last === "@") return [entry("include", "directive"), entry("skip", "directive")];
-    if (last === "on" && beforeLast === "...") return (here.of?.possibleTypes ?? []).map((it) => entry(it.name, "type"));
+    if (last === "on" && beforeLast === "...") return (here.of?.possibleTypes ?? []).map(typed);
     if (last === "on" && here.kind === "document") return this.#kinds("OBJECT", "UNION");
     if (here.kind === "document") return ["query", "mutation", "fragment"].map((name) => entry(name, "definition"));
-    if (here.kind === "variables") return [":", "["].includes(last) ? this.#kinds("SCALAR", "ENUM", "INPUT_OBJECT") : [];
+    if (here.kind === "variables") {
+      return [":", "["].includes(last) ? this.#kinds("SCALAR", "ENUM", "INPUT_OBJECT") : [];
+    }
     if (here.kind === "selections") return last === "..." ? spreads(document) : this.#fields();
     if (last === "$") return variables(document);
     if (last === ":" || here.kind === "list") return this.#values();
@@ -106,11 +118,12 @@ class Reader {
   }
 
   #kinds(...kinds) {
-    return [...this.schema.types.values()].filter((it) => kinds.includes(it.kind)).map((it) => entry(it.name, "type"));
+    return [...this.schema.types.values()].filter((it) => kinds.includes(it.kind)).map(typed);
   }
 }
 
 const entry = (name, what) => ({ name, what });
+const typed = (type) => entry(type.name, "type");
 const described = (field) => entry(field.name, written(field.type));
 
 function spreads(document) {

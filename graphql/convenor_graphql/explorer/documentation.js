@@ -5,9 +5,7 @@ import { nameOf, wrapped } from "./schema.js";
 
 const PLACE = /^#type:(\w+)(?:\.(\w+))?$/;
 const MOST = 200;
-const KINDS = {
-  OBJECT: "Type", UNION: "Union", INPUT_OBJECT: "Input", ENUM: "Enumeration", SCALAR: "Scalar",
-};
+const KINDS = { OBJECT: "Type", UNION: "Union", INPUT_OBJECT: "Input", ENUM: "Enumeration", SCALAR: "Scalar" };
 
 export class Documentation {
   #schema;
@@ -68,13 +66,14 @@ export class Documentation {
     parts.push(element("dl", {}, ...membersOf(type).flatMap((it) => definition(it, it.name === member))));
     const users = this.#usersOf(name);
     if (users.length) {
-      parts.push(element("h4", {}, "Where it is used"), element("ul", {}, ...users.map((it) => element("li", {}, link(...it)))));
+      const links = users.map((it) => element("li", {}, link(...it)));
+      parts.push(element("h4", {}, "Where it is used"), element("ul", {}, ...links));
     }
     byId("described").replaceChildren(...parts);
   }
 
   #usersOf(name) {
-    const names = (it) => nameOf(it.type) === name || (it.args ?? []).some((argument) => nameOf(argument.type) === name);
+    const names = (it) => [it, ...(it.args ?? [])].some(({ type }) => nameOf(type) === name);
     return this.#inOrder().flatMap((type) =>
       type.kind === "ENUM" ? [] : membersOf(type).filter(names).map((it) => [type.name, it.name]),
     );
@@ -89,7 +88,8 @@ function link(type, member) {
 }
 
 function definition(it, sought) {
-  const term = element("dt", sought ? { tabindex: "-1", "data-sought": "" } : {}, element("code", {}, element("b", {}, it.name)));
+  const place = sought ? { tabindex: "-1", "data-sought": "" } : {};
+  const term = element("dt", place, element("code", {}, element("b", {}, it.name)));
   if (it.type) {
     const [before, after] = wrapped(it.type);
     const name = nameOf(it.type);

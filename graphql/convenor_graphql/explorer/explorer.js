@@ -38,6 +38,7 @@ function sayOfAccess(said) {
   byId("access-says").textContent = said;
 }
 
+/** What an answer holds that the page cannot do without. */
 async function told(answer) {
   const body = await bodyOf(answer);
   if (answer.ok) return body;
@@ -45,6 +46,7 @@ async function told(answer) {
   throw new Refusal(body.detail);
 }
 
+/** Shows whose the token is, and reads the schema with it. */
 async function enter() {
   const me = await told(await access.call("/v1/me"));
   const said = await told(await post({ query: INTROSPECTION }));

@@ -1,8 +1,18 @@
 /** Documents as tokens. What is not whole yet, since somebody is typing, is read as far as it goes. */
 
 // GraphQL specification (September 2025), section 2.1; an open string or comment reaches to its end.
-const TOKEN =
-  /(?<ignored>[\s,\uFEFF]+)|(?<comment>#[^\n]*)|(?<string>"""(?:\\"""|[^])*?(?:"""|$)|"(?:\\.|[^"\\\n])*"?)|(?<name>[_A-Za-z]\w*)|(?<number>-?\d[\w.+-]*)|(?<mark>\.\.\.|[^])/gy;
+const KINDS = {
+  ignored: /[\s,\uFEFF]+/,
+  comment: /#[^\n]*/,
+  string: /"""(?:\\"""|[^])*?(?:"""|$)|"(?:\\.|[^"\\\n])*"?/,
+  name: /[_A-Za-z]\w*/,
+  number: /-?\d[\w.+-]*/,
+  mark: /\.\.\.|[^]/,
+};
+const TOKEN = new RegExp(
+  Object.entries(KINDS).map(([kind, { source }]) => `(?<${kind}>${source})`).join("|"),
+  "gy",
+);
 
 /** The tokens of a text: `kind` (comment, string, name, number, mark), `text`, and where each `end`s. */
 export function tokensOf(text) {

@@ -28,6 +28,11 @@ export class Schema {
     return this.types.get(name);
   }
 
+  /** The type at which an operation begins, if a word names one. */
+  root(operation) {
+    return Object.hasOwn(this.roots, operation) ? this.type(this.roots[operation]) : undefined;
+  }
+
   /** A field of an object or of an input. */
   field(type, name) {
     return (type?.fields ?? type?.inputFields ?? []).find((it) => it.name === name);
