@@ -1,5 +1,6 @@
 """The row about loading: contacts over HTTP against one connection that copies the same rows into the same table."""
 
+import asyncio
 import itertools
 import json
 import time
@@ -8,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 import asyncpg
-from data import Area
+from data import ORGANISATION, Area
 from installation import Installation
 from load import Asked, Measured, fetch, post
 from rows import Row, Target
@@ -26,46 +27,44 @@ SAID = 'c."on", mode, setting, duration_minutes, attendance, staff_role, group_s
 
 
 class Loads:
-    """Rounds of either kind, each with references of its own."""
+    """Rounds of either kind for the referrals of one provider, each with references of its own."""
 
-    def __init__(
-        self, there: Installation, admin: asyncpg.Connection, referrals: list[Any], organisation: UUID
-    ) -> None:
-        self.there, self.admin, self.referrals, self.organisation = there, admin, referrals, organisation
-        self.numbers = itertools.count()
+    numbers = itertools.count()
+
+    def __init__(self, there: Installation, admin: asyncpg.Connection, role: Role, found: list[Any]) -> None:
+        self.there, self.admin, self.role, self.referrals = there, admin, role, found
 
     async def copy(self) -> Measured:
         """Copies the rows of a round."""
-        number = next(self.numbers)
-        rows = [self._row(line, referral) for line, referral in self._lines(f"copied-{number}")]
+        rows = [self._row(line, referral) for line, referral in self._lines(f"copied-{next(self.numbers)}")]
         start = time.perf_counter()
         await self.admin.copy_records_to_table("contact", records=rows, columns=COLUMNS)
-        return Measured.of([time.perf_counter() - start] * LINES, time.perf_counter() - start)
+        return _measured(LINES, time.perf_counter() - start)
 
     async def load(self) -> Measured:
         """Sends the lines of a round to the service."""
-        asked = self._asked(f"loaded-{next(self.numbers)}")
+        asked = self.asked(f"loaded-{next(self.numbers)}")
         start = time.perf_counter()
-        answer = await fetch(asked)
-        elapsed = time.perf_counter() - start
-        assert answer.count(b'"result":"created"') == LINES, answer[:300]
-        return Measured.of([elapsed] * LINES, elapsed)
+        await assert_said("created", asked)
+        return _measured(LINES, time.perf_counter() - start)
 
     async def assert_equal(self) -> None:
         """Both leave the same rows, and a repeated load changes nothing."""
+        before = next(self.numbers) + 1
         await self.copy()
-        asked = self._asked("loaded-once")
-        assert (await fetch(asked)).count(b'"result":"created"') == LINES
-        assert (await fetch(asked)).count(b'"result":"unchanged"') == LINES
+        asked = self.asked("loaded-once")
+        await assert_said("created", asked)
+        await assert_said("unchanged", asked)
         same = await self.admin.fetchval(
-            f"select count(*) from (select {SAID} from contact c where reference like 'copied-0-%' intersect all"
+            f"select count(*) from (select {SAID} from contact c where reference like 'copied-{before}-%' intersect all"
             f" select {SAID} from contact c where reference like 'loaded-once-%') e"
         )
         assert same == LINES, "bulk: what was loaded is not what was copied"
 
-    def _asked(self, prefix: str) -> Asked:
+    def asked(self, prefix: str) -> Asked:
+        """The lines of a round, as they are sent."""
         body = "".join(json.dumps(line) + "\n" for line, _ in self._lines(prefix)).encode()
-        token = self.there.token(Role.HEALTH_SYSTEM)
+        token = self.there.token(self.role)
         return post(self.there.ports["service"], "/v1/bulk/contacts", body, "application/x-ndjson", token)
 
     def _lines(self, prefix: str) -> list[tuple[dict[str, Any], Any]]:
@@ -90,32 +89,52 @@ class Loads:
 
     def _row(self, line: dict[str, Any], referral: Any) -> tuple[Any, ...]:
         values = line | {name: referral[name] for name in ("area_id", "school_id", "provider_id")}
-        values |= {"id": uuid7(), "referral_id": referral["id"], "organisation_id": self.organisation}
+        values |= {"id": uuid7(), "referral_id": referral["id"], "organisation_id": ORGANISATION}
         values |= {"recorded_at": datetime.now(UTC), "version": 1, "on": datetime.fromisoformat(line["on"]).date()}
         return tuple(values[name] for name in COLUMNS)
 
 
 async def rows(there: Installation) -> list[Row]:
-    """The row, with equal rows asserted."""
+    """The rows, with equal rows asserted."""
     admin = await asyncpg.connect(there.superuser_url)
-    loads = Loads(there, admin, await _referrals(admin, there.area), await _organisation(admin, there.area))
-    await loads.assert_equal()
-    name = f"bulk, {LINES:,} contacts"
-    return [Row(name, "one COPY", loads.copy, loads.load, Target("at least", 0.8))]
+    one, other = [
+        Loads(there, admin, role, await _referrals(admin, there.area, provider))
+        for role, provider in (
+            (Role.HEALTH_SYSTEM, there.area.provider),
+            (Role.PROVIDER_PORTAL, there.area.second_provider),
+        )
+    ]
+    await one.assert_equal()
+
+    async def both() -> Measured:
+        number = next(Loads.numbers)
+        asked = [loads.asked(f"loaded-{number}-{loads.role}") for loads in (one, other)]
+        start = time.perf_counter()
+        await asyncio.gather(*(assert_said("created", each) for each in asked))
+        return _measured(2 * LINES, time.perf_counter() - start)
+
+    target = Target("at least", 0.8)
+    return [
+        Row(f"bulk, {LINES:,} contacts", "one COPY", one.copy, one.load, target),
+        Row(f"bulk, {LINES:,} contacts of each of two providers", "one COPY", one.copy, both, target),
+    ]
 
 
-async def _referrals(admin: asyncpg.Connection, area: Area) -> list[Any]:
+async def assert_said(result: str, asked: Asked) -> None:
+    """Sends a load and fails unless every line has this result."""
+    answer = await fetch(asked)
+    assert answer.count(f'"result":"{result}"'.encode()) == LINES, answer[:300]
+
+
+def _measured(lines: int, elapsed: float) -> Measured:
+    return Measured(lines / elapsed, elapsed * 1000, elapsed * 1000)
+
+
+async def _referrals(admin: asyncpg.Connection, area: Area, provider: UUID) -> list[Any]:
     found: list[Any] = await admin.fetch(
         "select area_id, id, code, school_id, provider_id from referral"
         " where area_id = $1 and provider_id = $2 and ended_at is null order by submitted_at",
         area.id,
-        area.provider,
-    )
-    return found
-
-
-async def _organisation(admin: asyncpg.Connection, area: Area) -> UUID:
-    found: UUID = await admin.fetchval(
-        "select organisation_id from client where client_id = $1", f"{Role.HEALTH_SYSTEM}-{area.la_code}"
+        provider,
     )
     return found

@@ -27,6 +27,11 @@ class Area:
         """The provider whose system calls: a fifth of the referrals are to its services."""
         return _id(2)
 
+    @property
+    def second_provider(self) -> UUID:
+        """The provider whose portal calls; it has another fifth."""
+        return _id(3)
+
 
 SMALL, LARGE = Area("10k", "997", 10_000), Area("1m", "996", 1_000_000)
 ORGANISATION = UUID("019a0000-0000-7000-8000-0000000000aa")

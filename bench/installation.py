@@ -31,6 +31,7 @@ from convenor_auth.models import DataSharingAgreement, Organisation
 
 SCOPES = {
     Role.HEALTH_SYSTEM: {"referrals:read", "contacts:read", "contacts:write"},
+    Role.PROVIDER_PORTAL: {"contacts:write"},
     Role.COMMISSIONER: {"clusters:read", "schools:read", "services:read", "referrals:read", "insights:read"},
 }
 APPLICATIONS = {
@@ -100,6 +101,7 @@ async def _clients(there: Installation, owner_url: str) -> dict[tuple[Role, str]
         for area in there.areas:
             for role, grant in (
                 (Role.HEALTH_SYSTEM, Grant(area.id, "provider", area.provider)),
+                (Role.PROVIDER_PORTAL, Grant(area.id, "provider", area.second_provider)),
                 (Role.COMMISSIONER, Grant(area.id, "area", area.id)),
             ):
                 organisation = Organisation(name=f"Bench {role}", kind="health")

@@ -534,7 +534,7 @@ def upgrade() -> None:
         unique=True,
         postgresql_where=sa.text("ended_at is null and pupil_id is not null"),
     )
-    op.create_index("referral_by_cluster", "referral", ["area_id", "cluster_id", "submitted_at"], unique=False)
+    op.create_index("referral_by_cluster", "referral", ["area_id", "cluster_id", "submitted_at", "id"], unique=False)
     op.create_index("referral_by_provider", "referral", ["area_id", "provider_id", "submitted_at", "id"], unique=False)
     op.create_index("referral_by_pupil", "referral", ["area_id", "pupil_id"], unique=False)
     op.create_index("referral_by_school", "referral", ["area_id", "school_id", "submitted_at", "id"], unique=False)

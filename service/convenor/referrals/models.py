@@ -127,7 +127,7 @@ class Referral(ReferralFields, AreaRow, table=True):
         Index("referral_by_school", "area_id", "school_id", "submitted_at", "id"),
         Index("referral_by_provider", "area_id", "provider_id", "submitted_at", "id"),
         Index("referral_by_service", "area_id", "service_id", "submitted_at", "id"),
-        Index("referral_by_cluster", "area_id", "cluster_id", "submitted_at"),
+        Index("referral_by_cluster", "area_id", "cluster_id", "submitted_at", "id"),
         Index("referral_by_pupil", "area_id", "pupil_id"),
         Index("referral_open", "area_id", "service_id", postgresql_where=text("ended_at is null")),
     )
