@@ -6,7 +6,6 @@ that it shows and of the pupils they are about, for the audit. The root selects 
 run once the row-security context is set (see `compile`).
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -34,8 +33,8 @@ from convenor.kit.reading.selection import (
 def compile_graph(roots: tuple[One | Page, ...], standing: Standing) -> Plan:
     """The statement for some roots.
 
-    It returns `d0`, `d1` ... (the bytes of each root's JSON, `null` where a record is not there), `ids` and `subjects`
-    as array literals; for a caller of several areas also `areas` and `subject_areas`, each the area of its neighbour.
+    It returns `d0`, `d1` ... (the bytes of each root's JSON, `null` where a record is not there), and `ids` and
+    `subjects`: text, with commas between; for a caller of several areas, each id with a space and its area behind it.
     """
     writer = _Writer(standing)
     steps = [f"ctx as materialized (select {context_sql()})"]
@@ -43,19 +42,14 @@ def compile_graph(roots: tuple[One | Page, ...], standing: Standing) -> Plan:
     for at, root in enumerate(roots):
         steps.append(f"r{at} as materialized ({writer.link(root, None)})")
         outputs.append(f"convert_to(coalesce((select doc::text from r{at}), 'null'), 'UTF8') as d{at}")
-    for ids, areas in (("ids", "areas"), ("subjects", "subject_areas")):
-        shown, where = (_joined(f"(select {name} from r{at})" for at in range(len(roots))) for name in (ids, areas))
-        if areas in writer.seen:
-            # Each once, beside its area; what is of no area belongs to none's audit.
-            pairs = f"select distinct * from unnest({shown}, {where}) as u(id, area)"
-            steps.append(f"{ids} as materialized ({pairs} where u.id is not null and u.area is not null)")
-            outputs.append(f"(select array_agg(id)::text from {ids}) as {ids}")
-            outputs.append(f"(select array_agg(area) from {ids}) as {areas}")
-        else:
-            each = f"select distinct u.id from unnest({shown}) as u(id) where u.id is not null"
-            outputs.append(f"array({each})::text as {ids}")
+    for name in _SEEN:
+        shown = ", ".join(f"(select {name} from r{at})" for at in range(len(roots)))
+        outputs.append(f"concat_ws(',', {shown}) as {name}")
     sql = f"with {', '.join(steps)} select {', '.join(outputs)} from ctx"
     return Plan(sql, tuple(writer.binder.names))
+
+
+_SEEN = ("ids", "subjects")
 
 
 @dataclass
@@ -73,9 +67,6 @@ class _Writer:
     def __init__(self, standing: Standing) -> None:
         self.standing, self.binder, self.numbered = standing, Binder(), 0
         self.columns = Columns(standing.walls, self.binder, hidden="null")
-        self.seen = ["ids", "subjects"]
-        if Reach.AREA in standing.several:
-            self.seen += ["areas", "subject_areas"]
 
     def link(self, link: One | Page, parent: tuple[Resource, str] | None) -> str:
         """A select of one row: `doc`, and what the audit is told. A record that is not there gives no row."""
@@ -90,12 +81,9 @@ class _Writer:
         alias = self._alias("n")
         found = rows_within(rows, self.binder, conditions, limit="limit 1")
         record = self._record(one.resource, one.selection, alias)
-        seen = [f"{self._seen(one.resource, alias, record.children, name)}" for name in self.seen]
-        if not record.children:
-            seen = [f"array[{own}]" for own in seen]
-        told = ", ".join(f"{array} as {name}" for array, name in zip(seen, self.seen, strict=True))
+        seen = ", ".join(self._seen(one.resource, alias, record.children))
         return (
-            f"select (select row_to_json(o) from (select {record.columns}) o) as doc, {told}"
+            f"select (select row_to_json(o) from (select {record.columns}) o) as doc, {seen}"
             f" from ({found}) {alias} {' '.join(record.laterals)}"
         )
 
@@ -103,7 +91,7 @@ class _Writer:
         rows, conditions = self._rows(page.resource), self._hanging(page.relation, page.resource, parent)
         conditions += self._filters(page, rows)
         source, edges = "", dict[str, str]()
-        seen = [f"null::uuid[] as {name}" for name in self.seen]
+        seen = [f"null::text as {name}" for name in _SEEN]
         if any(isinstance(item, Edges | PageInfo) for item in page.shows):
             source, edges, seen = self._source(page, rows, conditions)
         doc = []
@@ -138,8 +126,7 @@ class _Writer:
                         shows.append(f'{value} as "{it.key}"')
                 laterals.append(f"cross join lateral (select {', '.join(shows)}) {edge}")
                 columns.append(f"{edge} as {edge}")
-        columns += [f"{self._seen(resource, alias, children, name)} as {name}" for name in self.seen]
-        gather = "uuids" if children else "array_agg"
+        columns += self._seen(resource, alias, children)
         found = self._found(page, rows, conditions)
         if _names(page, "startCursor", "endCursor"):
             columns.append(f"{_cursor(page, alias)} as row_cursor")
@@ -153,7 +140,7 @@ class _Writer:
         # A join that two parts ask for stands once.
         beside = " ".join(dict.fromkeys(laterals))
         source = f"from (select {', '.join(columns)} from ({found}) {alias} {beside}) x"
-        return source, edges, [f"{gather}(x.{name}) as {name}" for name in self.seen]
+        return source, edges, [f"string_agg(x.{name}, ',') as {name}" for name in _SEEN]
 
     def _found(self, page: Page, rows: Rows, conditions: list[str]) -> str:
         sort, identity = page.resource.sorts[page.sort], _identity(page.resource, "t")
@@ -182,18 +169,23 @@ class _Writer:
         joins = joined(resource, written, self.binder, alias)
         return _Record(joins + laterals, written, children)
 
-    def _seen(self, resource: Resource, alias: str, children: list[str], name: str) -> str:
-        """One row's part of what the audit is told: an id, or an array where other records hang on the row."""
-        if name == "ids":
-            own = _identity(resource, alias)
-        elif name == "subjects":
-            own = self.binder.fill(resource.subject, alias) if resource.subject else "null"
-        else:
-            own = f"{alias}.area_id" if resource.of_area and (name == "areas" or resource.subject) else "null"
-        if not children:
-            return f"({own})::uuid"
-        # Where the row is about nobody, null still keeps each id beside its area.
-        return _joined([f"array[{own}]::uuid[]", *(f"{child}.{name}" for child in children)])
+    def _seen(self, resource: Resource, alias: str, children: list[str]) -> list[str]:
+        """The columns of a row that the audit is told: the row's own id, and what hangs on it."""
+        own = [_identity(resource, alias), self.binder.fill(resource.subject, alias) if resource.subject else ""]
+        columns = []
+        for name, identity in zip(_SEEN, own, strict=True):
+            parts = [self._told(resource, alias, identity)] if identity else []
+            parts += [f"{child}.{name}" for child in children]
+            # A part that is absent leaves no comma; a row of which nothing is told leaves nothing.
+            told = f"nullif(concat_ws(',', {', '.join(parts)}), '')" if len(parts) > 1 else "".join(parts)
+            columns.append(f"{told or 'null::text'} as {name}")
+        return columns
+
+    def _told(self, resource: Resource, alias: str, identity: str) -> str:
+        if Reach.AREA not in self.standing.several:
+            return f"({identity})::text"
+        # What is of no area belongs to none's audit.
+        return f"({identity})::text || ' ' || {alias}.area_id" if resource.of_area else "null::text"
 
     def _rows(self, resource: Resource) -> Rows:
         reach = self.standing.reach(resource)
@@ -234,10 +226,6 @@ class _Writer:
 
 def _identity(resource: Resource, alias: str) -> str:
     return resource.id_sql.replace("{t}", alias)
-
-
-def _joined(arrays: Iterable[str]) -> str:
-    return " || ".join(arrays)
 
 
 def _names(page: Page, *places: str) -> bool:

@@ -153,8 +153,18 @@ async def read_graph(
         plan.sql, *[values[name] if name in values else known[name] for name in plan.parameters]
     )
     docs = tuple(row[f"d{at}"] for at in range(len(roots)))
-    areas = row.get("areas", principal.areas) or ()
-    return GraphAnswer(docs, _ids(row["ids"]), _ids(row["subjects"]), areas, row.get("subject_areas") or ())
+    ids, areas = _told(row["ids"])
+    subjects, subject_areas = _told(row["subjects"])
+    return GraphAnswer(docs, ids, subjects, areas or principal.areas, subject_areas)
+
+
+def _told(text: str) -> tuple[Ids, Sequence[UUID]]:
+    """The ids of a graph, each once; and the area of each, where they come with one."""
+    each = dict.fromkeys(text.split(",")) if text else {}
+    if " " not in text:
+        return Ids(f"{{{','.join(each)}}}"), ()
+    pairs = [pair.split(" ") for pair in each]
+    return Ids(f"{{{','.join(pair[0] for pair in pairs)}}}"), [UUID(pair[1]) for pair in pairs]
 
 
 async def find(connection: Connection, principal: Principal, resource: Resource, key: str) -> tuple[UUID, UUID] | None:

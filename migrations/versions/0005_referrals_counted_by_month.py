@@ -8,8 +8,8 @@ changes would want a job that folds it.) Referrals are never deleted.
 
 from alembic import op
 
-revision = "0006"
-down_revision = "0005"
+revision = "0005"
+down_revision = "0004"
 branch_labels = None
 depends_on = None
 
