@@ -4,6 +4,7 @@ Source: GraphQL over HTTP (GraphQL Foundation, working draft), sections 5 to 7.
 """
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -118,12 +119,24 @@ class Endpoint:
 
 
 def media_of(accept: str) -> str:
-    """The media type of the answer: the one that the client names first; `application/json` where it names neither.
+    """The media type of the answer: the one that the client likes best; `application/json` where it names neither.
 
     A client that says nothing may be an old one, which knows no other.
+
+    Source: RFC 9110, section 12.5.1.
     """
-    named = [part.partition(";")[0].strip().lower() for part in accept.split(",")]
-    return next((name for name in named if name in (GRAPHQL, JSON)), JSON)
+    best, found = 0.0, JSON
+    for choice in accept.split(","):
+        name, _, parameters = choice.partition(";")
+        media, weight = name.strip().lower(), _weight(parameters)
+        if media in (GRAPHQL, JSON) and weight > best:
+            best, found = weight, media
+    return found
+
+
+def _weight(parameters: str) -> float:
+    weight = re.search(r"\bq=([01](?:\.\d{0,3})?)\s*(?:;|$)", parameters)
+    return float(weight[1]) if weight else 1.0
 
 
 def _asked_by_get(request: Request) -> Asked:

@@ -73,9 +73,10 @@ def create_app(app_url: str, data_dir: Path, issuer: str, workers: int = 1) -> F
     app.add_exception_handler(Replay, answer_replay)
     for kind in (Problem, HTTPException, RequestValidationError):
         app.add_exception_handler(kind, answer_problem)
+    # First, since routes are tried in turn.
+    app.router.routes.extend([Endpoint(face()).route, *explorer.routes])
     for feature in FEATURES:
         app.router.routes.extend([*feature.reads, *feature.router.routes])
-    app.router.routes.extend([Endpoint(face()).route, *explorer.routes])
     app.router.routes.extend([*door_routes.router.routes, *health.router.routes, *pages.routes])
     app.state.routes = app.router.routes
     # Made when it is first asked for: most workers of a test, and no command, ever need it.

@@ -53,6 +53,21 @@ async def test_a_mutation_does_not_come_by_get(standing: Service) -> None:
     assert (refused.status_code, codes(refused), refused.headers["Allow"]) == (405, ["mutation_by_get"], "POST")
 
 
+@pytest.mark.parametrize(
+    ("accept", "media"),
+    [
+        ("*/*", "application/json"),
+        (f"{GRAPHQL}, application/json", GRAPHQL),
+        (f"application/json, {GRAPHQL}", "application/json"),
+        (f"application/json;q=0.1, {GRAPHQL};charset=utf-8", GRAPHQL),
+        (f"{GRAPHQL};q=0, application/json;q=0.5", "application/json"),
+    ],
+)
+async def test_the_answer_comes_as_the_client_likes_it_best(standing: Service, accept: str, media: str) -> None:
+    answer = await asked(standing.as_("board"), "{ __typename }", accept)
+    assert answer.headers["Content-Type"].split(";")[0] == media
+
+
 async def test_a_query_does_with_variables(standing: Service) -> None:
     params = {"query": "query ($n: Int!) { schools(first: $n) { edges { node { urn } } } }", "variables": '{"n": 1}'}
     answer = await standing.as_("board").call("GET", "/graphql", params=params)
