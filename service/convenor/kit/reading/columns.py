@@ -1,5 +1,10 @@
-"""The select list of a read model: names and types from the model, the rest from the declaration."""
+"""The select list of a read model: names and types from the model, the rest from the declaration.
 
+What the machine itself names within a statement has a `$` in its name (`o$`, `p$1`): no key of an answer can have one,
+so that none is ever taken for a row.
+"""
+
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from types import UnionType
@@ -83,7 +88,7 @@ class Columns:
         if dotted in said.sql:
             expression = self.binder.fill(said.sql[dotted], alias)
         elif models and not many:
-            return _object(self.of_model(models[0], said, alias, dotted + ".", _wanted(models[0], item)))
+            return json_object(self.of_model(models[0], said, alias, dotted + ".", _wanted(models[0], item)))
         else:
             expression = f'{alias}."{dotted}"'
         if _is_moment(annotation):
@@ -95,8 +100,8 @@ class Columns:
         source = self.binder.fill(part.source, alias).replace("{p}", inner)
         order = f" order by {part.order.replace('{p}', inner)}" if part.order else ""
         columns = ", ".join(self.of_model(model, part, inner, "", _wanted(model, item)))
-        rows = f"(select {columns} from {source}{order}) o"
-        return f"(select coalesce(json_agg(o), '[]') from {rows})" if many else f"(select row_to_json(o) from {rows})"
+        rows = f"(select {columns} from {source}{order}) o$"
+        return f"(select coalesce(json_agg(o$), '[]') from {rows})" if many else f"(select row_to_json(o$) from {rows})"
 
     def _variants(
         self, models: list[type[BaseModel]], said: Resource | Part, alias: str, dotted: str, item: Pick
@@ -106,7 +111,7 @@ class Columns:
         for model in models:
             label = get_args(model.model_fields["kind"].annotation)[0]
             fields = self.of_model(model, said, alias, dotted + ".", _wanted(model, item))
-            cases.append(f"when '{label}' then {_object(fields)}")
+            cases.append(f"when '{label}' then {json_object(fields)}")
         return f"case {kind} {' '.join(cases)} end"
 
     def _from_json(self, expression: str, model: type[BaseModel], many: bool, item: Pick) -> str:
@@ -119,25 +124,26 @@ class Columns:
             elif isinstance(it, Pick):
                 info = model.model_fields[it.name]
                 columns.append(f"{inner}.value -> '{info.serialization_alias or it.name}' as \"{it.key}\"")
-        record = f"cross join lateral (select {', '.join(columns)}) o"
+        record = f"cross join lateral (select {', '.join(columns)}) o$"
         if many:
             return (
-                f"(select coalesce(json_agg(o), '[]') from json_array_elements(({expression})::json) {inner} {record})"
+                f"(select coalesce(json_agg(o$), '[]') from json_array_elements(({expression})::json) {inner} {record})"
             )
         whole = f"(select ({expression})::json as value) {inner}"
-        return f"(select row_to_json(o) from {whole} {record} where {inner}.value is not null)"
+        return f"(select row_to_json(o$) from {whole} {record} where {inner}.value is not null)"
 
     def _alias(self, letter: str) -> str:
         self.depth += 1
-        return f"{letter}{self.depth}"
+        return f"{letter}${self.depth}"
 
 
 def _wanted(model: type[BaseModel], item: Pick) -> Selection:
     return dict(item.within).get(model, ()) if item.within else fields_of(model)
 
 
-def _object(columns: list[str]) -> str:
-    return f"(select row_to_json(o) from (select {', '.join(columns)}) o)"
+def json_object(columns: Iterable[str]) -> str:
+    """A select list as one JSON object."""
+    return f"(select row_to_json(o$) from (select {', '.join(columns)}) o$)"
 
 
 def joined(resource: Resource, columns: str, binder: Binder, alias: str) -> list[str]:

@@ -11,7 +11,7 @@ from functools import lru_cache
 
 from convenor.kit.context import context_sql
 from convenor.kit.principal import Reach
-from convenor.kit.reading.columns import Binder, Columns, joined
+from convenor.kit.reading.columns import Binder, Columns, joined, json_object
 from convenor.kit.reading.compile import Plan
 from convenor.kit.reading.declare import Relation, Resource
 from convenor.kit.reading.reach import Rows, Standing, area_sql, rows_within
@@ -23,6 +23,7 @@ from convenor.kit.reading.selection import (
     One,
     Page,
     PageInfo,
+    Place,
     Selection,
     Total,
     Version,
@@ -83,32 +84,34 @@ class _Writer:
         record = self._record(one.resource, one.selection, alias)
         seen = ", ".join(self._seen(one.resource, alias, record.children))
         return (
-            f"select (select row_to_json(o) from (select {record.columns}) o) as doc, {seen}"
-            f" from ({found}) {alias} {' '.join(record.laterals)}"
+            f"select {json_object([record.columns])} as doc, {seen} from ({found}) {alias} {' '.join(record.laterals)}"
         )
 
     def _page(self, page: Page, parent: tuple[Resource, str] | None) -> str:
-        rows, conditions = self._rows(page.resource), self._hanging(page.relation, page.resource, parent)
-        conditions += self._filters(page, rows)
-        source, edges = "", dict[str, str]()
-        seen = [f"null::text as {name}" for name in _SEEN]
-        if any(isinstance(item, Edges | PageInfo) for item in page.shows):
-            source, edges, seen = self._source(page, rows, conditions)
+        source, edges, found = "", dict[str, str](), [f"null::text as {name}" for name in _SEEN]
+        # Where nothing is read, nothing is bound: a statement has no parameter that it does not use.
+        if not all(isinstance(item, Constant) for item in page.shows):
+            rows, conditions = self._rows(page.resource), self._hanging(page.relation, page.resource, parent)
+            conditions += self._filters(page, rows)
+            if any(isinstance(item, Edges | PageInfo) for item in page.shows):
+                source, edges, found = self._source(page, rows, conditions)
+            if any(isinstance(item, Total) for item in page.shows):
+                total = rows_within(rows, self.binder, conditions, columns="count(*)", total=True)
+                found.append(f"({total}) as total_count")
         doc = []
         for item in page.shows:
             if isinstance(item, Edges):
-                value = f"coalesce(json_agg(x.{edges[item.key]}), '[]')"
+                value = f"y.{edges[item.key]}"
             elif isinstance(item, PageInfo):
-                value = _page_info(item, page)
-            elif isinstance(item, Total):
-                value = f"({rows_within(rows, self.binder, conditions, columns='count(*)', total=True)})"
+                value = json_object(_place(it, page) for it in item.shows)
             else:
-                value = f"'{item.word}'"
-            doc.append(f"'{item.key}', {value}")
-        return f"select json_build_object({', '.join(doc)}) as doc, {', '.join(seen)} {source}"
+                value = "y.total_count" if isinstance(item, Total) else f"'{item.word}'"
+            doc.append(f'{value} as "{item.key}"')
+        seen = ", ".join(f"y.{name}" for name in _SEEN)
+        return f"select {json_object(doc)} as doc, {seen} from (select {', '.join(found)} {source}) y"
 
     def _source(self, page: Page, rows: Rows, conditions: list[str]) -> tuple[str, dict[str, str], list[str]]:
-        """The rows of a page as `x`; the column of each of its edges, by key; and what is gathered for the audit."""
+        """The rows of a page as `x`; the column of each of its edges, by key; and what is gathered of them all."""
         resource, alias = page.resource, self._alias("n")
         columns, laterals, edges, children = list[str](), list[str](), dict[str, str](), list[str]()
         for item in page.shows:
@@ -128,11 +131,15 @@ class _Writer:
                 columns.append(f"{edge} as {edge}")
         columns += self._seen(resource, alias, children)
         found = self._found(page, rows, conditions)
+        gathered = [f"coalesce(json_agg(x.{edge}), '[]') as {edge}" for edge in edges.values()]
+        gathered += [f"string_agg(x.{name}, ',') as {name}" for name in _SEEN]
         if _names(page, "startCursor", "endCursor"):
             columns.append(f"{_cursor(page, alias)} as row_cursor")
+            gathered.append("array_agg(x.row_cursor) as cursors")
         if _names(page, "hasNextPage"):
             # One more row is looked up, to know whether there is a next page; it is not shown.
-            columns.append("row_count")
+            columns.append(f"{alias}.row_count")
+            gathered.append("max(x.row_count) as row_count")
             found = (
                 "select * from (select p.*, row_number() over () as row_at, count(*) over () as row_count"
                 f" from ({found}) p) p where row_at <= {page.first}"
@@ -140,7 +147,7 @@ class _Writer:
         # A join that two parts ask for stands once.
         beside = " ".join(dict.fromkeys(laterals))
         source = f"from (select {', '.join(columns)} from ({found}) {alias} {beside}) x"
-        return source, edges, [f"string_agg(x.{name}, ',') as {name}" for name in _SEEN]
+        return source, edges, gathered
 
     def _found(self, page: Page, rows: Rows, conditions: list[str]) -> str:
         sort, identity = page.resource.sorts[page.sort], _identity(page.resource, "t")
@@ -221,7 +228,7 @@ class _Writer:
 
     def _alias(self, letter: str) -> str:
         self.numbered += 1
-        return f"{letter}{self.numbered}"
+        return f"{letter}${self.numbered}"
 
 
 def _identity(resource: Resource, alias: str) -> str:
@@ -241,15 +248,14 @@ def _cursor(page: Page, alias: str) -> str:
     return f"translate(encode(convert_to({written}, 'UTF8'), 'base64'), E'+/=\\n', '-_')"
 
 
-def _page_info(info: PageInfo, page: Page) -> str:
+def _place(item: tuple[str, Place] | Constant, page: Page) -> str:
+    """One of the fields of a page's `PageInfo`, of the page `y`."""
+    if isinstance(item, Constant):
+        return f"'{item.word}' as \"{item.key}\""
     values = {
-        "hasNextPage": f"coalesce(max(x.row_count) > {page.first}, false)",
+        "hasNextPage": f"coalesce(y.row_count > {page.first}, false)",
         "hasPreviousPage": "true" if page.after else "false",
-        "startCursor": "(array_agg(x.row_cursor))[1]",
-        "endCursor": "(array_agg(x.row_cursor))[count(*)]",
+        "startCursor": "y.cursors[1]",
+        "endCursor": "y.cursors[cardinality(y.cursors)]",
     }
-    shown = [
-        f"'{item.key}', '{item.word}'" if isinstance(item, Constant) else f"'{item[0]}', {values[item[1]]}"
-        for item in info.shows
-    ]
-    return f"json_build_object({', '.join(shown)})"
+    return f'{values[item[1]]} as "{item[0]}"'

@@ -91,7 +91,9 @@ def parse_fields(resource: Resource, raw: bytes) -> frozenset[str] | None:
 def write_cursor(order: str, last: str) -> str:
     """The cursor behind a page, from its order and the machine's `next` (sort value, space, id)."""
     value, _, identity = last.rpartition(" ")
-    return base64.urlsafe_b64encode(json.dumps([order, value, identity]).encode()).decode().rstrip("=")
+    return (
+        base64.urlsafe_b64encode(json.dumps([order, value, identity], ensure_ascii=False).encode()).decode().rstrip("=")
+    )
 
 
 def order_of(query: Query) -> str:

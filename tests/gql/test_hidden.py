@@ -1,0 +1,304 @@
+"""What REST hides is hidden on every way through the graph, from whomever."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pytest
+from gql.asked import asked, camelled, codes
+from gql.gathering import AREAS, Gathering
+from gql.reference import RECORDS, SCOPES, Rest, schema
+from graphql import GraphQLObjectType, get_named_type
+from partner import Caller, Service, pupil_referral
+from security.records import make_records
+
+from convenor.kit.calendar import today
+
+LINKS = 5
+"""How many links follow one another at most, each used once."""
+
+CASES = {
+    "Referral": "/v1/referrals",
+    "Contact": "/v1/contacts",
+    "Outcome": "/v1/outcomes",
+    "Transition": "/v1/referrals/{id}/transitions",
+    "ImpactReturn": "/v1/impact-returns",
+    "ReturnTransition": "/v1/impact-returns/{id}/transitions",
+    "Sla": "/v1/slas",
+    "SlaTransition": "/v1/slas/{id}/transitions",
+    "AuditEvent": "/v1/audit/events",
+}
+"""What somebody may not see, and where REST shows it."""
+
+NAMED = {
+    "Area": "areas",
+    "Cluster": "clusters",
+    "School": "schools",
+    "Provider": "providers",
+    "Service": "services",
+    "Membership": "clusterMemberships",
+    "Sla": "slas",
+    "Referral": "referrals",
+    "Contact": "contacts",
+    "Outcome": "outcomes",
+    "ImpactReturn": "impactReturns",
+}
+"""The records that are asked for by id: their lists in a gathering."""
+
+Link = tuple[str, str]
+Found = dict[str, set[str]]
+
+
+def links_of(kind: str, scopes: frozenset[str]) -> Iterator[tuple[str, str, bool]]:
+    """The links of a type that scopes open: field, target, and whether it leads to many."""
+    shown = schema().type_map[kind]
+    assert isinstance(shown, GraphQLObjectType)
+    for name, it in shown.fields.items():
+        named = get_named_type(it.type).name
+        target = named.removesuffix("Connection")
+        if target in SCOPES and SCOPES[target] in scopes:
+            yield name, target, named != target
+
+
+def leads(kind: str, scopes: frozenset[str], left: int, used: frozenset[Link]) -> bool:
+    """Whether a way of so many links leads from a type to a case."""
+    return kind in CASES or (
+        left > 0
+        and any(
+            leads(target, scopes, left - 1, used | {(kind, name)})
+            for name, target, _ in links_of(kind, scopes)
+            if (kind, name) not in used
+        )
+    )
+
+
+def ways(kind: str, scopes: frozenset[str], left: int, used: frozenset[Link] = frozenset()) -> str:
+    """What is selected of a record: who it is, and every way from it that leads to a case."""
+    parts = ["__typename", "id"]
+    for name, target, many in links_of(kind, scopes):
+        link = (kind, name)
+        if left and link not in used and leads(target, scopes, left - 1, used | {link}):
+            inner = ways(target, scopes, left - 1, used | {link})
+            if many:
+                first = 2 if left > 1 else 8
+                parts.append(f"{name}(first: {first}) {{ __typename totalCount edges {{ node {{ {inner} }} }} }}")
+            else:
+                parts.append(f"{name} {{ {inner} }}")
+    return " ".join(parts)
+
+
+def collect(value: Any, found: Found, totals: dict[str, int]) -> None:
+    """Every id of an answer, by type; and the largest total of each."""
+    if isinstance(value, dict):
+        kind = value.get("__typename", "")
+        if "id" in value:
+            found.setdefault(kind, set()).add(value["id"])
+        if "totalCount" in value:
+            counted = kind.removesuffix("Connection")
+            totals[counted] = max(totals.get(counted, 0), value["totalCount"])
+        for member in value.values():
+            collect(member, found, totals)
+    elif isinstance(value, list):
+        for member in value:
+            collect(member, found, totals)
+
+
+async def read_by_rest(caller: Caller) -> Found:
+    """The ids of every case that REST shows a caller."""
+    rest, found = Rest(caller), Found()
+    for kind, path in CASES.items():
+        found[kind] = set()
+        if SCOPES[kind] not in caller.client.scopes:
+            continue
+        parent, _, under = path.partition("/{id}")
+        paths = [path] if not under else [f"{parent}/{row['id']}{under}" for row in await _rows(rest, parent)]
+        for it in paths:
+            found[kind] |= {row["id"] for row in await _rows(rest, it)}
+    return found
+
+
+async def _rows(rest: Rest, path: str) -> list[dict[str, Any]]:
+    order = {"/v1/slas": "code", "/v1/contacts": "on", "/v1/outcomes": "recorded_at"}
+    if path in ("/v1/referrals", "/v1/impact-returns"):
+        return await rest.all(path, "submitted_at")
+    return await rest.all(path, order.get(path, "at"))
+
+
+def assert_hidden(answer: Any, shown: Found, who: str, query: str) -> None:
+    """That an answer holds no case, and counts none, that REST does not show."""
+    found, totals = Found(), dict[str, int]()
+    collect(answer.json()["data"], found, totals)
+    for kind, ids in shown.items():
+        assert found.get(kind, set()) <= ids, f"{who}: {kind} by {query}"
+        assert totals.get(kind, 0) <= len(ids), f"{who}: {kind} counted by {query}"
+
+
+def roots(scopes: frozenset[str], left: int = LINKS) -> Iterator[str]:
+    """A query of each list of the root that leads to a case."""
+    for name, target, many in links_of("Query", scopes):
+        if many and leads(target, scopes, left - 1, frozenset({("Query", name)})):
+            inner = ways(target, scopes, left - 1, frozenset({("Query", name)}))
+            yield f"{{ {name}(first: 20) {{ __typename totalCount edges {{ node {{ {inner} }} }} }} }}"
+
+
+def named(gathering: Gathering, scopes: frozenset[str]) -> Iterator[str]:
+    """Every record of both areas, each asked for by its id, with the ways from it."""
+    for name, target, many in links_of("Query", scopes):
+        if many or target not in NAMED or not leads(target, scopes, 3, frozenset()):
+            continue
+        inner = ways(target, scopes, 3)
+        parameter = {"School": "urn"}.get(target, "id")
+        ids = [row["id"] for row in gathering.records[NAMED[target]]]
+        at_once = max(1, min(90, 900 // inner.count("id")))
+        for at in range(0, len(ids), at_once):
+            asking = (
+                f'r{n}: {name}({parameter}: "{key}") {{ {inner} }}' for n, key in enumerate(ids[at : at + at_once])
+            )
+            yield f"{{ {' '.join(asking)} }}"
+
+
+async def test_every_way_from_a_list_ends_in_what_rest_shows(gathering: Gathering) -> None:
+    for who, caller in gathering.callers.items():
+        told = [(query, await asked(caller, query)) for query in roots(caller.client.scopes)]
+        shown = await read_by_rest(caller)
+        for query, answer in told:
+            assert answer.status_code == 200, f"{query}: {answer.text}"
+            assert_hidden(answer, shown, who, query)
+
+
+async def test_every_way_from_any_record_s_id_ends_in_what_rest_shows(gathering: Gathering) -> None:
+    for who, caller in gathering.callers.items():
+        shown = await read_by_rest(caller)
+        for query in named(gathering, caller.client.scopes):
+            answer = await asked(caller, query)
+            assert answer.status_code == 200, f"{query}: {answer.text}"
+            assert_hidden(answer, shown, who, query)
+
+
+async def test_another_s_record_reads_as_one_that_is_not_there(gathering: Gathering) -> None:
+    absent = "01900000-0000-7000-8000-000000000000"
+    for who, caller in gathering.callers.items():
+        rest = Rest(caller)
+        for name, target, many in links_of("Query", caller.client.scopes):
+            if many or target not in NAMED:
+                continue
+            parameter = {"School": "urn"}.get(target, "id")
+            query = f"query ($key: ID!) {{ it: {name}({parameter}: $key) {{ id }} }}"
+            nobody = await asked(caller, query, key=absent)
+            assert (nobody.json()["data"], codes(nobody)) == ({"it": None}, ["not_found"])
+            for row in gathering.records[NAMED[target]]:
+                if await rest.get(f"{RECORDS[target]}/{row['id']}") is None:
+                    stranger = await asked(caller, query, key=row["id"])
+                    assert stranger.json() == nobody.json(), f"{who}: {target}"
+
+
+SEEN_BY = {
+    "upn": ("school", "neighbour", "far_school", "identifying_commissioner"),
+    "nhsNumber": ("trust", "second_trust", "identifying_commissioner"),
+}
+"""Who may search by what; the clients of several have their role's part."""
+
+
+@pytest.mark.parametrize(("name", "value"), [("upn", "B801200005001"), ("nhsNumber", "9990000018")])
+async def test_nobody_searches_by_what_they_do_not_see_on_any_way(gathering: Gathering, name: str, value: str) -> None:
+    fine = {f"{key}@{area}" for key in SEEN_BY[name] for area in AREAS}
+    fine |= {"two schools"} if name == "upn" else {"trust of two"}
+    given = f'{name}: "{value}"'
+    ways_to = {
+        "/referrals": f"{{ referrals({given}) {{ totalCount }} }}",
+        "/s/edges/node/r": f"{{ s: schools {{ edges {{ node {{ r: referrals({given}) {{ totalCount }} }} }} }} }}",
+        "/clusters/edges/node/services/edges/node/referrals": (
+            "{ clusters { edges { node { services { edges { node {"
+            f" referrals({given}) {{ edges {{ node {{ id }} }} }} }} }} }} }} }} }} }}"
+        ),
+    }
+    for who, caller in gathering.callers.items():
+        if "referrals:read" not in caller.client.scopes:
+            continue
+        for way, query in ways_to.items():
+            answer = await asked(caller, query)
+            if who in fine:
+                assert answer.status_code == 200, f"{who}: {answer.text}"
+                continue
+            faults = answer.json()["errors"][0]["extensions"]["errors"]
+            assert answer.status_code == 422, f"{who}: {answer.text}"
+            assert [(it["pointer"], it["code"]) for it in faults] == [(f"{way}/{name}", "not_for_role")], who
+
+
+WALLED = """{
+  it: referrals(first: 50) { edges { node {
+    id reason
+    subject {
+      ... on GroupSubject { group { description } }
+      ... on PupilSubject { pupil { upn nhsNumber givenName familyName dateOfBirth parentName id } }
+    }
+  } } }
+}"""
+
+
+async def test_what_stands_behind_a_wall_is_null_and_named_for_each_role_as_in_rest(gathering: Gathering) -> None:
+    asking = ("reason", "subject.group.description") + tuple(
+        f"subject.pupil.{name}"
+        for name in ("upn", "nhs_number", "given_name", "family_name", "date_of_birth", "parent_name", "id")
+    )
+    for who, caller in gathering.callers.items():
+        if "referrals:read" not in caller.client.scopes:
+            continue
+        answer = (await asked(caller, WALLED)).json()
+        by_rest = {row["id"]: row for row in await Rest(caller).all("/v1/referrals", "-submitted_at")}
+        for edge in answer["data"]["it"]["edges"]:
+            row = by_rest[edge["node"]["id"]]
+            hidden = [path for path in asking if path in row["redacted"]]
+            named_there = {f"it.edges.node.{_camel(path)}" for path in hidden}
+            assert set(answer["extensions"]["redacted"]) == named_there, who
+            for path in asking:
+                assert _at(edge["node"], _camel(path)) == (None if path in hidden else _at(row, path)), f"{who} {path}"
+
+
+def _camel(path: str) -> str:
+    return next(iter(camelled({path: None})))
+
+
+def _at(value: Any, path: str) -> Any:
+    for step in path.split("."):
+        value = value.get(step) if value else None
+    return value
+
+
+PAYLOADS = {
+    "submitReferral": ("school", "Referral", "$input: ReferralInput!, $key: String!", "input: $input"),
+    "addContact": ("trust", "Contact", "$id: ID!, $input: ContactInput!, $key: String!", "id: $id, input: $input"),
+    "addOutcome": ("trust", "Outcome", "$id: ID!, $input: OutcomeInput!, $key: String!", "id: $id, input: $input"),
+    "submitReturn": ("charity", "ImpactReturn", "$input: ImpactReturnInput!, $key: String!", "input: $input"),
+}
+"""By mutation: who sends it, what it answers with, its variables and arguments."""
+
+
+async def test_what_a_mutation_leads_to_ends_in_what_rest_shows(service: Service) -> None:
+    await make_records(service)
+    contact = {"on": today().isoformat(), "mode": "video", "setting": "school", "durationMinutes": 45}
+    bodies: Mapping[str, Any] = {
+        "submitReferral": camelled(pupil_referral("SLT")),
+        "addContact": contact | {"attendance": "attended", "staffRole": "assistant"},
+        "addOutcome": {
+            "instrument": "TOMs",
+            "domain": "activity",
+            "baseline": {"on": today().isoformat(), "value": 2},
+        },
+        "submitReturn": {
+            "slaId": "SLA-OUTREACH",
+            "period": {"from": "2025-01-01", "to": "2025-04-30"},
+            "volumes": {"sessions": 1, "pupils": 1, "schools": 1},
+            "costPence": 1,
+            "measures": [{"kpi": "goals_met", "numerator": 1, "denominator": 2}],
+        },
+    }
+    of_trust = (await service.as_("trust").get("/v1/referrals", status="in_progress")).json()["data"][0]["id"]
+    for name, (key, kind, declared, given) in PAYLOADS.items():
+        caller = service.as_(key)
+        inner = ways(kind, caller.client.scopes, LINKS - 1)
+        field = kind[0].lower() + kind[1:]
+        query = f"mutation ({declared}) {{ {name}({given}, idempotencyKey: $key) {{ {field} {{ {inner} }} }} }}"
+        variables = {"input": bodies[name], "key": name} | ({"id": of_trust} if "$id" in declared else {})
+        answer = await asked(caller, query, **variables)
+        assert answer.json().get("errors") is None, answer.text
+        assert_hidden(answer, await read_by_rest(caller), key, query)
