@@ -23,6 +23,7 @@ from graphql import (
     GraphQLSchema,
     OperationDefinitionNode,
     SelectionSetNode,
+    Undefined,
     VariableNode,
     build_schema,
     execute,
@@ -346,7 +347,7 @@ def _touch(
             elif inner.name.endswith("Connection"):
                 found.scopes.add(SCOPES[inner.name.removesuffix("Connection")])
             for it in node.arguments or ():
-                if it.name.value in SEARCHES_BY and value_from_ast_untyped(it.value, values) is not None:
+                if it.name.value in SEARCHES_BY and value_from_ast_untyped(it.value, values) not in (None, Undefined):
                     found.searches.add(it.name.value)
             _touch(node.selection_set, inner, fragments, values, found)
         elif isinstance(node, FragmentSpreadNode):

@@ -9,7 +9,7 @@ from gql.asked import GRAPHQL, codes
 from gql.gathering import AREAS, Gathering
 from gql.queries import Drawn, filled, queries
 from gql.reference import SCOPES, SEARCHES_BY, Record, Reference, Rest, touched
-from hypothesis import HealthCheck, given, note, settings
+from hypothesis import HealthCheck, Phase, given, note, settings
 from hypothesis import strategies as st
 
 from convenor.kit.principal import Role
@@ -92,7 +92,13 @@ async def compared(gathering: Gathering, reference: Reference, query: str, varia
     }
 
 
-@settings(max_examples=150, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(
+    max_examples=600,
+    derandomize=True,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+    phases=[Phase.generate, Phase.shrink],
+)
 @given(data=st.data(), who=st.sampled_from(EVERYBODY), everything=st.integers(0, 9))
 async def test_any_query_is_answered_as_rest_answers(
     gathering: Gathering, references: dict[str, Reference], now: str, data: st.DataObject, who: str, everything: int
