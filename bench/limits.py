@@ -1,12 +1,17 @@
-"""The statements of the limit: the same selects as the service's, without context, reach, redaction or audit."""
+"""The statements of the limit: the service's own selects, without reach, redaction or audit; the nested one as it is."""
 
 from typing import Any
 
 from data import Area
 
-from convenor.kit.principal import Wall
+from convenor.kit.principal import Grant, Principal, Reach, Role, Wall
 from convenor.kit.reading.columns import Binder, Columns
+from convenor.kit.reading.graph import compile_graph
+from convenor.kit.reading.reach import standing_of, values_of
+from convenor.kit.reading.selection import One, Page
 from convenor.referrals.resource import REFERRALS
+from convenor_graphql.endpoint import Asked, Endpoint
+from convenor_graphql.schema import face
 
 HEALTH_SYSTEM = frozenset({Wall.IDENTITY, Wall.NHS_NUMBER})
 QUESTION = (
@@ -14,29 +19,29 @@ QUESTION = (
     " { edges { node { code status need priority submittedAt } } } } } } } } } }"
 )
 """Five clusters, twenty schools of each, twenty referrals of each, five fields."""
-NESTED = """
-select convert_to(json_build_object('data', json_build_object('clusters', (
-    select json_build_object('edges', json_agg(e)) from (select (select row_to_json(n) from (select c.code, s.schools) n) as node
-    from (select * from cluster c where c.area_id = $1 order by c.code, c.id) c
-    cross join lateral (
-        select json_build_object('edges', json_agg(e)) as schools
-        from (select (select row_to_json(n) from (select s.name, r.referrals) n) as node
-        from (
-            select s.area_id, s.id, s.name from cluster_membership m
-            join school s on s.area_id = m.area_id and s.id = m.school_id
-            where m.area_id = $1 and m.cluster_id = c.id and m.valid_to is null order by s.name, s.id limit 20) s
-        cross join lateral (
-            select json_build_object('edges', json_agg(e)) as referrals
-            from (select (select row_to_json(n) from (select r.code, r.status, r.need, r.priority, r.at as "submittedAt") n) as node
-            from (
-                select r.code, r.status, r.need, r.priority,
-                    to_char(r.submitted_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as at
-                from referral r where r.area_id = $1 and r.school_id = s.id
-                order by r.submitted_at desc, r.id desc limit 20) r) e
-        ) r) e
-    ) s) e
-)))::text, 'UTF8')
-"""
+
+
+def nested(area: Area) -> tuple[str, tuple[Any, ...]]:
+    """The statement that the service compiles for the question, and a commissioner's arguments of it."""
+    caller = Principal(
+        client_id="bench",
+        organisation_id=area.id,
+        organisation="Bench",
+        role=Role.COMMISSIONER,
+        reach=Reach.AREA,
+        scopes=frozenset(),
+        walls=frozenset(),
+        grants=(Grant(area.id, Reach.AREA, area.id),),
+        agreement="",
+        agreement_ends_on=None,
+        purpose="",
+        pseudonym_key=b"",
+    )
+    selected = Endpoint(face()).prepare(Asked(QUESTION, None, "{}")).selected
+    roots = tuple(item for item in selected.fields if isinstance(item, One | Page))
+    plan = compile_graph(roots, standing_of(caller))
+    values = values_of(caller, plan.parameters)
+    return plan.sql, tuple(values[name] for name in plan.parameters)
 
 
 def statements(area: Area, pseudonym_key: bytes) -> dict[str, tuple[str, tuple[Any, ...]]]:
@@ -55,5 +60,5 @@ def statements(area: Area, pseudonym_key: bytes) -> dict[str, tuple[str, tuple[A
             f"select convert_to(json_agg(r)::text, 'UTF8') from ({many}) r",
             (pseudonym_key, area.id, area.provider),
         ),
-        "nested": (NESTED, (area.id,)),
+        "nested": nested(area),
     }

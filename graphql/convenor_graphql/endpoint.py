@@ -21,6 +21,7 @@ from convenor.kit.web.problems import problem_of
 from convenor.kit.web.reads import authorise
 from convenor_graphql.answering import Call, answer, schema_says
 from convenor_graphql.document import Document, coerce_variables, read_document
+from convenor_graphql.explorer import show_explorer
 from convenor_graphql.problems import (
     BatchRefused,
     MutationByGet,
@@ -70,7 +71,9 @@ class Endpoint:
         return Route(PATH, self.respond, methods=["GET", "POST"], include_in_schema=False)
 
     async def respond(self, request: Request) -> Response:
-        """One answer."""
+        """One answer: to a browser, which the edge lets in without a token, the explorer."""
+        if "principal" not in request.scope["state"]:
+            return show_explorer()
         principal, state = authorise(request, "", "graphql:query"), request.app.state
         note = request.scope["state"]["note"]
         media = media_of(request.headers.get("accept", ""))

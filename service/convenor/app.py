@@ -30,6 +30,7 @@ from convenor_auth import routes as door_routes
 from convenor_auth.door import open_door
 from convenor_auth.revocation import keep_watching
 from convenor_auth.roles import SCOPES
+from convenor_graphql import explorer
 from convenor_graphql.endpoint import Endpoint
 from convenor_graphql.schema import face
 
@@ -74,7 +75,7 @@ def create_app(app_url: str, data_dir: Path, issuer: str, workers: int = 1) -> F
         app.add_exception_handler(kind, answer_problem)
     for feature in FEATURES:
         app.router.routes.extend([*feature.reads, *feature.router.routes])
-    app.router.routes.append(Endpoint(face()).route)
+    app.router.routes.extend([Endpoint(face()).route, *explorer.routes])
     app.router.routes.extend([*door_routes.router.routes, *health.router.routes, *pages.routes])
     app.state.routes = app.router.routes
     # Made when it is first asked for: most workers of a test, and no command, ever need it.

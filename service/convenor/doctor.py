@@ -14,7 +14,7 @@ from convenor.kit.database import Finding, examine
 from convenor.kit.embedded import answers, embedded_server
 from convenor.kit.operator import OperatorError
 from convenor.kit.settings import Settings
-from convenor.migrate import is_current, present_revision
+from convenor.revision import is_current, present_revision
 from convenor.serving import LOCK_FILE, database_urls, hold_port
 from convenor_auth.keys import PSEUDONYM_FILE, SIGNING_KEYS_FILE
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import sys
-from pathlib import Path
 
 import asyncpg
 from alembic import command
@@ -10,16 +9,11 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 
 from convenor.kit.operator import OperatorError
+from convenor.revision import migrations_folder, newest_revision, present_revision
 
 APPEND_ONLY = ("audit_event", "audit_mention")
 READ_ONLY = ("client", "client_grant", "client_key", "data_sharing_agreement", "organisation", "pathway")
 SHORT_LIVED = ("idempotency_record", "spent_assertion")
-
-
-def migrations_folder() -> Path:
-    """Where the revisions are: in the wheel, or else in the checkout."""
-    shipped = Path(__file__).parent / "_migrations"
-    return shipped if shipped.exists() else Path(__file__).parents[2] / "migrations"
 
 
 def configuration(owner_url: str) -> Config:
@@ -43,26 +37,9 @@ def migrate(owner_url: str, app_role: str) -> None:
             f"The database is at revision {present}, which this version of Convenor does not know.",
             "Run the version of Convenor that migrated it, or a newer one.",
         )
-    if present != known.get_current_head():
+    if present != newest_revision():
         command.upgrade(config, "head")
     asyncio.run(_grant(owner_url, app_role))
-
-
-def is_current(revision: str | None) -> bool:
-    """Whether a database's revision is this version's newest."""
-    return revision == ScriptDirectory.from_config(configuration("")).get_current_head()
-
-
-async def present_revision(url: str) -> str | None:
-    """The revision that a database is at; None for one that was never migrated. Either login may ask."""
-    connection = await asyncpg.connect(url)
-    try:
-        if await connection.fetchval("select to_regclass('public.alembic_version')") is None:
-            return None
-        revision: str | None = await connection.fetchval("select version_num from alembic_version")
-        return revision
-    finally:
-        await connection.close()
 
 
 async def _grant(owner_url: str, app_role: str) -> None:

@@ -29,7 +29,7 @@ from convenor.kit.database import Database, open_database
 from convenor.kit.embedded import revive
 from convenor.kit.operator import OperatorError
 from convenor.kit.settings import Settings
-from convenor.migrate import is_current, migrate, present_revision
+from convenor.revision import is_current, present_revision
 
 log = logging.getLogger("convenor")
 
@@ -132,6 +132,9 @@ def open_migrated(settings: Settings, say: Callable[[str], None]) -> Iterator[Da
     """
     with open_database(settings.data_dir, *database_urls(settings), say=say) as database:
         if database.owner_url:
+            # Alembic is no worker's business: each would carry 11 MB of it.
+            from convenor.migrate import migrate
+
             migrate(database.owner_url, database.app_role)
         elif not is_current(asyncio.run(present_revision(database.app_url))):
             raise OperatorError(

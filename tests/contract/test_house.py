@@ -5,6 +5,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from alembic.script import ScriptDirectory
+
+from convenor.migrate import configuration
+from convenor.revision import newest_revision
 
 ROOT = Path(__file__).parents[2]
 
@@ -34,3 +38,12 @@ def test_folders_are_not_imported_as_packages(line: str) -> None:
     ]
     found = subprocess.run(ruff, input=line + "\n", cwd=ROOT, capture_output=True, text=True, check=False)
     assert "TID251" in found.stdout
+
+
+def test_the_newest_revision_is_alembic_s_head() -> None:
+    assert newest_revision() == ScriptDirectory.from_config(configuration("")).get_current_head()
+
+
+def test_no_worker_loads_what_only_migrating_needs() -> None:
+    asked = "import sys, convenor.serving; sys.exit('alembic' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", asked], check=False).returncode == 0

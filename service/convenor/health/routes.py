@@ -13,7 +13,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
 from convenor.kit.db import Readers
-from convenor.migrate import is_current
+from convenor.revision import is_current
 
 PATIENCE_SECONDS = 1
 RETRY_SECONDS = 2

@@ -20,7 +20,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, SQLModel
 
 from convenor.kit.context import context_sql, loading
-from convenor.kit.ids import uuid7
+from convenor.kit.ids import literal_of, uuid7
 from convenor.kit.principal import Principal
 from convenor.kit.tables import now
 
@@ -75,10 +75,10 @@ class AuditMention(SQLModel, table=True):
 
 SPAN = timedelta(seconds=10)
 MOST_REMEMBERED = 50_000
-"""How many mentions of the present span a worker remembers to have written."""
+"""How many lists of ids a worker remembers to have mentioned in the present span."""
 
-Mentions = dict[tuple[UUID, datetime], set[UUID]]
-"""By area and the start of a span, what events are about."""
+Mention = tuple[UUID, str, datetime]
+"""An area, ids as an array literal, and the start of a span."""
 
 
 @dataclass
@@ -124,15 +124,15 @@ def events_of(note: Note, status: int) -> list[tuple[Any, ...]]:
     changes = json.dumps(note.changes) if note.changes else None
     areas = list(dict.fromkeys(note.areas or (who.areas if who else ()))) or [INSTALLATION]
     if len(areas) == 1:
-        return [(areas[0], uuid7(), *common, note.records, note.subjects, changes)]
+        return [(areas[0], uuid7(), *common, literal_of(note.records), literal_of(note.subjects), changes)]
     # No area hears of another's records or pupils.
     return [
         (
             area,
             uuid7(),
             *common,
-            [record for record, its in zip(note.records, note.areas, strict=False) if its == area],
-            [subject for subject, its in zip(note.subjects, note.subject_areas, strict=False) if its == area],
+            literal_of(record for record, its in zip(note.records, note.areas, strict=False) if its == area),
+            literal_of(subject for subject, its in zip(note.subjects, note.subject_areas, strict=False) if its == area),
             changes,
         )
         for area in areas
@@ -144,8 +144,8 @@ _COLUMNS = [
     *("purpose", "request_id", "address", "times", "records", "subjects", "changes"),
 ]
 _TYPES = {"area_id": "uuid", "id": "uuid", "at": "timestamptz", "status": "int", "times": "int"} | {
-    "records": "uuid[]",
-    "subjects": "uuid[]",
+    "records": "text::uuid[]",
+    "subjects": "text::uuid[]",
     "changes": "jsonb",
 }
 _VALUES = ", ".join(f"${at}::{_TYPES.get(name, 'text')}" for at, name in enumerate(_COLUMNS, 1))
@@ -157,26 +157,28 @@ _INSERT = (
 _MENTION = (
     f"with ctx as materialized (select {context_sql(5)})"  # noqa: S608
     " insert into audit_mention (area_id, about_id, since, before)"
-    " select m.area_id, m.about_id, m.since, m.before"
-    " from ctx cross join unnest($1::uuid[], $2::uuid[], $3::timestamptz[], $4::timestamptz[])"
-    " as m(area_id, about_id, since, before) order by 1, 2, 3 on conflict do nothing"
+    " select distinct m.area_id, about_id, m.since, m.before"
+    " from ctx cross join unnest($1::uuid[], $2::text[], $3::timestamptz[], $4::timestamptz[])"
+    " as m(area_id, abouts, since, before) cross join unnest(m.abouts::uuid[]) as about_id"
+    " order by 1, 2, 3 on conflict do nothing"
 )
 _AREA, _AT, _RECORDS, _SUBJECTS = (_COLUMNS.index(name) for name in ("area_id", "at", "records", "subjects"))
+_NONE = literal_of(())
 
 
-def _mentions(rows: Iterable[tuple[Any, ...]]) -> Mentions:
+def _mentions(rows: Iterable[tuple[Any, ...]]) -> set[Mention]:
     """What events are about."""
-    found: Mentions = {}
+    found = set()
     for row in rows:
         at: datetime = row[_AT]
         since = at - timedelta(seconds=at.second % SPAN.seconds, microseconds=at.microsecond)
-        found.setdefault((row[_AREA], since), set()).update(row[_RECORDS], row[_SUBJECTS])
+        found |= {(row[_AREA], row[column], since) for column in (_RECORDS, _SUBJECTS) if row[column] != _NONE}
     return found
 
 
-async def _insert(connection: Any, rows: Sequence[tuple[Any, ...]], mentions: Mentions) -> None:
+async def _insert(connection: Any, rows: Sequence[tuple[Any, ...]], mentions: Iterable[Mention]) -> None:
     """Writes events, and before them what they mention."""
-    new = [(area, about, since, since + SPAN) for (area, since), abouts in mentions.items() for about in abouts]
+    new = [(area, abouts, since, since + SPAN) for area, abouts, since in mentions]
     if new:
         columns = tuple(zip(*new, strict=True))
         await connection.execute(_MENTION, *columns, *loading(*set(columns[0])))
@@ -197,8 +199,9 @@ class AuditWriter:
         self._waiting: list[tuple[list[tuple[Any, ...]], asyncio.Future[None]]] = []
         self._wake = asyncio.Event()
         self._refused: Counter[str] = Counter()
-        self._mentioned: Mentions = {}
-        """What is durable of the present span: mentioned again, it costs nothing."""
+        self._span = now()
+        self._mentioned: set[int] = set()
+        """By hash, what is durable of the present span: mentioned again, it costs nothing."""
         self._tasks: list[asyncio.Task[None]] = []
 
     async def __aenter__(self) -> Self:
@@ -253,15 +256,14 @@ class AuditWriter:
                     done.set_result(None)
 
     async def _write(self, rows: Sequence[tuple[Any, ...]]) -> None:
-        mentions = _mentions(rows)
-        new = {span: abouts - self._mentioned.get(span, set()) for span, abouts in mentions.items()}
+        mentions = {hash(mention): mention for mention in _mentions(rows)}
+        new = mentions.keys() - self._mentioned
         async with self._pool.acquire() as connection:
-            await _insert(connection, rows, new)
-        latest = max(since for _, since in mentions)
-        remembered = {span: abouts for span, abouts in self._mentioned.items() if span[1] == latest}
-        for span, abouts in new.items():
-            remembered.setdefault(span, set()).update(abouts)
-        self._mentioned = remembered if sum(map(len, remembered.values())) <= MOST_REMEMBERED else {}
+            await _insert(connection, rows, [mentions[each] for each in new])
+        latest = max((since for _, _, since in mentions.values()), default=self._span)
+        if latest != self._span or len(self._mentioned) > MOST_REMEMBERED:
+            self._span, self._mentioned = latest, set()
+        self._mentioned |= new
 
     async def _count_for_ever(self) -> None:
         while True:

@@ -4,6 +4,8 @@ import os
 import secrets
 import threading
 import time
+from collections.abc import Iterable, Sequence
+from typing import overload
 from uuid import UUID
 
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
@@ -29,3 +31,39 @@ def uuid7() -> UUID:
 def record_code(prefix: str) -> str:
     """A code that people can read out: `prefix` and 12 characters without I, L, O or U. 60 random bits."""
     return prefix + "".join(secrets.choice(_ALPHABET) for _ in range(12))
+
+
+class Ids(Sequence[UUID]):
+    """Ids as the database wrote them, an array literal that goes back as it came.
+
+    An answer can show thousands of records, of which the audit is told by copying one text; they are read one by one
+    only where somebody looks.
+    """
+
+    __slots__ = ("literal",)
+
+    def __init__(self, literal: str) -> None:
+        self.literal = literal
+
+    def _read(self) -> list[UUID]:
+        inside = self.literal[1:-1]
+        return [UUID(written) for written in inside.split(",")] if inside else []
+
+    @overload
+    def __getitem__(self, at: int) -> UUID: ...
+
+    @overload
+    def __getitem__(self, at: slice) -> Sequence[UUID]: ...
+
+    def __getitem__(self, at: int | slice) -> UUID | Sequence[UUID]:
+        """One of them, or some."""
+        return self._read()[at]
+
+    def __len__(self) -> int:
+        """How many there are."""
+        return len(self._read())
+
+
+def literal_of(ids: Iterable[UUID]) -> str:
+    """Ids as an array literal of PostgreSQL."""
+    return ids.literal if isinstance(ids, Ids) else "{" + ",".join(map(str, ids)) + "}"

@@ -7,13 +7,19 @@ from http import HTTPStatus
 
 from starlette.responses import HTMLResponse
 
-PLACES = (("/", "Start"), ("/docs", "Reference"), ("/problems", "Problems"), ("/openapi.json", "Contract (OpenAPI)"))
+PLACES = (
+    ("/", "Start"),
+    ("/docs", "Reference"),
+    ("/graphql", "GraphQL"),
+    ("/problems", "Problems"),
+    ("/openapi.json", "Contract (OpenAPI)"),
+)
 
 _CODE = re.compile(r"`([^`]+)`")
 _CACHE = {"Cache-Control": "public, max-age=300"}
 
 
-def page(title: str, body: str, here: str = "", status: int = HTTPStatus.OK) -> HTMLResponse:
+def page(title: str, body: str, here: str = "", status: int = HTTPStatus.OK, head: str = "") -> HTMLResponse:
     """A whole page.
 
     Args:
@@ -21,6 +27,7 @@ def page(title: str, body: str, here: str = "", status: int = HTTPStatus.OK) -> 
         body: HTML, what follows that heading.
         here: the one of `PLACES` that it belongs to.
         status: the HTTP status.
+        head: HTML, what the page's own head adds: links to its stylesheet and script.
     """
     places = "".join(
         f'<li><a href="{path}"{" aria-current=page" if path == here else ""}>{name}</a></li>' for path, name in PLACES
@@ -36,7 +43,7 @@ def page(title: str, body: str, here: str = "", status: int = HTTPStatus.OK) -> 
 <title>{escape(name)}</title>
 <link rel="stylesheet" href="/assets/style.css">
 <link rel="icon" href="/assets/icon.svg" type="image/svg+xml">
-</head>
+{head}</head>
 <body>
 <a class="skip" href="#main">Skip to the content</a>
 <header><p class="name"><a href="/">Convenor</a></p><nav aria-label="Pages"><ul>{places}</ul></nav></header>

@@ -108,7 +108,8 @@ def _shortened(value: Any) -> Any:
     if isinstance(value, str):
         return value if len(value) <= MAX_TEXT else f"{value[: MAX_TEXT - 20]}... ({len(value)} characters)"
     if isinstance(value, dict):
-        return {name: _first(each) if name == "data" else _shortened(each) for name, each in value.items()}
+        pages = [name for name in ("data", "edges") if isinstance(value.get(name), list)]
+        return {name: _first(each) if name in pages else _shortened(each) for name, each in value.items()}
     if isinstance(value, list):
         return [_shortened(each) for each in value]
     return value

@@ -18,6 +18,7 @@ from convenor.tour.journal import Journal, Over
 CLIENTS_FILE = "demo-clients.json"
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 ASSERTION_SECONDS = 60
+GRAPHQL = "application/graphql-response+json"
 
 
 def read_clients(data_dir: Path) -> list[dict[str, Any]]:
@@ -91,6 +92,13 @@ class Partner:
         headers = {"Content-Type": "application/x-ndjson"}
         answer = self._call("POST", sentence, path, 200, content=lines.encode(), headers=headers)
         return [json.loads(line) for line in answer.text.splitlines() if line]
+
+    def graphql(self, sentence: str, query: str, wanted: int = 200, **variables: Any) -> dict[str, Any]:
+        """Asks GraphQL; the answer with its errors and extensions."""
+        body = {"query": query, "variables": variables}
+        answer = self._call("POST", sentence, "/graphql", wanted, json=body, headers={"Accept": GRAPHQL})
+        given: dict[str, Any] = answer.json()
+        return given
 
     def _call(self, method: str, sentence: str, path: str, wanted: int, **how: Any) -> httpx2.Response:
         headers = {"Authorization": f"Bearer {self.token}"} | how.pop("headers", {})

@@ -6,7 +6,7 @@ from typing import Any
 import httpx2
 
 from convenor.kit.operator import OperatorError
-from convenor.tour import health, oversight, provider, school
+from convenor.tour import graph, health, oversight, provider, school
 from convenor.tour.journal import Journal, Over
 from convenor.tour.partner import Partner, read_clients
 
@@ -58,3 +58,4 @@ def _walk(journal: Journal, partners: Any) -> None:
     school.hear_what_became_of_it(referred)
     provider.report(partners("provider_portal")[0], partners("commissioner")[0])
     oversight.look_on(referred, partners("commissioner")[0], partners("board")[0], partners("auditor")[0])
+    graph.read_as_a_graph(referred, partners("commissioner")[0], partners("board")[0])

@@ -34,8 +34,8 @@ from convenor.kit.reading.selection import (
 def compile_graph(roots: tuple[One | Page, ...], standing: Standing) -> Plan:
     """The statement for some roots.
 
-    It returns `d0`, `d1` ... (the bytes of each root's JSON, `null` where a record is not there), `ids` and `subjects`;
-    for a caller of several areas also `areas` and `subject_areas`, each the area of its neighbour.
+    It returns `d0`, `d1` ... (the bytes of each root's JSON, `null` where a record is not there), `ids` and `subjects`
+    as array literals; for a caller of several areas also `areas` and `subject_areas`, each the area of its neighbour.
     """
     writer = _Writer(standing)
     steps = [f"ctx as materialized (select {context_sql()})"]
@@ -43,9 +43,17 @@ def compile_graph(roots: tuple[One | Page, ...], standing: Standing) -> Plan:
     for at, root in enumerate(roots):
         steps.append(f"r{at} as materialized ({writer.link(root, None)})")
         outputs.append(f"convert_to(coalesce((select doc::text from r{at}), 'null'), 'UTF8') as d{at}")
-    outputs += [
-        f"{_joined(f'(select {name} from r{at})' for at in range(len(roots)))} as {name}" for name in writer.seen
-    ]
+    for ids, areas in (("ids", "areas"), ("subjects", "subject_areas")):
+        shown, where = (_joined(f"(select {name} from r{at})" for at in range(len(roots))) for name in (ids, areas))
+        if areas in writer.seen:
+            # Each once, beside its area; what is of no area belongs to none's audit.
+            pairs = f"select distinct * from unnest({shown}, {where}) as u(id, area)"
+            steps.append(f"{ids} as materialized ({pairs} where u.id is not null and u.area is not null)")
+            outputs.append(f"(select array_agg(id)::text from {ids}) as {ids}")
+            outputs.append(f"(select array_agg(area) from {ids}) as {areas}")
+        else:
+            each = f"select distinct u.id from unnest({shown}) as u(id) where u.id is not null"
+            outputs.append(f"array({each})::text as {ids}")
     sql = f"with {', '.join(steps)} select {', '.join(outputs)} from ctx"
     return Plan(sql, tuple(writer.binder.names))
 

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 from uuid import UUID
 
 from convenor.kit.errors import Faults, NotFound
+from convenor.kit.ids import Ids
 from convenor.kit.principal import Principal, Reach
 from convenor.kit.reading.compile import Parent, Shape, compile_plan
 from convenor.kit.reading.declare import Resource
@@ -56,7 +57,7 @@ async def read_one(
         raise NotFound
     return Answer(
         row["body"],
-        row["ids"],
+        _ids(row["ids"]),
         _subjects(row, resource),
         _areas(row, pairs),
         row.get("etag"),
@@ -115,7 +116,7 @@ async def read_list(
     body = b'{"data":' + row["body"] + f',"next":{json.dumps(following)}{total}}}'.encode()
     return Answer(
         body,
-        row["ids"] or (),
+        _ids(row["ids"]),
         _subjects(row, resource),
         _areas(row, pairs),
         next=following,
@@ -152,19 +153,8 @@ async def read_graph(
         plan.sql, *[values[name] if name in values else known[name] for name in plan.parameters]
     )
     docs = tuple(row[f"d{at}"] for at in range(len(roots)))
-    if "areas" not in row:
-        ids, subjects = (list(dict.fromkeys(filter(None, row[name] or ()))) for name in ("ids", "subjects"))
-        return GraphAnswer(docs, ids, subjects, principal.areas, ())
-    ids, areas = _once(row["ids"], row["areas"])
-    subjects, subject_areas = _once(row["subjects"], row["subject_areas"])
-    return GraphAnswer(docs, ids, subjects, areas, subject_areas)
-
-
-def _once(records: Sequence[UUID | None] | None, areas: Sequence[UUID | None] | None) -> tuple[list[Any], list[Any]]:
-    """Each record once, beside its area; what has no area belongs to none's audit."""
-    pairs = dict(zip(records or (), areas or (), strict=True))
-    known = [(record, area) for record, area in pairs.items() if record and area]
-    return [record for record, _ in known], [area for _, area in known]
+    areas = row.get("areas", principal.areas) or ()
+    return GraphAnswer(docs, _ids(row["ids"]), _ids(row["subjects"]), areas, row.get("subject_areas") or ())
 
 
 async def find(connection: Connection, principal: Principal, resource: Resource, key: str) -> tuple[UUID, UUID] | None:
@@ -209,7 +199,11 @@ async def _ask(connection: Connection, principal: Principal, shape: Shape, value
 
 
 def _subjects(row: Any, resource: Resource) -> Sequence[UUID]:
-    return (row["subjects"] or ()) if resource.subject else ()
+    return _ids(row["subjects"]) if resource.subject else ()
+
+
+def _ids(literal: str | None) -> Sequence[UUID]:
+    return Ids(literal) if literal else ()
 
 
 def _areas(row: Any, pairs: Pairs) -> Sequence[UUID]:

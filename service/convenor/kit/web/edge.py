@@ -80,7 +80,7 @@ class _Exchange:
         self.scope, self.receive, self.send = scope, receive, send
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
         path = scope["path"]
-        page = scope["method"] == "GET" and b"text/html" in self.headers.get(b"accept", b"")
+        page = scope["method"] in ("GET", "HEAD") and b"text/html" in self.headers.get(b"accept", b"")
         self.for_partners = path.startswith("/v1/") or (path == "/graphql" and not page)
         self.audited = self.for_partners or path.startswith("/oauth/token")
         self.bulk = path.startswith("/v1/bulk/")

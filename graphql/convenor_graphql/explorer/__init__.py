@@ -1,0 +1,89 @@
+"""The explorer: the page at `/graphql` in a browser, and what it is made of. It is a client like any other.
+
+No token is needed to read it; what it shows of the schema or of records, it asks for with the token of who uses it.
+"""
+
+import re
+from functools import cache
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.routing import Route
+
+from convenor.pages.markup import page, text
+from convenor_auth.roles import IDENTIFY, ROLES, SCOPES
+
+HEADERS = {
+    "Cache-Control": "public, max-age=300",
+    # A form is never sent by the browser itself: were the script not there, a secret would go into the address.
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
+    "img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+}
+
+_HERE = Path(__file__).parent
+_KINDS = {".css": "text/css", ".js": "text/javascript"}
+_HEAD = (
+    '<link rel="stylesheet" href="/graphql/assets/explorer.css">\n'
+    '<script type="module" src="/graphql/assets/explorer.js"></script>\n'
+)
+_COMMENTS = re.compile(r"# Role: (?P<role>\w+)\n# Shows: (?P<shows>[^\n]+(?:\n# [^\n]+)*)\n")
+
+
+def show_explorer() -> HTMLResponse:
+    """The page."""
+    body = (_HERE / "page.html").read_text("utf-8").replace("$scopes", _scopes())
+    answer = page("GraphQL", body, "/graphql", head=_HEAD)
+    answer.headers.update(HEADERS | {"Vary": "Accept"})
+    return answer
+
+
+async def show_asset(request: Request) -> Response:
+    """A stylesheet or a script of the page."""
+    path = _HERE / request.url.path.rpartition("/")[2]
+    return Response(path.read_bytes(), media_type=_KINDS[path.suffix], headers=HEADERS)
+
+
+async def show_examples(_request: Request) -> JSONResponse:
+    """The examples."""
+    return JSONResponse(examples(), headers=HEADERS)
+
+
+@cache
+def examples() -> list[dict[str, Any]]:
+    """Example documents, in the order of the roles: name, role, what each shows, document, and variables or none."""
+    found = []
+    for path in sorted((_HERE / "examples").glob("*.graphql")):
+        document, values = path.read_text("utf-8"), path.with_suffix(".json")
+        said = _COMMENTS.match(document)
+        assert said, f"{path.name} begins with its role and what it shows"
+        found.append(
+            {
+                "name": path.stem,
+                "role": said["role"],
+                "shows": said["shows"].replace("\n# ", " "),
+                "document": document,
+                "variables": values.read_text("utf-8") if values.exists() else "",
+            }
+        )
+    return sorted(found, key=lambda it: [*ROLES].index(it["role"]))
+
+
+def _scopes() -> str:
+    return "\n".join(
+        f'<label><input type="checkbox" name="scope" value="{scope}"{"" if scope == IDENTIFY else " checked"}> '
+        f"<span><code>{escape(scope)}</code> {text(said)}</span></label>"
+        for scope, said in SCOPES.items()
+    )
+
+
+routes = [
+    *(
+        Route(f"/graphql/assets/{path.name}", show_asset, include_in_schema=False)
+        for path in sorted(_HERE.iterdir())
+        if path.suffix in _KINDS
+    ),
+    Route("/graphql/assets/examples.json", show_examples, include_in_schema=False),
+]
