@@ -37,8 +37,9 @@ SMALL, LARGE = Area("10k", "997", 10_000), Area("1m", "996", 1_000_000)
 ORGANISATION = UUID("019a0000-0000-7000-8000-0000000000aa")
 """Who recorded the contacts that are there from the start."""
 
+FIRST = "insert into organisation (id, name, kind) values ($1, 'Bench', 'health')"
+AREA = "insert into area (area_id, la_code, name, version) values ($1, $2, 'Benchfield', 1)"
 STATEMENTS = [
-    "insert into area (area_id, la_code, name, version) values ($1, $2, 'Benchfield', 1)",
     """insert into cluster (area_id, id, code, name, version)
     select $1, {id:n}, n::text, 'Cluster ' || n, 1 from generate_series(1, 5) n""",
     """insert into school (area_id, id, urn, name, status, version)
@@ -67,8 +68,8 @@ STATEMENTS = [
     where area_id = $1""",
     """insert into contact (area_id, id, referral_id, school_id, provider_id, organisation_id, "on", mode, setting,
         reference, duration_minutes, attendance, staff_role, group_size, recorded_at, version)
-    select area_id, {id:row_number() over (order by submitted_at, week)}, id, school_id, provider_id, $2,
-        submitted_at::date + 1 + 7 * week, 'face_to_face', 'school', code || '-' || week, 45, 'attended',
+    select area_id, {id:row_number() over (order by submitted_at, week)}, id, school_id, provider_id,
+        (select o.id from organisation o), submitted_at::date + 1 + 7 * week, 'face_to_face', 'school', code || '-' || week, 45, 'attended',
         'speech_and_language_therapist', 1, submitted_at + make_interval(days => 1 + 7 * week), 1
     from referral cross join generate_series(0, 4) week where area_id = $1 and started_at is not null""",
 ]
@@ -76,16 +77,15 @@ STATEMENTS = [
 
 async def load(superuser_url: str, areas: list[Area]) -> None:
     """Writes the data past row-level security, checks and triggers included, and brings the statistics up to date."""
-    connection = await asyncpg.connect(superuser_url, server_settings={"synchronous_commit": "off", "timezone": "UTC"})
-    try:
-        for area in areas:
-            for statement in STATEMENTS:
-                more = [area.la_code] if "$2" in statement and "into area" in statement else []
-                more = [ORGANISATION] if "into contact" in statement else more
-                await connection.execute(_written(statement, area), area.id, *more)
-        await connection.execute("vacuum analyze")
-    finally:
-        await connection.close()
+    settings = {"synchronous_commit": "off", "work_mem": "256MB", "timezone": "UTC"}
+    connection = await asyncpg.connect(superuser_url, server_settings=settings)
+    await connection.execute(FIRST, ORGANISATION)
+    for area in areas:
+        await connection.execute(AREA, area.id, area.la_code)
+        for statement in STATEMENTS:
+            await connection.execute(_written(statement, area), area.id)
+    await connection.execute("vacuum analyze")
+    await connection.close()
 
 
 def _id(number: int) -> UUID:

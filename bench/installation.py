@@ -44,7 +44,7 @@ APPLICATIONS = {
 
 @dataclass
 class Installation:
-    """What is measured: ports by application, process ids too, and a token by (role, area)."""
+    """What is measured: ports by application, process ids too, and a client's secret by (role, area)."""
 
     areas: list[Area]
     superuser_url: str
@@ -52,7 +52,7 @@ class Installation:
     data_dir: Path
     ports: dict[str, int] = field(default_factory=dict)
     processes: dict[str, int] = field(default_factory=dict)
-    tokens: dict[tuple[Role, str], str] = field(default_factory=dict)
+    secrets: dict[tuple[Role, str], str] = field(default_factory=dict)
 
     @property
     def area(self) -> Area:
@@ -60,8 +60,15 @@ class Installation:
         return self.areas[-1]
 
     def token(self, role: Role, area: Area | None = None) -> str:
-        """The access token of an area's client."""
-        return self.tokens[role, (area or self.area).la_code]
+        """A fresh access token of an area's client; it lasts for a subject's rows, not for all."""
+        la_code = (area or self.area).la_code
+        answer = httpx2.post(
+            f"http://127.0.0.1:{self.ports['service']}/oauth/token",
+            data={"grant_type": "client_credentials", "scope": " ".join(SCOPES[role])},
+            auth=(f"{role}-{la_code}", self.secrets[role, la_code]),
+        )
+        token: str = answer.raise_for_status().json()["access_token"]
+        return token
 
 
 @contextmanager
@@ -74,7 +81,7 @@ def installed(areas: list[Area]) -> Iterator[Installation]:
         superuser_url = urlsplit(embedded.superuser_url)._replace(path=urlsplit(embedded.owner_url).path).geturl()
         there = Installation(areas, superuser_url, embedded.app_url, data_dir)
         asyncio.run(load(superuser_url, areas))
-        secrets = asyncio.run(_clients(there, embedded.owner_url))
+        there.secrets = asyncio.run(_clients(there, embedded.owner_url))
         there.ports = {name: _free_port() for name in APPLICATIONS}
         environment = os.environ | {
             "BENCH_AREA": str(there.area.id),
@@ -87,7 +94,6 @@ def installed(areas: list[Area]) -> Iterator[Installation]:
         }
         for name, application in APPLICATIONS.items():
             there.processes[name] = stack.enter_context(_server(application, there.ports[name], environment))
-        there.tokens = {client: _token(there, client, secret) for client, secret in secrets.items()}
         yield there
 
 
@@ -132,17 +138,6 @@ async def _clients(there: Installation, owner_url: str) -> dict[tuple[Role, str]
     (there.data_dir / "statements").write_bytes(pickle.dumps(limits.statements(there.area, key)))
     await engine.dispose()
     return secrets
-
-
-def _token(there: Installation, client: tuple[Role, str], secret: str) -> str:
-    role, la_code = client
-    answer = httpx2.post(
-        f"http://127.0.0.1:{there.ports['service']}/oauth/token",
-        data={"grant_type": "client_credentials", "scope": " ".join(SCOPES[role])},
-        auth=(f"{role}-{la_code}", secret),
-    )
-    token: str = answer.raise_for_status().json()["access_token"]
-    return token
 
 
 def _free_port() -> int:

@@ -7,11 +7,14 @@ from fastapi import FastAPI
 
 from convenor.app import create_app
 from convenor.kit.audit import AuditWriter, Note
+from convenor.serving import keep_what_is_there
 
 
 def make() -> FastAPI:
     """The service."""
-    return create_app(os.environ["BENCH_APP_URL"], Path(os.environ["BENCH_DATA_DIR"]), os.environ["BENCH_ISSUER"])
+    app = create_app(os.environ["BENCH_APP_URL"], Path(os.environ["BENCH_DATA_DIR"]), os.environ["BENCH_ISSUER"])
+    keep_what_is_there()
+    return app
 
 
 def make_without_audit() -> FastAPI:

@@ -6,6 +6,7 @@ started, and what was started is stopped in reverse once the requests in flight 
 
 import asyncio
 import fcntl
+import gc
 import logging
 import os
 import signal
@@ -176,6 +177,7 @@ def serve(settings: Settings, database: Database, port: socket.socket, ready: Ca
 async def _serve_here(app: FastAPI, port: socket.socket, ready: Callable[[], None]) -> None:
     # The lifespan is entered here, not by uvicorn, which would log the traceback of a refusal.
     async with app.router.lifespan_context(app):
+        keep_what_is_there()
         ready()
         # uvicorn raises the signal that stopped it again, once all is answered.
         with suppress(KeyboardInterrupt):
@@ -204,7 +206,15 @@ def _configuration(app: Any, **more: Any) -> uvicorn.Config:
 
 def _worker(make: Callable[[], FastAPI]) -> FastAPI:
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    return make()
+    app = make()
+    keep_what_is_there()
+    return app
+
+
+def keep_what_is_there() -> None:
+    """Has the garbage collector pass over what the start made, which stays: a fifth of a bulk load's time."""
+    gc.collect()
+    gc.freeze()
 
 
 def _end_with_parent() -> None:

@@ -4,10 +4,8 @@ A resource adds its `Load`: the shape of a line, its natural key, and how a batc
 number of statements. Turns, transactions, repeated keys, dry runs and the audit are here.
 """
 
-import asyncio
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
-from contextlib import aclosing
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, Generic, Literal, TypeVar
@@ -137,13 +135,12 @@ class Loading(Generic[Data]):
             Nothing was stored, as with whatever else it raises.
         """
         stands = True
-        async with aclosing(_ahead(_batches(lines))) as batches:
-            if self.on_error is OnError.SKIP:
-                async for batch in batches:
-                    for result in _left_out(batch) if self.broken_by else await self._commit(batch):
-                        keep(result)
-            else:
-                stands = await self._commit_all(batches, keep)
+        if self.on_error is OnError.SKIP:
+            async for batch in _batches(lines):
+                for result in _left_out(batch) if self.broken_by else await self._commit(batch):
+                    keep(result)
+        else:
+            stands = await self._commit_all(_batches(lines), keep)
         if not stands:
             self.note.records, self.note.subjects, self.note.areas, self.note.subject_areas = (), (), (), ()
         self.note.written = stands and self._recorded
@@ -257,17 +254,6 @@ async def _batches(lines: AsyncIterator[Line[Data] | Result]) -> AsyncIterator[l
             batch = []
     if batch:
         yield batch
-
-
-async def _ahead(batches: AsyncIterator[list[Line[Data] | Result]]) -> AsyncGenerator[list[Line[Data] | Result]]:
-    """Reads each batch while the one before it is being stored."""
-    coming = asyncio.ensure_future(anext(batches, None))
-    try:
-        while batch := await coming:
-            coming = asyncio.ensure_future(anext(batches, None))
-            yield batch
-    finally:
-        coming.cancel()
 
 
 def _left_out(batch: Iterable[Line[Data] | Result]) -> list[Result]:
