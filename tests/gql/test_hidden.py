@@ -149,9 +149,9 @@ def roots(scopes: frozenset[str], left: int = LINKS) -> Iterator[str]:
 def named(records: Mapping[str, list[Record]], scopes: frozenset[str]) -> Iterator[str]:
     """Each of these records asked for by its id, with the ways from it."""
     for name, target, many in links_of("Query", scopes):
-        if many or target not in NAMED or not leads(target, scopes, 3, frozenset()):
+        if many or target not in NAMED or not leads(target, scopes, 2, frozenset()):
             continue
-        inner = ways(target, scopes, 3)
+        inner = ways(target, scopes, 2)
         parameter = {"School": "urn"}.get(target, "id")
         ids = [row["id"] for row in records.get(NAMED[target], [])]
         at_once = max(1, min(90, 900 // len(inner.split())))
