@@ -65,7 +65,8 @@ VALUES: Mapping[str, list[str]] = {
     "record": ["@referrals.id.0@", "@slas.id.0@"],
     "client": ["school-999", "trust-998"],
     "action": ["referrals:submit", "contacts:add", "referrals:list"],
-    "before": ["@now@"],
+    "atAfter": ["2020-01-01T00:00:00Z", "2035-01-01T00:00:00Z"],
+    "atBefore": ["@now@"],
 }
 """Values of arguments, by name; where the type says enough, it is asked."""
 
@@ -189,7 +190,7 @@ class _Writer:
             given = [f"sort: {sort}", f'after: "@cursor.{cursors}.{sort}.{at}@"']
         for argument, declared in it.args.items():
             required = isinstance(declared.type, GraphQLNonNull) and "first" not in it.args
-            always = required or (argument == "before" and name == "auditEvents")
+            always = required or (argument == "atBefore" and name == "auditEvents")
             # Every page says its size, so that what a query costs stays within bounds.
             chance = {"first": 1, "sort": 3}.get(argument, 6)
             if argument == "after" or (argument == "sort" and given) or not (always or self.one_in(chance)):
@@ -200,7 +201,7 @@ class _Writer:
     def _value(self, kind: GraphQLObjectType, name: str, argument: str, declared: GraphQLArgument) -> str:
         value, word = self._drawn(kind, name, argument, declared)
         if self.one_in(3):
-            absent = argument not in ("first", "id", "urn", "code", "before") and self.one_in(4)
+            absent = argument not in ("first", "id", "urn", "code", "atBefore") and self.one_in(4)
             return self._variable(str(declared.type), ... if absent else value, value if word else None, declared)
         return str(value) if word else json.dumps(value)
 

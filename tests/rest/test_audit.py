@@ -54,7 +54,14 @@ async def test_only_auditors_and_the_operator_read_the_audit(standing: Service) 
 
 
 async def test_every_wrong_parameter_is_named_at_once(standing: Service) -> None:
-    wrong = {"pupil": "Robin", "record": "1", "status": "7", "after": "yesterday", "before": "12", "sort": "action"}
+    wrong = {
+        "pupil": "Robin",
+        "record": "1",
+        "status": "7",
+        "at_after": "yesterday",
+        "at_before": "12",
+        "sort": "action",
+    }
     refused = await standing.as_("auditor").get("/v1/audit/events", **wrong, upn="B801200005001")
     assert refused.status_code == 422
     assert {fault["pointer"] for fault in refused.json()["errors"]} == {f"/query/{name}" for name in (*wrong, "upn")}
@@ -169,7 +176,7 @@ async def test_events_are_found_by_time_and_paged(service: Service) -> None:
         await service.as_("school").get("/v1/services")
     all_five = await events(service, action="services:list", sort="at")
     assert len(all_five) == 5
-    between = {"after": all_five[0]["at"], "before": all_five[4]["at"]}
+    between = {"at_after": all_five[0]["at"], "at_before": all_five[4]["at"]}
     assert await events(service, action="services:list", sort="at", **between) == all_five[1:4]
     auditor, found, cursor = service.as_("auditor"), [], {}
     while cursor is not None:

@@ -57,7 +57,7 @@ AUDIT_EVENTS = Resource(
         "client": Filter("{t}.client_id = {v}", "text", Line, "What this client did."),
         "action": Filter("{t}.action = {v}", "text", Line, "Events of this action."),
         "status": Filter("{t}.status = {v}", "int", HttpStatus, "Events with this HTTP status."),
-        "after": Filter("{t}.at > {v}", "timestamptz", Moment, "Events after this moment (RFC 3339)."),
-        "before": Filter("{t}.at < {v}", "timestamptz", Moment, "Events before this moment (RFC 3339)."),
+        "at_after": Filter("{t}.at > {v}", "timestamptz", Moment, "Events after this moment (RFC 3339)."),
+        "at_before": Filter("{t}.at < {v}", "timestamptz", Moment, "Events before this moment (RFC 3339)."),
     },
 )
