@@ -26,6 +26,7 @@ WAIT_SECONDS = 5
 _SERVER_SETTINGS = {
     "application_name": "convenor",
     "timezone": "UTC",
+    "datestyle": "ISO",
     "jit": "off",
     "statement_timeout": "10000",
     "lock_timeout": "5000",
