@@ -18,8 +18,8 @@ from convenor.kit.database import assert_app_role
 from convenor.kit.operator import OperatorError
 
 READERS, WRITERS, AUDITORS = 10, 8, 2
-MAX_STATEMENT_BYTES = 100_000
-"""Up to which a statement stays prepared: one of GraphQL can be long."""
+MAX_STATEMENT_BYTES = 30_000
+"""Up to which a statement stays prepared: those of GraphQL are long, but plans of the longest would fill the memory."""
 WAIT_SECONDS = 5
 """How long a request waits for a free connection before it is told that the service is busy."""
 
