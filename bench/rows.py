@@ -21,9 +21,11 @@ class Target:
     def __str__(self) -> str:
         return f"{self.bound} {self.ratio:g}"
 
-    def met_by(self, ratio: float) -> bool:
-        """Whether a ratio is within it."""
-        return ratio >= self.ratio if self.bound == "at least" else ratio <= self.ratio
+    def verdict(self, ratio: float, why: str = "") -> str:
+        """Whether a ratio is within it, or by how much it is not, and why."""
+        if ratio >= self.ratio if self.bound == "at least" else ratio <= self.ratio:
+            return "met"
+        return f"missed by {abs(1 - ratio / self.ratio):.0%}. {why}".strip()
 
 
 Round = Callable[[], Awaitable[Measured]]
@@ -39,6 +41,8 @@ class Row:
     service: Round
     target: Target
     by: Literal["per_second", "median_ms", "p99_ms"] = "per_second"
+    why: str = ""
+    """Why the target is missed where it is, and what was tried."""
 
 
 def asking(asked: Asked) -> Round:
@@ -74,13 +78,13 @@ async def measured(row: Row) -> str:
         figures[1],
         f"{_number(ratio)} ({_number(min(ratios))} to {_number(max(ratios))})",
         str(row.target),
-        row.target.met_by(ratio),
+        row.target.verdict(ratio, row.why),
     )
 
 
-def line(name: str, other: str, service: str, ratio: str, target: str, met: bool) -> str:
+def line(name: str, other: str, service: str, ratio: str, target: str, verdict: str) -> str:
     """One line of the table."""
-    return f"| {name} | {other} | {service} | {ratio} | {target} | {'met' if met else 'missed'} |"
+    return f"| {name} | {other} | {service} | {ratio} | {target} | {verdict} |"
 
 
 HEAD = [

@@ -1,4 +1,4 @@
-"""Measures this service against the limit, in one run, and writes `results.md`.
+"""Measures this service against the limit, in one run, and writes the results of the scale.
 
 `run.py reading bulk` measures these subjects alone and prints them. `SCALE=1m` measures with a hundred times the data.
 """
@@ -30,16 +30,20 @@ SUBJECTS: dict[str, Callable[[Installation], Awaitable[list[Row]]]] = {
     "growth": growth.rows,
     "bulk": bulk.rows,
 }
-AREAS = {"10k": [SMALL], "1m": [SMALL, LARGE]}
+SCALES = {
+    "10k": ("results.md", [SMALL], [*SUBJECTS]),
+    "1m": ("results-1m.md", [SMALL, LARGE], ["growth", "dashboards"]),
+}
+"""By name: where the results go, the areas, and what is measured in them; of the second, what size could matter to."""
 
 
 def main() -> None:
     """Runs what is asked for."""
-    wanted = sys.argv[1:] or [*SUBJECTS]
-    with installed(AREAS[os.environ.get("SCALE", "10k")]) as there:
-        report = asyncio.run(_report(there, wanted))
+    results, areas, subjects = SCALES[os.environ.get("SCALE", "10k")]
+    with installed(areas) as there:
+        report = asyncio.run(_report(there, sys.argv[1:] or subjects))
     if not sys.argv[1:]:
-        (HERE / "results.md").write_text(report)
+        (HERE / results).write_text(report)
 
 
 async def _report(there: Installation, wanted: list[str]) -> str:

@@ -5,11 +5,15 @@ import asyncio
 import psutil
 from installation import Installation
 from load import get, measure
-from rows import CONNECTIONS, SECONDS, line
+from rows import CONNECTIONS, SECONDS, Target, line
 
 from convenor.kit.principal import Role
 
 MOST_MB = 120
+WHY = (
+    "Code is 105 MB of it before the first request, after Alembic was left to those who migrate; without a bulk load"
+    " before it is 113 MB."
+)
 
 
 async def measured(there: Installation) -> str:
@@ -20,4 +24,5 @@ async def measured(there: Installation) -> str:
     info = psutil.Process(there.processes["service"]).memory_full_info()
     held = getattr(info, "pss", info.rss) / 1e6
     await load
-    return line("memory of a worker", "", f"{held:.0f} MB", "", f"at most {MOST_MB} MB", held <= MOST_MB)
+    verdict = Target("at most", MOST_MB).verdict(held, WHY)
+    return line("memory of a worker", "", f"{held:.0f} MB", "", f"at most {MOST_MB} MB", verdict)
