@@ -103,7 +103,7 @@ schema = strawberry.Schema(Query)
 def _referral(row: Any) -> Referral:
     at: datetime = row["submitted_at"]
     said = {name: row[name] for name in ("code", "status", "need", "priority")}
-    return Referral(**said, submitted_at=at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ"))
+    return Referral(**said, submitted_at=at.astimezone(UTC).isoformat().replace("+00:00", "Z"))
 
 
 def _loader(pool: asyncpg.Pool, area: UUID, statement: str) -> DataLoader[tuple[UUID, int], list[Any]]:
