@@ -103,7 +103,12 @@ schema = strawberry.Schema(Query)
 def _referral(row: Any) -> Referral:
     at: datetime = row["submitted_at"]
     said = {name: row[name] for name in ("code", "status", "need", "priority")}
-    return Referral(**said, submitted_at=at.astimezone(UTC).isoformat().replace("+00:00", "Z"))
+    return Referral(**said, submitted_at=_moment(at))
+
+
+def _moment(at: datetime) -> str:
+    written = f"{at.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%f}"
+    return written.rstrip("0").rstrip(".") + "Z"
 
 
 def _loader(pool: asyncpg.Pool, area: UUID, statement: str) -> DataLoader[tuple[UUID, int], list[Any]]:

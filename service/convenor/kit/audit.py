@@ -20,7 +20,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, SQLModel
 
 from convenor.kit.context import context_sql, loading
-from convenor.kit.ids import literal_of, uuid7
+from convenor.kit.ids import text_of, uuid7
 from convenor.kit.principal import Principal
 from convenor.kit.tables import now
 
@@ -78,7 +78,7 @@ MOST_REMEMBERED = 50_000
 """How many lists of ids a worker remembers to have mentioned in the present span."""
 
 Mention = tuple[UUID, str, datetime]
-"""An area, ids as an array literal, and the start of a span."""
+"""An area, ids with commas between, and the start of a span."""
 
 
 @dataclass
@@ -124,15 +124,15 @@ def events_of(note: Note, status: int) -> list[tuple[Any, ...]]:
     changes = json.dumps(note.changes) if note.changes else None
     areas = list(dict.fromkeys(note.areas or (who.areas if who else ()))) or [INSTALLATION]
     if len(areas) == 1:
-        return [(areas[0], uuid7(), *common, literal_of(note.records), literal_of(note.subjects), changes)]
+        return [(areas[0], uuid7(), *common, text_of(note.records), text_of(note.subjects), changes)]
     # No area hears of another's records or pupils.
     return [
         (
             area,
             uuid7(),
             *common,
-            literal_of(record for record, its in zip(note.records, note.areas, strict=False) if its == area),
-            literal_of(subject for subject, its in zip(note.subjects, note.subject_areas, strict=False) if its == area),
+            text_of(record for record, its in zip(note.records, note.areas, strict=False) if its == area),
+            text_of(subject for subject, its in zip(note.subjects, note.subject_areas, strict=False) if its == area),
             changes,
         )
         for area in areas
@@ -144,11 +144,14 @@ _COLUMNS = [
     *("purpose", "request_id", "address", "times", "records", "subjects", "changes"),
 ]
 _TYPES = {"area_id": "uuid", "id": "uuid", "at": "timestamptz", "status": "int", "times": "int"} | {
-    "records": "text::uuid[]",
-    "subjects": "text::uuid[]",
     "changes": "jsonb",
 }
-_VALUES = ", ".join(f"${at}::{_TYPES.get(name, 'text')}" for at, name in enumerate(_COLUMNS, 1))
+_VALUES = ", ".join(
+    f"string_to_array(${at}::text, ',')::uuid[]"
+    if name in ("records", "subjects")
+    else f"${at}::{_TYPES.get(name, 'text')}"
+    for at, name in enumerate(_COLUMNS, 1)
+)
 _INSERT = (
     f"with ctx as materialized (select {context_sql(len(_COLUMNS) + 1)})"  # noqa: S608
     f" insert into audit_event ({', '.join(_COLUMNS)}) select {_VALUES} from ctx"
@@ -159,11 +162,10 @@ _MENTION = (
     " insert into audit_mention (area_id, about_id, since, before)"
     " select distinct m.area_id, about_id, m.since, m.before"
     " from ctx cross join unnest($1::uuid[], $2::text[], $3::timestamptz[], $4::timestamptz[])"
-    " as m(area_id, abouts, since, before) cross join unnest(m.abouts::uuid[]) as about_id"
+    " as m(area_id, abouts, since, before) cross join unnest(string_to_array(m.abouts, ',')::uuid[]) as about_id"
     " order by 1, 2, 3 on conflict do nothing"
 )
 _AREA, _AT, _RECORDS, _SUBJECTS = (_COLUMNS.index(name) for name in ("area_id", "at", "records", "subjects"))
-_NONE = literal_of(())
 
 
 def _mentions(rows: Iterable[tuple[Any, ...]]) -> set[Mention]:
@@ -172,7 +174,7 @@ def _mentions(rows: Iterable[tuple[Any, ...]]) -> set[Mention]:
     for row in rows:
         at: datetime = row[_AT]
         since = at - timedelta(seconds=at.second % SPAN.seconds, microseconds=at.microsecond)
-        found |= {(row[_AREA], row[column], since) for column in (_RECORDS, _SUBJECTS) if row[column] != _NONE}
+        found |= {(row[_AREA], row[column], since) for column in (_RECORDS, _SUBJECTS) if row[column]}
     return found
 
 

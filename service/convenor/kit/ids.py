@@ -34,20 +34,19 @@ def record_code(prefix: str) -> str:
 
 
 class Ids(Sequence[UUID]):
-    """Ids as the database wrote them, an array literal that goes back as it came.
+    """Ids as the database wrote them, with commas between: a text that goes back as it came.
 
     An answer can show thousands of records, of which the audit is told by copying one text; they are read one by one
     only where somebody looks.
     """
 
-    __slots__ = ("literal",)
+    __slots__ = ("text",)
 
-    def __init__(self, literal: str) -> None:
-        self.literal = literal
+    def __init__(self, text: str) -> None:
+        self.text = text
 
     def _read(self) -> list[UUID]:
-        inside = self.literal[1:-1]
-        return [UUID(written) for written in inside.split(",")] if inside else []
+        return [UUID(written) for written in self.text.split(",")] if self.text else []
 
     @overload
     def __getitem__(self, at: int) -> UUID: ...
@@ -64,6 +63,6 @@ class Ids(Sequence[UUID]):
         return len(self._read())
 
 
-def literal_of(ids: Iterable[UUID]) -> str:
-    """Ids as an array literal of PostgreSQL."""
-    return ids.literal if isinstance(ids, Ids) else "{" + ",".join(map(str, ids)) + "}"
+def text_of(ids: Iterable[UUID]) -> str:
+    """Ids with commas between, as `string_to_array` takes them: faster than an array literal."""
+    return ids.text if isinstance(ids, Ids) else ",".join(map(str, ids))

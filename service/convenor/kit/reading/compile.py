@@ -134,11 +134,11 @@ class _Writer:
 
     def _seen(self, shown: str) -> Conditions:
         """What the audit is told: ids, whom they are about, and their areas where there are several."""
-        outputs = [f"(select array_agg({self.identity})::text from {shown} t) as ids"]
+        outputs = [f"(select string_agg({self.identity}::text, ',') from {shown} t) as ids"]
         if self.resource.subject:
             subject = self.binder.fill(self.resource.subject, "t")
             about = f"(select distinct {subject} as id, t.area_id from {shown} t) s where s.id is not null"
-            outputs.append(f"(select array_agg(s.id order by s.id)::text from {about}) as subjects")
+            outputs.append(f"(select string_agg(s.id::text, ',' order by s.id) from {about}) as subjects")
             if self.shape.several:
                 outputs.append(f"(select array_agg(s.area_id order by s.id) from {about}) as subject_areas")
         if self.shape.several and self.resource.of_area:

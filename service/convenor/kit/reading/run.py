@@ -162,9 +162,9 @@ def _told(text: str) -> tuple[Ids, Sequence[UUID]]:
     """The ids of a graph, each once; and the area of each, where they come with one."""
     each = dict.fromkeys(text.split(",")) if text else {}
     if " " not in text:
-        return Ids(f"{{{','.join(each)}}}"), ()
+        return Ids(",".join(each)), ()
     pairs = [pair.split(" ") for pair in each]
-    return Ids(f"{{{','.join(pair[0] for pair in pairs)}}}"), [UUID(pair[1]) for pair in pairs]
+    return Ids(",".join(pair[0] for pair in pairs)), [UUID(pair[1]) for pair in pairs]
 
 
 async def find(connection: Connection, principal: Principal, resource: Resource, key: str) -> tuple[UUID, UUID] | None:
@@ -212,8 +212,8 @@ def _subjects(row: Any, resource: Resource) -> Sequence[UUID]:
     return _ids(row["subjects"]) if resource.subject else ()
 
 
-def _ids(literal: str | None) -> Sequence[UUID]:
-    return Ids(literal) if literal else ()
+def _ids(text: str | None) -> Sequence[UUID]:
+    return Ids(text or "")
 
 
 def _areas(row: Any, pairs: Pairs) -> Sequence[UUID]:
