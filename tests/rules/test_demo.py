@@ -28,8 +28,12 @@ from convenor.referrals.models import Referral
 AS_AT, SEED = date(2026, 2, 11), 7
 WENDSHIRE = "area_id = (select area_id from area where la_code = '999')"
 REAL = "area_id <> (select area_id from area where la_code = '999')"
-FRESH = {"client": ("secret_hash", "created_at"), "client_key": ("public_jwk", "created_at")}
-"""What must never repeat: secrets and keys, and when they were made."""
+FRESH = {
+    "client": ("secret_hash", "created_at"),
+    "client_key": ("public_jwk", "created_at"),
+    "referral_month": ("id",),
+}
+"""What must never repeat: secrets and keys, and when they were made; and what the database's triggers name."""
 
 
 @dataclass
