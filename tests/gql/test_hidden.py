@@ -280,41 +280,50 @@ def _at(value: Any, path: str) -> Any:
     return value
 
 
-PAYLOADS = {
-    "submitReferral": ("school", "Referral", "$input: ReferralInput!, $key: String!", "input: $input"),
-    "addContact": ("trust", "Contact", "$id: ID!, $input: ContactInput!, $key: String!", "id: $id, input: $input"),
-    "addOutcome": ("trust", "Outcome", "$id: ID!, $input: OutcomeInput!, $key: String!", "id: $id, input: $input"),
-    "submitReturn": ("charity", "ImpactReturn", "$input: ImpactReturnInput!, $key: String!", "input: $input"),
-}
-"""By mutation: who sends it, what it answers with, its variables and arguments."""
+Writing = tuple[str, str, str, dict[str, Any]]
+"""Who sends which mutation, what it answers with, and its input."""
+
+
+def writings() -> list[Writing]:
+    """Every mutation, in an order in which each finds what it is about."""
+    day = today().isoformat()
+    contact = {"on": day, "mode": "video", "setting": "school", "durationMinutes": 45, "attendance": "attended"}
+    outcome = {"instrument": "TOMs", "domain": "activity", "baseline": {"on": day, "value": 2}}
+    report = {
+        "slaId": "SLA-OUTREACH",
+        "period": {"from": "2025-01-01", "to": "2025-04-30"},
+        "volumes": {"sessions": 1, "pupils": 1, "schools": 1},
+        "costPence": 1,
+        "measures": [{"kpi": "goals_met", "numerator": 1, "denominator": 2}],
+    }
+    return [
+        ("school", "submitReferral", "Referral", camelled(pupil_referral("SLT"))),
+        ("school", "updateReferral", "Referral", {"reason": "Robin is hard to follow."}),
+        ("trust", "transitionReferral", "Referral", {"to": "accepted"}),
+        ("trust", "addContact", "Contact", contact | {"staffRole": "assistant"}),
+        ("trust", "addOutcome", "Outcome", outcome),
+        ("charity", "submitReturn", "ImpactReturn", report),
+        ("commissioner", "transitionReturn", "ImpactReturn", {"to": "returned", "reason": "Count again."}),
+        ("charity", "updateReturn", "ImpactReturn", {"costPence": 2}),
+    ]
 
 
 async def test_what_a_mutation_leads_to_ends_in_what_rest_shows(service: Service) -> None:
     await make_records(service)
-    contact = {"on": today().isoformat(), "mode": "video", "setting": "school", "durationMinutes": 45}
-    bodies: Mapping[str, Any] = {
-        "submitReferral": camelled(pupil_referral("SLT")),
-        "addContact": contact | {"attendance": "attended", "staffRole": "assistant"},
-        "addOutcome": {
-            "instrument": "TOMs",
-            "domain": "activity",
-            "baseline": {"on": today().isoformat(), "value": 2},
-        },
-        "submitReturn": {
-            "slaId": "SLA-OUTREACH",
-            "period": {"from": "2025-01-01", "to": "2025-04-30"},
-            "volumes": {"sessions": 1, "pupils": 1, "schools": 1},
-            "costPence": 1,
-            "measures": [{"kpi": "goals_met", "numerator": 1, "denominator": 2}],
-        },
-    }
-    of_trust = (await service.as_("trust").get("/v1/referrals", status="in_progress")).json()["data"][0]["id"]
-    for name, (key, kind, declared, given) in PAYLOADS.items():
-        caller = service.as_(key)
-        inner = ways(kind, caller.client.scopes, LINKS - 1)
+    mutations = schema().mutation_type
+    assert mutations
+    assert {name for _, name, _, _ in writings()} == set(mutations.fields)
+    about: dict[str, Any] = {}
+    for key, name, kind, said in writings():
+        caller, arguments = service.as_(key), mutations.fields[name].args
+        declared = ", ".join(f"${at}: {it.type}" for at, it in arguments.items())
+        given = ", ".join(f"{at}: ${at}" for at in arguments)
+        inner = f"version {ways(kind, caller.client.scopes, LINKS - 1)}"
         field = kind[0].lower() + kind[1:]
-        query = f"mutation ({declared}) {{ {name}({given}, idempotencyKey: $key) {{ {field} {{ {inner} }} }} }}"
-        variables = {"input": bodies[name], "key": name} | ({"id": of_trust} if "$id" in declared else {})
-        answer = await asked(caller, query, **variables)
+        query = f"mutation ({declared}) {{ {name}({given}) {{ {field} {{ {inner} }} }} }}"
+        said_too = {"input": said, "id": about.get("id"), "ifVersion": about.get("version"), "idempotencyKey": name}
+        answer = await asked(caller, query, **{at: said_too[at] for at in arguments})
         assert answer.json().get("errors") is None, answer.text
         assert_hidden(answer, await read_by_rest(caller), key, query)
+        if kind in ("Referral", "ImpactReturn"):
+            about = answer.json()["data"][name][field]
