@@ -1,9 +1,11 @@
 """What a GraphQL request may be: its form, its size, its caller."""
 
+import gc
 import json
 
 import pytest
 from gql.asked import GRAPHQL, asked, codes
+from graphql import StringValueNode
 from partner import Service
 
 from convenor_graphql.document import MAX_ALIASES, MAX_DEPTH, MAX_TOKENS
@@ -162,6 +164,18 @@ async def test_an_argument_that_is_text_never_becomes_sql(standing: Service) -> 
     query = "query ($s: String) { referrals(status: $s) { totalCount } }"
     answer = await asked(standing.as_("commissioner"), query, s="'; --")
     assert answer.json()["data"] == {"referrals": {"totalCount": 0}}
+
+
+async def test_what_a_document_says_of_a_pupil_is_not_kept(standing: Service) -> None:
+    name = "Wren Hollowfield"
+    queries = (
+        f'{{ referrals(status: "{name}") {{ totalCount }} }}',
+        f'mutation {{ updateReferral(id: "x", ifVersion: 1, input: {{ reason: "{name}" }}) {{ referral {{ id }} }} }}',
+    )
+    for query in queries:
+        await asked(standing.as_("school"), query)
+    gc.collect()
+    assert [it for it in gc.get_objects() if isinstance(it, StringValueNode) and it.value == name] == []
 
 
 async def test_cursors_are_those_of_rest(standing: Service) -> None:
