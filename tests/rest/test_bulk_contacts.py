@@ -7,7 +7,7 @@ from typing import Any
 
 import asyncpg
 import pytest
-from casework import ACCEPTED, PAUSED, WAITING, line, load, moved, referred, results, said
+from casework import ACCEPTED, PAUSED, WAITING, line, load, moved, referred, results, said, session
 from partner import Service
 from sqlalchemy import event
 
@@ -84,6 +84,43 @@ async def test_a_line_that_cannot_be_read_is_invalid_and_its_neighbours_are_not(
     assert answer.status_code == 200
     assert said(answer) == ["created", "invalid", "created"]
     assert results(answer)[1]["problem"]["code"] == code
+
+
+async def test_a_value_of_another_json_type_is_refused_alike_in_a_line_and_alone(service: Service) -> None:
+    trust, referral = service.as_("trust"), await referred(service, *ACCEPTED)
+    wrong = [
+        ("on", 1462320000, "day"),
+        ("on", "1462320000", "day"),
+        ("on", "2026-01-20T00:00:00", "day"),
+        ("on", None, "day"),
+        ("mode", 1, "enum"),
+        ("duration_minutes", True, "int_type"),
+        ("duration_minutes", "45", "int_type"),
+        ("duration_minutes", 45.5, "int_type"),
+        ("group_size", None, "int_type"),
+        ("reference", 7, "string_type"),
+    ]
+    loaded = await load(trust, [line(referral, "A") | {field: value} for field, value, _ in wrong])
+    for (field, value, code), result in zip(wrong, results(loaded), strict=True):
+        alone = await trust.post(f"/v1/referrals/{referral['id']}/contacts", session(**{field: value}))
+        faults = alone.json()["errors"]
+        assert [(fault["pointer"], fault["code"]) for fault in faults] == [(f"/{field}", code)], value
+        assert result["problem"]["errors"] == faults
+
+
+async def test_a_whole_number_is_one_however_it_is_written(service: Service) -> None:
+    trust, referral = service.as_("trust"), await referred(service, *ACCEPTED)
+    for number, written in enumerate(["45", "45.0", "4.5e1"]):
+        raw = json.dumps(line(referral, f"{number}", duration_minutes=0)).replace(": 0", f": {written}").encode()
+        assert said(await load(trust, raw)) == ["created"]
+        alone = await trust.call(
+            "POST",
+            f"/v1/referrals/{referral['id']}/contacts",
+            content=json.dumps(session(duration_minutes=0)).replace(": 0", f": {written}").encode(),
+            headers={"Content-Type": "application/json", "Idempotency-Key": f"{number}"},
+        )
+        assert (alone.status_code, alone.json().get("duration_minutes")) == (201, 45)
+    assert await rows(service, "select distinct duration_minutes as n from contact") == [(45,)]
 
 
 async def test_every_fault_of_a_line_is_named(service: Service) -> None:

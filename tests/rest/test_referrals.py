@@ -3,6 +3,7 @@
 import asyncio
 from typing import Any
 
+import pytest
 from partner import Service, pupil_referral
 
 
@@ -18,6 +19,22 @@ async def test_every_fault_of_shape_is_named_at_once_and_nothing_is_stored(servi
         "/colour",
     }
     assert (await school.get("/v1/referrals")).json()["data"] == []
+
+
+@pytest.mark.parametrize("written", [1462320000, "1462320000", "2016-05-04T00:00:00", "20160504", ["2016-05-04"]])
+async def test_a_date_of_birth_is_a_day_in_text(standing: Service, written: Any) -> None:
+    refused = await standing.as_("school").post("/v1/referrals", pupil_referral("SLT", date_of_birth=written))
+    assert refused.status_code == 422, refused.text
+    assert refused.json()["errors"] == [
+        {"pointer": "/subject/pupil/date_of_birth", "code": "day", "detail": "Write a day as 2026-01-20."}
+    ]
+
+
+async def test_a_body_and_an_object_in_it_are_objects(standing: Service) -> None:
+    school, wrong = standing.as_("school"), {"code": "object_type", "detail": "Send an object."}
+    refused = await school.post("/v1/referrals", pupil_referral("SLT") | {"subject": "pupil", "consent": True})
+    assert refused.json()["errors"] == [{"pointer": "/subject"} | wrong, {"pointer": "/consent"} | wrong]
+    assert (await school.post("/v1/referrals", [])).json()["errors"] == [{"pointer": ""} | wrong]
 
 
 async def test_every_fault_of_reference_is_named_at_once(service: Service) -> None:

@@ -9,7 +9,7 @@ from itertools import pairwise
 from typing import Annotated, Any, ClassVar, Final, NamedTuple, Self
 from zoneinfo import ZoneInfo
 
-from pydantic import BeforeValidator, GetJsonSchemaHandler
+from pydantic import AfterValidator, BeforeValidator, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
@@ -43,17 +43,33 @@ def _moment(text: object) -> datetime:
     raise PydanticCustomError("moment", "Write a moment as in RFC 3339, with its zone: 2026-01-20T09:30:00Z.")
 
 
-def _day(text: object) -> date:
-    if isinstance(text, str) and re.fullmatch(r"(?:19|2\d)\d\d-\d\d-\d\d", text, re.ASCII):
+def _full_date(text: object) -> date:
+    if isinstance(text, str) and re.fullmatch(r"\d{4}-\d\d-\d\d", text, re.ASCII):
         with suppress(ValueError):
             return date.fromisoformat(text)
     raise PydanticCustomError("day", "Write a day as 2026-01-20.")
 
 
+def _in_every_zone(day: date) -> date:
+    if not 1900 <= day.year < 3000:
+        raise PydanticCustomError("day", "Write a day as 2026-01-20, from 1900 to 2999.")
+    return day
+
+
+def _not_in_future(day: date) -> date:
+    if day > today():
+        raise PydanticCustomError("future_date", "The date lies in the future.")
+    return day
+
+
 Moment = Annotated[datetime, BeforeValidator(_moment)]
 """A moment in a query: RFC 3339, from 1900 to 2999, which every zone and the database can hold."""
-Day = Annotated[date, BeforeValidator(_day)]
-"""A day in a query: ISO 8601, from 1900 to 2999."""
+FullDate = Annotated[date, BeforeValidator(_full_date)]
+"""A day in a body: text as RFC 3339 writes a full-date, never a number or a moment."""
+PastDate = Annotated[FullDate, AfterValidator(_not_in_future)]
+"""A day in a body on which something has happened: today in Europe/London, or before."""
+Day = Annotated[FullDate, AfterValidator(_in_every_zone)]
+"""A day in a query: a full-date from 1900 to 2999."""
 
 
 def start_of(day: date) -> datetime:

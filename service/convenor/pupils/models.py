@@ -4,7 +4,6 @@
 so that no school ever overwrites another's statement.
 """
 
-from datetime import date
 from uuid import UUID
 
 from pydantic import BaseModel
@@ -12,6 +11,7 @@ from pydantic import Field as Says
 from sqlalchemy import Index, Text
 from sqlmodel import Field, SQLModel
 
+from convenor.kit.calendar import FullDate
 from convenor.kit.codes import LaCode, Line, NhsNumber, SenProvision, Upn
 from convenor.kit.tables import AreaRow, belongs_to, of_area, one_of
 
@@ -23,7 +23,7 @@ class PupilFields(BaseModel):
     nhs_number: NhsNumber | None = Says(None, description="NHS number, where the family gave it.")
     given_name: Line = Says(description="Given name.")
     family_name: Line = Says(description="Family name.")
-    date_of_birth: date = Says(description="Date of birth.")
+    date_of_birth: FullDate = Says(description="Date of birth.")
     sen_provision: SenProvision = Says(description="E (EHC plan), K (SEN Support) or N (none).")
     home_la_code: LaCode | None = Says(None, description="The home authority's code where it is not the school's.")
     parent_name: Line | None = Says(None, description="A parent or carer to talk to.")

@@ -6,27 +6,20 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
-from convenor.kit.calendar import today
+from convenor.kit.calendar import PastDate, today
 from convenor.kit.codes import Line, NeedType, Prose, SenProvision, Urn
 from convenor.kit.wire import Incoming, NeverEmptied, Patch
 from convenor.pupils.models import PupilFields
 from convenor.referrals.models import ConsentFields, GroupFields, Priority, ReferralFields, TransitionFields
 
 
-def _not_in_future(day: date) -> date:
-    if day > today():
-        raise PydanticCustomError("future_date", "The date lies in the future.")
-    return day
-
-
 def _young_person(day: date) -> date:
-    if today().year - _not_in_future(day).year > 26:
+    if today().year - day.year > 26:
         raise PydanticCustomError("date_of_birth", "Support for special educational needs ends at 25: check the year.")
     return day
 
 
-PastDate = Annotated[date, AfterValidator(_not_in_future)]
-BirthDate = Annotated[date, AfterValidator(_young_person)]
+BirthDate = Annotated[PastDate, AfterValidator(_young_person)]
 
 
 class PupilCreate(PupilFields, Incoming):
