@@ -11,6 +11,7 @@ from convenor.contacts import queries
 from convenor.contacts.models import Attendance, Contact
 from convenor.contacts.schemas import ContactCreate
 from convenor.kit.calendar import london_date, start_of
+from convenor.kit.db import violates
 from convenor.kit.errors import AlreadyExists, Faults, StateConflict
 from convenor.kit.principal import Principal
 from convenor.kit.tables import now
@@ -115,7 +116,7 @@ async def _insert(session: AsyncSession, contact: Contact) -> None:
         async with session.begin_nested():
             session.add(contact)
     except IntegrityError as error:
-        if "contact_reference" not in str(error.orig):
+        if not violates(error, "contact_reference"):
             raise
         known = await queries.contact_named(session, contact)
         raise AlreadyExists(

@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from convenor.commissioned_services.resource import SERVICES
 from convenor.kit.calendar import today
-from convenor.kit.db import driver_connection
+from convenor.kit.db import driver_connection, violates
 from convenor.kit.errors import AlreadyOpen, Faults, IllegalTransition, NotFound, StateConflict
 from convenor.kit.ids import record_code, uuid7
 from convenor.kit.principal import Principal, Reach
@@ -254,7 +254,7 @@ async def _insert(session: AsyncSession, referral: Referral) -> None:
         async with session.begin_nested():
             session.add(referral)
     except IntegrityError as error:
-        if "one_open_referral" not in str(error.orig):
+        if not violates(error, "one_open_referral"):
             raise
         assert referral.pupil_id
         own = await queries.open_referral(session, referral.area_id, referral.service_id, referral.pupil_id)
