@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from typing import Any
+from uuid import UUID
 
 import asyncpg
 import pytest
@@ -209,6 +210,25 @@ async def test_a_reference_stays_with_its_referral(service: Service) -> None:
     answer = await load(trust, [line(other, "A")])
     assert said(answer) == ["invalid"]
     assert results(answer)[0]["problem"]["errors"][0]["pointer"] == "/reference"
+
+
+async def test_a_reference_that_another_call_takes_meanwhile_is_a_fault_of_its_line(service: Service) -> None:
+    trust, one = service.as_("trust"), await referred(service, *ACCEPTED)
+    other = await referred(service, *ACCEPTED, upn=None, nhs_number="9990000026")
+    await load(trust, [line(other, "theirs")])
+    holder = await asyncpg.connect(service.superuser_url)
+    waiting = "select count(*)::int as n from pg_stat_activity where datname = current_database()"
+    async with asyncio.timeout(8), asyncio.TaskGroup() as group, holder.transaction():
+        await holder.execute("update contact set reference = 'A'")
+        loading = group.create_task(load(trust, [line(one, "A"), line(one, "B")], on_error="skip"))
+        while not (await rows(service, f"{waiting} and wait_event_type = 'Lock'"))[0]["n"] and not loading.done():
+            pass
+    await holder.close()
+    assert said(loading.result()) == ["invalid", "created"]
+    fault = results(loading.result())[0]["problem"]["errors"][0]
+    assert (fault["pointer"], fault["code"]) == ("/reference", "already_exists")
+    kept = await rows(service, "select reference from contact where referral_id = $1", UUID(one["id"]))
+    assert kept == [("B",)]
 
 
 async def test_a_dry_run_answers_as_the_load_would_and_stores_nothing(service: Service) -> None:
