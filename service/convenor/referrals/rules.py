@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from convenor.commissioned_services.resource import SERVICES
 from convenor.kit.calendar import today
 from convenor.kit.db import driver_connection, violates
-from convenor.kit.errors import AlreadyOpen, Faults, IllegalTransition, NotFound, StateConflict
+from convenor.kit.errors import AlreadyOpen, Faults, IllegalTransition, StateConflict
 from convenor.kit.ids import record_code, uuid7
 from convenor.kit.principal import Principal, Reach
 from convenor.kit.reading.run import find
@@ -19,7 +19,6 @@ from convenor.pathways.rules import current_pathway, state_of, steps_from
 from convenor.pupils.models import Pupil, PupilIdentity
 from convenor.referrals import queries
 from convenor.referrals.models import Referral, ReferralTransition
-from convenor.referrals.resource import REFERRALS
 from convenor.referrals.schemas import (
     ConsentCreate,
     GroupSubjectCreate,
@@ -161,18 +160,6 @@ async def transition_referral(
     faults.refuse()
     move(session, principal, referral, pathway, data.to, actor, data.reason, data.outcome)
     return referral
-
-
-async def load_referral(session: AsyncSession, principal: Principal, key: str) -> Referral:
-    """The referral of an id or code that the caller reaches, locked until the transaction ends.
-
-    Raises:
-        NotFound: when there is none.
-    """
-    found = await find(await driver_connection(session), principal, REFERRALS, key)
-    if found is None:
-        raise NotFound
-    return await session.get_one(Referral, found, with_for_update=True)
 
 
 def move(
