@@ -10,12 +10,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from convenor.contacts import queries
 from convenor.contacts.models import Attendance, Contact
 from convenor.contacts.schemas import ContactCreate
-from convenor.kit.calendar import london_date, start_of
+from convenor.kit.calendar import london_date, now, start_of
 from convenor.kit.db import violates
 from convenor.kit.errors import AlreadyExists, Faults, StateConflict
 from convenor.kit.locking import load_locked
 from convenor.kit.principal import Principal
-from convenor.kit.tables import now
 from convenor.pathways.models import Actor, Pathway
 from convenor.pathways.rules import states_with_contacts, steps_from
 from convenor.referrals.models import Referral

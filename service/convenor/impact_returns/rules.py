@@ -19,12 +19,11 @@ from convenor.impact_returns.schemas import (
     ImpactReturnUpdate,
     ReturnTransitionCreate,
 )
-from convenor.kit.calendar import Period
+from convenor.kit.calendar import Period, now
 from convenor.kit.db import driver_connection
 from convenor.kit.errors import Faults, IllegalTransition, StateConflict
 from convenor.kit.principal import Principal, Reach
 from convenor.kit.reading.run import find
-from convenor.kit.tables import now
 from convenor.slas.models import Sla, SlaKpi, SlaStatus, SlaTerms
 from convenor.slas.queries import kpis_of, returns_due, terms_on
 from convenor.slas.resource import SLAS

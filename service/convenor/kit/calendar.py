@@ -29,9 +29,14 @@ def london_date(at: datetime) -> date:
     return at.astimezone(_LONDON).date()
 
 
+def now() -> datetime:
+    """Return the present moment, in UTC."""
+    return datetime.now(UTC)
+
+
 def today() -> date:
     """Return today's date in Europe/London, the only "today" of this service."""
-    return london_date(datetime.now(UTC))
+    return london_date(now())
 
 
 def _moment(text: object) -> datetime:

@@ -2,10 +2,10 @@
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from convenor.kit.calendar import now
 from convenor.kit.errors import Faults, StateConflict
 from convenor.kit.locking import load_locked
 from convenor.kit.principal import Principal
-from convenor.kit.tables import now
 from convenor.outcomes.models import Outcome
 from convenor.outcomes.schemas import OutcomeCreate
 from convenor.referrals.models import Referral

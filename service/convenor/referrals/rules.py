@@ -7,13 +7,12 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from convenor.commissioned_services.resource import SERVICES
-from convenor.kit.calendar import today
+from convenor.kit.calendar import now, today
 from convenor.kit.db import driver_connection, violates
 from convenor.kit.errors import AlreadyOpen, Faults, IllegalTransition, StateConflict
 from convenor.kit.ids import record_code, uuid7
 from convenor.kit.principal import Principal, Reach
 from convenor.kit.reading.run import find
-from convenor.kit.tables import now
 from convenor.pathways.models import Actor, Pathway
 from convenor.pathways.rules import current_pathway, state_of, steps_from
 from convenor.pupils.models import Pupil, PupilIdentity
@@ -216,13 +215,13 @@ def _state_consent(referral: Referral, consent: ConsentCreate | None) -> None:
 
 
 async def _provider(session: AsyncSession, service: tuple[UUID, UUID], faults: Faults) -> UUID | None:
-    offered = await queries.is_offered(session, *service)
+    found = await queries.lock_service(session, *service)
     day = today()
-    if offered.provider_id is None:
+    if found.provider_id is None:
         faults.add("/service_id", "no_provider", "No provider is stated for this service, so nobody could answer.")
-    if (offered.valid_from and offered.valid_from > day) or (offered.valid_to and offered.valid_to <= day):
+    if (found.valid_from and found.valid_from > day) or (found.valid_to and found.valid_to <= day):
         faults.add("/service_id", "not_offered", "This service is not offered today.")
-    return offered.provider_id
+    return found.provider_id
 
 
 async def _link_pupil(session: AsyncSession, area: UUID, pupil: PupilCreate) -> UUID:

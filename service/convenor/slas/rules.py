@@ -10,12 +10,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from convenor.clusters.resource import CLUSTERS
 from convenor.commissioned_services.models import CommissionedService
 from convenor.commissioned_services.resource import SERVICES
-from convenor.kit.calendar import today
+from convenor.kit.calendar import now, today
 from convenor.kit.db import driver_connection
 from convenor.kit.errors import Faults, IllegalTransition, StateConflict
 from convenor.kit.principal import Principal
 from convenor.kit.reading.run import find
-from convenor.kit.tables import now
 from convenor.providers.resource import PROVIDERS
 from convenor.slas import queries
 from convenor.slas.models import Sla, SlaCluster, SlaKpi, SlaStatus, SlaTerms, SlaTransition
