@@ -12,7 +12,7 @@ from sqlmodel import Field, SQLModel
 
 from convenor.kit.codes import Line, Prose, Word
 from convenor.kit.tables import AreaRow, belongs_to, one_of
-from convenor.slas.models import VolumeFields
+from convenor.slas.models import Pence, VolumeFields
 
 
 class ReturnStatus(Word):
@@ -54,7 +54,7 @@ class CheckFields(BaseModel):
 class ReturnFields(BaseModel):
     """What is said with a return."""
 
-    cost_pence: int = Says(ge=0, le=10_000_000_000, description="What the period cost, in pence.")
+    cost_pence: Pence = Says(description="What the period cost, in pence.")
     narrative: Prose | None = Says(None, description="What happened, in the provider's words. Walled like a name.")
 
 

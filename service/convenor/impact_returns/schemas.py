@@ -10,7 +10,7 @@ from convenor.impact_returns.models import MeasureFields, ReturnFields, ReturnSt
 from convenor.kit.calendar import PastDate
 from convenor.kit.codes import Line, Prose
 from convenor.kit.wire import Incoming, NeverEmptied, Patch
-from convenor.slas.models import VolumeFields
+from convenor.slas.models import Pence, VolumeFields
 from convenor.slas.schemas import KpisOnce
 
 
@@ -60,9 +60,7 @@ class ImpactReturnUpdate(Patch):
     """What a provider mends in a return that was sent back. Its SLA and period stay."""
 
     volumes: Annotated[VolumesCreate | None, NeverEmptied] = Field(None, description="The work done in the period.")
-    cost_pence: Annotated[int | None, NeverEmptied] = Field(
-        None, ge=0, le=10_000_000_000, description="What the period cost, in pence."
-    )
+    cost_pence: Annotated[Pence | None, NeverEmptied] = Field(None, description="What the period cost, in pence.")
     measures: Annotated[Measures | None, NeverEmptied] = Field(None, description="Every KPI of the SLA, once.")
     narrative: Prose | None = Field(None, description="What happened, in the provider's words; null takes it out.")
 

@@ -9,7 +9,7 @@ from pydantic_core import PydanticCustomError
 from convenor.kit.calendar import PastDate, today
 from convenor.kit.codes import Line, NeedType, Prose, SenProvision, Urn
 from convenor.kit.wire import Incoming, NeverEmptied, Patch
-from convenor.pupils.models import PupilFields
+from convenor.pupils.models import ParentFields, PupilFields
 from convenor.referrals.models import ConsentFields, GroupFields, Priority, ReferralFields, TransitionFields
 
 
@@ -70,19 +70,13 @@ class ReferralCreate(ReferralFields, Incoming):
     consent: ConsentCreate | None = Field(None, description="On what it rests towards the family.")
 
 
-class PupilUpdate(Patch):
+class PupilUpdate(ParentFields, Patch):
     """Corrections to what the referrer stated of a pupil. Numbers are not corrected: they say who it is."""
 
     given_name: Annotated[Line | None, NeverEmptied] = Field(None, description="Given name.")
     family_name: Annotated[Line | None, NeverEmptied] = Field(None, description="Family name.")
     date_of_birth: Annotated[BirthDate | None, NeverEmptied] = Field(None, description="Date of birth.")
     sen_provision: Annotated[SenProvision | None, NeverEmptied] = Field(None, description="E, K or N.")
-    parent_name: Line | None = Field(None, description="A parent or carer to talk to.")
-    parent_telephone: Line | None = Field(None, max_length=30, description="Their telephone number.")
-    parent_email: Line | None = Field(None, description="Their email address.")
-    interpreter_language: Line | None = Field(
-        None, max_length=60, description="The language they need an interpreter for."
-    )
 
 
 class ReferralUpdate(Patch):

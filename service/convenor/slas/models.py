@@ -1,6 +1,7 @@
 """Service level agreements: service, provider, clusters and term; their terms in versions; KPIs with targets."""
 
 from datetime import date, datetime
+from typing import Annotated
 from uuid import UUID
 
 from pydantic import BaseModel
@@ -62,10 +63,13 @@ class VolumeFields(BaseModel):
     schools: int = Says(ge=0, le=10_000, description="Schools.")
 
 
+Pence = Annotated[int, Says(ge=0, le=10_000_000_000)]
+
+
 class TermsFields(BaseModel):
     """What one version of an SLA agrees, for a year of the term."""
 
-    price_pence: int = Says(ge=0, le=10_000_000_000, description="Price for a year, in pence.")
+    price_pence: Pence = Says(description="Price for a year, in pence.")
 
 
 class KpiFields(BaseModel):
