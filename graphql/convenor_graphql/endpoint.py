@@ -36,7 +36,9 @@ from convenor_graphql.selecting import Change, Meta, Selected, select
 PATH = "/graphql"
 GRAPHQL, JSON = "application/graphql-response+json", "application/json"
 
-_KEPT_REQUESTS, _KEPT_DOCUMENTS, _KEPT_CHARACTERS = 512, 256, 10_000
+_KEPT_REQUESTS, _KEPT_DOCUMENTS, _KEPT_CHARACTERS = 256, 128, 4_000
+_KEPT_OF_SCHEMA = 4
+"""Requests about the schema, which are kept with their large answers."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,7 @@ class Endpoint:
         self.face = face
         self._document = lru_cache(maxsize=_KEPT_DOCUMENTS)(self._read)
         self._kept = lru_cache(maxsize=_KEPT_REQUESTS)(self._prepare)
+        self._kept_of_schema = lru_cache(maxsize=_KEPT_OF_SCHEMA)(self._prepare)
 
     @property
     def route(self) -> Route:
@@ -82,9 +85,10 @@ class Endpoint:
         media = media_of(request.headers.get("accept", ""))
         try:
             body = await request.body()
-            asked = _asked_by_get(request) if request.method == "GET" else _asked_by_post(request, body)
+            by_post = request.method == "POST"
+            asked = _asked_by_post(request, body) if by_post else _asked_by_get(request)
             prepared = self.prepare(asked)
-            if request.method == "GET" and prepared.operation.operation is OperationType.MUTATION:
+            if not by_post and prepared.operation.operation is OperationType.MUTATION:
                 raise MutationByGet
             told = await answer(Call(state, principal, note, body), prepared.selected, prepared.meta)
         except Exception as error:
@@ -99,7 +103,9 @@ class Endpoint:
 
     def prepare(self, asked: Asked) -> Prepared:
         """What a request comes to; kept where it holds nothing that could be about a pupil."""
-        return self._kept(asked) if asked.is_plain else self._prepare(asked)
+        if not asked.is_plain:
+            return self._prepare(asked)
+        return self._kept_of_schema(asked) if "__schema" in asked.query else self._kept(asked)
 
     def _read(self, text: str) -> Document:
         return read_document(self.face.types, text)
