@@ -18,8 +18,8 @@ from starlette.routing import Route
 
 from convenor.kit.errors import Problem, Unavailable, Unreadable, WrongMediaType
 from convenor.kit.web.bodies import read_json
+from convenor.kit.web.operation import Operation
 from convenor.kit.web.problems import problem_of
-from convenor.kit.web.reads import authorise
 from convenor_graphql.answering import Call, answer, schema_says
 from convenor_graphql.document import Document, coerce_variables, read_document
 from convenor_graphql.explorer import show_explorer
@@ -34,6 +34,8 @@ from convenor_graphql.schema import Face
 from convenor_graphql.selecting import Meta, Selected, select
 
 PATH = "/graphql"
+OPERATION = Operation("", "graphql:query")
+"""A request as a whole; each resource and each mutation asks for its own scope."""
 GRAPHQL, JSON = "application/graphql-response+json", "application/json"
 
 _KEPT_REQUESTS, _KEPT_DOCUMENTS, _KEPT_BYTES = 512, 256, 10_000
@@ -75,7 +77,7 @@ class Endpoint:
         """One answer: to a browser, which the edge lets in without a token, the explorer."""
         if "principal" not in request.scope["state"]:
             return show_explorer()
-        principal, state = authorise(request, "", "graphql:query"), request.app.state
+        principal, state = OPERATION.authorise(request), request.app.state
         note = request.scope["state"]["note"]
         media = media_of(request.headers.get("accept", ""))
         try:

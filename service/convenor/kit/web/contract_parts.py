@@ -1,7 +1,6 @@
 """What every operation of the contract shares: problems, headers, parameters. It knows no route."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from convenor.kit.errors import (
@@ -22,6 +21,9 @@ from convenor.kit.errors import (
     catalogue,
 )
 from convenor.kit.reading.query import DEFAULT_LIMIT, MAX_LIMIT
+from convenor.kit.web.ndjson import LoadOperation
+from convenor.kit.web.operation import Operation
+from convenor.kit.web.writes import WriteOperation
 
 JsonObject = dict[str, Any]
 
@@ -29,64 +31,43 @@ OAUTH = "oauth"
 """The name of the security scheme."""
 
 
-@dataclass(frozen=True)
-class Call:
-    """What one operation asks of its caller, as far as the contract says it.
+def problems_of(path: str, operation: Operation | None) -> dict[int, list[type[Problem]]]:
+    """The problems that an operation can end in, by status; of those that a mistaken address ends in, none.
 
     Args:
         path: with its parameters in braces.
-        scope: what the token must carry; empty where any token will do.
-        action: `resource:action`, as in the audit; empty where no token is asked for.
-        writes: it takes a body of its own.
-        creates, changes, keyed: as in `writing`.
-        bulk: its body is newline-delimited JSON.
+        operation: None where no token is asked for.
     """
-
-    path: str
-    scope: str = ""
-    action: str = ""
-    writes: bool = False
-    creates: bool = False
-    changes: bool = False
-    keyed: bool = False
-    bulk: bool = False
-
-    @property
-    def takes_key(self) -> bool:
-        """Whether an `Idempotency-Key` may come with it."""
-        return self.creates or self.keyed
-
-
-def problems_of(call: Call) -> dict[int, list[type[Problem]]]:
-    """The problems that a call can end in, by status; of those that a mistaken address ends in, none."""
     found: dict[int, list[type[Problem]]] = {}
     for kind in catalogue().values():
-        if _can_end_in(call, kind):
+        if _can_end_in(path, operation, kind):
             found.setdefault(kind.status, []).append(kind)
     return dict(sorted(found.items()))
 
 
-def _can_end_in(call: Call, kind: type[Problem]) -> bool:
+def _can_end_in(path: str, operation: Operation | None, kind: type[Problem]) -> bool:
+    if operation is None:
+        return kind.status >= 500
+    write = operation if isinstance(operation, WriteOperation) else None
+    takes_key, takes_body = bool(write and write.takes_key), isinstance(operation, WriteOperation | LoadOperation)
     special: Mapping[type[Problem], bool] = {
         Unreadable: True,
-        ScopeMissing: bool(call.scope),
+        ScopeMissing: bool(operation.scope),
         Invalid: True,
-        NotFound: "{" in call.path,
-        IdempotencyKeyMissing: call.takes_key,
-        IdempotencyKeyReused: call.takes_key,
-        StillRunning: call.takes_key,
-        Stale: call.changes or call.keyed,
-        PreconditionMissing: call.changes,
-        IllegalTransition: call.action.endswith(":transition"),
-        AlreadyOpen: call.action == "referrals:submit",
-        TooLarge: call.writes,
-        WrongMediaType: call.writes,
+        NotFound: "{" in path,
+        IdempotencyKeyMissing: takes_key,
+        IdempotencyKeyReused: takes_key,
+        StillRunning: takes_key,
+        Stale: bool(write and write.takes_version),
+        PreconditionMissing: bool(write and write.changes),
+        IllegalTransition: operation.action.endswith(":transition"),
+        AlreadyOpen: operation.action == "referrals:submit",
+        TooLarge: takes_body,
+        WrongMediaType: takes_body,
     }
-    if not call.action:
-        return kind.status >= 500
     if kind in special:
         return special[kind]
-    return kind.status in (401, 403, 406, 429, 500, 503) or (kind.status == 409 and call.writes and not call.bulk)
+    return kind.status in (401, 403, 406, 429, 500, 503) or (kind.status == 409 and write is not None)
 
 
 def problem_response(kinds: Iterable[type[Problem]]) -> JsonObject:
@@ -246,15 +227,16 @@ PARAMETERS: Mapping[str, JsonObject] = {
 }
 
 
-def headers_of(call: Call) -> list[JsonObject]:
-    """The header parameters of a call."""
+def headers_of(operation: Operation | None) -> list[JsonObject]:
+    """The header parameters of an operation."""
     names = ["RequestId", "CorrelationId"]
-    if call.action:
+    if operation:
         names.append("Purpose")
-    if call.takes_key:
-        names.append("IdempotencyKey" if call.creates else "OptionalIdempotencyKey")
-    if call.changes or call.keyed:
-        names.append("IfMatch" if call.changes else "OptionalIfMatch")
+    if isinstance(operation, WriteOperation):
+        if operation.takes_key:
+            names.append("IdempotencyKey" if operation.creates else "OptionalIdempotencyKey")
+        if operation.takes_version:
+            names.append("IfMatch" if operation.changes else "OptionalIfMatch")
     return refer("parameters", names)
 
 

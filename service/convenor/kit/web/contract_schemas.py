@@ -15,6 +15,8 @@ from convenor.kit.principal import Wall
 from convenor.kit.reading.columns import models_in
 from convenor.kit.reading.declare import Part, Resource
 from convenor.kit.web.contract_parts import SCHEMAS, JsonObject
+from convenor.kit.web.ndjson import LoadOperation
+from convenor.kit.web.operation import declared
 from convenor.kit.web.reads import ReadRoute
 
 IN: Literal["validation"] = "validation"
@@ -66,13 +68,6 @@ def _models_at(model: type[BaseModel], steps: Sequence[str]) -> list[type[BaseMo
     return found
 
 
-def declared(route: Route) -> Any:
-    """The dependency that says what a route asks for, or None."""
-    if not isinstance(route, APIRoute):
-        return None
-    return next((it.call for it in route.dependant.dependencies if hasattr(it.call, "action")), None)
-
-
 class _Schema(GenerateJsonSchema):
     def field_title_should_be_set(self, _schema: Any) -> bool:
         return False
@@ -86,8 +81,8 @@ def _wanted(route: Route) -> Iterator[tuple[tuple[Any, Mode], TypeAdapter[Any]]]
         for name, it in resource.filters.items():
             yield (filter_key(resource, name), IN), it.adapter
     elif isinstance(route, APIRoute):
-        load = getattr(declared(route), "load", None)
-        taken = [load.model] if load else []
+        operation = declared(route)
+        taken: list[Any] = [operation.load.model] if isinstance(operation, LoadOperation) else []
         if route.body_field:
             taken.append(route.body_field.field_info.annotation)
         given = [said["model"] for said in route.responses.values() if "model" in said]

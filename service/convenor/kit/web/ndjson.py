@@ -8,7 +8,7 @@ import asyncio
 import json
 import re
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from tempfile import SpooledTemporaryFile
@@ -26,8 +26,8 @@ from convenor.kit.errors import Faults, Invalid, TooLarge, Unavailable, Unreadab
 from convenor.kit.principal import Principal
 from convenor.kit.web.bodies import MAX_INTEGER, read_json
 from convenor.kit.web.edge import BULK_SECONDS
+from convenor.kit.web.operation import Operation
 from convenor.kit.web.problems import fault_at, problem_of
-from convenor.kit.web.reads import authorise
 
 MEDIA_TYPE = "application/x-ndjson"
 MAX_LINE = 64_000
@@ -62,27 +62,25 @@ class LoadRequest:
     dry_run: bool
 
 
-def loading(scope: str, action: str, load: Load[Any]) -> Callable[[Request], LoadRequest]:
-    """The dependency of a bulk route, as `writing` is of a single write's.
+@dataclass(frozen=True)
+class LoadOperation(Operation):
+    """A bulk load; to the action, a dry run adds `_dry_run`.
 
     Args:
-        scope: what the token must carry.
-        action: `resource:action` for the audit; a dry run adds `_dry_run`.
         load: how the resource is loaded.
     """
 
-    def dependency(request: Request) -> LoadRequest:
-        principal = authorise(request, scope, action)
+    load: Load[Any]
+
+    async def __call__(self, request: Request) -> LoadRequest:
+        """Lets the caller load."""
+        principal = self.authorise(request)
         if request.headers.get("content-type", "").partition(";")[0].strip().lower() != MEDIA_TYPE:
             raise WrongMediaType(f"Send {MEDIA_TYPE}: one JSON object a line.")
         on_error, dry_run = _options(request.scope["query_string"])
         if dry_run:
-            _note(request).action = f"{action}_dry_run"
-        return LoadRequest(request, principal, load, on_error, dry_run)
-
-    dependency.scope, dependency.action = scope, action  # type: ignore[attr-defined]
-    dependency.load = load  # type: ignore[attr-defined]
-    return dependency
+            _note(request).action = f"{self.action}_dry_run"
+        return LoadRequest(request, principal, self.load, on_error, dry_run)
 
 
 async def answer_load(asked: LoadRequest) -> Response:
