@@ -159,6 +159,26 @@ def test_a_load_needs_no_header_and_its_body_is_lines() -> None:
     assert list(operation["requestBody"]["content"]) == ["application/x-ndjson"]
 
 
+def test_a_problem_of_single_rules_is_named_only_where_they_are_followed() -> None:
+    def ends_in(code: str) -> set[str]:
+        return {
+            operation["operationId"]
+            for _, _, operation in operations()
+            if any(f"`{code}`" in resolved(answer)["description"] for answer in operation["responses"].values())
+        }
+
+    assert ends_in("referral_already_open") == {"submit_referral"}
+    assert ends_in("illegal_transition") == {"transition_referral", "transition_sla", "transition_return"}
+
+
+def test_what_a_problem_carries_is_described_with_its_code() -> None:
+    members = contract()["components"]["schemas"]["Problem"]["properties"]
+    carried = {member.name: code for code, kind in catalogue().items() for member in kind.carries}
+    assert carried["referral"] == "referral_already_open"
+    for name, code in carried.items():
+        assert members[name]["description"].startswith(f"With `{code}`: ")
+
+
 def test_what_a_role_may_not_see_is_not_required_and_says_so() -> None:
     walled = 0
     schemas = contract()["components"]["schemas"]

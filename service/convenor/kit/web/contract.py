@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from fastapi.routing import APIRoute
 from starlette.routing import BaseRoute, Route
 
+from convenor.kit.errors import Problem
 from convenor.kit.reading.declare import Resource
 from convenor.kit.web.contract_parts import (
     HEADERS,
@@ -20,6 +21,7 @@ from convenor.kit.web.contract_parts import (
     JsonObject,
     headers_of,
     problem_response,
+    problem_schema,
     problems_of,
     refer,
 )
@@ -86,7 +88,7 @@ def build_contract(
             "parameters": dict(PARAMETERS),
             "headers": dict(HEADERS),
             "responses": dict(sorted(writer.responses.items())),
-            "schemas": dict(sorted(writer.schemas.items())),
+            "schemas": dict(sorted((writer.schemas | {"Problem": problem_schema(writer.problems)}).items())),
         },
     }
 
@@ -102,6 +104,7 @@ class _Writer:
     def __init__(self, routes: Sequence[Route], tags: Mapping[str, str]) -> None:
         self.tags = tags
         self.responses: dict[str, JsonObject] = {}
+        self.problems: dict[type[Problem], None] = {}
         readings = [route.reading for route in routes if isinstance(route, ReadRoute)]
         self.resources = {it.resource.read: it.resource for it in readings}
         self.named = {
@@ -126,6 +129,7 @@ class _Writer:
             # Listed by what they carry, so that equal responses stand in the document once.
             name = ".".join(kind.code for kind in kinds)
             self.responses[name] = problem_response(kinds)
+            self.problems |= dict.fromkeys(kinds)
             said = written["responses"].setdefault(str(status), {"$ref": f"#/components/responses/{name}"})
             if "$ref" not in said:
                 said["content"] |= self.responses[name]["content"]

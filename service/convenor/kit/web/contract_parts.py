@@ -1,27 +1,12 @@
-"""What every operation of the contract shares: problems, headers, parameters. It knows no route."""
+"""What every operation of the contract shares: problems, headers, parameters. It knows no route and no feature."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from convenor.kit.errors import (
-    AlreadyOpen,
-    IdempotencyKeyMissing,
-    IdempotencyKeyReused,
-    IllegalTransition,
-    Invalid,
-    NotFound,
-    PreconditionMissing,
-    Problem,
-    ScopeMissing,
-    Stale,
-    StillRunning,
-    TooLarge,
-    Unreadable,
-    WrongMediaType,
-    catalogue,
-)
+from pydantic import TypeAdapter
+
+from convenor.kit.errors import NotFound, Problem, Unavailable, Unexpected, catalogue
 from convenor.kit.reading.query import DEFAULT_LIMIT, MAX_LIMIT
-from convenor.kit.web.ndjson import LoadOperation
 from convenor.kit.web.operation import Operation
 from convenor.kit.web.writes import WriteOperation
 
@@ -38,36 +23,14 @@ def problems_of(path: str, operation: Operation | None) -> dict[int, list[type[P
         path: with its parameters in braces.
         operation: None where no token is asked for.
     """
+    ends_in = operation.ends_in if operation else {Unexpected, Unavailable}
+    if operation and "{" in path:
+        ends_in |= {NotFound}
     found: dict[int, list[type[Problem]]] = {}
     for kind in catalogue().values():
-        if _can_end_in(path, operation, kind):
+        if kind in ends_in:
             found.setdefault(kind.status, []).append(kind)
     return dict(sorted(found.items()))
-
-
-def _can_end_in(path: str, operation: Operation | None, kind: type[Problem]) -> bool:
-    if operation is None:
-        return kind.status >= 500
-    write = operation if isinstance(operation, WriteOperation) else None
-    takes_key, takes_body = bool(write and write.takes_key), isinstance(operation, WriteOperation | LoadOperation)
-    special: Mapping[type[Problem], bool] = {
-        Unreadable: True,
-        ScopeMissing: bool(operation.scope),
-        Invalid: True,
-        NotFound: "{" in path,
-        IdempotencyKeyMissing: takes_key,
-        IdempotencyKeyReused: takes_key,
-        StillRunning: takes_key,
-        Stale: bool(write and write.takes_version),
-        PreconditionMissing: bool(write and write.changes),
-        IllegalTransition: operation.action.endswith(":transition"),
-        AlreadyOpen: operation.action == "referrals:submit",
-        TooLarge: takes_body,
-        WrongMediaType: takes_body,
-    }
-    if kind in special:
-        return special[kind]
-    return kind.status in (401, 403, 406, 429, 500, 503) or (kind.status == 409 and write is not None)
 
 
 def problem_response(kinds: Iterable[type[Problem]]) -> JsonObject:
@@ -105,20 +68,19 @@ PROBLEM: JsonObject = {
             "items": {"$ref": "#/components/schemas/Fault"},
             "description": "Every fault in what was sent; empty for other kinds of problem.",
         },
-        "scope": {"type": "string", "description": "With `scope_missing`: the scope that the call needs."},
-        "role": {"type": "string", "description": "With `scope_missing`: the caller's role."},
-        "state": {"type": "string", "description": "With `illegal_transition`: the record's present state."},
-        "legal": {
-            "type": "array",
-            "items": {"type": "string"},
-            "description": "With `illegal_transition`: the states that you can move the record to.",
-        },
-        "referral": {
-            "type": "string",
-            "description": "With `referral_already_open`: the open referral's code, where it is your own school's.",
-        },
     },
 }
+
+
+def problem_schema(kinds: Iterable[type[Problem]]) -> JsonObject:
+    """The shape of a problem, with what some kinds carry."""
+    carried = {
+        member.name: TypeAdapter(member.takes).json_schema() | {"description": f"With `{kind.code}`: {member.says}"}
+        for kind in kinds
+        for member in kind.carries
+    }
+    return PROBLEM | {"properties": PROBLEM["properties"] | carried}
+
 
 FAULT: JsonObject = {
     "type": "object",
@@ -158,7 +120,7 @@ LOAD_RESULT: JsonObject = {
     },
 }
 
-SCHEMAS: Mapping[str, JsonObject] = {"Problem": PROBLEM, "Fault": FAULT, "LoadResult": LOAD_RESULT}
+SCHEMAS: Mapping[str, JsonObject] = {"Fault": FAULT, "LoadResult": LOAD_RESULT}
 
 
 def _header(description: str, **schema: Any) -> JsonObject:

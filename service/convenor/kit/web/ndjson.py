@@ -22,7 +22,7 @@ from starlette.responses import Response, StreamingResponse
 from convenor.kit.audit import Note
 from convenor.kit.bulk import Data, Line, Load, Loading, NotStored, OnError, Result
 from convenor.kit.db import WAIT_SECONDS
-from convenor.kit.errors import Faults, Invalid, TooLarge, Unavailable, Unreadable, WrongMediaType
+from convenor.kit.errors import Faults, Invalid, Problem, TooLarge, Unavailable, Unreadable, WrongMediaType
 from convenor.kit.principal import Principal
 from convenor.kit.web.bodies import MAX_INTEGER, read_json
 from convenor.kit.web.edge import BULK_SECONDS
@@ -71,6 +71,11 @@ class LoadOperation(Operation):
     """
 
     load: Load[Any]
+
+    @property
+    def ends_in(self) -> frozenset[type[Problem]]:
+        """The problems that a call of it can end in."""
+        return super().ends_in | {TooLarge, WrongMediaType}
 
     async def __call__(self, request: Request) -> LoadRequest:
         """Lets the caller load."""

@@ -3,14 +3,24 @@
 Each kind of operation stands beside what it gives the route; as a callable it is the route's FastAPI dependency.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from fastapi.routing import APIRoute
 from starlette.requests import Request
 from starlette.routing import BaseRoute
 
 from convenor.kit.audit import Note
-from convenor.kit.errors import ScopeMissing
+from convenor.kit.errors import (
+    AgreementOver,
+    Invalid,
+    NotAcceptable,
+    Problem,
+    ScopeMissing,
+    Unauthenticated,
+    Unavailable,
+    Unexpected,
+    Unreadable,
+)
 from convenor.kit.principal import Principal
 
 
@@ -21,10 +31,19 @@ class Operation:
     Args:
         scope: what the token must carry; empty where any token will do.
         action: `resource:action` for the audit.
+        problems: what its rules can end in, beside what any operation of its kind can.
     """
 
     scope: str
     action: str
+    problems: tuple[type[Problem], ...] = field(default=(), kw_only=True)
+
+    @property
+    def ends_in(self) -> frozenset[type[Problem]]:
+        """The problems that a call of it can end in."""
+        scope = [ScopeMissing] if self.scope else []
+        any_call = (Unauthenticated, AgreementOver, NotAcceptable, Unreadable, Invalid, Unexpected, Unavailable)
+        return frozenset([*any_call, *scope, *self.problems])
 
     def authorise(self, request: Request) -> Principal:
         """The caller, if its token carries the scope; the audit hears what it is about to do.

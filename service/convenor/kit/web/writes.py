@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,12 +20,18 @@ from convenor.kit.audit import Note, add_event
 from convenor.kit.context import enter_as
 from convenor.kit.db import driver_connection
 from convenor.kit.errors import (
+    AlreadyExists,
     Fault,
     IdempotencyKeyMissing,
+    IdempotencyKeyReused,
     Invalid,
     PreconditionMissing,
+    Problem,
     Stale,
+    StateConflict,
     StillRunning,
+    TooLarge,
+    WrongMediaType,
 )
 from convenor.kit.idempotency import Claim, Kept, claim, keep
 from convenor.kit.principal import Principal
@@ -164,6 +170,18 @@ class WriteOperation(Operation):
         """Whether an `If-Match` may come with it."""
         return self.changes or self.keyed
 
+    @property
+    def ends_in(self) -> frozenset[type[Problem]]:
+        """The problems that a call of it can end in."""
+        found = super().ends_in | {StateConflict, AlreadyExists, TooLarge, WrongMediaType}
+        if self.takes_key:
+            found |= {IdempotencyKeyMissing, IdempotencyKeyReused, StillRunning}
+        if self.takes_version:
+            found |= {Stale}
+        if self.changes:
+            found |= {PreconditionMissing}
+        return found
+
     async def __call__(self, request: Request) -> AsyncIterator[Write]:
         """The transaction, which is committed once the route has answered."""
         principal = self.authorise(request)
@@ -176,12 +194,21 @@ class WriteOperation(Operation):
             yield write
 
 
-def Writing(scope: str, action: str, *, creates: bool = False, changes: bool = False, keyed: bool = False) -> Any:  # noqa: N802 - reads as the declaration that it is
+def Writing(  # noqa: N802 - reads as the declaration that it is
+    scope: str,
+    action: str,
+    *,
+    creates: bool = False,
+    changes: bool = False,
+    keyed: bool = False,
+    problems: Iterable[type[Problem]] = (),
+) -> Any:
     """The operation as a parameter's default: `write: Write = Writing(...)`.
 
     The dependency lives as long as the function, so that the commit happens before the answer leaves.
     """
-    return Depends(WriteOperation(scope, action, creates, changes, keyed), scope="function")
+    operation = WriteOperation(scope, action, creates, changes, keyed, problems=tuple(problems))
+    return Depends(operation, scope="function")
 
 
 def note_replay(note: Note, kept: Kept) -> None:
