@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-import asyncpg
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -19,10 +18,10 @@ async def announce(session: AsyncSession, client_id: str) -> None:
     await session.execute(text("select pg_notify(:channel, :client_id)"), {"channel": CHANNEL, "client_id": client_id})
 
 
-async def keep_watching(
+async def watch(
     connect: Callable[[], Awaitable[Any]], verifier: TokenVerifier, heartbeat_seconds: float = HEARTBEAT_SECONDS
 ) -> None:
-    """Let the verifier remember tokens whenever it can be told of changes; runs until it is cancelled.
+    """Let the verifier remember tokens as long as it can be told of changes: until the connection is lost.
 
     While the connection is lost the verifier remembers nothing, and asks the database on each request. A connection
     that has died unnoticed is found out by its heartbeat, within twice its seconds.
@@ -30,24 +29,23 @@ async def keep_watching(
     Args:
         connect: opens an asyncpg connection that is kept for this alone.
         verifier: this worker's.
-        heartbeat_seconds: between heartbeats, and between attempts to connect.
+        heartbeat_seconds: between heartbeats.
+
+    Raises:
+        OSError, asyncpg.PostgresError, asyncpg.InterfaceError: there is no connection, or no longer.
     """
-    while True:
-        try:
-            connection = await connect()
-            try:
-                await _watch(connection, verifier)
-                while True:
-                    await asyncio.sleep(heartbeat_seconds)
-                    await connection.execute("select 1", timeout=heartbeat_seconds)
-            finally:
-                verifier.stop_watching()
-                connection.terminate()
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+    connection = await connect()
+    try:
+        await _listen(connection, verifier)
+        while True:
             await asyncio.sleep(heartbeat_seconds)
+            await connection.execute("select 1", timeout=heartbeat_seconds)
+    finally:
+        verifier.stop_watching()
+        connection.terminate()
 
 
-async def _watch(connection: Any, verifier: TokenVerifier) -> None:
+async def _listen(connection: Any, verifier: TokenVerifier) -> None:
     def changed(connection: object, pid: int, channel: str, payload: object) -> None:
         verifier.forget(str(payload))
 

@@ -116,20 +116,29 @@ async def _change(call: Call, change: Change, selected: Selected, told: Told) ->
     try:
         if operation.scope not in call.principal.scopes:
             raise ScopeMissing(operation.scope, call.principal.role)
-        told.data[change.key] = await _written(call, change, selected, note)
-        told.redacted += [f"{change.key}.{path}" for path in redacted_in(change.records, call.principal.walls)]
-    except Replay as replay:
-        note_replay(note, replay.kept)
-        told.data[change.key] = replay.kept.body
-        told.replayed.append(change.key)
-        await call.state.audit_writer.write(note, replay.kept.status)
+        try:
+            told.data[change.key] = await _written(call, change, selected, note)
+        except Replay as replay:
+            note_replay(note, replay.kept)
+            await call.state.audit_writer.write(note, replay.kept.status)
+            told.data[change.key] = replay.kept.body
+            told.replayed.append(change.key)
     except Exception as error:  # each mutation fails for itself
-        problem = problem_of(error, note.request_id)
-        problem.faults = tuple(replace(it, pointer=camel_pointer(it.pointer)) for it in problem.faults)
-        note.problem = problem.code
-        told.data[change.key] = b"null"
-        told.errors += errors_of(problem, call.state.issuer, [change.key])
+        await _refuse(call, change, note, error, told)
+    else:
+        told.redacted += [f"{change.key}.{path}" for path in redacted_in(change.records, call.principal.walls)]
+
+
+async def _refuse(call: Call, change: Change, note: Note, error: Exception, told: Told) -> None:
+    problem = problem_of(error, note.request_id)
+    note.problem = problem.code
+    try:
         await call.state.audit_writer.write(note, problem.status)
+    except Exception as unwritten:  # what was written before it stands, and the answer must tell of it
+        problem = problem_of(unwritten, note.request_id)
+    problem.faults = tuple(replace(it, pointer=camel_pointer(it.pointer)) for it in problem.faults)
+    told.data[change.key] = b"null"
+    told.errors += errors_of(problem, call.state.issuer, [change.key])
 
 
 async def _written(call: Call, change: Change, selected: Selected, note: Note) -> bytes:

@@ -1,10 +1,10 @@
 """Documents: read, bounded and validated, once for each text.
 
-Reading, validating and coercing are graphql-core's. What is bounded is bounded before validation, whose effort grows
-with the square of a selection.
+Reading, validating and coercing are graphql-core's. What is bounded is bounded before validation, which compares each
+field with every other that goes by the same key at the same place.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,7 +32,10 @@ MAX_TEXT = 100_000
 MAX_TOKENS = 5_000
 MAX_DEPTH = 25
 MAX_FIELDS = 1_000
+"""With every fragment spread out; and as many fragments."""
 MAX_ALIASES = 100
+MAX_REPEATS = 10_000
+"""Pairs of fields that go by the same key at the same place: one that is asked for a hundred times comes to so many."""
 MAX_NAME = 63
 """PostgreSQL cuts longer names, so that two keys of an answer could become one."""
 
@@ -78,9 +81,7 @@ def read_document(schema: GraphQLSchema, text: str) -> Document:
         it.name.value if it.name else None: it for it in node.definitions if isinstance(it, OperationDefinitionNode)
     }
     fragments = {it.name.value: it for it in node.definitions if isinstance(it, FragmentDefinitionNode)}
-    size = _Size(fragments)
-    for operation in operations.values():
-        size.check(operation.selection_set)
+    _Size(fragments).check(operations.values())
     errors = validate(schema, node)
     if errors:
         raise QueryInvalid(errors)
@@ -102,46 +103,63 @@ def coerce_variables(
 
 
 class _Size:
-    """Measures selections, each fragment once however often it is spread."""
+    """Measures a document as it is with every fragment spread out, and stops where it is beyond a limit."""
 
     def __init__(self, fragments: Mapping[str, FragmentDefinitionNode]) -> None:
         self.fragments = fragments
-        self.known: dict[str, tuple[int, int, int]] = {}
-        self.open: set[str] = set()
+        self.spread: set[str] = set()
+        self.fields = self.spreads = self.aliases = self.repeats = 0
 
-    def check(self, selections: SelectionSetNode) -> None:
-        """Raises `QueryTooLarge` where an operation is beyond a limit."""
-        depth, fields, aliases = self._measure(selections)
-        for size, limit, what in (
-            (depth, MAX_DEPTH, "levels"),
-            (fields, MAX_FIELDS, "fields, with every fragment spread out"),
-            (aliases, MAX_ALIASES, "aliases"),
-        ):
-            if size > limit:
-                raise QueryTooLarge(f"The document has {size:,} {what}; the most is {limit:,}.")
+    def check(self, operations: Iterable[OperationDefinitionNode]) -> None:
+        """Measures operations, and the fragments that they leave out.
 
-    def _measure(self, selections: SelectionSetNode) -> tuple[int, int, int]:
-        depth = fields = aliases = 0
+        Raises:
+            QueryTooLarge: the document is beyond a limit.
+        """
+        for operation in operations:
+            self._descend([operation.selection_set], 1)
+        for name, fragment in self.fragments.items():
+            if name not in self.spread:
+                self._descend([fragment.selection_set], 1)
+
+    def _descend(self, selections: Iterable[SelectionSetNode], depth: int) -> None:
+        _limit(depth, MAX_DEPTH, "levels")
+        by_key: dict[str, list[FieldNode]] = {}
+        for each in selections:
+            self._gather(each, by_key, frozenset())
+        for fields in by_key.values():
+            self.repeats += len(fields) ** 2 if len(fields) > 1 else 0
+            _limit(self.repeats, MAX_REPEATS, "pairs of the same field at the same place: ask for it once")
+            inner = [it.selection_set for it in fields if it.selection_set]
+            if inner:
+                self._descend(inner, depth + 1)
+
+    def _gather(self, selections: SelectionSetNode, by_key: dict[str, list[FieldNode]], within: frozenset[str]) -> None:
+        """Adds the fields of one place by their keys. A cycle, or a fragment that is not there, validation names."""
         for it in selections.selections:
-            inner = (0, 0, 0)
             if isinstance(it, FieldNode):
-                for name in (it.alias, it.name):
-                    if name and len(name.value) > MAX_NAME:
-                        raise QueryTooLarge(f"A name has {len(name.value)} characters; the most is {MAX_NAME}.")
-                inner = self._measure(it.selection_set) if it.selection_set else (0, 0, 0)
-                inner = (inner[0] + 1, inner[1] + 1, inner[2] + bool(it.alias))
-            elif isinstance(it, FragmentSpreadNode):
-                inner = self._fragment(it.name.value)
+                self._count(it)
+                by_key.setdefault((it.alias or it.name).value, []).append(it)
             elif isinstance(it, InlineFragmentNode):
-                inner = self._measure(it.selection_set)
-            depth, fields, aliases = max(depth, inner[0]), fields + inner[1], aliases + inner[2]
-        return depth, fields, aliases
+                self._gather(it.selection_set, by_key, within)
+            elif isinstance(it, FragmentSpreadNode) and it.name.value not in within:
+                _limit(len(within), MAX_DEPTH, "fragments within one another")
+                self.spreads += 1
+                _limit(self.spreads, MAX_FIELDS, "fragments, each as often as it is spread")
+                self.spread.add(it.name.value)
+                fragment = self.fragments.get(it.name.value)
+                if fragment:
+                    self._gather(fragment.selection_set, by_key, within | {it.name.value})
 
-    def _fragment(self, name: str) -> tuple[int, int, int]:
-        if name in self.open or name not in self.fragments:
-            return 0, 0, 0  # a cycle or nothing: validation names it
-        if name not in self.known:
-            self.open.add(name)
-            self.known[name] = self._measure(self.fragments[name].selection_set)
-            self.open.discard(name)
-        return self.known[name]
+    def _count(self, it: FieldNode) -> None:
+        for name in (it.alias, it.name):
+            if name and len(name.value) > MAX_NAME:
+                raise QueryTooLarge(f"A name has {len(name.value)} characters; the most is {MAX_NAME}.")
+        self.fields, self.aliases = self.fields + 1, self.aliases + bool(it.alias)
+        _limit(self.fields, MAX_FIELDS, "fields, with every fragment spread out")
+        _limit(self.aliases, MAX_ALIASES, "aliases")
+
+
+def _limit(size: int, most: int, what: str) -> None:
+    if size > most:
+        raise QueryTooLarge(f"The document has more than {most:,} {what}.")

@@ -31,14 +31,14 @@ from convenor_graphql.problems import (
     errors_of,
 )
 from convenor_graphql.schema import Face
-from convenor_graphql.selecting import Meta, Selected, select
+from convenor_graphql.selecting import Change, Meta, Selected, select
 
 PATH = "/graphql"
 OPERATION = Operation("", "graphql:query")
 """A request as a whole; each resource and each mutation asks for its own scope."""
 GRAPHQL, JSON = "application/graphql-response+json", "application/json"
 
-_KEPT_REQUESTS, _KEPT_DOCUMENTS, _KEPT_BYTES = 512, 256, 10_000
+_KEPT_REQUESTS, _KEPT_DOCUMENTS, _KEPT_CHARACTERS = 512, 256, 10_000
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,8 @@ class Asked:
     operation_name: str | None
     variables: str
     """JSON, so that equal requests are known as such."""
+    is_plain: bool
+    """Whether it is short and holds no text of its sender's, who may have written a name or a number of a pupil."""
 
 
 @dataclass(frozen=True)
@@ -93,21 +95,19 @@ class Endpoint:
                 raise problem from error
             note.problem = problem.code
             return _refused(problem, state.issuer, media)
-        if prepared.operation.operation is OperationType.MUTATION:
-            note.written = True
+        # Each change left an event of its own.
+        note.written = any(isinstance(item, Change) for item in prepared.selected.fields)
         return Response(told.as_json(), media_type=media)
 
     def prepare(self, asked: Asked) -> Prepared:
-        """What a request comes to; kept by its text, unless it may write, and so hold what is written, or is large."""
-        if "mutation" in asked.query or len(asked.query) + len(asked.variables) > _KEPT_BYTES:
-            return self._prepare(asked)
-        return self._kept(asked)
+        """What a request comes to; kept where it holds nothing that could be about a pupil."""
+        return self._kept(asked) if asked.is_plain else self._prepare(asked)
 
     def _read(self, text: str) -> Document:
         return read_document(self.face.types, text)
 
     def _prepare(self, asked: Asked) -> Prepared:
-        document = self._document(asked.query)
+        document = (self._document if _is_plain(asked.query) else self._read)(asked.query)
         operation = document.operation(asked.operation_name)
         given = json.loads(asked.variables)
         try:
@@ -186,7 +186,13 @@ def _asked(given: Any) -> Asked:
         raise QueryUnreadable
     if not isinstance(variables, dict | None) or not isinstance(extensions, dict | None):
         raise QueryUnreadable("`variables` and `extensions` are objects.")
-    return Asked(query, name or None, json.dumps(variables or {}))
+    said = variables or {}
+    plain = _is_plain(query) and all(isinstance(value, int | float | None) for value in said.values())
+    return Asked(query, name or None, json.dumps(said), plain)
+
+
+def _is_plain(query: str) -> bool:
+    return '"' not in query and len(query) <= _KEPT_CHARACTERS
 
 
 def _refused(problem: Problem, issuer: str, media: str) -> Response:

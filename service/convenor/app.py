@@ -17,7 +17,8 @@ from convenor.health import routes as health
 from convenor.kit.audit import AuditWriter
 from convenor.kit.db import connect
 from convenor.kit.errors import Problem
-from convenor.kit.idempotency import keep_forgetting
+from convenor.kit.idempotency import FORGET_EACH_SECONDS, forget
+from convenor.kit.recurring import keep_doing
 from convenor.kit.web.contract import build_contract
 from convenor.kit.web.dispatch import ReadsFirst
 from convenor.kit.web.edge import Edge, Paths
@@ -29,7 +30,7 @@ from convenor.sections import INFO, SECTIONS
 from convenor_auth import routes as door_routes
 from convenor_auth.door import open_door
 from convenor_auth.metadata import TOKEN_PATH
-from convenor_auth.revocation import keep_watching
+from convenor_auth.revocation import HEARTBEAT_SECONDS, watch
 from convenor_auth.roles import SCOPES
 from convenor_graphql import explorer
 from convenor_graphql.endpoint import PATH as GRAPHQL_PATH
@@ -51,14 +52,17 @@ def create_app(app_url: str, data_dir: Path, issuer: str, workers: int = 1) -> F
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with connect(app_url, workers) as connections:
             app.state.readers, app.state.sessions = connections.readers, connections.sessions
-            app.state.engine = connections.engine
             app.state.load_turns = asyncio.Semaphore(LOADS_AT_ONCE)
             app.state.door = open_door(issuer, data_dir, connections.sessions, connections.readers)
             app.state.verifier = app.state.door.verifier
             app.state.audit_writer = AuditWriter(connections.auditors)
+            watches = partial(watch, lambda: asyncpg.connect(app_url), app.state.verifier)
             beside = [
-                asyncio.create_task(keep_watching(lambda: asyncpg.connect(app_url), app.state.verifier)),
-                asyncio.create_task(keep_forgetting(connections.sessions)),
+                asyncio.create_task(keep_doing(*each))
+                for each in (
+                    ("watching for changed clients", watches, HEARTBEAT_SECONDS),
+                    ("forgetting of old answers", partial(forget, connections.sessions), FORGET_EACH_SECONDS),
+                )
             ]
             try:
                 async with app.state.audit_writer:
@@ -71,7 +75,7 @@ def create_app(app_url: str, data_dir: Path, issuer: str, workers: int = 1) -> F
     app = FastAPI(
         title="Convenor", lifespan=lifespan, redirect_slashes=False, docs_url=None, redoc_url=None, openapi_url=None
     )
-    app.state.issuer, app.state.ready = issuer, True
+    app.state.issuer = issuer
     app.add_exception_handler(Replay, answer_replay)
     for kind in (Problem, HTTPException, RequestValidationError):
         app.add_exception_handler(kind, answer_problem)

@@ -148,14 +148,7 @@ async def test_pages_and_probes_leave_no_event(service: Service) -> None:
 async def test_it_is_ready_once_it_can_serve(standing: Service) -> None:
     assert (await standing.http.get("/health/live")).json() == {"status": "live"}
     ready = await standing.http.get("/health/ready")
-    assert (ready.status_code, ready.json()["checks"]) == (200, {"database": "ok", "tables": "ok", "data": "ok"})
-
-
-async def test_it_is_not_ready_while_what_is_loaded_at_the_start_is_not_there(service: Service) -> None:
-    service.app.state.ready = False
-    answer = await service.http.get("/health/ready")
-    assert (answer.status_code, answer.json()["checks"]["data"]) == (503, "loading")
-    assert answer.headers["Retry-After"]
+    assert (ready.status_code, ready.json()["checks"]) == (200, {"database": "ok", "tables": "ok"})
 
 
 async def test_it_is_not_ready_on_the_tables_of_another_version_but_lives(service: Service) -> None:
@@ -172,6 +165,6 @@ async def test_it_is_not_ready_while_the_database_is_away_but_lives(service: Ser
     answer = await service.http.get("/health/ready")
     assert (answer.status_code, answer.json()["checks"]) == (
         503,
-        {"database": "failed", "tables": "unknown", "data": "ok"},
+        {"database": "failed", "tables": "unknown"},
     )
     assert (await service.http.get("/health/live")).status_code == 200

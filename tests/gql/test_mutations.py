@@ -3,6 +3,7 @@
 import asyncio
 from typing import Any
 
+import asyncpg
 import httpx2
 from casework import ACCEPTED, WAITING, referred, session
 from gql.asked import asked, camelled, codes
@@ -93,6 +94,9 @@ async def test_the_same_key_and_document_give_the_same_answer_once_stored(servic
     first, second = await asyncio.gather(submitted(school, body), submitted(school, body))
     assert first.json()["data"] == second.json()["data"]
     assert [it.json()["extensions"].get("idempotencyReplayed") for it in (first, second)].count(["submitReferral"]) == 1
+    assert [it.json()["extensions"]["redacted"] for it in (first, second)] == [
+        ["submitReferral.referral.subject.pupil.nhsNumber"]
+    ] * 2
     assert await stored(service) == 1
 
 
@@ -126,6 +130,33 @@ async def test_what_fails_in_a_document_leaves_what_was_written_before_it(servic
     answer = await asked(service.as_("trust"), query, id=referral["id"], version=version)
     assert answer.json()["data"] == {"on": {"referral": {"status": "waiting", "version": version + 1}}, "stale": None}
     assert (codes(answer), answer.json()["errors"][0]["path"]) == (["stale"], ["stale"])
+
+
+async def test_what_was_written_is_told_even_if_the_next_refusal_cannot_be_audited(service: Service) -> None:
+    admin = await asyncpg.connect(service.superuser_url)
+    await admin.execute(
+        "create function refuse() returns trigger language plpgsql as"
+        " $$ begin raise exception 'no' using errcode = 'lock_not_available'; end $$;"
+        "create trigger refuse before insert on audit_event for each row when (new.status = 404)"
+        " execute function refuse()"
+    )
+    await admin.close()
+    query = """mutation ($input: ReferralInput!) {
+      made: submitReferral(input: $input, idempotencyKey: "k") { referral { code } }
+      absent: updateReferral(id: "REF-0", ifVersion: 1, input: { priority: soon }) { referral { code } }
+    }"""
+    answer = await asked(service.as_("school"), query, input=camelled(pupil_referral("SLT")))
+    assert answer.json()["data"]["made"]["referral"]["code"]
+    assert answer.json()["data"]["absent"] is None
+    assert (codes(answer), answer.json()["errors"][0]["path"]) == (["unavailable"], ["absent"])
+    assert await stored(service) == 1
+
+
+async def test_a_mutation_that_writes_nothing_leaves_its_event(standing: Service) -> None:
+    answer = await asked(standing.as_("school"), "mutation { __typename }")
+    assert answer.json()["data"] == {"__typename": "Mutation"}
+    events = (await standing.as_("auditor").get("/v1/audit/events", action="graphql:query", limit=100)).json()["data"]
+    assert answer.headers["x-request-id"] in {event["request_id"] for event in events}
 
 
 async def test_an_illegal_step_names_the_legal_ones(service: Service) -> None:

@@ -1,14 +1,22 @@
 """What a GraphQL request may be: its form, its size, its caller."""
 
+import gc
 import json
 
 import pytest
 from gql.asked import GRAPHQL, asked, codes
+from graphql import StringValueNode
 from partner import Service
 
 from convenor_graphql.document import MAX_ALIASES, MAX_DEPTH, MAX_TOKENS
 from convenor_graphql.schema import face
 from convenor_graphql.selecting import MAX_COST
+
+
+def chained(count: int) -> str:
+    """Fragments of which each spreads the next."""
+    links = " ".join(f"fragment f{n} on Query {{ ...f{n + 1} }}" for n in range(count))
+    return f"{links} fragment f{count} on Query {{ __typename }}"
 
 
 async def test_without_a_token_not_even_the_schema_is_told(standing: Service) -> None:
@@ -78,17 +86,22 @@ async def test_a_query_does_with_variables(standing: Service) -> None:
     ("query", "said"),
     [
         ("{" + " ".join(f"a{n}: __typename" for n in range(3_000)) + "}", f"more than {MAX_TOKENS} tokens"),
-        ("{" + " ".join(f"a{n}: __typename" for n in range(101)) + "}", f"the most is {MAX_ALIASES}"),
+        ("{" + " ".join(f"a{n}: __typename" for n in range(101)) + "}", f"more than {MAX_ALIASES} aliases"),
         ("{ clusters { edges { node " + "{ referrals { edges { node { service " * 12 + "}", "Syntax Error"),
         (
             "{ referral(id: 1) " + "{ service { referrals { edges { node " * 12 + "{ id }" + "} } } }" * 12 + "}",
-            f"the most is {MAX_DEPTH}",
+            f"more than {MAX_DEPTH} levels",
         ),
         (
             "{ __schema " + "{ types { fields { type { name } } } }" + "} #" + "x" * 100_000,
             "more than 100000 code points",
         ),
         ("query { ..." + "a } fragment a on Query { ...a }", "Cannot spread fragment"),
+        ("{ ...f0 } " + chained(600), f"more than {MAX_DEPTH} fragments within one another"),
+        ("{ schools { edges { node { " + "...f0 " * 1_001 + "} } } } fragment f0 on School { id }", "more than 1,000"),
+        ("{" + " schools { edges { node { name } } }" * 100 + "}", "ask for it once"),
+        ("{ __typename } fragment unused on School {" + " name" * 101 + " }", "ask for it once"),
+        ("{ schools(first: " + "[" * 2_000 + "]" * 2_000 + ") { totalCount } }", "nested too deeply"),
         ("{ " + "n" * 64 + " }", "A name has 64 characters"),
         ("{ clusters(first: 201) { totalCount } }", None),
         (
@@ -104,6 +117,11 @@ async def test_a_query_does_with_variables(standing: Service) -> None:
         "depth",
         "text",
         "fragment in itself",
+        "chained fragments",
+        "spreads",
+        "repeated fields",
+        "unused and repeated",
+        "deep values",
         "long name",
         "page",
         "records",
@@ -146,6 +164,18 @@ async def test_an_argument_that_is_text_never_becomes_sql(standing: Service) -> 
     query = "query ($s: String) { referrals(status: $s) { totalCount } }"
     answer = await asked(standing.as_("commissioner"), query, s="'; --")
     assert answer.json()["data"] == {"referrals": {"totalCount": 0}}
+
+
+async def test_what_a_document_says_of_a_pupil_is_not_kept(standing: Service) -> None:
+    name = "Wren Hollowfield"
+    queries = (
+        f'{{ referrals(status: "{name}") {{ totalCount }} }}',
+        f'mutation {{ updateReferral(id: "x", ifVersion: 1, input: {{ reason: "{name}" }}) {{ referral {{ id }} }} }}',
+    )
+    for query in queries:
+        await asked(standing.as_("school"), query)
+    gc.collect()
+    assert [it for it in gc.get_objects() if isinstance(it, StringValueNode) and it.value == name] == []
 
 
 async def test_cursors_are_those_of_rest(standing: Service) -> None:

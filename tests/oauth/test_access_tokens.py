@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, date, datetime
+from functools import partial
 from typing import Any
 
 import asyncpg
@@ -15,10 +16,11 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from convenor.kit.principal import Grant, Principal, Reach, Role, Wall
+from convenor.kit.recurring import keep_doing
 from convenor_auth.clients import end_client
 from convenor_auth.door import Door
 from convenor_auth.keys import pseudonym_key
-from convenor_auth.revocation import HEARTBEAT_SECONDS, announce, keep_watching
+from convenor_auth.revocation import HEARTBEAT_SECONDS, announce, watch
 from convenor_auth.roles import ROLES
 from convenor_auth.tokens import AgreementEnded, InvalidToken, TokenVerifier, issue_access_token
 
@@ -44,7 +46,8 @@ async def watching(
     connect: Callable[[], Awaitable[asyncpg.Connection]], door: Door, heartbeat_seconds: float = HEARTBEAT_SECONDS
 ) -> AsyncIterator[None]:
     """A worker that watches, from when it does until the test is done with it."""
-    task = asyncio.create_task(keep_watching(connect, door.verifier, heartbeat_seconds))
+    watches = partial(watch, connect, door.verifier, heartbeat_seconds)
+    task = asyncio.create_task(keep_doing("watching", watches, heartbeat_seconds))
     await until(lambda: door.verifier.watching)
     yield
     task.cancel()

@@ -35,7 +35,6 @@ class ChecksRead(BaseModel):
 
     database: Literal["ok", "failed"] = Field(description="Whether the database answers within a second.")
     tables: Literal["ok", "failed", "unknown"] = Field(description="Whether its tables are this version's.")
-    data: Literal["ok", "loading"] = Field(description="Whether what is loaded at the start has been loaded.")
 
 
 class ReadyRead(BaseModel):
@@ -62,8 +61,7 @@ async def read_liveness() -> JSONResponse:
 )
 async def read_readiness(request: Request) -> JSONResponse:
     """Answers 200 only once requests can be served."""
-    state = request.app.state
-    checks = await _check_database(state.readers) | {"data": "ok" if state.ready else "loading"}
+    checks = await _check_database(request.app.state.readers)
     if all(outcome == "ok" for outcome in checks.values()):
         return JSONResponse({"status": "ready", "checks": checks}, headers=_NO_STORE)
     headers = _NO_STORE | {"Retry-After": str(RETRY_SECONDS)}

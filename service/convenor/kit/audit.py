@@ -22,6 +22,7 @@ from sqlmodel import Field, SQLModel
 from convenor.kit.context import context_sql, loading
 from convenor.kit.ids import text_of, uuid7
 from convenor.kit.principal import Principal
+from convenor.kit.recurring import keep_doing
 from convenor.kit.tables import now
 
 INSTALLATION = UUID(int=0)
@@ -131,8 +132,8 @@ def events_of(note: Note, status: int) -> list[tuple[Any, ...]]:
             area,
             uuid7(),
             *common,
-            text_of(record for record, its in zip(note.records, note.areas, strict=False) if its == area),
-            text_of(subject for subject, its in zip(note.subjects, note.subject_areas, strict=False) if its == area),
+            text_of(record for record, its in zip(note.records, note.areas, strict=True) if its == area),
+            text_of(subject for subject, its in zip(note.subjects, note.subject_areas, strict=True) if its == area),
             changes,
         )
         for area in areas
@@ -208,7 +209,10 @@ class AuditWriter:
 
     async def __aenter__(self) -> Self:
         """Begins flushing."""
-        self._tasks = [asyncio.create_task(self._flush_for_ever()), asyncio.create_task(self._count_for_ever())]
+        self._tasks = [
+            asyncio.create_task(self._flush_for_ever()),
+            asyncio.create_task(keep_doing("counting of refused requests", self._write_counted, 1)),
+        ]
         return self
 
     async def __aexit__(self, *_raised: object) -> None:
@@ -221,7 +225,7 @@ class AuditWriter:
         await self._write_counted()
 
     async def write(self, note: Note, status: int) -> None:
-        """Returns once the event of a request is durable.
+        """Returns once the event of a request is durable, or is one of too many that are only counted.
 
         Raises:
             asyncpg.PostgresError, OSError: when it cannot be written; then the answer must not leave.
@@ -267,12 +271,6 @@ class AuditWriter:
             self._span, self._mentioned = latest, set()
         self._mentioned |= new
 
-    async def _count_for_ever(self) -> None:
-        while True:
-            await asyncio.sleep(1)
-            with contextlib.suppress(asyncpg.PostgresError, OSError):
-                await self._write_counted()
-
     async def _write_counted(self) -> None:
         counted, self._refused = self._refused, Counter()
         rows = []
@@ -285,6 +283,6 @@ class AuditWriter:
             return
         try:
             await self._write(rows)
-        except (asyncpg.PostgresError, OSError):
+        except BaseException:  # a worker that ends in the middle of it writes them at its end
             self._refused.update(counted)
             raise

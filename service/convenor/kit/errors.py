@@ -243,10 +243,10 @@ class PreconditionMissing(Problem):
 
 
 class Unavailable(Problem):
-    """The service cannot answer just now; nothing was stored."""
+    """The service cannot answer just now."""
 
     status, code, title = 503, "unavailable", "Unavailable just now"
-    cause = "The database is away or busy, or the request took longer than it may."
+    cause = "The database is away or busy, or the request took longer than it may. A change may be stored or not."
     way_out = "Repeat the call after `Retry-After` seconds. With the same `Idempotency-Key`, nothing is stored twice."
     retry = "Retry after `Retry-After` seconds, unchanged."
 

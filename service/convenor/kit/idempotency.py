@@ -3,9 +3,7 @@
 A record holds the answer as it left, for 24 hours. Source: draft-ietf-httpapi-idempotency-key-header.
 """
 
-import asyncio
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -13,7 +11,6 @@ from uuid import UUID
 
 from sqlalchemy import ARRAY, DateTime, Index, LargeBinary, Uuid, delete, text
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 from sqlmodel import Field, SQLModel, col
 
@@ -115,11 +112,3 @@ async def forget(sessions: async_sessionmaker[AsyncSession]) -> None:
     """Drops the answers that are past their 24 hours: they show what the change showed."""
     async with sessions.begin() as session:
         await session.execute(delete(IdempotencyRecord).where(col(IdempotencyRecord.created_at) < now() - KEPT_FOR))
-
-
-async def keep_forgetting(sessions: async_sessionmaker[AsyncSession]) -> None:
-    """Forgets for as long as the service runs; while the database is away there is nothing to forget."""
-    while True:
-        with suppress(DBAPIError, OSError):
-            await forget(sessions)
-        await asyncio.sleep(FORGET_EACH_SECONDS)

@@ -49,7 +49,7 @@ _AWAY = (
 
 
 def problem_of(error: BaseException, request_id: str) -> Problem:
-    """What an exception means to the caller. Whatever is not foreseen is `Unexpected`, and logged without values."""
+    """What an exception means to the caller. What is no problem of the caller's is logged, without values."""
     if isinstance(error, Problem):
         return error
     if isinstance(error, RequestValidationError):
@@ -58,17 +58,21 @@ def problem_of(error: BaseException, request_id: str) -> Problem:
         return {404: NoSuchPath, 405: MethodNotAllowed}.get(error.status_code, Unreadable)()
     cause = error.orig.__cause__ if isinstance(error, DBAPIError) and error.orig else error
     if isinstance(cause, _AWAY) or isinstance(error, _AWAY) or getattr(error, "connection_invalidated", False):
+        log.warning("request %s: unavailable, %s at %s", request_id, type(cause).__name__, _place_of(error))
         return Unavailable()
     if isinstance(error, NoResultFound):
         return NotFound()  # it left the caller's reach between being found and being locked
     if isinstance(cause, asyncpg.UniqueViolationError):
         return AlreadyExists()
+    log.error("request %s: unexpected %s at %s", request_id, type(cause).__name__, _place_of(error))
+    return Unexpected()
+
+
+def _place_of(error: BaseException) -> str:
     where = error.__traceback__
     while where and where.tb_next:
         where = where.tb_next
-    place = f"{where.tb_frame.f_code.co_filename}:{where.tb_lineno}" if where else "?"
-    log.error("request %s: unexpected %s at %s", request_id, type(cause).__name__, place)
-    return Unexpected()
+    return f"{where.tb_frame.f_code.co_filename}:{where.tb_lineno}" if where else "?"
 
 
 def render(problem: Problem, request_id: str, issuer: str) -> Response:
