@@ -9,8 +9,8 @@ import strawberry
 from fastapi.routing import APIRoute
 from pydantic import BaseModel
 
+from convenor.kit.names import words
 from convenor.kit.reading.declare import Resource
-from convenor.kit.web.contract_schemas import words
 from convenor.kit.web.writes import WriteOperation
 from convenor_graphql.naming import camel
 from convenor_graphql.nodes import Graph, Link, Nodes

@@ -15,8 +15,8 @@ from starlette.routing import Route
 from convenor.app import create_app
 from convenor.contract import COMMAND, CONTRACTS, contract_text
 from convenor.kit.errors import catalogue
+from convenor.kit.reading.redaction import walled_fields
 from convenor.kit.web.contract import operation_of
-from convenor.kit.web.contract_schemas import walled_fields
 from convenor.kit.web.ndjson import LoadOperation
 from convenor.kit.web.reads import ReadRoute
 from convenor.kit.web.writes import WriteOperation

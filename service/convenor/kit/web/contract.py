@@ -13,6 +13,7 @@ from fastapi.routing import APIRoute
 from starlette.routing import BaseRoute, Route
 
 from convenor.kit.errors import Problem
+from convenor.kit.names import words
 from convenor.kit.reading.declare import Resource
 from convenor.kit.web.contract_parts import (
     HEADERS,
@@ -33,7 +34,6 @@ from convenor.kit.web.contract_schemas import (
     query_key,
     query_of,
     schemas_of,
-    words,
 )
 from convenor.kit.web.ndjson import MEDIA_TYPE as NDJSON
 from convenor.kit.web.ndjson import LoadOperation
