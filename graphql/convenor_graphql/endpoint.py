@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
-from urllib.parse import parse_qsl
 
 from graphql import GraphQLError, OperationDefinitionNode, OperationType
 from starlette.requests import Request
@@ -17,6 +16,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from convenor.kit.errors import Problem, Unavailable, Unreadable, WrongMediaType
+from convenor.kit.parameters import read_pairs
 from convenor.kit.web.bodies import read_json
 from convenor.kit.web.operation import Operation
 from convenor.kit.web.problems import problem_of
@@ -143,9 +143,9 @@ def _weight(parameters: str) -> float:
 
 def _asked_by_get(request: Request) -> Asked:
     try:
-        pairs = parse_qsl(request.scope["query_string"].decode("ascii"), keep_blank_values=True, errors="strict")
-    except ValueError as error:
-        raise QueryUnreadable("The query string is not valid percent-encoded UTF-8.") from error
+        pairs = read_pairs(request.scope["query_string"])
+    except Unreadable as error:
+        raise QueryUnreadable(error.detail) from error
     given: dict[str, Any] = dict(pairs)
     if len(given) != len(pairs):
         raise QueryUnreadable("A parameter stands twice.")

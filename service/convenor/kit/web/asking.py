@@ -6,7 +6,6 @@ from typing import Any
 from fastapi import Depends
 from starlette.requests import Request
 
-from convenor.kit.errors import Invalid
 from convenor.kit.principal import Principal
 from convenor.kit.web.operation import Operation
 from convenor.kit.web.problems import unknown_parameters
@@ -20,9 +19,8 @@ class Asked:
         self._unknown = unknown_parameters(request)
 
     def refuse_unknown(self) -> None:
-        """Refuses parameters that the route does not declare. Where one it does is wrong too, both are named."""
-        if self._unknown:
-            raise Invalid(faults=self._unknown)
+        """Refuses what is not declared or comes twice. Where another parameter is wrong, its fault comes with them."""
+        self._unknown.refuse()
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,6 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from tempfile import SpooledTemporaryFile
 from typing import Any
-from urllib.parse import parse_qsl
 
 from pydantic import ValidationError
 from starlette.requests import Request
@@ -23,6 +22,7 @@ from convenor.kit.audit import Note
 from convenor.kit.bulk import Data, Line, Load, Loading, NotStored, OnError, Result
 from convenor.kit.db import WAIT_SECONDS
 from convenor.kit.errors import Faults, Invalid, Problem, TooLarge, Unavailable, Unreadable, WrongMediaType
+from convenor.kit.parameters import read_flag, read_parameters
 from convenor.kit.principal import Principal
 from convenor.kit.web.bodies import MAX_INTEGER, read_json
 from convenor.kit.web.edge import BULK_SECONDS
@@ -264,19 +264,12 @@ def _undone(kept: bytes) -> bytes:
 
 def _options(raw: bytes) -> tuple[OnError, bool]:
     faults = Faults()
-    given: dict[str, str] = {}
-    for name, value in parse_qsl(raw.decode("ascii", "replace"), keep_blank_values=True):
-        if name not in ("dry_run", "on_error"):
-            faults.add(f"/query/{name}", "unknown_parameter", "No such parameter. There are: dry_run, on_error.")
-        elif name in given:
-            faults.add(f"/query/{name}", "repeated_parameter", "Give this parameter once.")
-        given[name] = value
-    if given.get("dry_run", "false") not in ("true", "false"):
-        faults.add("/query/dry_run", "boolean", "`dry_run` is true or false.")
+    given = read_parameters(raw, ["dry_run", "on_error"], faults)
+    dry_run = read_flag(given, "dry_run", faults)
     if given.get("on_error", "abort") not in list(OnError):
         faults.add("/query/on_error", "enum", "`on_error` is abort or skip.")
     faults.refuse()
-    return OnError(given.get("on_error", "abort")), given.get("dry_run") == "true"
+    return OnError(given.get("on_error", "abort")), dry_run
 
 
 def _note(request: Request) -> Note:

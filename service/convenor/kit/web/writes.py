@@ -22,6 +22,7 @@ from convenor.kit.db import driver_connection
 from convenor.kit.errors import (
     AlreadyExists,
     Fault,
+    Faults,
     IdempotencyKeyMissing,
     IdempotencyKeyReused,
     Invalid,
@@ -34,9 +35,9 @@ from convenor.kit.errors import (
     WrongMediaType,
 )
 from convenor.kit.idempotency import Claim, Kept, claim, keep
+from convenor.kit.parameters import read_parameters
 from convenor.kit.principal import Principal
 from convenor.kit.reading.declare import Resource
-from convenor.kit.reading.query import refuse_parameters
 from convenor.kit.reading.run import Answer, read_one
 from convenor.kit.web.bodies import refuse_unreadable
 from convenor.kit.web.operation import Operation
@@ -186,7 +187,7 @@ class WriteOperation(Operation):
         """The transaction, which is committed once the route has answered."""
         principal = self.authorise(request)
         refuse_unreadable(request)
-        refuse_parameters(request.scope["query_string"])
+        _refuse_parameters(request)
         note: Note = request.scope["state"]["note"]
         if_match = _if_match(request, required=self.changes) if self.takes_version else None
         claimed = await _claim_of(request, principal, required=self.creates) if self.takes_key else None
@@ -274,6 +275,12 @@ async def _claim_of(request: Request, principal: Principal, *, required: bool) -
     if key is None:
         raise IdempotencyKeyMissing
     return claim_of(principal, request.method, request.scope["path"], key, await request.body())
+
+
+def _refuse_parameters(request: Request) -> None:
+    faults = Faults()
+    read_parameters(request.scope["query_string"], (), faults)
+    faults.refuse()
 
 
 def _if_match(request: Request, *, required: bool) -> int | None:
