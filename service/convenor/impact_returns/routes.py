@@ -6,6 +6,7 @@ from starlette.responses import Response
 from convenor.impact_returns import rules
 from convenor.impact_returns.resource import IMPACT_RETURNS, RETURN_TRANSITIONS, ImpactReturnRead
 from convenor.impact_returns.schemas import ImpactReturnCreate, ImpactReturnUpdate, ReturnTransitionCreate
+from convenor.kit.errors import IllegalTransition
 from convenor.kit.web.bodies import GuardedRoute
 from convenor.kit.web.reads import list_route, record_route, sublist_route
 from convenor.kit.web.writes import Write, Writing
@@ -48,7 +49,9 @@ async def update_return(
 async def transition_return(
     id: str,  # noqa: A002
     data: ReturnTransitionCreate,
-    write: Write = Writing("impact_returns:write", "impact_returns:transition", changes=True, keyed=True),
+    write: Write = Writing(
+        "impact_returns:write", "impact_returns:transition", changes=True, keyed=True, problems=[IllegalTransition]
+    ),
 ) -> Response:
     """Validates, accepts or sends back a return, or submits it again; answers with it as it is then."""
     report = await rules.load_return(write.session, write.principal, id)
