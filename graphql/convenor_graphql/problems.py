@@ -82,7 +82,7 @@ def errors_of(problem: Problem, issuer: str, path: Sequence[str] = ()) -> list[d
         extensions["errors"] = [fault.as_json() for fault in problem.faults]
     if isinstance(problem, QueryInvalid):
         return [
-            error.formatted | {"message": _without_values(error.message), "extensions": extensions}
+            {**error.formatted, "message": _without_values(error.message), "extensions": extensions}
             for error in problem.errors
         ]
     placed: dict[str, Any] = {"path": list(path)} if path else {}

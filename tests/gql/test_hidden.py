@@ -143,7 +143,7 @@ def roots(scopes: frozenset[str], left: int = LINKS) -> Iterator[str]:
     for name, target, many in links_of("Query", scopes):
         if many and leads(target, scopes, left - 1, frozenset({("Query", name)})):
             inner = ways(target, scopes, left - 1, frozenset({("Query", name)}))
-            first = 8 if target in CASES else 4
+            first = 4 if target in CASES else 2
             yield f"{{ {name}(first: {first}) {{ {counted(target)} edges {{ node {{ {inner} }} }} }} }}"
 
 
