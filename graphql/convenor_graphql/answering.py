@@ -111,11 +111,11 @@ async def _read(call: Call, selected: Selected, told: Told) -> dict[str, bytes]:
 
 async def _change(call: Call, change: Change, selected: Selected, told: Told) -> None:
     """One mutation: a transaction and an audit event of its own, whatever becomes of the others."""
-    mutation, note = change.mutation, Note(call.note.request_id, call.note.address)
-    note.action, note.principal, note.purpose = mutation.action, call.principal, call.note.purpose
+    operation, note = change.mutation.operation, Note(call.note.request_id, call.note.address)
+    note.action, note.principal, note.purpose = operation.action, call.principal, call.note.purpose
     try:
-        if mutation.scope not in call.principal.scopes:
-            raise ScopeMissing(mutation.scope, call.principal.role)
+        if operation.scope not in call.principal.scopes:
+            raise ScopeMissing(operation.scope, call.principal.role)
         try:
             told.data[change.key] = await _written(call, change, selected, note)
         except Replay as replay:

@@ -36,6 +36,10 @@ MAX_FIELDS = 1_000
 MAX_ALIASES = 100
 MAX_REPEATS = 10_000
 """Pairs of fields that go by the same key at the same place: one that is asked for a hundred times comes to so many."""
+MAX_OF_SCHEMA = 10
+"""Types of the schema that one document asks about; or else the whole of it, once."""
+MAX_ERRORS = 20
+"""Errors of one document, or of its variables, that are told."""
 MAX_NAME = 63
 """PostgreSQL cuts longer names, so that two keys of an answer could become one."""
 
@@ -82,7 +86,7 @@ def read_document(schema: GraphQLSchema, text: str) -> Document:
     }
     fragments = {it.name.value: it for it in node.definitions if isinstance(it, FragmentDefinitionNode)}
     _Size(fragments).check(operations.values())
-    errors = validate(schema, node)
+    errors = validate(schema, node, max_errors=MAX_ERRORS)
     if errors:
         raise QueryInvalid(errors)
     return Document(node, operations, {name: FragmentDetails(it) for name, it in fragments.items()})
@@ -96,7 +100,9 @@ def coerce_variables(
     Raises:
         QueryInvalid: with every value that does not fit.
     """
-    values = get_variable_values(schema, operation.variable_definitions or (), dict(given))
+    # Each error is found by a walk through the whole value.
+    definitions = operation.variable_definitions or ()
+    values = get_variable_values(schema, definitions, dict(given), max_errors=MAX_ERRORS, hide_suggestions=True)
     if isinstance(values, list):
         raise QueryInvalid(values)
     return values
@@ -108,7 +114,7 @@ class _Size:
     def __init__(self, fragments: Mapping[str, FragmentDefinitionNode]) -> None:
         self.fragments = fragments
         self.spread: set[str] = set()
-        self.fields = self.spreads = self.aliases = self.repeats = 0
+        self.fields = self.spreads = self.aliases = self.repeats = self.of_schema = 0
 
     def check(self, operations: Iterable[OperationDefinitionNode]) -> None:
         """Measures operations, and the fragments that they leave out.
@@ -122,17 +128,22 @@ class _Size:
             if name not in self.spread:
                 self._descend([fragment.selection_set], 1)
 
-    def _descend(self, selections: Iterable[SelectionSetNode], depth: int) -> None:
+    def _descend(self, selections: Iterable[SelectionSetNode], depth: int, *, in_schema: bool = False) -> None:
         _limit(depth, MAX_DEPTH, "levels")
         by_key: dict[str, list[FieldNode]] = {}
         for each in selections:
             self._gather(each, by_key, frozenset())
-        for fields in by_key.values():
+        for key, fields in by_key.items():
+            name = fields[0].name.value
+            if in_schema and key != name:
+                raise QueryTooLarge("What the schema says of itself is asked for without aliases.")
+            self.of_schema += {"__schema": MAX_OF_SCHEMA, "__type": 1}.get(name, 0)
+            _limit(self.of_schema, MAX_OF_SCHEMA, "types of the schema in question; or ask for `__schema` once")
             self.repeats += len(fields) ** 2 if len(fields) > 1 else 0
             _limit(self.repeats, MAX_REPEATS, "pairs of the same field at the same place: ask for it once")
             inner = [it.selection_set for it in fields if it.selection_set]
             if inner:
-                self._descend(inner, depth + 1)
+                self._descend(inner, depth + 1, in_schema=in_schema or name in ("__schema", "__type"))
 
     def _gather(self, selections: SelectionSetNode, by_key: dict[str, list[FieldNode]], within: frozenset[str]) -> None:
         """Adds the fields of one place by their keys. A cycle, or a fragment that is not there, validation names."""

@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
-from urllib.parse import parse_qsl
 
 from graphql import GraphQLError, OperationDefinitionNode, OperationType
 from starlette.requests import Request
@@ -17,9 +16,10 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from convenor.kit.errors import Problem, Unavailable, Unreadable, WrongMediaType
+from convenor.kit.parameters import read_pairs
 from convenor.kit.web.bodies import read_json
+from convenor.kit.web.operation import Operation
 from convenor.kit.web.problems import problem_of
-from convenor.kit.web.reads import authorise
 from convenor_graphql.answering import Call, answer, schema_says
 from convenor_graphql.document import Document, coerce_variables, read_document
 from convenor_graphql.explorer import show_explorer
@@ -34,9 +34,13 @@ from convenor_graphql.schema import Face
 from convenor_graphql.selecting import Change, Meta, Selected, select
 
 PATH = "/graphql"
+OPERATION = Operation("", "graphql:query")
+"""A request as a whole; each resource and each mutation asks for its own scope."""
 GRAPHQL, JSON = "application/graphql-response+json", "application/json"
 
-_KEPT_REQUESTS, _KEPT_DOCUMENTS, _KEPT_CHARACTERS = 512, 256, 10_000
+_KEPT_REQUESTS, _KEPT_DOCUMENTS, _KEPT_CHARACTERS = 256, 128, 4_000
+_KEPT_OF_SCHEMA = 4
+"""Requests about the schema, which are kept with their large answers."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +71,7 @@ class Endpoint:
         self.face = face
         self._document = lru_cache(maxsize=_KEPT_DOCUMENTS)(self._read)
         self._kept = lru_cache(maxsize=_KEPT_REQUESTS)(self._prepare)
+        self._kept_of_schema = lru_cache(maxsize=_KEPT_OF_SCHEMA)(self._prepare)
 
     @property
     def route(self) -> Route:
@@ -77,14 +82,15 @@ class Endpoint:
         """One answer: to a browser, which the edge lets in without a token, the explorer."""
         if "principal" not in request.scope["state"]:
             return show_explorer()
-        principal, state = authorise(request, "", "graphql:query"), request.app.state
+        principal, state = OPERATION.authorise(request), request.app.state
         note = request.scope["state"]["note"]
         media = media_of(request.headers.get("accept", ""))
         try:
             body = await request.body()
-            asked = _asked_by_get(request) if request.method == "GET" else _asked_by_post(request, body)
+            by_post = request.method == "POST"
+            asked = _asked_by_post(request, body) if by_post else _asked_by_get(request)
             prepared = self.prepare(asked)
-            if request.method == "GET" and prepared.operation.operation is OperationType.MUTATION:
+            if not by_post and prepared.operation.operation is OperationType.MUTATION:
                 raise MutationByGet
             told = await answer(Call(state, principal, note, body), prepared.selected, prepared.meta)
         except Exception as error:
@@ -99,7 +105,9 @@ class Endpoint:
 
     def prepare(self, asked: Asked) -> Prepared:
         """What a request comes to; kept where it holds nothing that could be about a pupil."""
-        return self._kept(asked) if asked.is_plain else self._prepare(asked)
+        if not asked.is_plain:
+            return self._prepare(asked)
+        return self._kept_of_schema(asked) if "__schema" in asked.query else self._kept(asked)
 
     def _read(self, text: str) -> Document:
         return read_document(self.face.types, text)
@@ -141,9 +149,9 @@ def _weight(parameters: str) -> float:
 
 def _asked_by_get(request: Request) -> Asked:
     try:
-        pairs = parse_qsl(request.scope["query_string"].decode("ascii"), keep_blank_values=True, errors="strict")
-    except ValueError as error:
-        raise QueryUnreadable("The query string is not valid percent-encoded UTF-8.") from error
+        pairs = read_pairs(request.scope["query_string"])
+    except Unreadable as error:
+        raise QueryUnreadable(error.detail) from error
     given: dict[str, Any] = dict(pairs)
     if len(given) != len(pairs):
         raise QueryUnreadable("A parameter stands twice.")

@@ -9,8 +9,9 @@ import strawberry
 from fastapi.routing import APIRoute
 from pydantic import BaseModel
 
+from convenor.kit.names import words
 from convenor.kit.reading.declare import Resource
-from convenor.kit.web.contract_schemas import declared, words
+from convenor.kit.web.writes import WriteOperation
 from convenor_graphql.naming import camel
 from convenor_graphql.nodes import Graph, Link, Nodes
 from convenor_graphql.shapes import Argument, Shapes, blank, define
@@ -26,7 +27,7 @@ class Mutation:
         body: the shape of `input`.
         answers: the resource of the record that the payload holds.
         named: the path's parameters, which are arguments here.
-        scope, action, creates, changes, keyed: as in `kit.web.writes.writing`.
+        operation: what the route declares.
     """
 
     name: str
@@ -34,20 +35,16 @@ class Mutation:
     body: type[BaseModel]
     answers: Resource
     named: tuple[str, ...]
-    scope: str
-    action: str
-    creates: bool
-    changes: bool
-    keyed: bool
+    operation: WriteOperation
 
 
 class Mutations:
-    """Writes the mutation type of some routes."""
+    """Writes the mutation type of some routes, each with what it declares."""
 
-    def __init__(self, routes: Iterable[APIRoute], nodes: Nodes, graph: Graph) -> None:
+    def __init__(self, writes: Iterable[tuple[APIRoute, WriteOperation]], nodes: Nodes, graph: Graph) -> None:
         self.nodes, self.graph = nodes, graph
         by_model = {resource.read: resource for resource in nodes.resources.values()}
-        self.by_name = {it.name: it for it in (_mutation(route, by_model) for route in routes)}
+        self.by_name = {it.name: it for it in (_mutation(*write, by_model) for write in writes)}
         self.inputs = Shapes([it.body for it in self.by_name.values()], ending="Input")
 
     def build(self) -> type:
@@ -71,25 +68,22 @@ class Mutations:
     def _arguments(self, it: Mutation) -> list[Argument]:
         arguments = [Argument(name, strawberry.ID, "The record's id or code.") for name in it.named]
         arguments.append(Argument("input", self.inputs.classes[it.body], "What is said."))
-        if it.changes:
+        if it.operation.changes:
             arguments.append(Argument("ifVersion", int, "The record's `version` as you last read it."))
-        if it.creates or it.keyed:
+        if it.operation.takes_key:
             key = "A fresh key for each new record; the same one when you repeat a call. 1 to 255 visible characters."
-            arguments.append(Argument("idempotencyKey", str if it.creates else Optional[str], key))  # noqa: UP045
+            takes = str if it.operation.creates else Optional[str]  # noqa: UP045
+            arguments.append(Argument("idempotencyKey", takes, key))
         return arguments
 
 
-def _mutation(route: APIRoute, by_model: dict[type[BaseModel], Resource]) -> Mutation:
-    said, parameters = declared(route), inspect.signature(route.endpoint).parameters
+def _mutation(route: APIRoute, operation: WriteOperation, by_model: dict[type[BaseModel], Resource]) -> Mutation:
+    parameters = inspect.signature(route.endpoint).parameters
     return Mutation(
         name=camel(route.name),
         run=route.endpoint,
         body=parameters["data"].annotation,
         answers=by_model[route.response_model],
         named=tuple(name for name in parameters if name not in ("data", "write")),
-        scope=said.scope,
-        action=said.action,
-        creates=said.creates,
-        changes=said.changes,
-        keyed=said.keyed,
+        operation=operation,
     )

@@ -10,9 +10,10 @@ from typing import Any, Optional
 
 import strawberry
 
+from convenor.kit.names import words
 from convenor.kit.reading.declare import Relation, Resource
 from convenor.kit.reading.query import DEFAULT_LIMIT, MAX_LIMIT
-from convenor.kit.web.contract_schemas import walled_fields, words
+from convenor.kit.reading.redaction import walled_fields
 from convenor.kit.web.reads import ReadRoute
 from convenor_graphql.naming import camel
 from convenor_graphql.scalars import choice

@@ -3,12 +3,24 @@
 Source: GraphQL specification (September 2025), section 7.1.6; GraphQL over HTTP.
 """
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
 from graphql import GraphQLError
 
 from convenor.kit.errors import Problem
+
+_REPEATED = tuple(
+    (re.compile(pattern, re.DOTALL), instead)
+    for pattern, instead in (
+        (r"[,.;]? [Ff]ound: .*", "."),
+        (r"(cannot represent [^:]*): .*", r"\1."),
+        (r"(found (?:Block)?String) .*", r"\1."),
+        (r"Value '.*' does not exist", "The value does not exist"),
+    )
+)
+"""Where graphql-core repeats what was sent, which may be about a pupil, in a message, which clients log."""
 
 
 class QueryUnreadable(Problem):
@@ -35,7 +47,7 @@ class QueryTooLarge(Problem):
     """The document asks for more than one request may."""
 
     status, code, title = 400, "query_too_large", "GraphQL document too large"
-    cause = "Depth, aliases, fields, tokens or the number of records that the query could give are limited."
+    cause = "Depth, aliases, fields, links, tokens and the number of records that the query could give are limited."
     way_out = "Ask for fewer records with `first`, or in several requests; `extensions.cost` shows what a query costs."
 
 
@@ -69,6 +81,15 @@ def errors_of(problem: Problem, issuer: str, path: Sequence[str] = ()) -> list[d
     if problem.faults:
         extensions["errors"] = [fault.as_json() for fault in problem.faults]
     if isinstance(problem, QueryInvalid):
-        return [error.formatted | {"extensions": extensions} for error in problem.errors]
+        return [
+            {**error.formatted, "message": _without_values(error.message), "extensions": extensions}
+            for error in problem.errors
+        ]
     placed: dict[str, Any] = {"path": list(path)} if path else {}
     return [{"message": problem.detail, **placed, "extensions": extensions}]
+
+
+def _without_values(message: str) -> str:
+    for repeated, instead in _REPEATED:
+        message = repeated.sub(instead, message)
+    return message

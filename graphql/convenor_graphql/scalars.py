@@ -14,7 +14,6 @@ from uuid import UUID
 
 import strawberry
 from graphql import GraphQLError
-from graphql.pyutils import inspect
 from strawberry.types.scalar import ScalarDefinition
 
 Date = NewType("Date", str)
@@ -27,13 +26,13 @@ LARGEST_PENCE = 2**53 - 1
 
 def _text(value: Any) -> str:
     if not isinstance(value, str):
-        raise GraphQLError(f"Expected a string, found {inspect(value)}.")
+        raise GraphQLError("Expected a string.")
     return value
 
 
 def _pence(value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or abs(value) > LARGEST_PENCE:
-        raise GraphQLError(f"Expected a whole number of pence, found {inspect(value)}.")
+        raise GraphQLError("Expected a whole number of pence.")
     return value
 
 

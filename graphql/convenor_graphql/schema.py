@@ -11,7 +11,8 @@ from strawberry.schema.config import StrawberryConfig
 from convenor.contacts import routes as contacts
 from convenor.features import FEATURES
 from convenor.impact_returns import routes as impact_returns
-from convenor.kit.web.contract_schemas import declared
+from convenor.kit.web.operation import declared
+from convenor.kit.web.writes import WriteOperation
 from convenor.outcomes import routes as outcomes
 from convenor.referrals import routes as referrals
 from convenor_graphql.mutations import Mutation, Mutations
@@ -49,7 +50,8 @@ def face() -> Face:
     nodes = Nodes([route for feature in FEATURES for route in feature.reads], graph)
     query = nodes.build()
     routes = [route for feature in PARTNERS_WRITE for route in feature.router.routes]
-    writes = [route for route in routes if isinstance(route, APIRoute) and hasattr(declared(route), "creates")]
+    declarations = [(route, declared(route)) for route in routes if isinstance(route, APIRoute)]
+    writes = [(route, it) for route, it in declarations if isinstance(it, WriteOperation)]
     mutations = Mutations(writes, nodes, graph)
     schema = strawberry.Schema(
         query=query,

@@ -45,8 +45,14 @@ from convenor_graphql.problems import QueryTooLarge
 from convenor_graphql.scalars import plain
 from convenor_graphql.schema import Face
 
-MAX_COST = 250_000
+MAX_COST = 100_000
 """How many records the answer to one query could hold."""
+MAX_VALUES = 1_000_000
+"""How many fields those records could have in all."""
+MAX_LINKS = 20
+"""Links of one record to others: the effort of planning them grows with their cube."""
+MAX_ROOTS = 50
+"""Fields of an operation itself."""
 COST_OF_A_TOTAL = 100
 """What counting a list weighs: it reads past the page."""
 
@@ -85,6 +91,9 @@ class Selected:
     walled: list[tuple[str, Wall]] = field(default_factory=list)
     """Filters, by pointer, that only those may use who pass a wall."""
     cost: int = 0
+    """Records that the answer could hold."""
+    size: int = 0
+    """Fields that those could have."""
 
     def refuse_walled(self, principal: Principal) -> None:
         """Raises `Invalid` for a search by what the caller does not see."""
@@ -105,11 +114,14 @@ def select(face: Face, document: Document, operation: OperationDefinitionNode, v
     selector = _Selector(face, document, operation, variables)
     selector.run()
     selector.faults.refuse()
-    if selector.selected.cost > MAX_COST:
-        raise QueryTooLarge(
-            f"The answer could hold {selector.selected.cost:,} records; the most is {MAX_COST:,}. "
-            "Ask for fewer with `first`."
-        )
+    for number, most, what in (
+        (selector.selected.cost, MAX_COST, "records"),
+        (selector.selected.size, MAX_VALUES, "values"),
+    ):
+        if number > most:
+            raise QueryTooLarge(
+                f"The answer could hold {number:,} {what}; the most is {most:,}. Ask for fewer with `first`."
+            )
     return selector.selected
 
 
@@ -128,6 +140,8 @@ class _Selector:
         root = self.face.types.mutation_type if writes else self.face.types.query_type
         assert root is not None
         collected = collect_fields(self.face.types, self.document.fragments, self.variables, root, self.operation)
+        if len(collected.grouped_field_set) > MAX_ROOTS:
+            raise QueryTooLarge(f"The operation has more than {MAX_ROOTS} fields of its own.")
         for key, details in collected.grouped_field_set.items():
             name = details[0].node.name.value
             if name == "__typename":
@@ -245,6 +259,9 @@ class _Selector:
                 selection.append(self._pick(key, target, its))
             else:
                 selection.append(Version(key))
+        if sum(isinstance(it, One | Page) for it in selection) > MAX_LINKS:
+            raise QueryTooLarge(f"{at[1:]} asks for more than {MAX_LINKS} links of one record.")
+        self.selected.size += times * len(selection)
         return tuple(selection)
 
     def _pick(self, key: str, parent: GraphQLObjectType, details: FieldDetailsList) -> Pick:

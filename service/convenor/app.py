@@ -21,7 +21,7 @@ from convenor.kit.idempotency import FORGET_EACH_SECONDS, forget
 from convenor.kit.recurring import keep_doing
 from convenor.kit.web.contract import build_contract
 from convenor.kit.web.dispatch import ReadsFirst
-from convenor.kit.web.edge import Edge
+from convenor.kit.web.edge import Edge, Paths
 from convenor.kit.web.ndjson import LOADS_AT_ONCE
 from convenor.kit.web.problems import answer_problem
 from convenor.kit.web.writes import Replay, answer_replay
@@ -29,9 +29,11 @@ from convenor.pages import routes as pages
 from convenor.sections import INFO, SECTIONS
 from convenor_auth import routes as door_routes
 from convenor_auth.door import open_door
+from convenor_auth.metadata import TOKEN_PATH
 from convenor_auth.revocation import HEARTBEAT_SECONDS, watch
 from convenor_auth.roles import SCOPES
 from convenor_graphql import explorer
+from convenor_graphql.endpoint import PATH as GRAPHQL_PATH
 from convenor_graphql.endpoint import Endpoint
 from convenor_graphql.schema import face
 
@@ -88,5 +90,5 @@ def create_app(app_url: str, data_dir: Path, issuer: str, workers: int = 1) -> F
         partial(build_contract, app.state.routes, info=INFO, tags=SECTIONS, scopes=SCOPES)
     )
     app.add_middleware(ReadsFirst, [route for feature in FEATURES for route in feature.reads])
-    app.add_middleware(Edge)
+    app.add_middleware(Edge, Paths(partners="/v1/", shared=GRAPHQL_PATH, tokens=TOKEN_PATH, bulk="/v1/bulk/"))
     return app

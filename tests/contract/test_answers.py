@@ -14,7 +14,6 @@ from world import World
 
 from convenor.kit.reading.columns import redacted_paths
 from convenor.kit.reading.declare import Resource
-from convenor.kit.web.contract import call_of
 from convenor.kit.web.reads import ReadRoute
 
 CALLERS = (
@@ -102,7 +101,7 @@ async def pages(service: Service, key: str) -> list[tuple[ReadRoute, Any]]:
     found: list[tuple[ReadRoute, Any]] = []
     seen: dict[str, list[dict[str, Any]]] = {}
     for route in reads(service, many=True):
-        if call_of(route).scope not in client.scopes:
+        if route.operation.scope not in client.scopes:
             continue
         under = route.reading.under
         places = [route.path.replace("{id}", it["id"]) for it in seen.get(under.name, [])] if under else [route.path]
@@ -153,7 +152,7 @@ async def test_no_list_was_empty_for_everybody(full: Service) -> None:
 async def test_a_caller_without_the_scope_is_told_which_one_it_lacks(full: Service) -> None:
     for key in CALLERS:
         for route in reads(full, many=True):
-            scope = call_of(route).scope
+            scope = route.operation.scope
             if scope not in full.area().clients[key].scopes:
                 refused = await full.as_(key).get(route.path.replace("{id}", "1"))
                 assert (refused.status_code, refused.json()["scope"]) == (403, scope)

@@ -15,9 +15,11 @@ from starlette.routing import Route
 from convenor.app import create_app
 from convenor.contract import COMMAND, CONTRACTS, contract_text
 from convenor.kit.errors import catalogue
-from convenor.kit.web.contract import call_of
-from convenor.kit.web.contract_schemas import walled_fields
+from convenor.kit.reading.redaction import walled_fields
+from convenor.kit.web.contract import operation_of
+from convenor.kit.web.ndjson import LoadOperation
 from convenor.kit.web.reads import ReadRoute
+from convenor.kit.web.writes import WriteOperation
 from convenor_auth.roles import SCOPES
 
 PAGES = ("/", "/docs", "/problems", "/assets/", "/openapi.json")
@@ -51,7 +53,7 @@ def operations() -> Iterator[tuple[str, str, dict[str, Any]]]:
             yield method.upper(), path, operation
 
 
-def operation_of(route: Route) -> dict[str, Any]:
+def described(route: Route) -> dict[str, Any]:
     method = next(iter((route.methods or set()) - {"HEAD"})).lower()
     found: dict[str, Any] = contract()["paths"][route.path][method]
     return found
@@ -107,16 +109,18 @@ def test_every_address_is_in_it_except_the_pages() -> None:
     "route", [it for it in routes() if it.include_in_schema], ids=lambda it: f"{sorted(it.methods)} {it.path}"
 )
 def test_each_operation_says_what_it_asks_and_answers(route: Route) -> None:
-    operation, call = operation_of(route), call_of(route)
+    operation, asked = described(route), operation_of(route)
     assert operation["summary"]
     assert operation["description"]
     assert operation["tags"][0] in [tag["name"] for tag in contract()["tags"]]
     assert [status for status in operation["responses"] if status < "300"]
     if route.path.startswith("/v1/"):
-        assert call.scope in SCOPES or (call.path, call.scope) == ("/v1/me", "")
-        assert operation["security"] == [{"oauth": [call.scope] if call.scope else []}]
+        assert asked is not None
+        assert asked.scope in SCOPES or (route.path, asked.scope) == ("/v1/me", "")
+        assert operation["security"] == [{"oauth": [asked.scope] if asked.scope else []}]
         assert {"400", "401", "403", "406", "422", "503"} <= set(operation["responses"])
     else:
+        assert asked is None
         assert operation["security"] == []
     for parameter in map(resolved, operation["parameters"]):
         assert parameter["description"], parameter["name"]
@@ -124,27 +128,55 @@ def test_each_operation_says_what_it_asks_and_answers(route: Route) -> None:
 
 @pytest.mark.parametrize("route", [it for it in routes() if isinstance(it, ReadRoute)], ids=lambda it: it.path)
 def test_each_list_names_every_parameter_that_it_takes(route: ReadRoute) -> None:
-    named = [resolved(it) for it in operation_of(route)["parameters"]]
+    named = [resolved(it) for it in described(route)["parameters"]]
     taken = {it["name"] for it in named if it["in"] == "query"}
     resource = route.reading.resource
     controls = {"cursor", "limit", "sort", "fields", "count"} if route.reading.many else {"fields"}
     assert taken == controls | (set(resource.filters) if route.reading.many else set())
-    assert ("404" in operation_of(route)["responses"]) == ("{" in route.path)
+    assert ("404" in described(route)["responses"]) == ("{" in route.path)
 
 
 @pytest.mark.parametrize(
-    "route", [it for it in routes() if isinstance(it, APIRoute) and call_of(it).writes], ids=lambda it: it.name
+    "route", [it for it in routes() if isinstance(operation_of(it), WriteOperation)], ids=lambda it: it.name
 )
 def test_each_write_names_the_headers_it_needs_and_the_refusals_that_follow(route: APIRoute) -> None:
-    operation, call = operation_of(route), call_of(route)
+    operation, write = described(route), operation_of(route)
     asked, answers = headers_asked(operation), set(operation["responses"])
-    assert asked.get("Idempotency-Key") == (True if call.creates else False if call.keyed else None)
-    assert asked.get("If-Match") == (True if call.changes else False if call.keyed else None)
-    assert ("428" in answers) == call.changes
+    assert asked.get("Idempotency-Key") == (True if write.creates else False if write.keyed else None)
+    assert asked.get("If-Match") == (True if write.changes else False if write.keyed else None)
+    assert ("428" in answers) == write.changes
     assert {"413", "415"} <= answers
     assert operation["requestBody"]["content"]
     success = resolved(next(answer for status, answer in operation["responses"].items() if status < "300"))
-    assert ("Location" in success["headers"]) == (call.creates and route.status_code == 201)
+    assert ("Location" in success["headers"]) == (write.creates and route.status_code == 201)
+
+
+def test_a_load_needs_no_header_and_its_body_is_lines() -> None:
+    (route,) = [it for it in routes() if isinstance(operation_of(it), LoadOperation)]
+    operation = described(route)
+    assert {"Idempotency-Key", "If-Match"}.isdisjoint(headers_asked(operation))
+    assert {"413", "415"} <= set(operation["responses"])
+    assert list(operation["requestBody"]["content"]) == ["application/x-ndjson"]
+
+
+def test_a_problem_of_single_rules_is_named_only_where_they_are_followed() -> None:
+    def ends_in(code: str) -> set[str]:
+        return {
+            operation["operationId"]
+            for _, _, operation in operations()
+            if any(f"`{code}`" in resolved(answer)["description"] for answer in operation["responses"].values())
+        }
+
+    assert ends_in("referral_already_open") == {"submit_referral"}
+    assert ends_in("illegal_transition") == {"transition_referral", "transition_sla", "transition_return"}
+
+
+def test_what_a_problem_carries_is_described_with_its_code() -> None:
+    members = contract()["components"]["schemas"]["Problem"]["properties"]
+    carried = {member.name: code for code, kind in catalogue().items() for member in kind.carries}
+    assert carried["referral"] == "referral_already_open"
+    for name, code in carried.items():
+        assert members[name]["description"].startswith(f"With `{code}`: ")
 
 
 def test_what_a_role_may_not_see_is_not_required_and_says_so() -> None:

@@ -12,6 +12,7 @@ from partner import Caller, Service, pupil_referral
 from security.records import make_records
 
 from convenor.kit.calendar import today
+from convenor_graphql.selecting import MAX_ROOTS
 
 LINKS = 5
 """How many links follow one another at most, each used once."""
@@ -79,7 +80,7 @@ def ways(kind: str, scopes: frozenset[str], left: int, used: frozenset[Link] = f
         if left and link not in used and leads(target, scopes, left - 1, used | {link}):
             inner = ways(target, scopes, left - 1, used | {link})
             if many:
-                first = 2 if left > 1 else 8
+                first = 2 if left > 1 else 4
                 parts.append(f"{name}(first: {first}) {{ {counted(target)} edges {{ node {{ {inner} }} }} }}")
             else:
                 parts.append(f"{name} {{ {inner} }}")
@@ -142,7 +143,7 @@ def roots(scopes: frozenset[str], left: int = LINKS) -> Iterator[str]:
     for name, target, many in links_of("Query", scopes):
         if many and leads(target, scopes, left - 1, frozenset({("Query", name)})):
             inner = ways(target, scopes, left - 1, frozenset({("Query", name)}))
-            first = 20 if target in CASES else 4
+            first = 4 if target in CASES else 2
             yield f"{{ {name}(first: {first}) {{ {counted(target)} edges {{ node {{ {inner} }} }} }} }}"
 
 
@@ -154,7 +155,7 @@ def named(records: Mapping[str, list[Record]], scopes: frozenset[str]) -> Iterat
         inner = ways(target, scopes, 2)
         parameter = {"School": "urn"}.get(target, "id")
         ids = [row["id"] for row in records.get(NAMED[target], [])]
-        at_once = max(1, min(90, 900 // len(inner.split())))
+        at_once = max(1, min(MAX_ROOTS, 900 // len(inner.split())))
         for at in range(0, len(ids), at_once):
             asking = (
                 f'r{n}: {name}({parameter}: "{key}") {{ {inner} }}' for n, key in enumerate(ids[at : at + at_once])
@@ -225,7 +226,7 @@ async def test_nobody_searches_by_what_they_do_not_see_on_any_way(gathering: Gat
         "/referrals": f"{{ referrals({given}) {{ totalCount }} }}",
         "/s/edges/node/r": f"{{ s: schools {{ edges {{ node {{ r: referrals({given}) {{ totalCount }} }} }} }} }}",
         "/clusters/edges/node/services/edges/node/referrals": (
-            "{ clusters { edges { node { services { edges { node {"
+            "{ clusters(first: 9) { edges { node { services { edges { node {"
             f" referrals({given}) {{ edges {{ node {{ id }} }} }} }} }} }} }} }} }} }}"
         ),
     }

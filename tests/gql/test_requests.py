@@ -8,7 +8,7 @@ from gql.asked import GRAPHQL, asked, codes
 from graphql import StringValueNode
 from partner import Service
 
-from convenor_graphql.document import MAX_ALIASES, MAX_DEPTH, MAX_TOKENS
+from convenor_graphql.document import MAX_ALIASES, MAX_DEPTH, MAX_ERRORS, MAX_TOKENS
 from convenor_graphql.schema import face
 from convenor_graphql.selecting import MAX_COST
 
@@ -102,6 +102,8 @@ async def test_a_mutation_does_not_come_by_get(standing: Service) -> None:
     query = 'mutation { updateReferral(id: "R1", ifVersion: 1, input: { priority: soon }) { referral { id } } }'
     refused = await standing.as_("school").call("GET", "/graphql", params={"query": query}, headers={"Accept": GRAPHQL})
     assert (refused.status_code, codes(refused), refused.headers["Allow"]) == (405, ["mutation_by_get"], "POST")
+    by_head = await standing.as_("school").call("HEAD", "/graphql", params={"query": query}, json={"query": query})
+    assert (by_head.status_code, by_head.headers["Allow"]) == (405, "POST")
 
 
 @pytest.mark.parametrize(
@@ -144,6 +146,14 @@ async def test_a_query_does_with_variables(standing: Service) -> None:
         ("{ schools { edges { node { " + "...f0 " * 1_001 + "} } } } fragment f0 on School { id }", "more than 1,000"),
         ("{" + " schools { edges { node { name } } }" * 100 + "}", "ask for it once"),
         ("{ __typename } fragment unused on School {" + " name" * 101 + " }", "ask for it once"),
+        ("{ __schema { names: types { name } } }", "without aliases"),
+        ("{ a: __schema { types { name } } b: __schema { types { name } } }", "types of the schema"),
+        ("{" + " ".join(f'a{n}: __type(name: "A") {{ name }}' for n in range(11)) + "}", "types of the schema"),
+        ("{" + " ".join(f"a{n}: areas {{ totalCount }}" for n in range(51)) + "}", "more than 50 fields of its own"),
+        (
+            "{ schools { edges { node {" + " ".join(f"a{n}: referrals {{ totalCount }}" for n in range(21)) + "} } } }",
+            "more than 20 links of one record",
+        ),
         ("{ schools(first: " + "[" * 2_000 + "]" * 2_000 + ") { totalCount } }", "nested too deeply"),
         ("{ " + "n" * 64 + " }", "A name has 64 characters"),
         ("{ clusters(first: 201) { totalCount } }", None),
@@ -164,6 +174,11 @@ async def test_a_query_does_with_variables(standing: Service) -> None:
         "spreads",
         "repeated fields",
         "unused and repeated",
+        "aliases of the schema",
+        "the schema twice",
+        "many types of the schema",
+        "many roots",
+        "many links",
         "deep values",
         "long name",
         "page",
@@ -209,16 +224,45 @@ async def test_an_argument_that_is_text_never_becomes_sql(standing: Service) -> 
     assert answer.json()["data"] == {"referrals": {"totalCount": 0}}
 
 
+NAME = "Wren Hollowfield"
+
+
+@pytest.mark.parametrize(
+    ("query", "given"),
+    [
+        ("mutation ($it: ReferralInput!) { WRITE(input: $it) }", {"reason": NAME}),
+        ("mutation ($it: ReferralInput!) { WRITE(input: $it) }", NAME),
+        ("mutation ($it: ReferralInput!) { WRITE(input: $it) }", {"reason": [NAME], "need": NAME, "extra": NAME}),
+        (f'mutation {{ WRITE(input: {{ reason: "{NAME}", need: "{NAME}", extra: "{NAME}" }}) }}', None),
+        (f'{{ referrals(upn: ["{NAME}", "{NAME}"]) {{ totalCount }} }}', None),
+        (f'{{ referrals(upn "{NAME}") {{ totalCount }} }}', None),
+        (f'{{ referrals(first: "{NAME}") {{ totalCount }} }}', None),
+        ("query ($it: Int) { referrals(first: $it) { totalCount } }", NAME),
+    ],
+)
+async def test_no_refusal_repeats_what_was_sent(standing: Service, query: str, given: object) -> None:
+    written = query.replace("WRITE(", 'submitReferral(idempotencyKey: "k", ').replace(") }", ") { __typename } }")
+    refused = await asked(standing.as_("school"), written, it=given)
+    assert codes(refused)[0] == "query_invalid"
+    assert "Wren" not in refused.text
+
+
+async def test_an_object_of_a_thousand_unknown_members_is_told_of_a_few(standing: Service) -> None:
+    query = 'mutation ($it: ReferralInput!) { submitReferral(input: $it, idempotencyKey: "k") { __typename } }'
+    refused = await asked(standing.as_("school"), query, it={f"member{n}": n for n in range(20_000)})
+    assert refused.status_code == 400
+    assert len(refused.json()["errors"]) <= MAX_ERRORS + 1
+
+
 async def test_what_a_document_says_of_a_pupil_is_not_kept(standing: Service) -> None:
-    name = "Wren Hollowfield"
     queries = (
-        f'{{ referrals(status: "{name}") {{ totalCount }} }}',
-        f'mutation {{ updateReferral(id: "x", ifVersion: 1, input: {{ reason: "{name}" }}) {{ referral {{ id }} }} }}',
+        f'{{ referrals(status: "{NAME}") {{ totalCount }} }}',
+        f'mutation {{ updateReferral(id: "x", ifVersion: 1, input: {{ reason: "{NAME}" }}) {{ referral {{ id }} }} }}',
     )
     for query in queries:
         await asked(standing.as_("school"), query)
     gc.collect()
-    assert [it for it in gc.get_objects() if isinstance(it, StringValueNode) and it.value == name] == []
+    assert [it for it in gc.get_objects() if isinstance(it, StringValueNode) and it.value == NAME] == []
 
 
 async def test_cursors_are_those_of_rest(standing: Service) -> None:

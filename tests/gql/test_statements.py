@@ -24,7 +24,7 @@ query ($first: Int!) {
     subject { ... on PupilSubject { pupil { id pseudonym } } }
     service { id referrals(first: 5) { edges { node { id transitions { edges { node { id } } } } } } }
     school { id services { edges { node { id } } } }
-    contacts { edges { node { id referral { id } outcomes { edges { node { id } } } } } }
+    contacts(first: 20) { edges { node { id referral { id } outcomes { edges { node { id } } } } } }
   } } }
   clusters { edges { node { id schools { edges { node { id school { id } } } } } } }
 }

@@ -10,7 +10,7 @@ from convenor.contacts.bulk import CONTACTS_LOAD
 from convenor.contacts.resource import CONTACTS, ContactRead
 from convenor.contacts.schemas import ContactCreate
 from convenor.kit.web.bodies import GuardedRoute
-from convenor.kit.web.ndjson import LoadRequest, answer_load, loading
+from convenor.kit.web.ndjson import LoadOperation, LoadRequest, answer_load
 from convenor.kit.web.reads import list_route, record_route, sublist_route
 from convenor.kit.web.writes import Write, Writing
 from convenor.referrals.resource import REFERRALS
@@ -36,7 +36,7 @@ async def add_contact(
 
 @router.post("/v1/bulk/contacts", response_class=Response)
 async def load_contacts(
-    asked: Annotated[LoadRequest, Depends(loading("contacts:write", "contacts:load", CONTACTS_LOAD))],
+    asked: Annotated[LoadRequest, Depends(LoadOperation("contacts:write", "contacts:load", CONTACTS_LOAD))],
 ) -> Response:
     """Loads sessions, one a line, known by their `reference`: a repeated load changes nothing."""
     return await answer_load(asked)

@@ -7,6 +7,7 @@ from convenor.impact_returns import rules
 from convenor.impact_returns.models import ImpactReturn
 from convenor.impact_returns.resource import IMPACT_RETURNS, RETURN_TRANSITIONS, ImpactReturnRead
 from convenor.impact_returns.schemas import ImpactReturnCreate, ImpactReturnUpdate, ReturnTransitionCreate
+from convenor.kit.errors import IllegalTransition
 from convenor.kit.locking import load_locked
 from convenor.kit.web.bodies import GuardedRoute
 from convenor.kit.web.reads import list_route, record_route, sublist_route
@@ -50,7 +51,9 @@ async def update_return(
 async def transition_return(
     id: str,  # noqa: A002
     data: ReturnTransitionCreate,
-    write: Write = Writing("impact_returns:write", "impact_returns:transition", changes=True, keyed=True),
+    write: Write = Writing(
+        "impact_returns:write", "impact_returns:transition", changes=True, keyed=True, problems=[IllegalTransition]
+    ),
 ) -> Response:
     """Validates, accepts or sends back a return, or submits it again; answers with it as it is then."""
     report = await load_locked(write.session, write.principal, IMPACT_RETURNS, ImpactReturn, id)

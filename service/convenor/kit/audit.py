@@ -95,7 +95,7 @@ class Note:
     records: Sequence[UUID] = ()
     subjects: Sequence[UUID] = ()
     areas: Sequence[UUID] = ()
-    """The area of each record, or the one area of all."""
+    """The area of each record, or the one area of all; none where they are of no area."""
     subject_areas: Sequence[UUID] = ()
     """The area of each subject, where there are several areas."""
     changes: Mapping[str, str] | None = None
@@ -126,18 +126,24 @@ def events_of(note: Note, status: int) -> list[tuple[Any, ...]]:
     areas = list(dict.fromkeys(note.areas or (who.areas if who else ()))) or [INSTALLATION]
     if len(areas) == 1:
         return [(areas[0], uuid7(), *common, text_of(note.records), text_of(note.subjects), changes)]
-    # No area hears of another's records or pupils.
     return [
         (
             area,
             uuid7(),
             *common,
-            text_of(record for record, its in zip(note.records, note.areas, strict=True) if its == area),
-            text_of(subject for subject, its in zip(note.subjects, note.subject_areas, strict=True) if its == area),
+            text_of(_of_area(area, note.records, note.areas)),
+            text_of(_of_area(area, note.subjects, note.subject_areas)),
             changes,
         )
         for area in areas
     ]
+
+
+def _of_area(area: UUID, ids: Sequence[UUID], areas: Sequence[UUID]) -> Sequence[UUID]:
+    """The ids that an area hears of: no other area's records or pupils, but what is of none, as pathways are."""
+    if not ids or not areas:
+        return ids
+    return [each for each, its in zip(ids, areas, strict=True) if its == area]
 
 
 _COLUMNS = [

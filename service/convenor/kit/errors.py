@@ -1,9 +1,12 @@
-"""Problems: what can go wrong for a client, said once, with the way out. It knows no transport.
+"""Problems: what can go wrong for a client, said once, with the way out. It knows no transport and no feature.
+
+What only one feature can end in stands beside its rule.
 
 A problem's class docstring is its default sentence; `cause`, `way_out` and `retry` fill the page `/problems/{code}`.
 Source: RFC 9457.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any, ClassVar
@@ -25,6 +28,21 @@ class Fault:
         return {"pointer": self.pointer, "code": self.code, "detail": self.detail}
 
 
+@dataclass(frozen=True)
+class Member:
+    """What problems of one kind may hold beside what every problem holds.
+
+    Args:
+        name: of the member.
+        takes: its type.
+        says: what it is.
+    """
+
+    name: str
+    takes: Any
+    says: str
+
+
 class Problem(Exception):  # noqa: N818 - RFC 9457's own word
     """The request cannot be answered."""
 
@@ -34,6 +52,7 @@ class Problem(Exception):  # noqa: N818 - RFC 9457's own word
     cause: ClassVar[str] = ""
     way_out: ClassVar[str] = ""
     retry: ClassVar[str] = "Retrying unchanged gives the same answer."
+    carries: ClassVar[tuple[Member, ...]] = ()
 
     def __init__(
         self,
@@ -81,6 +100,7 @@ class ScopeMissing(Problem):
     status, code, title = 403, "scope_missing", "Scope missing"
     cause = "The call needs a scope that this token does not carry. `scope` names it."
     way_out = "Ask for the scope when you get the token; if your role does not have it, the call is not for your role."
+    carries = (Member("scope", str, "the scope that the call needs."), Member("role", str, "the caller's role."))
 
     def __init__(self, scope: str, role: str) -> None:
         super().__init__(
@@ -136,6 +156,10 @@ class IllegalTransition(Problem):
     status, code, title = 409, "illegal_transition", "Illegal transition"
     cause = "There is no such step from the record's present state, or not for you. `legal` names those there are."
     way_out = "Read the record again and choose one of `legal`."
+    carries = (
+        Member("state", str, "the record's present state."),
+        Member("legal", list[str], "the states that you can move the record to."),
+    )
 
     def __init__(self, state: str, to: str, legal: list[str], detail: str | None = None) -> None:
         steps = ", ".join(legal) if legal else "none"
@@ -151,14 +175,6 @@ class StateConflict(Problem):
     status, code, title = 409, "state_conflict", "Conflict with the record's state"
     cause = "What you sent is well formed but does not fit the state that the record, or a neighbouring one, is in."
     way_out = "Read the record again; `detail` says what stands in the way."
-
-
-class AlreadyOpen(Problem):
-    """This pupil already has an open referral to this service."""
-
-    status, code, title = 409, "referral_already_open", "Referral already open"
-    cause = "One pupil has at most one open referral to one service. `referral` names it where it is your own school's."
-    way_out = "Follow the open referral instead; when it is yours you can withdraw it."
 
 
 class AlreadyExists(Problem):
@@ -248,8 +264,14 @@ class Unexpected(Problem):
 
 
 def catalogue() -> dict[str, type[Problem]]:
-    """Every kind of problem by its code."""
-    return {kind.code: kind for kind in Problem.__subclasses__()}
+    """Every kind of problem by its code; a class without a code of its own is of its parent's kind."""
+    return {kind.code: kind for kind in _classes_under(Problem) if "code" in vars(kind)}
+
+
+def _classes_under(kind: type[Problem]) -> Iterator[type[Problem]]:
+    for inner in kind.__subclasses__():
+        yield inner
+        yield from _classes_under(inner)
 
 
 @dataclass

@@ -3,6 +3,7 @@
 from fastapi import APIRouter
 from starlette.responses import Response
 
+from convenor.kit.errors import IllegalTransition
 from convenor.kit.locking import load_locked
 from convenor.kit.web.bodies import GuardedRoute
 from convenor.kit.web.reads import list_route, record_route, sublist_route
@@ -22,7 +23,8 @@ reads = [
 
 @router.post("/v1/referrals", status_code=201, response_model=ReferralRead)
 async def submit_referral(
-    data: ReferralCreate, write: Write = Writing("referrals:write", "referrals:submit", creates=True)
+    data: ReferralCreate,
+    write: Write = Writing("referrals:write", "referrals:submit", creates=True, problems=[rules.AlreadyOpen]),
 ) -> Response:
     """Refers a pupil, a group or a school to a service that the school's cluster buys."""
     referral = await rules.submit_referral(write.session, write.principal, data)
@@ -47,7 +49,9 @@ async def update_referral(
 async def transition_referral(
     id: str,  # noqa: A002
     data: TransitionCreate,
-    write: Write = Writing("referrals:write", "referrals:transition", changes=True, keyed=True),
+    write: Write = Writing(
+        "referrals:write", "referrals:transition", changes=True, keyed=True, problems=[IllegalTransition]
+    ),
 ) -> Response:
     """Makes one step along the referral's pathway; answers with the referral as it is then."""
     referral = await load_locked(write.session, write.principal, REFERRALS, Referral, id)

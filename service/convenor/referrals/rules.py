@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from convenor.commissioned_services.resource import SERVICES
 from convenor.kit.calendar import now, today
 from convenor.kit.db import driver_connection, violates
-from convenor.kit.errors import AlreadyOpen, Faults, IllegalTransition, StateConflict
+from convenor.kit.errors import Faults, IllegalTransition, Member, Problem, StateConflict
 from convenor.kit.ids import record_code, uuid7
 from convenor.kit.principal import Principal, Reach
 from convenor.kit.reading.run import find
@@ -32,6 +32,15 @@ from convenor.schools.resource import SCHOOLS
 
 MENDABLE = ("submitted", "returned")
 """The states in which the referrer may still mend what it sent."""
+
+
+class AlreadyOpen(Problem):
+    """This pupil already has an open referral to this service."""
+
+    status, code, title = 409, "referral_already_open", "Referral already open"
+    cause = "One pupil has at most one open referral to one service. `referral` names it where it is your own school's."
+    way_out = "Follow the open referral instead; when it is yours you can withdraw it."
+    carries = (Member("referral", str, "the open referral's code, where it is your own school's."),)
 
 
 async def submit_referral(session: AsyncSession, principal: Principal, data: ReferralCreate) -> Referral:

@@ -3,6 +3,7 @@
 from fastapi import APIRouter
 from starlette.responses import Response
 
+from convenor.kit.errors import IllegalTransition
 from convenor.kit.locking import load_locked
 from convenor.kit.web.bodies import GuardedRoute
 from convenor.kit.web.reads import list_route, record_route, sublist_route
@@ -45,7 +46,7 @@ async def update_sla(
 async def transition_sla(
     id: str,  # noqa: A002
     data: SlaTransitionCreate,
-    write: Write = Writing("slas:write", "slas:transition", changes=True, keyed=True),
+    write: Write = Writing("slas:write", "slas:transition", changes=True, keyed=True, problems=[IllegalTransition]),
 ) -> Response:
     """Moves an SLA on: draft, agreed, active, ended; answers with the SLA as it is then."""
     sla = await load_locked(write.session, write.principal, SLAS, Sla, id)

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Union, get_args, get_origin
 from pydantic import BaseModel
 
 from convenor.kit.principal import Wall
-from convenor.kit.reading.declare import Part, Resource
+from convenor.kit.reading.declare import Part, Resource, models_in
 from convenor.kit.reading.redaction import redacted_paths
 from convenor.kit.reading.selection import Constant, Pick, Selection, fields_of
 
@@ -150,19 +150,6 @@ def json_object(columns: Iterable[str]) -> str:
 def joined(resource: Resource, columns: str, binder: Binder, alias: str) -> list[str]:
     """The joins that a select list needs."""
     return [binder.fill(sql, alias) for name, sql in resource.joins.items() if f"{name}." in columns]
-
-
-def models_in(annotation: Any) -> tuple[list[type[BaseModel]], bool]:
-    """The pydantic models that an annotation holds, and whether as a list."""
-    origin = get_origin(annotation)
-    if origin is Annotated:
-        return models_in(get_args(annotation)[0])
-    if origin is list:
-        return models_in(get_args(annotation)[0])[0], True
-    if origin in (Union, UnionType):
-        found = [models_in(choice) for choice in get_args(annotation)]
-        return [model for models, _ in found for model in models], any(many for _, many in found)
-    return ([annotation], False) if isinstance(annotation, type) and issubclass(annotation, BaseModel) else ([], False)
 
 
 def _is_moment(annotation: Any) -> bool:

@@ -8,7 +8,8 @@ sorts and relations. In SQL texts `{t}` is the alias of the resource's own row a
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from types import UnionType
+from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel, TypeAdapter
 
@@ -179,3 +180,16 @@ class Resource:
 
     def __hash__(self) -> int:
         return hash(self.name)
+
+
+def models_in(annotation: Any) -> tuple[list[type[BaseModel]], bool]:
+    """The pydantic models that an annotation holds, and whether as a list."""
+    origin = get_origin(annotation)
+    if origin is Annotated:
+        return models_in(get_args(annotation)[0])
+    if origin is list:
+        return models_in(get_args(annotation)[0])[0], True
+    if origin in (Union, UnionType):
+        found = [models_in(choice) for choice in get_args(annotation)]
+        return [model for models, _ in found for model in models], any(many for _, many in found)
+    return ([annotation], False) if isinstance(annotation, type) and issubclass(annotation, BaseModel) else ([], False)

@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
-from urllib.parse import parse_qsl
 from uuid import UUID
 
 from pydantic import TypeAdapter, ValidationError
 
 from convenor.kit.calendar import Day, Moment
-from convenor.kit.errors import Fault, Faults, Unreadable
+from convenor.kit.errors import Faults
+from convenor.kit.parameters import read_flag, read_parameters
 from convenor.kit.reading.declare import Resource, Sort
 
 DEFAULT_LIMIT, MAX_LIMIT = 50, 200
@@ -38,15 +38,11 @@ def parse_query(resource: Resource, raw: bytes) -> Query:
     """Reads a raw query string.
 
     Raises:
-        Unreadable: when it is not percent-encoded UTF-8.
+        Unreadable: when it is not percent-encoded UTF-8, or has too many parameters.
         Invalid: with every fault, each pointing at `/query/<parameter>`.
     """
-    try:
-        pairs = parse_qsl(raw.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=100)
-    except ValueError as error:
-        raise Unreadable("The query string is not valid percent-encoded UTF-8.") from error
     faults = Faults()
-    given, faults.found[:] = _once(pairs, [*resource.filters, *CONTROLS])
+    given = read_parameters(raw, [*resource.filters, *CONTROLS], faults)
     sort, descending = _sort(resource, given.get("sort"), faults)
     values: dict[str, Any] = {"limit": _limit(given.get("limit"), faults)}
     if cursor := given.get("cursor"):
@@ -60,29 +56,20 @@ def parse_query(resource: Resource, raw: bytes) -> Query:
         except ValidationError as error:
             faults.add(f"/query/{name}", error.errors()[0]["type"], error.errors()[0]["msg"])
     fields = _fields(resource, given.get("fields"), faults)
-    count = _boolean("count", given.get("count"), faults)
+    count = read_flag(given, "count", faults)
     faults.refuse()
     return Query(tuple(filters), fields, sort, descending, "after.id" in values, count, values)
 
 
-def refuse_parameters(raw: bytes) -> None:
-    """Refuses any query parameter, where an address takes none but `fields`."""
-    if raw:
-        faults = Faults()
-        for name, _ in parse_qsl(raw.decode("ascii", "replace"), keep_blank_values=True):
-            faults.add(f"/query/{name}", "unknown_parameter", "This address takes no such parameter.")
-        faults.refuse()
-
-
 @lru_cache(maxsize=1024)
 def parse_fields(resource: Resource, raw: bytes) -> frozenset[str] | None:
-    """Reads the query string of one record: `fields` is all that it takes."""
-    try:
-        pairs = parse_qsl(raw.decode("ascii"), keep_blank_values=True, errors="strict")
-    except ValueError as error:
-        raise Unreadable("The query string is not valid percent-encoded UTF-8.") from error
+    """Reads the query string of one record: `fields` is all that it takes.
+
+    Raises:
+        Unreadable, Invalid: as `parse_query`.
+    """
     faults = Faults()
-    given, faults.found[:] = _once(pairs, ["fields"])
+    given = read_parameters(raw, ["fields"], faults)
     fields = _fields(resource, given.get("fields"), faults)
     faults.refuse()
     return fields
@@ -99,22 +86,6 @@ def write_cursor(order: str, last: str) -> str:
 def order_of(query: Query) -> str:
     """The `sort` parameter that a query amounts to."""
     return ("-" if query.descending else "") + query.sort
-
-
-def _once(pairs: list[tuple[str, str]], known: list[str]) -> tuple[dict[str, str], list[Fault]]:
-    given: dict[str, str] = {}
-    found = []
-    for name, value in pairs:
-        if name not in known:
-            listed = ", ".join(known)
-            found.append(Fault(f"/query/{name}", "unknown_parameter", f"No such parameter. There are: {listed}."))
-        elif name in given:
-            found.append(Fault(f"/query/{name}", "repeated_parameter", "Give this parameter once."))
-        elif "\x00" in value:
-            found.append(Fault(f"/query/{name}", "text", "NUL characters are not allowed."))
-        else:
-            given[name] = value
-    return given, found
 
 
 def _limit(given: str | None, faults: Faults) -> int:
@@ -168,9 +139,3 @@ def _fields(resource: Resource, given: str | None, faults: Faults) -> frozenset[
         if name not in known:
             faults.add("/query/fields", "unknown_field", f"No such field. There are: {', '.join(known)}.")
     return frozenset(wanted)
-
-
-def _boolean(name: str, given: str | None, faults: Faults) -> bool:
-    if given not in (None, "true", "false"):
-        faults.add(f"/query/{name}", "boolean", f"`{name}` is true or false.")
-    return given == "true"

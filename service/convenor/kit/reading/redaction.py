@@ -1,9 +1,12 @@
 """Which fields a caller never sees: fixed by its role and the shape of the answer, whether or not a value exists."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import chain
+
+from pydantic import BaseModel
 
 from convenor.kit.principal import Wall
-from convenor.kit.reading.declare import Part, Resource
+from convenor.kit.reading.declare import Part, Resource, models_in
 from convenor.kit.reading.selection import Edges, Node, One, Page, Pick, Selection
 
 
@@ -13,6 +16,24 @@ def redacted_paths(resource: Resource, passed: frozenset[Wall], wanted: frozense
     for dotted, part in resource.parts.items():
         hidden += [f"{dotted}.{name}" for name, wall in part.walls.items() if wall not in passed]
     return [path for path in hidden if wanted is None or path.split(".")[0] in wanted]
+
+
+def walled_fields(said: Resource | Part, model: type[BaseModel]) -> Iterator[tuple[type[BaseModel], str, Wall]]:
+    """The fields of a read model, or of the models in it, that some roles do not see."""
+    for path, wall in said.walls.items():
+        *steps, name = path.split(".")
+        yield from ((holder, name, wall) for holder in _models_at(model, steps) if name in holder.model_fields)
+    for path, part in said.parts.items():
+        for holder in _models_at(model, path.split(".")):
+            yield from walled_fields(part, holder)
+
+
+def _models_at(model: type[BaseModel], steps: Sequence[str]) -> list[type[BaseModel]]:
+    found = [model]
+    for step in steps:
+        fields = [holder.model_fields[step] for holder in found if step in holder.model_fields]
+        found = list(chain.from_iterable(models_in(field.annotation)[0] for field in fields))
+    return found
 
 
 def redacted_in(roots: tuple[One | Page, ...], passed: frozenset[Wall]) -> list[str]:

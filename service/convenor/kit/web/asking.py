@@ -1,15 +1,14 @@
 """Questions whose answer is no record of a resource: who may ask, and what the audit hears."""
 
-from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from fastapi import Depends
 from starlette.requests import Request
 
-from convenor.kit.errors import Invalid
 from convenor.kit.principal import Principal
+from convenor.kit.web.operation import Operation
 from convenor.kit.web.problems import unknown_parameters
-from convenor.kit.web.reads import authorise
 
 
 class Asked:
@@ -20,21 +19,19 @@ class Asked:
         self._unknown = unknown_parameters(request)
 
     def refuse_unknown(self) -> None:
-        """Refuses parameters that the route does not declare. Where one it does is wrong too, both are named."""
-        if self._unknown:
-            raise Invalid(faults=self._unknown)
+        """Refuses what is not declared or comes twice. Where another parameter is wrong, its fault comes with them."""
+        self._unknown.refuse()
 
 
-def asking(scope: str, action: str) -> Callable[[Request], Asked]:
-    """The dependency of such a route; an empty scope asks for no more than a token."""
+@dataclass(frozen=True)
+class AskOperation(Operation):
+    """Such a question."""
 
-    def dependency(request: Request) -> Asked:
-        return Asked(request, authorise(request, scope, action))
-
-    dependency.scope, dependency.action = scope, action  # type: ignore[attr-defined]
-    return dependency
+    async def __call__(self, request: Request) -> Asked:
+        """Lets the caller ask."""
+        return Asked(request, self.authorise(request))
 
 
 def Asking(scope: str, action: str) -> Any:  # noqa: N802 - reads as the declaration that it is
-    """`asking` as a parameter's default: `asked: Asked = Asking(...)`."""
-    return Depends(asking(scope, action))
+    """The operation as a parameter's default: `asked: Asked = Asking(...)`."""
+    return Depends(AskOperation(scope, action))

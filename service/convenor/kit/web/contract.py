@@ -1,7 +1,7 @@
 """The contract: OpenAPI 3.1 made from what the routes declare. It knows no feature, and nothing is written twice.
 
-Reading routes are described by their `Resource`, writing routes by their models and their `Writing`, any other by what
-its route says. A route outside the contract says so itself (`include_in_schema=False`).
+Reading routes are described by their `Resource`, any other by its models, its `Operation` and what its route says. A
+route outside the contract says so itself (`include_in_schema=False`).
 
 Source: OpenAPI Specification 3.1.1.
 """
@@ -12,31 +12,34 @@ from collections.abc import Iterable, Mapping, Sequence
 from fastapi.routing import APIRoute
 from starlette.routing import BaseRoute, Route
 
+from convenor.kit.errors import Problem
+from convenor.kit.names import words
 from convenor.kit.reading.declare import Resource
 from convenor.kit.web.contract_parts import (
     HEADERS,
     OAUTH,
     PARAMETERS,
-    Call,
     JsonObject,
     headers_of,
     problem_response,
+    problem_schema,
     problems_of,
     refer,
 )
 from convenor.kit.web.contract_schemas import (
     IN,
     OUT,
-    declared,
     filter_key,
     page_name,
     query_key,
     query_of,
     schemas_of,
-    words,
 )
 from convenor.kit.web.ndjson import MEDIA_TYPE as NDJSON
+from convenor.kit.web.ndjson import LoadOperation
+from convenor.kit.web.operation import Operation, declared
 from convenor.kit.web.reads import Reading, ReadRoute
+from convenor.kit.web.writes import WriteOperation
 
 _JSON = "application/json"
 _NAMES = re.compile(r"{(\w+)(?::\w+)?}")
@@ -85,30 +88,14 @@ def build_contract(
             "parameters": dict(PARAMETERS),
             "headers": dict(HEADERS),
             "responses": dict(sorted(writer.responses.items())),
-            "schemas": dict(sorted(writer.schemas.items())),
+            "schemas": dict(sorted((writer.schemas | {"Problem": problem_schema(writer.problems)}).items())),
         },
     }
 
 
-def call_of(route: Route) -> Call:
-    """What a route asks of its caller."""
-    if isinstance(route, ReadRoute):
-        resource = route.reading.resource
-        return Call(route.path, resource.read_scope, f"{resource.name}:{'list' if route.reading.many else 'read'}")
-    said = declared(route)
-    if said is None:
-        return Call(route.path)
-    load = hasattr(said, "load")
-    return Call(
-        route.path,
-        said.scope,
-        said.action,
-        writes=load or hasattr(said, "creates"),
-        creates=getattr(said, "creates", False),
-        changes=getattr(said, "changes", False),
-        keyed=getattr(said, "keyed", False),
-        bulk=load,
-    )
+def operation_of(route: Route) -> Operation | None:
+    """What a route asks of its caller; None where it asks for no token."""
+    return route.operation if isinstance(route, ReadRoute) else declared(route)
 
 
 class _Writer:
@@ -117,6 +104,7 @@ class _Writer:
     def __init__(self, routes: Sequence[Route], tags: Mapping[str, str]) -> None:
         self.tags = tags
         self.responses: dict[str, JsonObject] = {}
+        self.problems: dict[type[Problem], None] = {}
         readings = [route.reading for route in routes if isinstance(route, ReadRoute)]
         self.resources = {it.resource.read: it.resource for it in readings}
         self.named = {
@@ -127,20 +115,21 @@ class _Writer:
         self.schemas, self.refs = schemas_of(routes)
 
     def operation(self, route: Route) -> JsonObject:
-        call = call_of(route)
+        operation = operation_of(route)
         if isinstance(route, ReadRoute):
             written = self._reading(route.reading)
         elif isinstance(route, APIRoute):
-            written = self._api(route, call)
+            written = self._api(route, operation)
         else:
             raise TypeError(f"{route.path} is neither described nor left out: give it include_in_schema=False.")
-        written["parameters"] = [*self._path(route), *written["parameters"], *headers_of(call)]
-        if call.action:
-            written["security"] = [{OAUTH: [call.scope] if call.scope else []}]
-        for status, kinds in problems_of(call).items():
+        written["parameters"] = [*self._path(route), *written["parameters"], *headers_of(operation)]
+        if operation:
+            written["security"] = [{OAUTH: [operation.scope] if operation.scope else []}]
+        for status, kinds in problems_of(route.path, operation).items():
             # Listed by what they carry, so that equal responses stand in the document once.
             name = ".".join(kind.code for kind in kinds)
             self.responses[name] = problem_response(kinds)
+            self.problems |= dict.fromkeys(kinds)
             said = written["responses"].setdefault(str(status), {"$ref": f"#/components/responses/{name}"})
             if "$ref" not in said:
                 said["content"] |= self.responses[name]["content"]
@@ -185,7 +174,7 @@ class _Writer:
             "responses": {"200": _success(f"A page of {many}.", {_JSON: page}, link)},
         }
 
-    def _api(self, route: APIRoute, call: Call) -> JsonObject:
+    def _api(self, route: APIRoute, operation: Operation | None) -> JsonObject:
         description = (route.endpoint.__doc__ or "").strip()
         written: JsonObject = {
             "tags": [str(route.tags[-1]) if route.tags else ""],
@@ -204,13 +193,13 @@ class _Writer:
             ],
             "responses": {},
         }
-        if call.bulk:
+        if isinstance(operation, LoadOperation):
             lines = {NDJSON: {"$ref": "#/components/schemas/LoadResult"}}
             written["parameters"] += refer("parameters", ["DryRun", "OnError"])
             written["requestBody"] = {
                 "required": True,
                 "description": "One JSON object a line, in UTF-8; at most 100 MB, and 64 kB a line.",
-                "content": {NDJSON: {"schema": self.refs[declared(route).load.model, IN]}},
+                "content": {NDJSON: {"schema": self.refs[operation.load.model, IN]}},
             }
             written["responses"] = {
                 "200": _success("A result a line, in order.", lines),
@@ -222,30 +211,31 @@ class _Writer:
                 "required": True,
                 "content": {_JSON: {"schema": self.refs[route.body_field.field_info.annotation, IN]}},
             }
-        written["responses"] = self._answers(route, call)
+        written["responses"] = self._answers(route, operation)
         extra = dict(route.openapi_extra or {})
         return written | extra
 
-    def _answers(self, route: APIRoute, call: Call) -> JsonObject:
+    def _answers(self, route: APIRoute, operation: Operation | None) -> JsonObject:
         answers: JsonObject = {}
+        write = operation if isinstance(operation, WriteOperation) else None
         status = route.status_code or 200
         if route.response_model:
             answers[str(status)] = _success(
-                "The record as it is then." if call.writes else "The answer.",
+                "The record as it is then." if write else "The answer.",
                 {_JSON: self.refs[route.response_model, OUT]},
-                self._written_headers(route, call, status),
+                self._written_headers(route, write, status),
             )
         for code, said in route.responses.items():
             content = {_JSON: self.refs[said["model"], OUT]} if "model" in said else {}
             answers[str(code)] = _success(said.get("description", ""), content)
         return answers
 
-    def _written_headers(self, route: APIRoute, call: Call, status: int) -> JsonObject:
+    def _written_headers(self, route: APIRoute, write: WriteOperation | None, status: int) -> JsonObject:
         resource = self.resources.get(route.response_model)
         names = ["ETag"] if resource and resource.etag else []
-        if call.creates and status == 201:
+        if write and write.creates and status == 201:
             names.append("Location")
-        if call.takes_key:
+        if write and write.takes_key:
             names.append("Idempotency-Replayed")
         return {name: {"$ref": f"#/components/headers/{name}"} for name in names}
 

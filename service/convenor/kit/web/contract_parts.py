@@ -1,27 +1,14 @@
-"""What every operation of the contract shares: problems, headers, parameters. It knows no route."""
+"""What every operation of the contract shares: problems, headers, parameters. It knows no route and no feature."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
-from convenor.kit.errors import (
-    AlreadyOpen,
-    IdempotencyKeyMissing,
-    IdempotencyKeyReused,
-    IllegalTransition,
-    Invalid,
-    NotFound,
-    PreconditionMissing,
-    Problem,
-    ScopeMissing,
-    Stale,
-    StillRunning,
-    TooLarge,
-    Unreadable,
-    WrongMediaType,
-    catalogue,
-)
+from pydantic import TypeAdapter
+
+from convenor.kit.errors import NotFound, Problem, Unavailable, Unexpected, catalogue
 from convenor.kit.reading.query import DEFAULT_LIMIT, MAX_LIMIT
+from convenor.kit.web.operation import Operation
+from convenor.kit.web.writes import WriteOperation
 
 JsonObject = dict[str, Any]
 
@@ -29,64 +16,21 @@ OAUTH = "oauth"
 """The name of the security scheme."""
 
 
-@dataclass(frozen=True)
-class Call:
-    """What one operation asks of its caller, as far as the contract says it.
+def problems_of(path: str, operation: Operation | None) -> dict[int, list[type[Problem]]]:
+    """The problems that an operation can end in, by status; of those that a mistaken address ends in, none.
 
     Args:
         path: with its parameters in braces.
-        scope: what the token must carry; empty where any token will do.
-        action: `resource:action`, as in the audit; empty where no token is asked for.
-        writes: it takes a body of its own.
-        creates, changes, keyed: as in `writing`.
-        bulk: its body is newline-delimited JSON.
+        operation: None where no token is asked for.
     """
-
-    path: str
-    scope: str = ""
-    action: str = ""
-    writes: bool = False
-    creates: bool = False
-    changes: bool = False
-    keyed: bool = False
-    bulk: bool = False
-
-    @property
-    def takes_key(self) -> bool:
-        """Whether an `Idempotency-Key` may come with it."""
-        return self.creates or self.keyed
-
-
-def problems_of(call: Call) -> dict[int, list[type[Problem]]]:
-    """The problems that a call can end in, by status; of those that a mistaken address ends in, none."""
+    ends_in = operation.ends_in if operation else {Unexpected, Unavailable}
+    if operation and "{" in path:
+        ends_in |= {NotFound}
     found: dict[int, list[type[Problem]]] = {}
     for kind in catalogue().values():
-        if _can_end_in(call, kind):
+        if kind in ends_in:
             found.setdefault(kind.status, []).append(kind)
     return dict(sorted(found.items()))
-
-
-def _can_end_in(call: Call, kind: type[Problem]) -> bool:
-    special: Mapping[type[Problem], bool] = {
-        Unreadable: True,
-        ScopeMissing: bool(call.scope),
-        Invalid: True,
-        NotFound: "{" in call.path,
-        IdempotencyKeyMissing: call.takes_key,
-        IdempotencyKeyReused: call.takes_key,
-        StillRunning: call.takes_key,
-        Stale: call.changes or call.keyed,
-        PreconditionMissing: call.changes,
-        IllegalTransition: call.action.endswith(":transition"),
-        AlreadyOpen: call.action == "referrals:submit",
-        TooLarge: call.writes,
-        WrongMediaType: call.writes,
-    }
-    if not call.action:
-        return kind.status >= 500
-    if kind in special:
-        return special[kind]
-    return kind.status in (401, 403, 406, 429, 500, 503) or (kind.status == 409 and call.writes and not call.bulk)
 
 
 def problem_response(kinds: Iterable[type[Problem]]) -> JsonObject:
@@ -124,20 +68,19 @@ PROBLEM: JsonObject = {
             "items": {"$ref": "#/components/schemas/Fault"},
             "description": "Every fault in what was sent; empty for other kinds of problem.",
         },
-        "scope": {"type": "string", "description": "With `scope_missing`: the scope that the call needs."},
-        "role": {"type": "string", "description": "With `scope_missing`: the caller's role."},
-        "state": {"type": "string", "description": "With `illegal_transition`: the record's present state."},
-        "legal": {
-            "type": "array",
-            "items": {"type": "string"},
-            "description": "With `illegal_transition`: the states that you can move the record to.",
-        },
-        "referral": {
-            "type": "string",
-            "description": "With `referral_already_open`: the open referral's code, where it is your own school's.",
-        },
     },
 }
+
+
+def problem_schema(kinds: Iterable[type[Problem]]) -> JsonObject:
+    """The shape of a problem, with what some kinds carry."""
+    carried = {
+        member.name: TypeAdapter(member.takes).json_schema() | {"description": f"With `{kind.code}`: {member.says}"}
+        for kind in kinds
+        for member in kind.carries
+    }
+    return PROBLEM | {"properties": PROBLEM["properties"] | carried}
+
 
 FAULT: JsonObject = {
     "type": "object",
@@ -177,7 +120,7 @@ LOAD_RESULT: JsonObject = {
     },
 }
 
-SCHEMAS: Mapping[str, JsonObject] = {"Problem": PROBLEM, "Fault": FAULT, "LoadResult": LOAD_RESULT}
+SCHEMAS: Mapping[str, JsonObject] = {"Fault": FAULT, "LoadResult": LOAD_RESULT}
 
 
 def _header(description: str, **schema: Any) -> JsonObject:
@@ -246,15 +189,16 @@ PARAMETERS: Mapping[str, JsonObject] = {
 }
 
 
-def headers_of(call: Call) -> list[JsonObject]:
-    """The header parameters of a call."""
+def headers_of(operation: Operation | None) -> list[JsonObject]:
+    """The header parameters of an operation."""
     names = ["RequestId", "CorrelationId"]
-    if call.action:
+    if operation:
         names.append("Purpose")
-    if call.takes_key:
-        names.append("IdempotencyKey" if call.creates else "OptionalIdempotencyKey")
-    if call.changes or call.keyed:
-        names.append("IfMatch" if call.changes else "OptionalIfMatch")
+    if isinstance(operation, WriteOperation):
+        if operation.takes_key:
+            names.append("IdempotencyKey" if operation.creates else "OptionalIdempotencyKey")
+        if operation.takes_version:
+            names.append("IfMatch" if operation.changes else "OptionalIfMatch")
     return refer("parameters", names)
 
 

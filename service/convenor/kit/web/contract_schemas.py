@@ -1,6 +1,5 @@
-"""The shapes of the contract: what comes in, what goes out, and which fields may be absent. It knows no operation."""
+"""The shapes of the contract: what comes in, what goes out, and which fields may be absent."""
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Annotated, Any, Literal
@@ -11,10 +10,12 @@ from pydantic import BaseModel, TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema
 from starlette.routing import Route
 
-from convenor.kit.principal import Wall
-from convenor.kit.reading.columns import models_in
-from convenor.kit.reading.declare import Part, Resource
+from convenor.kit.names import words
+from convenor.kit.reading.declare import Resource
+from convenor.kit.reading.redaction import walled_fields
 from convenor.kit.web.contract_parts import SCHEMAS, JsonObject
+from convenor.kit.web.ndjson import LoadOperation
+from convenor.kit.web.operation import declared
 from convenor.kit.web.reads import ReadRoute
 
 IN: Literal["validation"] = "validation"
@@ -48,31 +49,6 @@ def schemas_of(routes: Sequence[Route]) -> tuple[dict[str, JsonObject], dict[tup
     )
 
 
-def walled_fields(said: Resource | Part, model: type[BaseModel]) -> Iterator[tuple[type[BaseModel], str, Wall]]:
-    """The fields of a read model, or of the models in it, that some roles do not see."""
-    for path, wall in said.walls.items():
-        *steps, name = path.split(".")
-        yield from ((holder, name, wall) for holder in _models_at(model, steps) if name in holder.model_fields)
-    for path, part in said.parts.items():
-        for holder in _models_at(model, path.split(".")):
-            yield from walled_fields(part, holder)
-
-
-def _models_at(model: type[BaseModel], steps: Sequence[str]) -> list[type[BaseModel]]:
-    found = [model]
-    for step in steps:
-        fields = [holder.model_fields[step] for holder in found if step in holder.model_fields]
-        found = list(chain.from_iterable(models_in(field.annotation)[0] for field in fields))
-    return found
-
-
-def declared(route: Route) -> Any:
-    """The dependency that says what a route asks for, or None."""
-    if not isinstance(route, APIRoute):
-        return None
-    return next((it.call for it in route.dependant.dependencies if hasattr(it.call, "action")), None)
-
-
 class _Schema(GenerateJsonSchema):
     def field_title_should_be_set(self, _schema: Any) -> bool:
         return False
@@ -86,8 +62,8 @@ def _wanted(route: Route) -> Iterator[tuple[tuple[Any, Mode], TypeAdapter[Any]]]
         for name, it in resource.filters.items():
             yield (filter_key(resource, name), IN), it.adapter
     elif isinstance(route, APIRoute):
-        load = getattr(declared(route), "load", None)
-        taken = [load.model] if load else []
+        operation = declared(route)
+        taken: list[Any] = [operation.load.model] if isinstance(operation, LoadOperation) else []
         if route.body_field:
             taken.append(route.body_field.field_info.annotation)
         given = [said["model"] for said in route.responses.values() if "model" in said]
@@ -114,11 +90,6 @@ def filter_key(resource: Resource, name: str) -> tuple[str, str]:
 def query_key(route: APIRoute, name: str) -> tuple[str, str]:
     """By what the schema of a route's own query parameter is found."""
     return f"{sorted(route.methods or ())} {route.path}", name
-
-
-def words(name: str) -> str:
-    """A name as people write it."""
-    return re.sub(r"\bsla(s?)\b", r"SLA\1", name.replace("_", " "))
 
 
 def page_name(resource: Resource) -> str:

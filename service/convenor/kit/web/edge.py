@@ -8,6 +8,7 @@ import asyncio
 import re
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -59,31 +60,48 @@ class Verifies(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class Paths:
+    """What holds for which paths; each but `shared` is how they begin.
+
+    Args:
+        partners: asked with a token, and audited.
+        shared: one path that is a page to a browser, and a partners' one to anybody else.
+        tokens: where a token is asked for: audited, with what the door says.
+        bulk: of the partners', those that take large bodies and more time.
+    """
+
+    partners: str
+    shared: str
+    tokens: str
+    bulk: str
+
+
 class Edge:
     """Wraps the application. `app.state` must hold `verifier`, `audit_writer` and `issuer` once it serves."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
+    def __init__(self, app: ASGIApp, paths: Paths) -> None:
+        self.app, self.paths = app, paths
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serves one request."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        await _Exchange(scope, receive, send).run(self.app)
+        await _Exchange(self.paths, scope, receive, send).run(self.app)
 
 
 class _Exchange:
     """One request and its answer."""
 
-    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __init__(self, paths: Paths, scope: Scope, receive: Receive, send: Send) -> None:
         self.scope, self.receive, self.send = scope, receive, send
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
         path = scope["path"]
         page = scope["method"] in ("GET", "HEAD") and b"text/html" in self.headers.get(b"accept", b"")
-        self.for_partners = path.startswith("/v1/") or (path == "/graphql" and not page)
-        self.audited = self.for_partners or path.startswith("/oauth/token")
-        self.bulk = path.startswith("/v1/bulk/")
+        self.for_partners = path.startswith(paths.partners) or (path == paths.shared and not page)
+        self.audited = self.for_partners or path.startswith(paths.tokens)
+        self.bulk = path.startswith(paths.bulk)
         self.read, self.started, self.answering = 0, False, False
         self.too_large: TooLarge | None = None
         given = self.headers.get(b"x-request-id", b"")

@@ -8,12 +8,11 @@ import asyncio
 import json
 import re
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from tempfile import SpooledTemporaryFile
 from typing import Any
-from urllib.parse import parse_qsl
 
 from pydantic import ValidationError
 from starlette.requests import Request
@@ -22,12 +21,13 @@ from starlette.responses import Response, StreamingResponse
 from convenor.kit.audit import Note
 from convenor.kit.bulk import Data, Line, Load, Loading, NotStored, OnError, Result
 from convenor.kit.db import WAIT_SECONDS
-from convenor.kit.errors import Faults, Invalid, TooLarge, Unavailable, Unreadable, WrongMediaType
+from convenor.kit.errors import Faults, Invalid, Problem, TooLarge, Unavailable, Unreadable, WrongMediaType
+from convenor.kit.parameters import read_flag, read_parameters
 from convenor.kit.principal import Principal
 from convenor.kit.web.bodies import MAX_INTEGER, read_json
 from convenor.kit.web.edge import BULK_SECONDS
+from convenor.kit.web.operation import Operation
 from convenor.kit.web.problems import fault_at, problem_of
-from convenor.kit.web.reads import authorise
 
 MEDIA_TYPE = "application/x-ndjson"
 MAX_LINE = 64_000
@@ -62,27 +62,30 @@ class LoadRequest:
     dry_run: bool
 
 
-def loading(scope: str, action: str, load: Load[Any]) -> Callable[[Request], LoadRequest]:
-    """The dependency of a bulk route, as `writing` is of a single write's.
+@dataclass(frozen=True)
+class LoadOperation(Operation):
+    """A bulk load; to the action, a dry run adds `_dry_run`.
 
     Args:
-        scope: what the token must carry.
-        action: `resource:action` for the audit; a dry run adds `_dry_run`.
         load: how the resource is loaded.
     """
 
-    def dependency(request: Request) -> LoadRequest:
-        principal = authorise(request, scope, action)
+    load: Load[Any]
+
+    @property
+    def ends_in(self) -> frozenset[type[Problem]]:
+        """The problems that a call of it can end in."""
+        return super().ends_in | {TooLarge, WrongMediaType}
+
+    async def __call__(self, request: Request) -> LoadRequest:
+        """Lets the caller load."""
+        principal = self.authorise(request)
         if request.headers.get("content-type", "").partition(";")[0].strip().lower() != MEDIA_TYPE:
             raise WrongMediaType(f"Send {MEDIA_TYPE}: one JSON object a line.")
         on_error, dry_run = _options(request.scope["query_string"])
         if dry_run:
-            _note(request).action = f"{action}_dry_run"
-        return LoadRequest(request, principal, load, on_error, dry_run)
-
-    dependency.scope, dependency.action = scope, action  # type: ignore[attr-defined]
-    dependency.load = load  # type: ignore[attr-defined]
-    return dependency
+            _note(request).action = f"{self.action}_dry_run"
+        return LoadRequest(request, principal, self.load, on_error, dry_run)
 
 
 async def answer_load(asked: LoadRequest) -> Response:
@@ -261,19 +264,12 @@ def _undone(kept: bytes) -> bytes:
 
 def _options(raw: bytes) -> tuple[OnError, bool]:
     faults = Faults()
-    given: dict[str, str] = {}
-    for name, value in parse_qsl(raw.decode("ascii", "replace"), keep_blank_values=True):
-        if name not in ("dry_run", "on_error"):
-            faults.add(f"/query/{name}", "unknown_parameter", "No such parameter. There are: dry_run, on_error.")
-        elif name in given:
-            faults.add(f"/query/{name}", "repeated_parameter", "Give this parameter once.")
-        given[name] = value
-    if given.get("dry_run", "false") not in ("true", "false"):
-        faults.add("/query/dry_run", "boolean", "`dry_run` is true or false.")
+    given = read_parameters(raw, ["dry_run", "on_error"], faults)
+    dry_run = read_flag(given, "dry_run", faults)
     if given.get("on_error", "abort") not in list(OnError):
         faults.add("/query/on_error", "enum", "`on_error` is abort or skip.")
     faults.refuse()
-    return OnError(given.get("on_error", "abort")), given.get("dry_run") == "true"
+    return OnError(given.get("on_error", "abort")), dry_run
 
 
 def _note(request: Request) -> Note:

@@ -19,6 +19,7 @@ from convenor.kit.audit import Note
 from convenor.kit.errors import (
     AlreadyExists,
     Fault,
+    Faults,
     Invalid,
     MethodNotAllowed,
     NoSuchPath,
@@ -28,6 +29,7 @@ from convenor.kit.errors import (
     Unexpected,
     Unreadable,
 )
+from convenor.kit.parameters import read_parameters
 
 log = logging.getLogger("convenor")
 
@@ -112,7 +114,7 @@ async def answer_problem(request: Request, error: Exception) -> Response:
     note: Note = request.scope["state"]["note"]
     problem = problem_of(error, note.request_id)
     if isinstance(error, RequestValidationError):
-        problem.faults += unknown_parameters(request)
+        problem.faults += tuple(unknown_parameters(request).found)
     if isinstance(problem, MethodNotAllowed):
         problem.headers["Allow"] = ", ".join(sorted(_methods(request)))
     note.problem = problem.code
@@ -124,23 +126,16 @@ def _methods(request: Request) -> set[str]:
     return {method for route in routes for method in route.methods}
 
 
-def unknown_parameters(request: Request) -> tuple[Fault, ...]:
-    """The query parameters that a FastAPI route does not declare, or that come twice, each as a fault."""
-    route = request.scope.get("route")
-    known = {parameter.alias for parameter in route.dependant.query_params} if isinstance(route, APIRoute) else set()
-    given = [name for name, _ in request.query_params.multi_items()]
-    listed = ", ".join(sorted(known))
-    unknown = [
-        Fault(f"/query/{name}", "unknown_parameter", f"No such parameter. There are: {listed}.")
-        for name in dict.fromkeys(given)
-        if name not in known
-    ]
-    repeated = [
-        Fault(f"/query/{name}", "repeated_parameter", "Give this parameter once.")
-        for name in known
-        if given.count(name) > 1
-    ]
-    return (*unknown, *repeated)
+def unknown_parameters(request: Request) -> Faults:
+    """What FastAPI passes over in the query string of its route: what is not declared there, or comes twice.
+
+    Raises:
+        Unreadable: the query string cannot be read.
+    """
+    route, faults = request.scope.get("route"), Faults()
+    known = [parameter.alias for parameter in route.dependant.query_params] if isinstance(route, APIRoute) else []
+    read_parameters(request.scope["query_string"], known, faults)
+    return faults
 
 
 def _fault(found: Any, body: Any) -> Fault:

@@ -12,11 +12,10 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from convenor.kit.audit import Note
-from convenor.kit.errors import ScopeMissing
-from convenor.kit.principal import Principal
 from convenor.kit.reading.declare import Resource
 from convenor.kit.reading.query import parse_fields, parse_query
 from convenor.kit.reading.run import Answer, GraphAnswer, read_list, read_one
+from convenor.kit.web.operation import Operation
 
 
 @dataclass(frozen=True)
@@ -32,62 +31,51 @@ class Reading:
 class ReadRoute(Route):
     """A route that knows what it reads."""
 
-    def __init__(self, path: str, endpoint: Any, reading: Reading) -> None:
+    def __init__(self, path: str, endpoint: Any, reading: Reading, operation: Operation) -> None:
         super().__init__(path, endpoint, methods=["GET"])
-        self.reading = reading
+        self.reading, self.operation = reading, operation
         self.read: Callable[[Request], Awaitable[Response]] = endpoint
 
 
 def list_route(path: str, resource: Resource) -> ReadRoute:
     """`GET path`: a page of a resource."""
+    operation = Operation(resource.read_scope, f"{resource.name}:list")
 
     async def endpoint(request: Request) -> Response:
-        principal = authorise(request, resource.read_scope, f"{resource.name}:list")
+        principal = operation.authorise(request)
         query = parse_query(resource, request.scope["query_string"])
         answer = await read_list(request.app.state.readers, principal, resource, query)
         return _leave(request, answer, _link(request, answer))
 
-    return ReadRoute(path, endpoint, Reading(resource, many=True))
+    return ReadRoute(path, endpoint, Reading(resource, many=True), operation)
 
 
 def record_route(path: str, resource: Resource, parameter: str = "id") -> ReadRoute:
     """`GET path/{id}`: one record, by its id or natural key."""
+    operation = Operation(resource.read_scope, f"{resource.name}:read")
 
     async def endpoint(request: Request) -> Response:
-        principal = authorise(request, resource.read_scope, f"{resource.name}:read")
+        principal = operation.authorise(request)
         fields = parse_fields(resource, request.scope["query_string"])
         key = request.path_params[parameter]
         answer = await read_one(request.app.state.readers, principal, resource, key, fields)
         return _leave(request, answer, {"ETag": f'"{answer.etag}"'} if answer.etag else {})
 
-    return ReadRoute(path, endpoint, Reading(resource, many=False))
+    return ReadRoute(path, endpoint, Reading(resource, many=False), operation)
 
 
 def sublist_route(path: str, parent: Resource, relation: str, target: Resource, parameter: str = "id") -> ReadRoute:
     """`GET path/{id}/relation`: the records that hang on one."""
+    operation = Operation(target.read_scope, f"{target.name}:list")
 
     async def endpoint(request: Request) -> Response:
-        principal = authorise(request, target.read_scope, f"{target.name}:list")
+        principal = operation.authorise(request)
         query = parse_query(target, request.scope["query_string"])
         under = (parent, relation, request.path_params[parameter])
         answer = await read_list(request.app.state.readers, principal, target, query, under)
         return _leave(request, answer, _link(request, answer))
 
-    return ReadRoute(path, endpoint, Reading(target, many=True, under=parent, relation=relation))
-
-
-def authorise(request: Request, scope: str, action: str) -> Principal:
-    """The caller, if its token carries the scope; the audit hears what it is about to do.
-
-    Raises:
-        ScopeMissing: otherwise.
-    """
-    principal: Principal = request.scope["state"]["principal"]
-    note: Note = request.scope["state"]["note"]
-    note.action = action
-    if scope and scope not in principal.scopes:
-        raise ScopeMissing(scope, principal.role)
-    return principal
+    return ReadRoute(path, endpoint, Reading(target, many=True, under=parent, relation=relation), operation)
 
 
 def note_answer(note: Note, answer: Answer | GraphAnswer) -> None:

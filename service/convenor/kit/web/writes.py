@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,20 +20,27 @@ from convenor.kit.audit import Note, add_event
 from convenor.kit.context import enter_as
 from convenor.kit.db import driver_connection
 from convenor.kit.errors import (
+    AlreadyExists,
     Fault,
+    Faults,
     IdempotencyKeyMissing,
+    IdempotencyKeyReused,
     Invalid,
     PreconditionMissing,
+    Problem,
     Stale,
+    StateConflict,
     StillRunning,
+    TooLarge,
+    WrongMediaType,
 )
 from convenor.kit.idempotency import Claim, Kept, claim, keep
+from convenor.kit.parameters import read_parameters
 from convenor.kit.principal import Principal
 from convenor.kit.reading.declare import Resource
-from convenor.kit.reading.query import refuse_parameters
 from convenor.kit.reading.run import Answer, read_one
 from convenor.kit.web.bodies import refuse_unreadable
-from convenor.kit.web.reads import authorise
+from convenor.kit.web.operation import Operation
 
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
 _ETAG = re.compile(r'"(\d{1,9})"')
@@ -140,41 +147,69 @@ async def open_write(
     note.written = True
 
 
-def writing(
-    scope: str, action: str, *, creates: bool = False, changes: bool = False, keyed: bool = False
-) -> Callable[[Request], AsyncIterator[Write]]:
-    """The dependency of a writing route.
+@dataclass(frozen=True)
+class WriteOperation(Operation):
+    """One change, in a transaction of its own.
 
     Args:
-        scope: what the token must carry.
-        action: `resource:action` for the audit.
         creates: an `Idempotency-Key` must come with it.
         changes: an `If-Match` must come with it.
         keyed: an `Idempotency-Key` may come with it, and an `If-Match` is heeded.
     """
 
-    async def dependency(request: Request) -> AsyncIterator[Write]:
-        principal = authorise(request, scope, action)
+    creates: bool = False
+    changes: bool = False
+    keyed: bool = False
+
+    @property
+    def takes_key(self) -> bool:
+        """Whether an `Idempotency-Key` may come with it."""
+        return self.creates or self.keyed
+
+    @property
+    def takes_version(self) -> bool:
+        """Whether an `If-Match` may come with it."""
+        return self.changes or self.keyed
+
+    @property
+    def ends_in(self) -> frozenset[type[Problem]]:
+        """The problems that a call of it can end in."""
+        found = super().ends_in | {StateConflict, AlreadyExists, TooLarge, WrongMediaType}
+        if self.takes_key:
+            found |= {IdempotencyKeyMissing, IdempotencyKeyReused, StillRunning}
+        if self.takes_version:
+            found |= {Stale}
+        if self.changes:
+            found |= {PreconditionMissing}
+        return found
+
+    async def __call__(self, request: Request) -> AsyncIterator[Write]:
+        """The transaction, which is committed once the route has answered."""
+        principal = self.authorise(request)
         refuse_unreadable(request)
-        refuse_parameters(request.scope["query_string"])
+        _refuse_parameters(request)
         note: Note = request.scope["state"]["note"]
-        if_match = _if_match(request) if changes or (keyed and "if-match" in request.headers) else None
-        claimed = await _claim_of(request, principal, required=creates) if creates or keyed else None
+        if_match = _if_match(request, required=self.changes) if self.takes_version else None
+        claimed = await _claim_of(request, principal, required=self.creates) if self.takes_key else None
         async with open_write(request.app.state.sessions, principal, note, if_match, claimed) as write:
             yield write
 
-    dependency.scope, dependency.action = scope, action  # type: ignore[attr-defined]
-    dependency.creates, dependency.changes = creates, changes  # type: ignore[attr-defined]
-    dependency.keyed = keyed  # type: ignore[attr-defined]
-    return dependency
 
-
-def Writing(scope: str, action: str, *, creates: bool = False, changes: bool = False, keyed: bool = False) -> Any:  # noqa: N802 - reads as the declaration that it is
-    """`writing` as a parameter's default: `write: Write = Writing(...)`.
+def Writing(  # noqa: N802 - reads as the declaration that it is
+    scope: str,
+    action: str,
+    *,
+    creates: bool = False,
+    changes: bool = False,
+    keyed: bool = False,
+    problems: Iterable[type[Problem]] = (),
+) -> Any:
+    """The operation as a parameter's default: `write: Write = Writing(...)`.
 
     The dependency lives as long as the function, so that the commit happens before the answer leaves.
     """
-    return Depends(writing(scope, action, creates=creates, changes=changes, keyed=keyed), scope="function")
+    operation = WriteOperation(scope, action, creates, changes, keyed, problems=tuple(problems))
+    return Depends(operation, scope="function")
 
 
 def note_replay(note: Note, kept: Kept) -> None:
@@ -242,8 +277,16 @@ async def _claim_of(request: Request, principal: Principal, *, required: bool) -
     return claim_of(principal, request.method, request.scope["path"], key, await request.body())
 
 
-def _if_match(request: Request) -> int:
+def _refuse_parameters(request: Request) -> None:
+    faults = Faults()
+    read_parameters(request.scope["query_string"], (), faults)
+    faults.refuse()
+
+
+def _if_match(request: Request, *, required: bool) -> int | None:
     given = request.headers.get("if-match")
+    if given is None and not required:
+        return None
     if given is None:
         raise PreconditionMissing
     match = _ETAG.fullmatch(given.strip())
