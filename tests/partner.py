@@ -1,12 +1,17 @@
 """A partner's software: real HTTP semantics against the application, with real tokens."""
 
+import time
 from dataclasses import dataclass, field
+from math import inf
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import httpx2
 from world import Client, World, WorldArea
+
+ASK_AGAIN_SECONDS = 240
+"""After which a caller gets another token, before its own ends: a world that all tests share lives longer."""
 
 
 @dataclass
@@ -16,9 +21,12 @@ class Caller:
     http: httpx2.AsyncClient
     client: Client
     token: str | None = None
+    scopes: tuple[str, ...] = ()
+    asked_at: float = inf
 
     async def authorise(self, *scopes: str) -> str:
         """Gets a token for these scopes, or for all that the client may ask."""
+        self.scopes, self.asked_at = scopes, time.monotonic()
         answer = await self.http.post(
             "/oauth/token",
             data={"grant_type": "client_credentials", "scope": " ".join(scopes or sorted(self.client.scopes))},
@@ -30,8 +38,8 @@ class Caller:
 
     async def call(self, method: str, path: str, **how: Any) -> httpx2.Response:
         """Makes a call with the client's token."""
-        if self.token is None:
-            await self.authorise()
+        if self.token is None or time.monotonic() > self.asked_at + ASK_AGAIN_SECONDS:
+            await self.authorise(*self.scopes)
         headers = {"Authorization": f"Bearer {self.token}"} | how.pop("headers", {})
         return await self.http.request(method, path, headers=headers, **how)
 
