@@ -54,6 +54,15 @@ async def test_every_fault_is_named_by_the_pointer_of_what_was_sent_and_nothing_
     assert await stored(service) == 0
 
 
+async def test_a_date_that_is_no_day_in_text_has_the_fault_that_rest_gives_it(service: Service) -> None:
+    body = pupil_referral("SLT", date_of_birth="1462320000")
+    alone = (await service.as_("school").post("/v1/referrals", body)).json()["errors"]
+    refused = await submitted(service.as_("school"), body)
+    faults = refused.json()["errors"][0]["extensions"]["errors"]
+    assert faults == [alone[0] | {"pointer": "/subject/pupil/dateOfBirth"}]
+    assert await stored(service) == 0
+
+
 async def test_a_fault_of_reference_has_the_code_that_rest_gives_it(service: Service) -> None:
     refused = await submitted(service.as_("far_school"), pupil_referral("OT", urn="900003"))
     faults = refused.json()["errors"][0]["extensions"]["errors"]

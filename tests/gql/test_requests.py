@@ -49,6 +49,49 @@ async def test_a_request_that_is_none_says_what_is_wrong(standing: Service, body
     assert "data" not in refused.json()
 
 
+@pytest.mark.parametrize(
+    ("query", "detail"),
+    [
+        ("query=%ff", "The query string is not valid percent-encoded UTF-8."),
+        ("query={__typename}&query={__typename}", "A parameter stands twice."),
+        ("query={__typename}&variables={", "The body is not JSON at line 1, column 2."),
+        ("query={__typename}&variables=[]", "`variables` and `extensions` are objects."),
+        ("query={__typename}&extensions=1", "`variables` and `extensions` are objects."),
+    ],
+)
+async def test_parameters_that_cannot_be_read_say_what_is_wrong(standing: Service, query: str, detail: str) -> None:
+    refused = await standing.as_("board").call("GET", f"/graphql?{query}", headers={"Accept": GRAPHQL})
+    assert (refused.status_code, codes(refused)) == (400, ["query_unreadable"])
+    assert refused.json()["errors"][0]["message"] == detail
+
+
+@pytest.mark.parametrize(
+    ("media", "content", "status", "code"),
+    [
+        ("application/json", b"{", 400, "query_unreadable"),
+        ("application/json", b'{"query": "{ __typename }", "query": "{ __typename }"}', 422, "invalid"),
+        ("application/json", b'{"query": "\xe9"}', 400, "query_unreadable"),
+        ("application/json; charset=iso-8859-1", b'{"query": "{ __typename }"}', 415, "wrong_media_type"),
+        ("text/plain", b'{"query": "{ __typename }"}', 415, "wrong_media_type"),
+        ("", b'{"query": "{ __typename }"}', 415, "wrong_media_type"),
+    ],
+)
+async def test_a_body_that_cannot_be_read_says_what_is_wrong(
+    standing: Service, media: str, content: bytes, status: int, code: str
+) -> None:
+    headers = {"Accept": GRAPHQL, "Content-Type": media}
+    refused = await standing.as_("board").call("POST", "/graphql", content=content, headers=headers)
+    assert (refused.status_code, codes(refused)) == (status, [code])
+
+
+@pytest.mark.parametrize("media", ["application/json; charset=utf-8", 'Application/JSON;charset="UTF-8"'])
+async def test_a_body_in_utf_8_may_say_so(standing: Service, media: str) -> None:
+    headers = {"Accept": GRAPHQL, "Content-Type": media}
+    content = b'{"query": "{ __typename }"}'
+    answer = await standing.as_("board").call("POST", "/graphql", content=content, headers=headers)
+    assert answer.json()["data"] == {"__typename": "Query"}
+
+
 async def test_a_code_leads_to_a_page_about_it(standing: Service) -> None:
     refused = await asked(standing.as_("board"), "{ nowhere }")
     page = await standing.http.get(refused.json()["errors"][0]["extensions"]["type"])

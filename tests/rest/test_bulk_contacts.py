@@ -4,10 +4,11 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from typing import Any
+from uuid import UUID
 
 import asyncpg
 import pytest
-from casework import ACCEPTED, PAUSED, WAITING, line, load, moved, referred, results, said
+from casework import ACCEPTED, PAUSED, WAITING, line, load, moved, referred, results, said, session
 from partner import Service
 from sqlalchemy import event
 
@@ -84,6 +85,43 @@ async def test_a_line_that_cannot_be_read_is_invalid_and_its_neighbours_are_not(
     assert answer.status_code == 200
     assert said(answer) == ["created", "invalid", "created"]
     assert results(answer)[1]["problem"]["code"] == code
+
+
+async def test_a_value_of_another_json_type_is_refused_alike_in_a_line_and_alone(service: Service) -> None:
+    trust, referral = service.as_("trust"), await referred(service, *ACCEPTED)
+    wrong = [
+        ("on", 1462320000, "day"),
+        ("on", "1462320000", "day"),
+        ("on", "2026-01-20T00:00:00", "day"),
+        ("on", None, "day"),
+        ("mode", 1, "enum"),
+        ("duration_minutes", True, "int_type"),
+        ("duration_minutes", "45", "int_type"),
+        ("duration_minutes", 45.5, "int_type"),
+        ("group_size", None, "int_type"),
+        ("reference", 7, "string_type"),
+    ]
+    loaded = await load(trust, [line(referral, "A") | {field: value} for field, value, _ in wrong])
+    for (field, value, code), result in zip(wrong, results(loaded), strict=True):
+        alone = await trust.post(f"/v1/referrals/{referral['id']}/contacts", session(**{field: value}))
+        faults = alone.json()["errors"]
+        assert [(fault["pointer"], fault["code"]) for fault in faults] == [(f"/{field}", code)], value
+        assert result["problem"]["errors"] == faults
+
+
+async def test_a_whole_number_is_one_however_it_is_written(service: Service) -> None:
+    trust, referral = service.as_("trust"), await referred(service, *ACCEPTED)
+    for number, written in enumerate(["45", "45.0", "4.5e1"]):
+        raw = json.dumps(line(referral, f"{number}", duration_minutes=0)).replace(": 0", f": {written}").encode()
+        assert said(await load(trust, raw)) == ["created"]
+        alone = await trust.call(
+            "POST",
+            f"/v1/referrals/{referral['id']}/contacts",
+            content=json.dumps(session(duration_minutes=0)).replace(": 0", f": {written}").encode(),
+            headers={"Content-Type": "application/json", "Idempotency-Key": f"{number}"},
+        )
+        assert (alone.status_code, alone.json().get("duration_minutes")) == (201, 45)
+    assert await rows(service, "select distinct duration_minutes as n from contact") == [(45,)]
 
 
 async def test_every_fault_of_a_line_is_named(service: Service) -> None:
@@ -172,6 +210,25 @@ async def test_a_reference_stays_with_its_referral(service: Service) -> None:
     answer = await load(trust, [line(other, "A")])
     assert said(answer) == ["invalid"]
     assert results(answer)[0]["problem"]["errors"][0]["pointer"] == "/reference"
+
+
+async def test_a_reference_that_another_call_takes_meanwhile_is_a_fault_of_its_line(service: Service) -> None:
+    trust, one = service.as_("trust"), await referred(service, *ACCEPTED)
+    other = await referred(service, *ACCEPTED, upn=None, nhs_number="9990000026")
+    await load(trust, [line(other, "theirs")])
+    holder = await asyncpg.connect(service.superuser_url)
+    waiting = "select count(*)::int as n from pg_stat_activity where datname = current_database()"
+    async with asyncio.timeout(8), asyncio.TaskGroup() as group, holder.transaction():
+        await holder.execute("update contact set reference = 'A'")
+        loading = group.create_task(load(trust, [line(one, "A"), line(one, "B")], on_error="skip"))
+        while not (await rows(service, f"{waiting} and wait_event_type = 'Lock'"))[0]["n"] and not loading.done():
+            pass
+    await holder.close()
+    assert said(loading.result()) == ["invalid", "created"]
+    fault = results(loading.result())[0]["problem"]["errors"][0]
+    assert (fault["pointer"], fault["code"]) == ("/reference", "already_exists")
+    kept = await rows(service, "select reference from contact where referral_id = $1", UUID(one["id"]))
+    assert kept == [("B",)]
 
 
 async def test_a_dry_run_answers_as_the_load_would_and_stores_nothing(service: Service) -> None:

@@ -1,9 +1,15 @@
 """What a school, a service and a commissioner may do with referrals, over REST."""
 
 import asyncio
+from datetime import date, timedelta
 from typing import Any
 
+import asyncpg
+import pytest
 from partner import Service, pupil_referral
+
+from convenor.kit import db
+from convenor.kit.calendar import today
 
 
 async def test_every_fault_of_shape_is_named_at_once_and_nothing_is_stored(service: Service) -> None:
@@ -20,6 +26,22 @@ async def test_every_fault_of_shape_is_named_at_once_and_nothing_is_stored(servi
     assert (await school.get("/v1/referrals")).json()["data"] == []
 
 
+@pytest.mark.parametrize("written", [1462320000, "1462320000", "2016-05-04T00:00:00", "20160504", ["2016-05-04"]])
+async def test_a_date_of_birth_is_a_day_in_text(standing: Service, written: Any) -> None:
+    refused = await standing.as_("school").post("/v1/referrals", pupil_referral("SLT", date_of_birth=written))
+    assert refused.status_code == 422, refused.text
+    assert refused.json()["errors"] == [
+        {"pointer": "/subject/pupil/date_of_birth", "code": "day", "detail": "Write a day as 2026-01-20."}
+    ]
+
+
+async def test_a_body_and_an_object_in_it_are_objects(standing: Service) -> None:
+    school, wrong = standing.as_("school"), {"code": "object_type", "detail": "Send an object."}
+    refused = await school.post("/v1/referrals", pupil_referral("SLT") | {"subject": "pupil", "consent": True})
+    assert refused.json()["errors"] == [{"pointer": "/subject"} | wrong, {"pointer": "/consent"} | wrong]
+    assert (await school.post("/v1/referrals", [])).json()["errors"] == [{"pointer": ""} | wrong]
+
+
 async def test_every_fault_of_reference_is_named_at_once(service: Service) -> None:
     body = pupil_referral("NO-SUCH-SERVICE", urn="900003") | {"pathway": "nowhere"}
     refused = await service.as_("school").post("/v1/referrals", body)
@@ -30,6 +52,27 @@ async def test_every_fault_of_reference_is_named_at_once(service: Service) -> No
 async def test_a_service_that_the_cluster_does_not_buy_is_refused(service: Service) -> None:
     refused = await service.as_("far_school").post("/v1/referrals", pupil_referral("OT", urn="900003"))
     assert [fault["code"] for fault in refused.json()["errors"]] == ["not_bought"]
+
+
+async def test_a_service_without_a_provider_takes_no_referral(service: Service) -> None:
+    nobodys = {"code": "PLAY", "name": "Play", "area_of_need": "SEMH", "offer": "core"}
+    assert (await service.as_("commissioner").post("/v1/services", nobodys)).status_code == 201
+    refused = await service.as_("school").post("/v1/referrals", pupil_referral("PLAY"))
+    faults = [(fault["pointer"], fault["code"]) for fault in refused.json()["errors"]]
+    assert (refused.status_code, faults) == (422, [("/service_id", "no_provider")])
+
+
+@pytest.mark.parametrize("dates", [{"valid_to": today()}, {"valid_from": today() + timedelta(days=1)}])
+async def test_a_service_takes_no_referral_on_a_day_on_which_it_is_not_offered(
+    service: Service, dates: dict[str, date]
+) -> None:
+    commissioner, school = service.as_("commissioner"), service.as_("school")
+    etag = (await commissioner.get("/v1/services/SLT")).headers["ETag"]
+    ended = await commissioner.patch("/v1/services/SLT", {name: str(day) for name, day in dates.items()}, etag)
+    assert ended.status_code == 200, ended.text
+    refused = await school.post("/v1/referrals", pupil_referral("SLT"))
+    assert ("/service_id", "not_offered") in [(fault["pointer"], fault["code"]) for fault in refused.json()["errors"]]
+    assert (await school.get("/v1/referrals")).json()["data"] == []
 
 
 async def test_the_first_day_of_a_referral(service: Service) -> None:
@@ -73,6 +116,25 @@ async def test_a_repeated_call_gets_the_first_answer_and_another_body_is_refused
     assert (other.status_code, other.json()["code"]) == (422, "idempotency_key_reused")
     events = (await service.as_("auditor").get("/v1/audit/events", record=first.json()["id"])).json()["data"]
     assert [event["action"] for event in events] == ["referrals:submit_replayed", "referrals:submit"]
+
+
+async def test_a_repeat_of_a_call_that_has_not_ended_is_told_to_wait(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(db._SERVER_SETTINGS, "lock_timeout", "100")
+    school, holder = service.as_("school"), await asyncpg.connect(service.superuser_url)
+    async with holder.transaction():
+        await holder.execute(
+            "insert into idempotency_record (client_id, method, path, key, digest, created_at)"
+            " values ($1, 'POST', encode(sha256('/v1/referrals'), 'hex'), 'one', sha256('{}'), now())",
+            school.client.client_id,
+        )
+        refused = await school.post("/v1/referrals", pupil_referral("SLT"), key="one")
+        await holder.execute("delete from idempotency_record")
+    await holder.close()
+    assert (refused.status_code, refused.json()["code"]) == (409, "still_running")
+    assert refused.headers["Retry-After"] == "5"
+    assert (await school.post("/v1/referrals", pupil_referral("SLT"), key="one")).status_code == 201
 
 
 async def test_a_second_open_referral_of_a_pupil_names_only_the_school_s_own(service: Service) -> None:
@@ -135,6 +197,30 @@ async def test_a_pupil_s_details_are_mended_until_the_service_accepts(service: S
     assert mended.headers["ETag"] == '"2"'
     await trust.post(f"{path}/transitions", {"to": "accepted"}, etag='"2"')
     assert (await school.patch(path, {"priority": "routine"}, '"3"')).status_code == 409
+
+
+async def test_a_referral_about_no_one_pupil_has_no_pupil_s_details_to_mend(service: Service) -> None:
+    school = service.as_("school")
+    made = await school.post("/v1/referrals", pupil_referral("SLT") | {"subject": {"kind": "school"}})
+    refused = await school.patch(made.headers["Location"], {"need": "ASD", "pupil": {"given_name": "Rowan"}}, '"1"')
+    assert refused.status_code == 422
+    assert [(fault["pointer"], fault["code"]) for fault in refused.json()["errors"]] == [
+        ("/pupil", "not_about_a_pupil")
+    ]
+    assert (await school.get(made.headers["Location"])).json()["need"] == "SLCN"
+
+
+async def test_consent_is_corrected_and_taken_back_as_a_whole(service: Service) -> None:
+    path, _ = await _referred(service)
+    school, given = service.as_("school"), {"basis": "consent", "given_by": "parent_or_carer", "on": "2026-01-20"}
+    refused = await school.patch(path, {"consent": {"basis": "consent"}}, '"1"')
+    assert [fault["pointer"] for fault in refused.json()["errors"]] == ["/consent/on"]
+    stated = await school.patch(path, {"consent": given}, '"1"')
+    assert stated.json()["consent"] == given
+    told = {"basis": "informed", "on": "2026-01-21"}
+    corrected = await school.patch(path, {"consent": told}, '"2"')
+    assert corrected.json()["consent"] == told | {"given_by": None}
+    assert (await school.patch(path, {"consent": None}, '"3"')).json()["consent"] is None
 
 
 async def test_a_returned_referral_goes_back_to_the_service_and_its_wait_runs_on(service: Service) -> None:

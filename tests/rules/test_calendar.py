@@ -1,4 +1,4 @@
-"""Years, quarters, today and rounding, as schools and authorities count them."""
+"""Years, today and rounding, as schools and authorities count them."""
 
 from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
-from convenor.kit.calendar import AcademicYear, FinancialYear, Period, half_up, london_date, today
+from convenor.kit.calendar import AcademicYear, half_up, london_date, today
 
 days = st.dates(date(1900, 9, 1), date(2099, 8, 31))
 
@@ -27,10 +27,9 @@ days = st.dates(date(1900, 9, 1), date(2099, 8, 31))
         ("", "year_format"),
     ],
 )
-@pytest.mark.parametrize("kind", [AcademicYear, FinancialYear])
-def test_a_year_that_is_not_two_in_sequence_is_refused(kind: type[AcademicYear], text: str, code: str) -> None:
+def test_a_year_that_is_not_two_in_sequence_is_refused(text: str, code: str) -> None:
     with pytest.raises(ValidationError) as caught:
-        TypeAdapter(kind).validate_python(text)
+        TypeAdapter(AcademicYear).validate_python(text)
     assert [error["type"] for error in caught.value.errors()] == [code]
 
 
@@ -43,17 +42,6 @@ def test_an_academic_year_runs_from_september_to_august() -> None:
     )
 
 
-def test_a_financial_year_runs_from_april_to_march_in_four_quarters() -> None:
-    year = FinancialYear.parse("2025/26")
-    assert (year.first_day, year.last_day) == (date(2025, 4, 1), date(2026, 3, 31))
-    assert year.quarters == (
-        Period(date(2025, 4, 1), date(2025, 6, 30)),
-        Period(date(2025, 7, 1), date(2025, 9, 30)),
-        Period(date(2025, 10, 1), date(2025, 12, 31)),
-        Period(date(2026, 1, 1), date(2026, 3, 31)),
-    )
-
-
 def test_the_last_year_of_a_century_ends_in_00() -> None:
     year = AcademicYear.parse("1999/00")
     assert (year.last_day, str(year)) == (date(2000, 8, 31), "1999/00")
@@ -61,41 +49,26 @@ def test_the_last_year_of_a_century_ends_in_00() -> None:
 
 @given(days)
 def test_every_day_is_in_the_year_that_it_is_said_to_be_of_and_in_no_other(day: date) -> None:
-    for kind in (AcademicYear, FinancialYear):
-        year = kind.of(day)
-        assert day in year
-        assert day not in kind(year.start - 1)
-        assert day not in kind(year.start + 1)
-        assert day.replace(day=1) in year.months
-        assert kind.parse(str(year)) == year
-
-
-@given(days)
-def test_every_day_is_in_exactly_one_quarter_of_its_financial_year(day: date) -> None:
-    assert sum(quarter.first <= day <= quarter.last for quarter in FinancialYear.of(day).quarters) == 1
+    year = AcademicYear.of(day)
+    assert day in year
+    assert day not in AcademicYear(year.start - 1)
+    assert day not in AcademicYear(year.start + 1)
+    assert day.replace(day=1) in year.months
+    assert AcademicYear.parse(str(year)) == year
 
 
 @pytest.mark.parametrize(
-    ("day", "academic", "financial"),
-    [
-        (date(2025, 8, 31), "2024/25", "2025/26"),
-        (date(2025, 9, 1), "2025/26", "2025/26"),
-        (date(2026, 3, 31), "2025/26", "2025/26"),
-        (date(2026, 4, 1), "2025/26", "2026/27"),
-    ],
+    ("day", "year"),
+    [(date(2025, 8, 31), "2024/25"), (date(2025, 9, 1), "2025/26"), (date(2026, 8, 31), "2025/26")],
 )
-def test_years_turn_on_their_first_day(day: date, academic: str, financial: str) -> None:
-    assert (str(AcademicYear.of(day)), str(FinancialYear.of(day))) == (academic, financial)
+def test_a_year_turns_on_its_first_day(day: date, year: str) -> None:
+    assert str(AcademicYear.of(day)) == year
 
 
 def test_a_year_travels_as_text() -> None:
     adapter = TypeAdapter(AcademicYear)
     assert adapter.dump_json(adapter.validate_json('"2025/26"')) == b'"2025/26"'
     assert adapter.json_schema()["examples"] == ["2025/26"]
-
-
-def test_an_academic_year_is_not_the_financial_year_of_the_same_name() -> None:
-    assert len({AcademicYear.parse("2025/26"), FinancialYear.parse("2025/26")}) == 2
 
 
 def test_a_moment_without_a_time_zone_has_no_date_in_london() -> None:

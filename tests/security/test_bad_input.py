@@ -2,12 +2,14 @@
 
 import copy
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import httpx2
 import pytest
 from fastapi.routing import APIRoute
+from jsonschema import Draft202012Validator
 from partner import Caller, Service, pupil_referral
 
 from convenor.kit.web.reads import ReadRoute
@@ -41,11 +43,14 @@ VALUES = [
     1.5,
     "",
     " ",
-    "x" * 100_000,
+    "x" * 20_000,
     "\x00",
     "\ud800",
     "\u202e",
+    "7",
+    "1462320000",
     "2026-02-30",
+    "2026-01-20T00:00:00",
     "9999-12-31T23:59:60Z",
     "99999999999-01-01",
     [],
@@ -132,6 +137,68 @@ async def test_every_field_of_every_body_takes_any_value_without_a_fault_of_ours
             for value in VALUES:
                 answer = await _send(caller, route, json.dumps({name: value}).encode())
                 assert_names_its_faults(answer, f"{route.path} {name}={value!r:.40}")
+
+
+def _shapes(contract: dict[str, Any], schema: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """What a schema of the contract may stand for, without references."""
+    if "$ref" in schema:
+        schema = contract["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
+    yield schema
+    for one in [*schema.get("anyOf", []), *schema.get("oneOf", [])]:
+        yield from _shapes(contract, one)
+
+
+Places = dict[str, dict[str, Any]]
+"""Schemas by the name of a member, or by `0` for the items of a list."""
+
+
+def _parts(
+    contract: dict[str, Any], schema: dict[str, Any], pointer: str = "", whole: Callable[[Any], Any] = lambda it: it
+) -> Iterator[tuple[str, Places, Callable[[dict[str, Any]], Any]]]:
+    """Every object and list of a body, at any depth: its pointer, its places, and what makes a body with it.
+
+    Not the name of a kind, which is a fault of the object that it stands in.
+    """
+    for shape in _shapes(contract, schema):
+        members = shape.get("properties", {})
+        kinds = {name: member["const"] for name, member in members.items() if "const" in member}
+        places = {"0": shape["items"]} if "items" in shape else {it: members[it] for it in members if it not in kinds}
+        listed = "items" in shape
+
+        def made(sent: dict[str, Any], *, listed: bool = listed, kinds: dict[str, Any] = kinds) -> Any:
+            return whole([*sent.values()] if listed else kinds | sent)
+
+        if places:
+            yield pointer, places, made
+        for name, place in places.items():
+            inside = partial(lambda made, name, it: made({name: it}), made, name)
+            yield from _parts(contract, place, f"{pointer}/{name}", inside)
+
+
+async def test_what_the_contract_forbids_is_refused_at_its_place_in_every_body(service: Service) -> None:
+    contract = service.app.openapi()
+    for route in _writes(service):
+        if not route.body_field:
+            continue
+        caller = await _allowed(service, route)
+        said = contract["paths"][route.path][next(iter(route.methods)).lower()]["requestBody"]["content"]
+        for pointer, places, made in _parts(contract, said["application/json"]["schema"]):
+            closed = {name: place | {"components": contract["components"]} for name, place in places.items()}
+            held = {
+                name: Draft202012Validator(place, format_checker=Draft202012Validator.FORMAT_CHECKER)
+                for name, place in closed.items()
+            }
+            for value in VALUES:
+                sent = {name: value for name in places if not held[name].is_valid(value)}
+                if not sent:
+                    continue
+                what = f"{route.path} {pointer} {', '.join(sent)}: {value!r:.40}"
+                answer = await _send(caller, route, json.dumps(made(sent)).encode())
+                assert_names_its_faults(answer, what)
+                assert answer.status_code == 422, f"{what}: {answer.status_code} {answer.text}"
+                named = [fault["pointer"] for fault in answer.json()["errors"]]
+                passed = [name for name in sent if not any(it.startswith(f"{pointer}/{name}") for it in named)]
+                assert not passed, f"{what}: nothing is said of {', '.join(passed)}"
 
 
 def _mutants(value: Any) -> Iterator[tuple[str, Any]]:

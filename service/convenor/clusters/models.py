@@ -1,7 +1,6 @@
 """Clusters, who is in them and who holds which role, all dated; and how clusters came out of one another."""
 
 from datetime import date
-from enum import StrEnum
 from uuid import UUID
 
 from pydantic import BaseModel
@@ -9,11 +8,12 @@ from pydantic import Field as Says
 from sqlalchemy import Index, Text, UniqueConstraint, text
 from sqlmodel import Field, SQLModel
 
-from convenor.kit.codes import Line, Prose
+from convenor.kit.calendar import FullDate
+from convenor.kit.codes import Line, Prose, Word
 from convenor.kit.tables import AreaRow, belongs_to, half_open, of_area, one_of
 
 
-class Development(StrEnum):
+class Development(Word):
     """How far a cluster has come."""
 
     PILOT = "pilot"
@@ -22,7 +22,7 @@ class Development(StrEnum):
     MATURITY = "maturity"
 
 
-class ClusterRoleKind(StrEnum):
+class ClusterRoleKind(Word):
     """The central roles of a cluster."""
 
     LEAD_HEADTEACHER = "lead_headteacher"
@@ -32,7 +32,7 @@ class ClusterRoleKind(StrEnum):
     FINANCE_LEAD = "finance_lead"
 
 
-class SuccessionKind(StrEnum):
+class SuccessionKind(Word):
     """How one cluster came out of another."""
 
     MERGE = "merge"
@@ -103,8 +103,8 @@ class ClusterRoleFields(BaseModel):
 
     role: ClusterRoleKind = Says(description="Which role.")
     holder: Line = Says(description="Who holds it: a name or a post.")
-    valid_from: date = Says(description="The holder's first day.")
-    valid_to: date | None = Says(None, description="The day from which they hold it no more.")
+    valid_from: FullDate = Says(description="The holder's first day.")
+    valid_to: FullDate | None = Says(None, description="The day from which they hold it no more.")
 
 
 class ClusterRole(ClusterRoleFields, AreaRow, table=True):

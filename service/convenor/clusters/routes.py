@@ -4,8 +4,10 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from convenor.clusters import rules
+from convenor.clusters.models import Cluster
 from convenor.clusters.resource import CLUSTERS, ClusterRead
 from convenor.clusters.schemas import ClusterCreate, ClusterUpdate
+from convenor.kit.locking import load_locked
 from convenor.kit.web.bodies import GuardedRoute
 from convenor.kit.web.reads import list_route, record_route
 from convenor.kit.web.writes import Write, Writing
@@ -33,7 +35,7 @@ async def update_cluster(
     write: Write = Writing("clusters:write", "clusters:update", changes=True),
 ) -> Response:
     """Describes a cluster."""
-    cluster = await rules.load_cluster(write.session, write.principal, id)
+    cluster = await load_locked(write.session, write.principal, CLUSTERS, Cluster, id)
     write.check_version(cluster)
     cluster.sqlmodel_update(data.given())
     cluster.version += 1

@@ -1,12 +1,12 @@
 """What comes in about clusters."""
 
-from datetime import date
 from typing import Annotated
 
 from pydantic import Field
 
 from convenor.areas.schemas import InArea
 from convenor.clusters.models import ClusterFields, Development
+from convenor.kit.calendar import FullDate
 from convenor.kit.codes import Line, Prose
 from convenor.kit.wire import NeverEmptied, Patch
 
@@ -14,7 +14,7 @@ from convenor.kit.wire import NeverEmptied, Patch
 class ClusterCreate(ClusterFields, InArea):
     """A new cluster."""
 
-    valid_from: date | None = Field(None, description="Its first day; leave it out where not known.")
+    valid_from: FullDate | None = Field(None, description="Its first day; leave it out where not known.")
 
 
 class ClusterUpdate(Patch):

@@ -1,7 +1,6 @@
 """Commissioned services: what clusters buy, for which need, from whom, and how much of it there is."""
 
 from datetime import date
-from enum import StrEnum
 from uuid import UUID
 
 from pydantic import BaseModel
@@ -9,25 +8,26 @@ from pydantic import Field as Says
 from sqlalchemy import Index, Text, UniqueConstraint, text
 from sqlmodel import Field
 
-from convenor.kit.codes import AreaOfNeed, Line, Prose
+from convenor.kit.calendar import FullDate
+from convenor.kit.codes import AreaOfNeed, Line, Prose, Word
 from convenor.kit.tables import AreaRow, belongs_to, half_open, of_area, one_of
 
 
-class Offer(StrEnum):
+class Offer(Word):
     """Whether every cluster of the area has a service, or some chose it."""
 
     CORE = "core"
     LOCAL = "local"
 
 
-class Level(StrEnum):
+class Level(Word):
     """Whom a service is for."""
 
     UNIVERSAL = "universal"
     TARGETED = "targeted"
 
 
-class Audience(StrEnum):
+class Audience(Word):
     """Who takes part."""
 
     PUPILS = "pupils"
@@ -36,7 +36,7 @@ class Audience(StrEnum):
     SCHOOLS = "schools"
 
 
-class DeliveryMode(StrEnum):
+class DeliveryMode(Word):
     """How a service reaches its audience."""
 
     IN_SCHOOL = "in_school"
@@ -45,7 +45,7 @@ class DeliveryMode(StrEnum):
     TELEPHONE = "telephone"
 
 
-class Evidence(StrEnum):
+class Evidence(Word):
     """Strength and breadth of the evidence, weakest first."""
 
     EMERGING = "emerging"
@@ -67,8 +67,8 @@ class ServiceFields(BaseModel):
     setting: Line | None = Says(None, description="Where it is delivered.")
     eligibility: Prose | None = Says(None, description="Who may be referred.")
     evidence: Evidence | None = Says(None, description="Strength and breadth of its evidence.")
-    valid_from: date | None = Says(None, description="The first day it is offered.")
-    valid_to: date | None = Says(None, description="The day from which it is no longer offered.")
+    valid_from: FullDate | None = Says(None, description="The first day it is offered.")
+    valid_to: FullDate | None = Says(None, description="The day from which it is no longer offered.")
 
 
 class CommissionedService(ServiceFields, AreaRow, table=True):

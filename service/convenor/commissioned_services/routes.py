@@ -4,8 +4,10 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from convenor.commissioned_services import rules
+from convenor.commissioned_services.models import CommissionedService
 from convenor.commissioned_services.resource import SERVICES, ServiceRead
 from convenor.commissioned_services.schemas import PromotionCreate, ServiceCreate, ServiceUpdate
+from convenor.kit.locking import load_locked
 from convenor.kit.web.bodies import GuardedRoute
 from convenor.kit.web.reads import list_route, record_route
 from convenor.kit.web.writes import Write, Writing
@@ -33,7 +35,7 @@ async def update_service(
     write: Write = Writing("services:write", "services:update", changes=True),
 ) -> Response:
     """Changes a service: what is said of it, its capacity, its provider, the clusters that buy it."""
-    service = await rules.load_service(write.session, write.principal, id)
+    service = await load_locked(write.session, write.principal, SERVICES, CommissionedService, id)
     write.check_version(service)
     await rules.update_service(write.session, write.principal, service, data)
     write.note_changes(data)
@@ -47,7 +49,7 @@ async def promote_service(
     write: Write = Writing("services:write", "services:promote", keyed=True),
 ) -> Response:
     """Promotes a local service to the core offer, with the evidence that carried it; answers with the service."""
-    service = await rules.load_service(write.session, write.principal, id)
+    service = await load_locked(write.session, write.principal, SERVICES, CommissionedService, id)
     write.check_version(service)
     await rules.promote_service(write.session, service, data.evidence)
     write.note_changes(data)

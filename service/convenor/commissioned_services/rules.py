@@ -12,11 +12,10 @@ from convenor.areas.rules import area_of
 from convenor.clusters.models import Cluster
 from convenor.clusters.resource import CLUSTERS
 from convenor.commissioned_services.models import CommissionedService, Offer, ServiceCluster
-from convenor.commissioned_services.resource import SERVICES
 from convenor.commissioned_services.schemas import ServiceCreate, ServiceUpdate
 from convenor.kit.calendar import today
 from convenor.kit.db import driver_connection
-from convenor.kit.errors import Faults, NotFound, StateConflict
+from convenor.kit.errors import Faults, StateConflict
 from convenor.kit.principal import Principal
 from convenor.kit.reading.run import find
 from convenor.providers.resource import PROVIDERS
@@ -84,18 +83,6 @@ async def promote_service(session: AsyncSession, service: CommissionedService, e
     service.version += 1
     buying = {row.cluster_id for row in await _purchases(session, service)}
     _begin(session, service, set(await _clusters_open(session, service.area_id)) - buying, today())
-
-
-async def load_service(session: AsyncSession, principal: Principal, key: str) -> CommissionedService:
-    """The service of an id or code, locked until the transaction ends.
-
-    Raises:
-        NotFound: when it is absent or not of the caller's area.
-    """
-    found = await find(await driver_connection(session), principal, SERVICES, key)
-    if found is None:
-        raise NotFound
-    return await session.get_one(CommissionedService, found, with_for_update=True)
 
 
 def _begin(session: AsyncSession, service: CommissionedService, clusters: Collection[UUID], day: date) -> None:

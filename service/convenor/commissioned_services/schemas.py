@@ -1,12 +1,12 @@
 """What comes in about commissioned services."""
 
-from datetime import date
 from typing import Annotated
 
 from pydantic import Field
 
 from convenor.areas.schemas import InArea
 from convenor.commissioned_services.models import Audience, DeliveryMode, Evidence, Level, ServiceFields
+from convenor.kit.calendar import FullDate
 from convenor.kit.codes import AreaOfNeed, Line, Prose
 from convenor.kit.wire import Incoming, NeverEmptied, Patch
 
@@ -18,7 +18,7 @@ class CapacityStated(Incoming):
     """How much of a service there is, as its provider confirms it. It is stated whole."""
 
     places: Places | None = Field(None, description="Places; null where not stated.")
-    confirmed_on: date | None = Field(None, description="When the provider confirmed them.")
+    confirmed_on: FullDate | None = Field(None, description="When the provider confirmed them.")
 
 
 class ServiceCreate(ServiceFields, InArea):
@@ -44,8 +44,8 @@ class ServiceUpdate(Patch):
     setting: Line | None = Field(None, description="Where it is delivered.")
     eligibility: Prose | None = Field(None, description="Who may be referred.")
     evidence: Evidence | None = Field(None, description="Strength and breadth of its evidence.")
-    valid_from: date | None = Field(None, description="The first day it is offered.")
-    valid_to: date | None = Field(None, description="The day from which it is no longer offered.")
+    valid_from: FullDate | None = Field(None, description="The first day it is offered.")
+    valid_to: FullDate | None = Field(None, description="The day from which it is no longer offered.")
     capacity: Annotated[CapacityStated | None, NeverEmptied] = Field(None, description="How much of it there is.")
     provider: Annotated[Line | None, NeverEmptied] = Field(
         None,

@@ -16,11 +16,10 @@ from convenor.contacts.resource import CONTACTS
 from convenor.contacts.rules import check_day, check_state, settle_start
 from convenor.contacts.schemas import ContactLine
 from convenor.kit.bulk import Batch, Line, Load, Result
-from convenor.kit.calendar import london_date
+from convenor.kit.calendar import london_date, now
 from convenor.kit.errors import Fault, Invalid, Problem, StateConflict
 from convenor.kit.ids import uuid7
 from convenor.kit.principal import Principal
-from convenor.kit.tables import now
 from convenor.pathways.models import Pathway
 
 _TAKEN = Fault(

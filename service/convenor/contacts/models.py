@@ -1,7 +1,6 @@
 """Contacts: one therapy or support session each."""
 
-from datetime import date, datetime
-from enum import StrEnum
+from datetime import datetime
 from uuid import UUID
 
 from pydantic import BaseModel
@@ -9,11 +8,12 @@ from pydantic import Field as Says
 from sqlalchemy import DateTime, Index, Text, text
 from sqlmodel import Field
 
-from convenor.kit.codes import Line
+from convenor.kit.calendar import FullDate
+from convenor.kit.codes import Line, Word
 from convenor.kit.tables import AreaRow, belongs_to, one_of
 
 
-class ContactMode(StrEnum):
+class ContactMode(Word):
     """How the session was held."""
 
     FACE_TO_FACE = "face_to_face"
@@ -21,7 +21,7 @@ class ContactMode(StrEnum):
     TELEPHONE = "telephone"
 
 
-class ContactSetting(StrEnum):
+class ContactSetting(Word):
     """Where it was held."""
 
     SCHOOL = "school"
@@ -31,7 +31,7 @@ class ContactSetting(StrEnum):
     REMOTE = "remote"
 
 
-class Attendance(StrEnum):
+class Attendance(Word):
     """Whether it took place."""
 
     ATTENDED = "attended"
@@ -41,7 +41,7 @@ class Attendance(StrEnum):
     CANCELLED_BY_SERVICE = "cancelled_by_service"
 
 
-class StaffRole(StrEnum):
+class StaffRole(Word):
     """Who held it."""
 
     SPEECH_AND_LANGUAGE_THERAPIST = "speech_and_language_therapist"
@@ -58,7 +58,7 @@ class StaffRole(StrEnum):
 class ContactFields(BaseModel):
     """What is said of a session."""
 
-    on: date = Says(description="The day of the session.")
+    on: FullDate = Says(description="The day of the session.")
     mode: ContactMode = Says(description="How it was held.")
     setting: ContactSetting = Says(description="Where it was held.")
     reference: Line | None = Says(

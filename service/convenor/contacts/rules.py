@@ -10,14 +10,16 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from convenor.contacts import queries
 from convenor.contacts.models import Attendance, Contact
 from convenor.contacts.schemas import ContactCreate
-from convenor.kit.calendar import london_date, start_of
+from convenor.kit.calendar import london_date, now, start_of
+from convenor.kit.db import violates
 from convenor.kit.errors import AlreadyExists, Faults, StateConflict
+from convenor.kit.locking import load_locked
 from convenor.kit.principal import Principal
-from convenor.kit.tables import now
 from convenor.pathways.models import Actor, Pathway
 from convenor.pathways.rules import states_with_contacts, steps_from
 from convenor.referrals.models import Referral
-from convenor.referrals.rules import load_referral, move
+from convenor.referrals.resource import REFERRALS
+from convenor.referrals.rules import move
 
 IN_PROGRESS = "in_progress"
 
@@ -30,7 +32,7 @@ async def add_contact(session: AsyncSession, principal: Principal, referral_key:
         StateConflict, Invalid: see `check_state` and `check_day`.
         AlreadyExists: when the organisation has recorded a session under this reference.
     """
-    referral = await load_referral(session, principal, referral_key)
+    referral = await load_locked(session, principal, REFERRALS, Referral, referral_key)
     pathway = await session.get_one(Pathway, (referral.pathway, referral.pathway_version))
     check_state(referral, pathway)
     check_day(london_date(referral.submitted_at), data.on)
@@ -115,7 +117,7 @@ async def _insert(session: AsyncSession, contact: Contact) -> None:
         async with session.begin_nested():
             session.add(contact)
     except IntegrityError as error:
-        if "contact_reference" not in str(error.orig):
+        if not violates(error, "contact_reference"):
             raise
         known = await queries.contact_named(session, contact)
         raise AlreadyExists(

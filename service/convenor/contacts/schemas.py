@@ -3,9 +3,9 @@
 from pydantic import Field
 
 from convenor.contacts.models import ContactFields
+from convenor.kit.calendar import PastDate
 from convenor.kit.codes import Line
 from convenor.kit.wire import Incoming
-from convenor.referrals.schemas import PastDate
 
 
 class ContactCreate(ContactFields, Incoming):

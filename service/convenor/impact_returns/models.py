@@ -1,7 +1,6 @@
 """Impact returns: what a provider reports against its SLA for a period, checked on arrival."""
 
 from datetime import date, datetime
-from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
@@ -11,12 +10,12 @@ from sqlalchemy import BigInteger, CheckConstraint, DateTime, Index, UniqueConst
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, SQLModel
 
-from convenor.kit.codes import Line, Prose
+from convenor.kit.codes import Line, Prose, Word
 from convenor.kit.tables import AreaRow, belongs_to, one_of
-from convenor.slas.models import VolumeFields
+from convenor.slas.models import Pence, VolumeFields
 
 
-class ReturnStatus(StrEnum):
+class ReturnStatus(Word):
     """The life of a return."""
 
     SUBMITTED = "submitted"
@@ -25,7 +24,7 @@ class ReturnStatus(StrEnum):
     RETURNED = "returned"
 
 
-class CheckOutcome(StrEnum):
+class CheckOutcome(Word):
     """What a check found."""
 
     OK = "ok"
@@ -55,7 +54,7 @@ class CheckFields(BaseModel):
 class ReturnFields(BaseModel):
     """What is said with a return."""
 
-    cost_pence: int = Says(ge=0, le=10_000_000_000, description="What the period cost, in pence.")
+    cost_pence: Pence = Says(description="What the period cost, in pence.")
     narrative: Prose | None = Says(None, description="What happened, in the provider's words. Walled like a name.")
 
 

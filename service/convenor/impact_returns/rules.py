@@ -13,18 +13,17 @@ from convenor.impact_returns.models import (
     MeasureFields,
     ReturnStatus,
 )
-from convenor.impact_returns.resource import IMPACT_RETURNS, STEPS, Actor
+from convenor.impact_returns.resource import STEPS, Actor
 from convenor.impact_returns.schemas import (
     ImpactReturnCreate,
     ImpactReturnUpdate,
     ReturnTransitionCreate,
 )
-from convenor.kit.calendar import Period
+from convenor.kit.calendar import Period, now
 from convenor.kit.db import driver_connection
-from convenor.kit.errors import Faults, IllegalTransition, NotFound, StateConflict
+from convenor.kit.errors import Faults, IllegalTransition, StateConflict
 from convenor.kit.principal import Principal, Reach
 from convenor.kit.reading.run import find
-from convenor.kit.tables import now
 from convenor.slas.models import Sla, SlaKpi, SlaStatus, SlaTerms
 from convenor.slas.queries import kpis_of, returns_due, terms_on
 from convenor.slas.resource import SLAS
@@ -132,18 +131,6 @@ async def transition_return(
     left, report.status = report.status, data.to.value
     report.version += 1
     _record_step(session, principal, report, left, data.reason)
-
-
-async def load_return(session: AsyncSession, principal: Principal, key: str) -> ImpactReturn:
-    """The return of an id that the caller reaches, locked until the transaction ends.
-
-    Raises:
-        NotFound: when there is none.
-    """
-    found = await find(await driver_connection(session), principal, IMPACT_RETURNS, key)
-    if found is None:
-        raise NotFound
-    return await session.get_one(ImpactReturn, found, with_for_update=True)
 
 
 async def _stand_again(session: AsyncSession, report: ImpactReturn) -> None:

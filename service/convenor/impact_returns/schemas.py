@@ -3,31 +3,22 @@
 from datetime import date
 from typing import Annotated
 
-from pydantic import AfterValidator, Field, ValidationInfo, field_validator
+from pydantic import Field, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
 from convenor.impact_returns.models import MeasureFields, ReturnFields, ReturnStatus
-from convenor.kit.calendar import today
+from convenor.kit.calendar import PastDate
 from convenor.kit.codes import Line, Prose
 from convenor.kit.wire import Incoming, NeverEmptied, Patch
-from convenor.slas.models import VolumeFields
+from convenor.slas.models import Pence, VolumeFields
 from convenor.slas.schemas import KpisOnce
-
-
-def _begun(day: date) -> date:
-    if day > today():
-        raise PydanticCustomError("future_date", "The period lies in the future.")
-    return day
-
-
-Day = Annotated[date, AfterValidator(_begun)]
 
 
 class PeriodCreate(Incoming):
     """The days that a return reports on. None of them lies in the future."""
 
-    first: Day = Field(alias="from", description="First day.")
-    last: Day = Field(alias="to", description="Last day, included.")
+    first: PastDate = Field(alias="from", description="First day.")
+    last: PastDate = Field(alias="to", description="Last day, included.")
 
     @field_validator("last")
     @classmethod
@@ -69,9 +60,7 @@ class ImpactReturnUpdate(Patch):
     """What a provider mends in a return that was sent back. Its SLA and period stay."""
 
     volumes: Annotated[VolumesCreate | None, NeverEmptied] = Field(None, description="The work done in the period.")
-    cost_pence: Annotated[int | None, NeverEmptied] = Field(
-        None, ge=0, le=10_000_000_000, description="What the period cost, in pence."
-    )
+    cost_pence: Annotated[Pence | None, NeverEmptied] = Field(None, description="What the period cost, in pence.")
     measures: Annotated[Measures | None, NeverEmptied] = Field(None, description="Every KPI of the SLA, once.")
     narrative: Prose | None = Field(None, description="What happened, in the provider's words; null takes it out.")
 

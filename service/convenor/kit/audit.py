@@ -19,11 +19,11 @@ from sqlalchemy import ARRAY, DateTime, Index, Uuid
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, SQLModel
 
+from convenor.kit.calendar import now
 from convenor.kit.context import context_sql, loading
 from convenor.kit.ids import text_of, uuid7
 from convenor.kit.principal import Principal
 from convenor.kit.recurring import keep_doing
-from convenor.kit.tables import now
 
 INSTALLATION = UUID(int=0)
 """The area of events that are of no area."""

@@ -5,16 +5,16 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import ROUND_HALF_UP, Decimal
-from itertools import pairwise
-from typing import Annotated, Any, ClassVar, Final, NamedTuple, Self
+from typing import Annotated, Any, Final, NamedTuple, Self
 from zoneinfo import ZoneInfo
 
-from pydantic import BeforeValidator, GetJsonSchemaHandler
+from pydantic import AfterValidator, BeforeValidator, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 _LONDON: Final = ZoneInfo("Europe/London")
 _MOMENT: Final = r"[12]\d{3}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:\.\d{1,6})?(?:Z|[+-]\d\d(?::?\d\d)?)"
+_FIRST_MONTH: Final = 9
 _SPLIT_YEAR: Final = "(?:19|20)[0-9]{2}/[0-9]{2}"
 
 
@@ -29,9 +29,14 @@ def london_date(at: datetime) -> date:
     return at.astimezone(_LONDON).date()
 
 
+def now() -> datetime:
+    """Return the present moment, in UTC."""
+    return datetime.now(UTC)
+
+
 def today() -> date:
     """Return today's date in Europe/London, the only "today" of this service."""
-    return london_date(datetime.now(UTC))
+    return london_date(now())
 
 
 def _moment(text: object) -> datetime:
@@ -43,17 +48,33 @@ def _moment(text: object) -> datetime:
     raise PydanticCustomError("moment", "Write a moment as in RFC 3339, with its zone: 2026-01-20T09:30:00Z.")
 
 
-def _day(text: object) -> date:
-    if isinstance(text, str) and re.fullmatch(r"(?:19|2\d)\d\d-\d\d-\d\d", text, re.ASCII):
+def _full_date(text: object) -> date:
+    if isinstance(text, str) and re.fullmatch(r"\d{4}-\d\d-\d\d", text, re.ASCII):
         with suppress(ValueError):
             return date.fromisoformat(text)
     raise PydanticCustomError("day", "Write a day as 2026-01-20.")
 
 
+def _in_every_zone(day: date) -> date:
+    if not 1900 <= day.year < 3000:
+        raise PydanticCustomError("day", "Write a day as 2026-01-20, from 1900 to 2999.")
+    return day
+
+
+def _not_in_future(day: date) -> date:
+    if day > today():
+        raise PydanticCustomError("future_date", "The date lies in the future.")
+    return day
+
+
 Moment = Annotated[datetime, BeforeValidator(_moment)]
 """A moment in a query: RFC 3339, from 1900 to 2999, which every zone and the database can hold."""
-Day = Annotated[date, BeforeValidator(_day)]
-"""A day in a query: ISO 8601, from 1900 to 2999."""
+FullDate = Annotated[date, BeforeValidator(_full_date)]
+"""A day in a body: text as RFC 3339 writes a full-date, never a number or a moment."""
+PastDate = Annotated[FullDate, AfterValidator(_not_in_future)]
+"""A day in a body on which something has happened: today in Europe/London, or before."""
+Day = Annotated[FullDate, AfterValidator(_in_every_zone)]
+"""A day in a query: a full-date from 1900 to 2999."""
 
 
 def start_of(day: date) -> datetime:
@@ -74,10 +95,8 @@ class Period(NamedTuple):
 
 
 @dataclass(frozen=True, order=True, slots=True)
-class _SplitYear:
-    """A year that begins on the first of a month in `start` and ends in the calendar year after; written `2025/26`."""
-
-    first_month: ClassVar[int]
+class AcademicYear:
+    """Academic year, 1 September to 31 August, written as two years that follow each other."""
 
     start: int
 
@@ -100,22 +119,22 @@ class _SplitYear:
     @classmethod
     def of(cls, day: date) -> Self:
         """Return the year that `day` falls in."""
-        return cls(day.year if day.month >= cls.first_month else day.year - 1)
+        return cls(day.year if day.month >= _FIRST_MONTH else day.year - 1)
 
     @property
     def first_day(self) -> date:
         """The day it begins."""
-        return date(self.start, self.first_month, 1)
+        return date(self.start, _FIRST_MONTH, 1)
 
     @property
     def last_day(self) -> date:
         """The day it ends, still in it."""
-        return date(self.start + 1, self.first_month, 1) - timedelta(days=1)
+        return date(self.start + 1, _FIRST_MONTH, 1) - timedelta(days=1)
 
     @property
     def months(self) -> tuple[date, ...]:
         """The first days of its twelve months, in order."""
-        offsets = range(self.first_month - 1, self.first_month + 11)
+        offsets = range(_FIRST_MONTH - 1, _FIRST_MONTH + 11)
         return tuple(date(self.start + offset // 12, offset % 12 + 1, 1) for offset in offsets)
 
     def __contains__(self, day: date) -> bool:
@@ -140,23 +159,3 @@ class _SplitYear:
             "description": (cls.__doc__ or "").partition("\n")[0],
             "examples": ["2025/26"],
         }
-
-
-class AcademicYear(_SplitYear):
-    """Academic year, 1 September to 31 August, written as two years that follow each other."""
-
-    __slots__ = ()
-    first_month = 9
-
-
-class FinancialYear(_SplitYear):
-    """Financial year, 1 April to 31 March, written as two years that follow each other."""
-
-    __slots__ = ()
-    first_month = 4
-
-    @property
-    def quarters(self) -> tuple[Period, ...]:
-        """Its four quarters in order, the first from 1 April."""
-        starts = (*self.months[::3], self.last_day + timedelta(days=1))
-        return tuple(Period(first, after - timedelta(days=1)) for first, after in pairwise(starts))

@@ -7,10 +7,10 @@ says how to put it right. The message never repeats the value: a UPN or an NHS n
 import re
 from collections.abc import Callable
 from enum import StrEnum
-from typing import Annotated, Final, LiteralString
+from typing import Annotated, Any, Final, LiteralString, cast
 
-from pydantic import AfterValidator, StringConstraints, WithJsonSchema
-from pydantic_core import PydanticCustomError
+from pydantic import AfterValidator, GetCoreSchemaHandler, StringConstraints, WithJsonSchema
+from pydantic_core import CoreSchema, PydanticCustomError
 
 _UPN_LETTERS: Final = "ABCDEFGHJKLMNPQRTUVWXYZ"
 _UPN_BODY: Final = f"[0-9]{{11}}[0-9{_UPN_LETTERS}]"
@@ -212,7 +212,16 @@ Prose = Annotated[
 """Free text: 1 to 4000 characters once stripped, with line breaks and tabs. It may name a child."""
 
 
-class SenProvision(StrEnum):
+class Word(StrEnum):
+    """One word of a closed list. Shapes that are strict read it from its text: JSON has nothing else for it."""
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """The list, from which text is taken whatever the shape says."""
+        return cast(CoreSchema, {**handler(source), "strict": False})
+
+
+class SenProvision(Word):
     """What support for special educational needs a pupil has: E (EHC plan), K (SEN Support), N (none)."""
 
     EHC_PLAN = "E"
@@ -220,7 +229,7 @@ class SenProvision(StrEnum):
     NONE = "N"
 
 
-class NeedType(StrEnum):
+class NeedType(Word):
     """Type of special educational need, as in SEN2 and the school census."""
 
     SPLD = "SPLD"
@@ -253,7 +262,7 @@ class NeedType(StrEnum):
     """SEN Support, but no specialist assessment of type of need."""
 
 
-class AreaOfNeed(StrEnum):
+class AreaOfNeed(Word):
     """Area of need under which clusters commission services: the four of the SEND code of practice, and two more."""
 
     SEMH = "SEMH"
@@ -288,7 +297,7 @@ AREA_OF_NEED: Final = {
 """The area of need that each need type belongs to."""
 
 
-class Phase(StrEnum):
+class Phase(Word):
     """Phase of education of a school, as GIAS gives it."""
 
     NURSERY = "nursery"

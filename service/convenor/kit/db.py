@@ -11,7 +11,7 @@ from typing import Any
 
 import asyncpg
 from sqlalchemy import event
-from sqlalchemy.exc import DisconnectionError
+from sqlalchemy.exc import DisconnectionError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 
 from convenor.kit.database import assert_app_role
@@ -152,6 +152,15 @@ async def driver_connection(session: AsyncSession) -> Any:
     """The asyncpg connection under a session, inside its transaction: the reading machine asks on it after a write."""
     raw = await (await session.connection()).get_raw_connection()
     return raw.driver_connection
+
+
+def violates(error: IntegrityError, constraint: str) -> bool:
+    """Whether a constraint or unique index, by its name, is what the database refused for.
+
+    Its message tells values, too, in which any name could stand.
+    """
+    cause = error.orig.__cause__ if error.orig else None
+    return isinstance(cause, asyncpg.IntegrityConstraintViolationError) and cause.constraint_name == constraint
 
 
 def _replace_closed(connection: Any, _record: Any, _proxy: Any) -> None:

@@ -14,8 +14,8 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 from sqlmodel import Field, SQLModel, col
 
+from convenor.kit.calendar import now
 from convenor.kit.errors import IdempotencyKeyReused
-from convenor.kit.tables import now
 
 KEPT_FOR = timedelta(hours=24)
 FORGET_EACH_SECONDS = 600

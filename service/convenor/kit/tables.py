@@ -1,7 +1,6 @@
 """What every table of an area shares: its key, and how it points at its neighbours."""
 
 from collections.abc import Iterable
-from datetime import UTC, datetime
 from enum import StrEnum
 from uuid import UUID
 
@@ -16,11 +15,6 @@ class AreaRow(SQLModel):
 
     area_id: UUID = Field(primary_key=True)
     id: UUID = Field(default_factory=uuid7, primary_key=True)
-
-
-def now() -> datetime:
-    """The present moment, in UTC."""
-    return datetime.now(UTC)
 
 
 def belongs_to(table: str, column: str, *more: str, onupdate: str | None = None) -> ForeignKeyConstraint:

@@ -1,15 +1,23 @@
 """What every shape that comes in over the wire shares."""
 
-from typing import Any
+from typing import Annotated, Any
+from uuid import UUID
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Strict, model_validator
 from pydantic_core import PydanticCustomError
 
 
 class Incoming(BaseModel):
-    """A body: unknown fields are refused, never dropped."""
+    """A body: unknown fields are refused, never dropped, and a value has the JSON type that the contract says.
 
-    model_config = ConfigDict(extra="forbid")
+    What JSON writes as text is read from text alone: `FullDate`, `Word` and `RecordId`.
+    """
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+RecordId = Annotated[UUID, Strict(strict=False)]
+"""An id in a body."""
 
 
 class Patch(Incoming):

@@ -13,10 +13,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from convenor.clusters.models import Cluster, ClusterMembership, ClusterRole, ClusterSuccession, SuccessionKind
 from convenor.clusters.resource import CLUSTERS
-from convenor.clusters.rules import load_cluster
 from convenor.commissioned_services.models import ServiceCluster
 from convenor.kit.db import driver_connection
 from convenor.kit.errors import Faults, StateConflict
+from convenor.kit.locking import load_locked
 from convenor.kit.principal import Principal
 from convenor.kit.reading.run import find
 from convenor.memberships import queries
@@ -72,7 +72,7 @@ async def split_cluster(
             twice, and a day that does not fit.
         StateConflict: for a cluster that is no more.
     """
-    cluster, faults = await load_cluster(session, principal, key), Faults()
+    cluster, faults = await load_locked(session, principal, CLUSTERS, Cluster, key), Faults()
     if cluster.valid_to:
         raise StateConflict(_ended(cluster))
     await queries.lock_members(session, [cluster], data.on)

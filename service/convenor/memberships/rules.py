@@ -5,10 +5,11 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from convenor.clusters.models import Cluster, ClusterMembership, ClusterRole
-from convenor.clusters.rules import load_cluster
+from convenor.clusters.resource import CLUSTERS
 from convenor.kit.calendar import today
 from convenor.kit.db import driver_connection
 from convenor.kit.errors import Faults, NotFound, StateConflict
+from convenor.kit.locking import load_locked
 from convenor.kit.principal import Principal
 from convenor.kit.reading.run import find
 from convenor.memberships import queries
@@ -22,7 +23,6 @@ from convenor.memberships.schemas import (
 )
 from convenor.schools.models import School, SchoolStatus
 from convenor.schools.resource import SCHOOLS
-from convenor.schools.rules import load_school
 
 
 async def join_cluster(
@@ -35,7 +35,7 @@ async def join_cluster(
         Invalid: for a school that is not, and for days that do not fit.
         StateConflict: when the school is in a cluster then, or the school or the cluster is no more.
     """
-    cluster, faults = await load_cluster(session, principal, key), Faults()
+    cluster, faults = await load_locked(session, principal, CLUSTERS, Cluster, key), Faults()
     school = await _school(session, principal, cluster, data.school, faults)
     faults.ends_after(data.valid_from, data.valid_to)
     if cluster.valid_from and data.valid_from < cluster.valid_from:
@@ -96,7 +96,7 @@ async def convert_school(session: AsyncSession, principal: Principal, key: str, 
         StateConflict: when it is closed already.
         Invalid: for a day that does not fit.
     """
-    school, faults = await load_school(session, principal, key), Faults()
+    school, faults = await load_locked(session, principal, SCHOOLS, School, key), Faults()
     if school.successor_id or school.closed_on or school.status == SchoolStatus.CLOSED:
         raise StateConflict("This school is closed already.")
     memberships = await queries.memberships_of(session, school, data.on)
@@ -135,7 +135,7 @@ async def take_up_role(session: AsyncSession, principal: Principal, key: str, da
         Invalid: for a school that is not, or an end before the start.
         StateConflict: when the cluster is no more.
     """
-    cluster, faults = await load_cluster(session, principal, key), Faults()
+    cluster, faults = await load_locked(session, principal, CLUSTERS, Cluster, key), Faults()
     school = await _school(session, principal, cluster, data.school, faults) if data.school else None
     faults.ends_after(data.valid_from, data.valid_to)
     faults.refuse()

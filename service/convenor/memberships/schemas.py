@@ -1,11 +1,11 @@
 """What comes in about who is in a cluster, and about mergers, splits and conversions."""
 
-from datetime import date
 from typing import Annotated
 
 from pydantic import Field
 
 from convenor.clusters.models import ClusterFields, ClusterRoleFields
+from convenor.kit.calendar import FullDate
 from convenor.kit.codes import Laestab, Line, Phase, Ukprn, Urn
 from convenor.kit.wire import Incoming, Patch
 
@@ -16,14 +16,14 @@ class MembershipCreate(Incoming):
     """A school joins a cluster."""
 
     school: School
-    valid_from: date = Field(description="Its first day in the cluster.")
-    valid_to: date | None = Field(None, description="The day from which it is in it no more, where known.")
+    valid_from: FullDate = Field(description="Its first day in the cluster.")
+    valid_to: FullDate | None = Field(None, description="The day from which it is in it no more, where known.")
 
 
 class MembershipUpdate(Patch):
     """A school leaves a cluster."""
 
-    valid_to: date | None = Field(
+    valid_to: FullDate | None = Field(
         None, description="The day from which it is in the cluster no more; null takes an end back."
     )
 
@@ -37,7 +37,9 @@ class ClusterRoleCreate(ClusterRoleFields, Incoming):
 class ClusterRoleUpdate(Patch):
     """Somebody gives up a role in a cluster."""
 
-    valid_to: date | None = Field(None, description="The day from which they hold it no more; null takes an end back.")
+    valid_to: FullDate | None = Field(
+        None, description="The day from which they hold it no more; null takes an end back."
+    )
 
 
 class ClusterInto(ClusterFields, Incoming):
@@ -49,7 +51,7 @@ class MergeCreate(Incoming):
 
     clusters: list[Line] = Field(min_length=2, max_length=50, description="Codes or ids of the clusters that merge.")
     into: ClusterInto = Field(description="The cluster that comes out of them.")
-    on: date = Field(description="The day from which it stands in their place.")
+    on: FullDate = Field(description="The day from which it stands in their place.")
 
 
 class SplitInto(ClusterInto):
@@ -62,7 +64,7 @@ class SplitCreate(Incoming):
     """A cluster becomes several. Each of its schools is placed in exactly one of them."""
 
     into: list[SplitInto] = Field(min_length=2, max_length=50, description="The clusters that come out of it.")
-    on: date = Field(description="The day from which they stand in its place.")
+    on: FullDate = Field(description="The day from which they stand in its place.")
 
 
 class SuccessorCreate(Incoming):
@@ -73,4 +75,4 @@ class SuccessorCreate(Incoming):
     phase: Phase | None = Field(None, description="Phase of education; its predecessor's where left out.")
     ukprn: Ukprn | None = Field(None, description="UK provider reference number.")
     laestab: Laestab | None = Field(None, description="LA code and establishment number.")
-    on: date = Field(description="The successor's first day, from which the predecessor is closed.")
+    on: FullDate = Field(description="The successor's first day, from which the predecessor is closed.")

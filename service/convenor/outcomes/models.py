@@ -1,7 +1,6 @@
 """Outcomes: a change that was measured for a referral."""
 
 from datetime import date, datetime
-from enum import StrEnum
 from uuid import UUID
 
 from pydantic import BaseModel
@@ -9,11 +8,12 @@ from pydantic import Field as Says
 from sqlalchemy import CheckConstraint, DateTime, Index, Text
 from sqlmodel import Field
 
-from convenor.kit.codes import Line
+from convenor.kit.calendar import FullDate
+from convenor.kit.codes import Line, Word
 from convenor.kit.tables import AreaRow, belongs_to, one_of
 
 
-class Instrument(StrEnum):
+class Instrument(Word):
     """What it was measured with."""
 
     TOMS = "TOMs"
@@ -28,7 +28,7 @@ class Instrument(StrEnum):
 class MeasureFields(BaseModel):
     """One value on one day."""
 
-    on: date = Says(description="The day it was measured.")
+    on: FullDate = Says(description="The day it was measured.")
     value: float = Says(ge=-1_000_000, le=1_000_000, description="The value, on the instrument's own scale.")
 
 

@@ -2,12 +2,14 @@
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from convenor.kit.calendar import now
 from convenor.kit.errors import Faults, StateConflict
+from convenor.kit.locking import load_locked
 from convenor.kit.principal import Principal
-from convenor.kit.tables import now
 from convenor.outcomes.models import Outcome
 from convenor.outcomes.schemas import OutcomeCreate
-from convenor.referrals.rules import load_referral
+from convenor.referrals.models import Referral
+from convenor.referrals.resource import REFERRALS
 
 MEASURED = ("accepted", "waiting", "paused", "in_progress", "discharged")
 """The states in which a change may be recorded: once the service has accepted. The later value is often taken after
@@ -22,7 +24,7 @@ async def add_outcome(session: AsyncSession, principal: Principal, referral_key:
         StateConflict: before the service has accepted, or after it declined or the referrer withdrew.
         Invalid: when the later value is dated before the baseline.
     """
-    referral = await load_referral(session, principal, referral_key)
+    referral = await load_locked(session, principal, REFERRALS, Referral, referral_key)
     if referral.status not in MEASURED:
         raise StateConflict(
             f"The referral is {referral.status}; outcomes are recorded while it is {', '.join(MEASURED)}."

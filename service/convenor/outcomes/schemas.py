@@ -2,9 +2,9 @@
 
 from pydantic import Field
 
+from convenor.kit.calendar import PastDate
 from convenor.kit.wire import Incoming
 from convenor.outcomes.models import MeasureFields, OutcomeFields
-from convenor.referrals.schemas import PastDate
 
 
 class MeasureCreate(MeasureFields, Incoming):

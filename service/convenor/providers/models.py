@@ -1,6 +1,5 @@
 """Providers: who does the work that clusters commission."""
 
-from enum import StrEnum
 from uuid import UUID
 
 from pydantic import BaseModel
@@ -8,11 +7,11 @@ from pydantic import Field as Says
 from sqlalchemy import Text, UniqueConstraint
 from sqlmodel import Field
 
-from convenor.kit.codes import CompanyNumber, Line, OdsCode, Ukprn
+from convenor.kit.codes import CompanyNumber, Line, OdsCode, Ukprn, Word
 from convenor.kit.tables import AreaRow, of_area, one_of
 
 
-class ProviderKind(StrEnum):
+class ProviderKind(Word):
     """What sort of organisation a provider is."""
 
     NHS = "nhs"

@@ -3,10 +3,12 @@
 from fastapi import APIRouter
 from starlette.responses import Response
 
+from convenor.kit.locking import load_locked
 from convenor.kit.web.bodies import GuardedRoute
 from convenor.kit.web.reads import list_route, record_route
 from convenor.kit.web.writes import Write, Writing
 from convenor.providers import rules
+from convenor.providers.models import Provider
 from convenor.providers.resource import PROVIDERS, ProviderRead
 from convenor.providers.schemas import ProviderCreate, ProviderUpdate
 
@@ -33,7 +35,7 @@ async def update_provider(
     write: Write = Writing("providers:write", "providers:update", changes=True),
 ) -> Response:
     """Changes a provider's entry."""
-    provider = await rules.load_provider(write.session, write.principal, id)
+    provider = await load_locked(write.session, write.principal, PROVIDERS, Provider, id)
     write.check_version(provider)
     provider.sqlmodel_update(data.given())
     provider.version += 1

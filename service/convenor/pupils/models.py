@@ -4,7 +4,6 @@
 so that no school ever overwrites another's statement.
 """
 
-from datetime import date
 from uuid import UUID
 
 from pydantic import BaseModel
@@ -12,26 +11,36 @@ from pydantic import Field as Says
 from sqlalchemy import Index, Text
 from sqlmodel import Field, SQLModel
 
+from convenor.kit.calendar import FullDate
 from convenor.kit.codes import LaCode, Line, NhsNumber, SenProvision, Upn
 from convenor.kit.tables import AreaRow, belongs_to, of_area, one_of
 
 
-class PupilFields(BaseModel):
-    """What a referrer states of a pupil."""
+class WhoFields(BaseModel):
+    """Who a pupil is."""
 
     upn: Upn | None = Says(None, description="Unique pupil number; absent in early years or outside state schools.")
     nhs_number: NhsNumber | None = Says(None, description="NHS number, where the family gave it.")
     given_name: Line = Says(description="Given name.")
     family_name: Line = Says(description="Family name.")
-    date_of_birth: date = Says(description="Date of birth.")
+    date_of_birth: FullDate = Says(description="Date of birth.")
     sen_provision: SenProvision = Says(description="E (EHC plan), K (SEN Support) or N (none).")
     home_la_code: LaCode | None = Says(None, description="The home authority's code where it is not the school's.")
+
+
+class ParentFields(BaseModel):
+    """A parent or carer to talk to, and in which language."""
+
     parent_name: Line | None = Says(None, description="A parent or carer to talk to.")
     parent_telephone: Line | None = Says(None, description="Their telephone number.", max_length=30)
     parent_email: Line | None = Says(None, description="Their email address.")
     interpreter_language: Line | None = Says(
         None, description="The language for which they need an interpreter.", max_length=60
     )
+
+
+class PupilFields(ParentFields, WhoFields):
+    """What a referrer states of a pupil."""
 
 
 class Pupil(AreaRow, table=True):

@@ -1,7 +1,6 @@
 """Referrals: a pupil, a group or a school, sent along a pathway to a commissioned service, and every step of it."""
 
 from datetime import date, datetime
-from enum import StrEnum
 from uuid import UUID
 
 from pydantic import BaseModel
@@ -9,11 +8,12 @@ from pydantic import Field as Says
 from sqlalchemy import ARRAY, CheckConstraint, DateTime, ForeignKeyConstraint, Index, Text, UniqueConstraint, text
 from sqlmodel import Field
 
-from convenor.kit.codes import Line, NeedType, Prose
+from convenor.kit.calendar import FullDate
+from convenor.kit.codes import Line, NeedType, Prose, Word
 from convenor.kit.tables import AreaRow, belongs_to, of_area, one_of
 
 
-class Priority(StrEnum):
+class Priority(Word):
     """How soon."""
 
     ROUTINE = "routine"
@@ -21,7 +21,7 @@ class Priority(StrEnum):
     URGENT = "urgent"
 
 
-class SubjectKind(StrEnum):
+class SubjectKind(Word):
     """Whom a referral is about."""
 
     PUPIL = "pupil"
@@ -29,7 +29,7 @@ class SubjectKind(StrEnum):
     SCHOOL = "school"
 
 
-class ConsentBasis(StrEnum):
+class ConsentBasis(Word):
     """On what a referral rests towards the family."""
 
     CONSENT = "consent"
@@ -37,14 +37,14 @@ class ConsentBasis(StrEnum):
     SAFEGUARDING = "safeguarding"
 
 
-class ConsentGiver(StrEnum):
+class ConsentGiver(Word):
     """Who gave consent."""
 
     PARENT_OR_CARER = "parent_or_carer"
     YOUNG_PERSON = "young_person"
 
 
-class YearGroup(StrEnum):
+class YearGroup(Word):
     """National Curriculum year groups, with nursery and reception."""
 
     N = "N"
@@ -85,7 +85,7 @@ class ConsentFields(BaseModel):
 
     basis: ConsentBasis = Says(description="Consent, information given, or safeguarding.")
     given_by: ConsentGiver | None = Says(None, description="Who gave consent.")
-    on: date = Says(description="When.")
+    on: FullDate = Says(description="When.")
 
 
 class TransitionFields(BaseModel):

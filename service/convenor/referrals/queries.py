@@ -40,9 +40,9 @@ async def buys(session: AsyncSession, area: UUID, cluster: UUID, service: UUID) 
     return bought.first() is not None
 
 
-async def is_offered(session: AsyncSession, area: UUID, service: UUID) -> CommissionedService:
-    """The service of an id that was found."""
-    # Shared, so that the provider cannot change before the referral that names it is in.
+async def lock_service(session: AsyncSession, area: UUID, service: UUID) -> CommissionedService:
+    """The service of an id that was found, as it stays until this transaction ends."""
+    # Shared: other referrals name the same provider meanwhile, and none may change it.
     return await session.get_one(CommissionedService, (area, service), with_for_update={"read": True})
 
 

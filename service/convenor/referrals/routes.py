@@ -4,10 +4,12 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from convenor.kit.errors import IllegalTransition
+from convenor.kit.locking import load_locked
 from convenor.kit.web.bodies import GuardedRoute
 from convenor.kit.web.reads import list_route, record_route, sublist_route
 from convenor.kit.web.writes import Write, Writing
 from convenor.referrals import rules
+from convenor.referrals.models import Referral
 from convenor.referrals.resource import REFERRALS, TRANSITIONS, ReferralRead
 from convenor.referrals.schemas import ReferralCreate, ReferralUpdate, TransitionCreate
 
@@ -36,7 +38,7 @@ async def update_referral(
     write: Write = Writing("referrals:write", "referrals:update", changes=True),
 ) -> Response:
     """Mends what was stated, until the service accepts. For the referrer."""
-    referral = await rules.load_referral(write.session, write.principal, id)
+    referral = await load_locked(write.session, write.principal, REFERRALS, Referral, id)
     write.check_version(referral)
     await rules.update_referral(write.session, write.principal, referral, data)
     write.note_changes(data)
@@ -52,7 +54,7 @@ async def transition_referral(
     ),
 ) -> Response:
     """Makes one step along the referral's pathway; answers with the referral as it is then."""
-    referral = await rules.load_referral(write.session, write.principal, id)
+    referral = await load_locked(write.session, write.principal, REFERRALS, Referral, id)
     write.check_version(referral)
     await rules.transition_referral(write.session, write.principal, referral, data)
     write.note_changes(data)

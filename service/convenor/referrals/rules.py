@@ -7,19 +7,17 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from convenor.commissioned_services.resource import SERVICES
-from convenor.kit.calendar import today
-from convenor.kit.db import driver_connection
-from convenor.kit.errors import Faults, IllegalTransition, Member, NotFound, Problem, StateConflict
+from convenor.kit.calendar import now, today
+from convenor.kit.db import driver_connection, violates
+from convenor.kit.errors import Faults, IllegalTransition, Member, Problem, StateConflict
 from convenor.kit.ids import record_code, uuid7
 from convenor.kit.principal import Principal, Reach
 from convenor.kit.reading.run import find
-from convenor.kit.tables import now
 from convenor.pathways.models import Actor, Pathway
 from convenor.pathways.rules import current_pathway, state_of, steps_from
 from convenor.pupils.models import Pupil, PupilIdentity
 from convenor.referrals import queries
 from convenor.referrals.models import Referral, ReferralTransition
-from convenor.referrals.resource import REFERRALS
 from convenor.referrals.schemas import (
     ConsentCreate,
     GroupSubjectCreate,
@@ -172,18 +170,6 @@ async def transition_referral(
     return referral
 
 
-async def load_referral(session: AsyncSession, principal: Principal, key: str) -> Referral:
-    """The referral of an id or code that the caller reaches, locked until the transaction ends.
-
-    Raises:
-        NotFound: when there is none.
-    """
-    found = await find(await driver_connection(session), principal, REFERRALS, key)
-    if found is None:
-        raise NotFound
-    return await session.get_one(Referral, found, with_for_update=True)
-
-
 def move(
     session: AsyncSession,
     principal: Principal,
@@ -238,13 +224,13 @@ def _state_consent(referral: Referral, consent: ConsentCreate | None) -> None:
 
 
 async def _provider(session: AsyncSession, service: tuple[UUID, UUID], faults: Faults) -> UUID | None:
-    offered = await queries.is_offered(session, *service)
+    found = await queries.lock_service(session, *service)
     day = today()
-    if offered.provider_id is None:
+    if found.provider_id is None:
         faults.add("/service_id", "no_provider", "No provider is stated for this service, so nobody could answer.")
-    if (offered.valid_from and offered.valid_from > day) or (offered.valid_to and offered.valid_to <= day):
+    if (found.valid_from and found.valid_from > day) or (found.valid_to and found.valid_to <= day):
         faults.add("/service_id", "not_offered", "This service is not offered today.")
-    return offered.provider_id
+    return found.provider_id
 
 
 async def _link_pupil(session: AsyncSession, area: UUID, pupil: PupilCreate) -> UUID:
@@ -263,7 +249,7 @@ async def _insert(session: AsyncSession, referral: Referral) -> None:
         async with session.begin_nested():
             session.add(referral)
     except IntegrityError as error:
-        if "one_open_referral" not in str(error.orig):
+        if not violates(error, "one_open_referral"):
             raise
         assert referral.pupil_id
         own = await queries.open_referral(session, referral.area_id, referral.service_id, referral.pupil_id)

@@ -6,27 +6,20 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
-from convenor.kit.calendar import today
+from convenor.kit.calendar import PastDate, today
 from convenor.kit.codes import Line, NeedType, Prose, SenProvision, Urn
 from convenor.kit.wire import Incoming, NeverEmptied, Patch
-from convenor.pupils.models import PupilFields
+from convenor.pupils.models import ParentFields, PupilFields
 from convenor.referrals.models import ConsentFields, GroupFields, Priority, ReferralFields, TransitionFields
 
 
-def _not_in_future(day: date) -> date:
-    if day > today():
-        raise PydanticCustomError("future_date", "The date lies in the future.")
-    return day
-
-
 def _young_person(day: date) -> date:
-    if today().year - _not_in_future(day).year > 26:
+    if today().year - day.year > 26:
         raise PydanticCustomError("date_of_birth", "Support for special educational needs ends at 25: check the year.")
     return day
 
 
-PastDate = Annotated[date, AfterValidator(_not_in_future)]
-BirthDate = Annotated[date, AfterValidator(_young_person)]
+BirthDate = Annotated[PastDate, AfterValidator(_young_person)]
 
 
 class PupilCreate(PupilFields, Incoming):
@@ -77,19 +70,13 @@ class ReferralCreate(ReferralFields, Incoming):
     consent: ConsentCreate | None = Field(None, description="On what it rests towards the family.")
 
 
-class PupilUpdate(Patch):
+class PupilUpdate(ParentFields, Patch):
     """Corrections to what the referrer stated of a pupil. Numbers are not corrected: they say who it is."""
 
     given_name: Annotated[Line | None, NeverEmptied] = Field(None, description="Given name.")
     family_name: Annotated[Line | None, NeverEmptied] = Field(None, description="Family name.")
     date_of_birth: Annotated[BirthDate | None, NeverEmptied] = Field(None, description="Date of birth.")
     sen_provision: Annotated[SenProvision | None, NeverEmptied] = Field(None, description="E, K or N.")
-    parent_name: Line | None = Field(None, description="A parent or carer to talk to.")
-    parent_telephone: Line | None = Field(None, max_length=30, description="Their telephone number.")
-    parent_email: Line | None = Field(None, description="Their email address.")
-    interpreter_language: Line | None = Field(
-        None, max_length=60, description="The language they need an interpreter for."
-    )
 
 
 class ReferralUpdate(Patch):

@@ -1,7 +1,5 @@
 """Schools. Which cluster a school is in is the clusters' to say."""
 
-from datetime import date
-from enum import StrEnum
 from uuid import UUID
 
 from pydantic import BaseModel
@@ -9,11 +7,12 @@ from pydantic import Field as Says
 from sqlalchemy import Text, UniqueConstraint
 from sqlmodel import Field
 
-from convenor.kit.codes import Laestab, Line, Phase, Ukprn, Urn
+from convenor.kit.calendar import FullDate
+from convenor.kit.codes import Laestab, Line, Phase, Ukprn, Urn, Word
 from convenor.kit.tables import AreaRow, belongs_to, half_open, of_area, one_of
 
 
-class SchoolStatus(StrEnum):
+class SchoolStatus(Word):
     """Whether a school takes pupils."""
 
     PROPOSED = "proposed"
@@ -30,8 +29,8 @@ class SchoolFields(BaseModel):
     status: SchoolStatus = Says(SchoolStatus.OPEN, description="Whether it takes pupils.")
     ukprn: Ukprn | None = Says(None, description="UK provider reference number.")
     laestab: Laestab | None = Says(None, description="LA code and establishment number.")
-    opened_on: date | None = Says(None, description="First day; absent where not stated.")
-    closed_on: date | None = Says(None, description="The day from which it is closed.")
+    opened_on: FullDate | None = Says(None, description="First day; absent where not stated.")
+    closed_on: FullDate | None = Says(None, description="The day from which it is closed.")
 
 
 class School(SchoolFields, AreaRow, table=True):

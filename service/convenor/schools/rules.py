@@ -3,12 +3,9 @@
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from convenor.areas.rules import area_of
-from convenor.kit.db import driver_connection
-from convenor.kit.errors import Faults, NotFound, StateConflict
+from convenor.kit.errors import Faults, StateConflict
 from convenor.kit.principal import Principal
-from convenor.kit.reading.run import find
 from convenor.schools.models import School
-from convenor.schools.resource import SCHOOLS
 from convenor.schools.schemas import SchoolCreate, SchoolUpdate
 
 
@@ -44,15 +41,3 @@ def update_school(school: School, data: SchoolUpdate) -> None:
     faults.ends_after(school.opened_on, school.closed_on, "/closed_on")
     faults.refuse()
     school.version += 1
-
-
-async def load_school(session: AsyncSession, principal: Principal, key: str) -> School:
-    """The school of an id or URN, locked until the transaction ends.
-
-    Raises:
-        NotFound: when it is absent or not of the caller's area.
-    """
-    found = await find(await driver_connection(session), principal, SCHOOLS, key)
-    if found is None:
-        raise NotFound
-    return await session.get_one(School, found, with_for_update=True)

@@ -1,11 +1,11 @@
 """What comes in about schools."""
 
-from datetime import date
 from typing import Annotated
 
 from pydantic import Field
 
 from convenor.areas.schemas import InArea
+from convenor.kit.calendar import FullDate
 from convenor.kit.codes import Laestab, Line, Phase, Ukprn, Urn
 from convenor.kit.wire import NeverEmptied, Patch
 from convenor.schools.models import SchoolFields, SchoolStatus
@@ -24,5 +24,5 @@ class SchoolUpdate(Patch):
     status: Annotated[SchoolStatus | None, NeverEmptied] = Field(None, description="Whether it takes pupils.")
     ukprn: Ukprn | None = Field(None, description="UK provider reference number.")
     laestab: Laestab | None = Field(None, description="LA code and establishment number.")
-    opened_on: date | None = Field(None, description="First day.")
-    closed_on: date | None = Field(None, description="The day from which it is closed.")
+    opened_on: FullDate | None = Field(None, description="First day.")
+    closed_on: FullDate | None = Field(None, description="The day from which it is closed.")

@@ -1,7 +1,7 @@
 """Service level agreements: service, provider, clusters and term; their terms in versions; KPIs with targets."""
 
 from datetime import date, datetime
-from enum import StrEnum
+from typing import Annotated
 from uuid import UUID
 
 from pydantic import BaseModel
@@ -9,11 +9,12 @@ from pydantic import Field as Says
 from sqlalchemy import BigInteger, CheckConstraint, DateTime, Index, Text, UniqueConstraint, false
 from sqlmodel import Field, SQLModel
 
-from convenor.kit.codes import Line
+from convenor.kit.calendar import FullDate
+from convenor.kit.codes import Line, Word
 from convenor.kit.tables import AreaRow, belongs_to, half_open, of_area, one_of
 
 
-class SlaStatus(StrEnum):
+class SlaStatus(Word):
     """The life of an SLA."""
 
     DRAFT = "draft"
@@ -22,7 +23,7 @@ class SlaStatus(StrEnum):
     ENDED = "ended"
 
 
-class Cadence(StrEnum):
+class Cadence(Word):
     """How often the provider reports."""
 
     MONTHLY = "monthly"
@@ -31,14 +32,14 @@ class Cadence(StrEnum):
     YEARLY = "yearly"
 
 
-class KpiUnit(StrEnum):
+class KpiUnit(Word):
     """What a KPI's target counts."""
 
     PERCENT = "percent"
     COUNT = "count"
 
 
-class KpiDirection(StrEnum):
+class KpiDirection(Word):
     """Which side of the target is good."""
 
     AT_LEAST = "at_least"
@@ -49,8 +50,8 @@ class SlaFields(BaseModel):
     """What is said of an SLA."""
 
     code: Line = Says(description="The SLA's code within its area.", max_length=40)
-    starts_on: date = Says(description="First day of the term.")
-    ends_on: date = Says(description="Last day of the term.")
+    starts_on: FullDate = Says(description="First day of the term.")
+    ends_on: FullDate = Says(description="Last day of the term.")
     cadence: Cadence = Says(description="How often the provider reports.")
 
 
@@ -62,10 +63,13 @@ class VolumeFields(BaseModel):
     schools: int = Says(ge=0, le=10_000, description="Schools.")
 
 
+Pence = Annotated[int, Says(ge=0, le=10_000_000_000)]
+
+
 class TermsFields(BaseModel):
     """What one version of an SLA agrees, for a year of the term."""
 
-    price_pence: int = Says(ge=0, le=10_000_000_000, description="Price for a year, in pence.")
+    price_pence: Pence = Says(description="Price for a year, in pence.")
 
 
 class KpiFields(BaseModel):

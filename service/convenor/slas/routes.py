@@ -4,10 +4,12 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from convenor.kit.errors import IllegalTransition
+from convenor.kit.locking import load_locked
 from convenor.kit.web.bodies import GuardedRoute
 from convenor.kit.web.reads import list_route, record_route, sublist_route
 from convenor.kit.web.writes import Write, Writing
 from convenor.slas import rules
+from convenor.slas.models import Sla
 from convenor.slas.resource import SLA_TRANSITIONS, SLAS, SlaRead
 from convenor.slas.schemas import SlaCreate, SlaTransitionCreate, SlaUpdate
 
@@ -33,7 +35,7 @@ async def update_sla(
     write: Write = Writing("slas:write", "slas:update", changes=True),
 ) -> Response:
     """Edits a draft; once agreed, begins a new version of its terms from a date."""
-    sla = await rules.load_sla(write.session, write.principal, id)
+    sla = await load_locked(write.session, write.principal, SLAS, Sla, id)
     write.check_version(sla)
     await rules.update_sla(write.session, write.principal, sla, data)
     write.note_changes(data)
@@ -47,7 +49,7 @@ async def transition_sla(
     write: Write = Writing("slas:write", "slas:transition", changes=True, keyed=True, problems=[IllegalTransition]),
 ) -> Response:
     """Moves an SLA on: draft, agreed, active, ended; answers with the SLA as it is then."""
-    sla = await rules.load_sla(write.session, write.principal, id)
+    sla = await load_locked(write.session, write.principal, SLAS, Sla, id)
     write.check_version(sla)
     await rules.transition_sla(write.session, write.principal, sla, data)
     write.note_changes(data)

@@ -10,16 +10,15 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from convenor.clusters.resource import CLUSTERS
 from convenor.commissioned_services.models import CommissionedService
 from convenor.commissioned_services.resource import SERVICES
-from convenor.kit.calendar import today
+from convenor.kit.calendar import now, today
 from convenor.kit.db import driver_connection
-from convenor.kit.errors import Faults, IllegalTransition, NotFound, StateConflict
+from convenor.kit.errors import Faults, IllegalTransition, StateConflict
 from convenor.kit.principal import Principal
 from convenor.kit.reading.run import find
-from convenor.kit.tables import now
 from convenor.providers.resource import PROVIDERS
 from convenor.slas import queries
 from convenor.slas.models import Sla, SlaCluster, SlaKpi, SlaStatus, SlaTerms, SlaTransition
-from convenor.slas.resource import SLAS, STEPS
+from convenor.slas.resource import STEPS
 from convenor.slas.schemas import KpiCreate, SlaCreate, SlaTransitionCreate, SlaUpdate, TermsCreate
 
 VERSIONED = {"terms", "kpis", "valid_from"}
@@ -83,18 +82,6 @@ async def transition_sla(session: AsyncSession, principal: Principal, sla: Sla, 
         sla.ends_on = max(sla.starts_on, min(sla.ends_on, today()))
     sla.version += 1
     _record_step(session, principal, sla, left, data.reason)
-
-
-async def load_sla(session: AsyncSession, principal: Principal, key: str) -> Sla:
-    """The SLA of an id or code that the caller reaches, locked until the transaction ends.
-
-    Raises:
-        NotFound: when there is none.
-    """
-    found = await find(await driver_connection(session), principal, SLAS, key)
-    if found is None:
-        raise NotFound
-    return await session.get_one(Sla, found, with_for_update=True)
 
 
 @dataclass(frozen=True)

@@ -3,13 +3,13 @@
 from collections.abc import Callable, Sequence
 from datetime import date
 from typing import Annotated, Any
-from uuid import UUID
 
 from pydantic import AfterValidator, Field, ValidationError, ValidationInfo, WrapValidator, field_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
+from convenor.kit.calendar import FullDate
 from convenor.kit.codes import Line
-from convenor.kit.wire import Incoming, NeverEmptied, Patch
+from convenor.kit.wire import Incoming, NeverEmptied, Patch, RecordId
 from convenor.slas.models import Cadence, KpiFields, KpiUnit, SlaFields, SlaStatus, TermsFields, VolumeFields
 
 
@@ -46,7 +46,7 @@ def _kpis_once(value: Any, read: Callable[[Any], Sequence[Any]]) -> Sequence[Any
 KpisOnce = WrapValidator(_kpis_once)
 """Marks a list of objects with `kpi`, each of which may stand in it once."""
 
-TermDate = Annotated[date, AfterValidator(_in_this_century)]
+TermDate = Annotated[FullDate, AfterValidator(_in_this_century)]
 
 
 class TermsCreate(TermsFields, VolumeFields, Incoming):
@@ -74,7 +74,7 @@ class SlaCreate(SlaFields, Incoming):
     starts_on: TermDate = Field(description="First day of the term.")
     ends_on: TermDate = Field(description="Last day of the term.")
     service_id: Line = Field(description="The id or code of the commissioned service.")
-    provider_id: UUID = Field(description="The id of the provider, who must be the service's.")
+    provider_id: RecordId = Field(description="The id of the provider, who must be the service's.")
     clusters: Clusters = Field(description="The codes or ids of the clusters that it serves.")
     terms: TermsCreate = Field(description="What is agreed for a year.")
     kpis: Kpis = Field(description="The measures that the provider is to report.")
@@ -95,7 +95,7 @@ class SlaUpdate(Patch):
     ends_on: Annotated[TermDate | None, NeverEmptied] = Field(None, description="Last day of the term.")
     cadence: Annotated[Cadence | None, NeverEmptied] = Field(None, description="How often the provider reports.")
     service_id: Annotated[Line | None, NeverEmptied] = Field(None, description="The service, by id or code.")
-    provider_id: Annotated[UUID | None, NeverEmptied] = Field(None, description="The provider of that service.")
+    provider_id: Annotated[RecordId | None, NeverEmptied] = Field(None, description="The provider of that service.")
     clusters: Annotated[Clusters | None, NeverEmptied] = Field(None, description="All the clusters that it serves.")
     terms: Annotated[TermsCreate | None, NeverEmptied] = Field(None, description="What is agreed for a year.")
     kpis: Annotated[Kpis | None, NeverEmptied] = Field(None, description="All the measures to report.")

@@ -42,7 +42,7 @@ def walk(base_url: str, data_dir: Path, *, quiet: bool) -> bool:
             return [Partner(http, journal, client, issuer) for client in clients if client["role"] == role]
 
         try:
-            _walk(journal, partners)
+            _walk(partners)
         except Over:
             pass
         except httpx2.HTTPError as error:
@@ -50,7 +50,7 @@ def walk(base_url: str, data_dir: Path, *, quiet: bool) -> bool:
     return journal.conclude()
 
 
-def _walk(journal: Journal, partners: Any) -> None:
+def _walk(partners: Any) -> None:
     mis = next(each for each in partners("school_mis") if each.client["client_secret"])
     other_mis = next(each for each in partners("school_mis") if each is not mis and each.client != mis.client)
     referred = school.refer(mis, other_mis, partners("health_system"))

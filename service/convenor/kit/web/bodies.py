@@ -39,7 +39,9 @@ def read_json(body: bytes) -> Any:
         return read
 
     try:
-        value = json.loads(body.decode("utf-8"), object_pairs_hook=members, parse_constant=_refuse_constant)
+        value = json.loads(
+            body.decode("utf-8"), object_pairs_hook=members, parse_float=_number, parse_constant=_refuse_constant
+        )
     except UnicodeDecodeError as error:
         raise Unreadable("The body is not UTF-8.") from error
     except RecursionError as error:
@@ -52,6 +54,12 @@ def read_json(body: bytes) -> Any:
     if faults:
         raise Invalid(faults=tuple(faults))
     return value
+
+
+def _number(text: str) -> int | float:
+    """A whole number is an integer, though it be written 45.0 (JSON Schema, Core, 4.2.3); within what is exact."""
+    number = float(text)
+    return int(number) if abs(number) <= MAX_INTEGER and number.is_integer() else number
 
 
 def _refuse_constant(_name: str) -> None:

@@ -117,7 +117,7 @@ class _Writer:
     def operation(self, route: Route) -> JsonObject:
         operation = operation_of(route)
         if isinstance(route, ReadRoute):
-            written = self._reading(route, route.reading)
+            written = self._reading(route.reading)
         elif isinstance(route, APIRoute):
             written = self._api(route, operation)
         else:
@@ -136,7 +136,7 @@ class _Writer:
         written["responses"] = dict(sorted(written["responses"].items()))
         return written
 
-    def _reading(self, route: Route, reading: Reading) -> JsonObject:
+    def _reading(self, reading: Reading) -> JsonObject:
         resource = reading.resource
         one, many = words(resource.singular), words(resource.name)
         fields = _fields(resource)

@@ -33,6 +33,19 @@ from convenor.kit.parameters import read_parameters
 
 log = logging.getLogger("convenor")
 
+_SAID = {
+    "extra_forbidden": ("unknown_field", "There is no such field."),
+    "missing": ("missing", "This field is required."),
+    "int_type": ("int_type", "Send a whole number, without quotes."),
+    "float_type": ("float_type", "Send a number, without quotes."),
+    "string_type": ("string_type", "Send text, in quotes."),
+    "uuid_type": ("uuid_type", "Send an id as text: a UUID."),
+    "uuid_parsing": ("uuid_parsing", "This is no UUID."),
+    "list_type": ("list_type", "Send a list."),
+    **dict.fromkeys(("model_type", "model_attributes_type", "dict_type"), ("object_type", "Send an object.")),
+}
+"""How a partner is told what pydantic says to its programmers, by pydantic's code: the code and the sentence."""
+
 _AWAY = (
     asyncpg.PostgresConnectionError,
     asyncpg.InsufficientResourcesError,
@@ -146,11 +159,7 @@ def fault_at(found: Any, loc: tuple[int | str, ...], body: Any) -> Fault:
             steps.append(step)
     steps.extend(loc[-1:])
     parts = [str(step).replace("~", "~0").replace("/", "~1") for step in steps]
-    code, message = found["type"], found["msg"]
-    if code == "extra_forbidden":
-        code, message = "unknown_field", "There is no such field."
-    elif code == "union_tag_invalid":
+    code, message = _SAID.get(found["type"], (found["type"], found["msg"]))
+    if code == "union_tag_invalid":
         message = f"This says which kind it is: one of {found['ctx']['expected_tags']}."
-    elif code == "missing":
-        message = "This field is required."
     return Fault("".join(f"/{part}" for part in parts), code, message.removeprefix("Value error, "))
