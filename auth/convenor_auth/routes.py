@@ -52,9 +52,9 @@ _FORM_SCHEMA = {
             "type": "string",
             "description": (
                 "A JWT signed by the client (RFC 7523 section 2.2); its header has the `kid` of a registered key. "
-                "`iss` and `sub` are the client id; `aud` is the `issuer` of "
-                "/.well-known/oauth-authorization-server, alone; `exp` is at most five minutes away; `jti` is used once. A client that is registered to "
-                "do so names its token address as `aud` instead."
+                "`iss` and `sub` are the client id; `aud` is the `issuer` of /.well-known/oauth-authorization-server, "
+                "alone, or, for a client that is registered so, the token address; `exp` is at most five minutes "
+                "away; `jti` is used once."
             ),
         },
     },
