@@ -48,7 +48,15 @@ _FORM_SCHEMA = {
         "scope": {"type": "string", "description": "The scopes asked for, separated by spaces.", "minLength": 1},
         "client_id": {"type": "string", "description": "Optional; the client that authenticates."},
         "client_assertion_type": {"type": "string", "const": ASSERTION_TYPE},
-        "client_assertion": {"type": "string", "description": "A JWT signed by the client (RFC 7523 section 2.2)."},
+        "client_assertion": {
+            "type": "string",
+            "description": (
+                "A JWT signed by the client (RFC 7523 section 2.2); its header has the `kid` of a registered key. "
+                "`iss` and `sub` are the client id; `aud` is the `issuer` of /.well-known/oauth-authorization-server, "
+                "alone, or, for a client that is registered so, the token address; `exp` is at most five minutes "
+                "away; `jti` is used once."
+            ),
+        },
     },
 }
 

@@ -76,12 +76,12 @@ async def answer(call: Call, selected: Selected, meta: Mapping[str, bytes]) -> T
     """Answers an operation.
 
     Raises:
-        ScopeMissing: the token lacks the scope of something that is asked for; nothing was read or written.
+        ScopeMissing: the token lacks scopes of what is asked for; nothing was read or written.
         Invalid: it searches by what the caller does not see.
     """
-    for scope in selected.scopes:
-        if scope not in call.principal.scopes:
-            raise ScopeMissing(scope, call.principal.role)
+    missing = [scope for scope in selected.scopes if scope not in call.principal.scopes]
+    if missing:
+        raise ScopeMissing(" ".join(missing), call.principal.role)
     selected.refuse_walled(call.principal)
     told = Told(selected.cost)
     read = await _read(call, selected, told)
@@ -106,6 +106,7 @@ async def _read(call: Call, selected: Selected, told: Told) -> dict[str, bytes]:
     for root, doc in zip(roots, found.docs, strict=True):
         if isinstance(root, One) and doc == b"null":
             told.errors += errors_of(NotFound(), call.state.issuer, [root.key])
+            call.note.problem, call.note.status = NotFound.code, NotFound.status
     return {root.key: doc for root, doc in zip(roots, found.docs, strict=True)}
 
 

@@ -97,7 +97,7 @@ class Endpoint:
             problem = problem_of(error, note.request_id)
             if isinstance(problem, Unavailable):
                 raise problem from error
-            note.problem = problem.code
+            note.problem, note.status = problem.code, problem.status
             return _refused(problem, state.issuer, media)
         # Each change left an event of its own.
         note.written = any(isinstance(item, Change) for item in prepared.selected.fields)

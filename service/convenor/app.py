@@ -32,7 +32,7 @@ from convenor_auth.door import open_door
 from convenor_auth.metadata import TOKEN_PATH
 from convenor_auth.revocation import HEARTBEAT_SECONDS, watch
 from convenor_auth.roles import SCOPES
-from convenor_graphql import explorer
+from convenor_graphql import explorer, guide
 from convenor_graphql.endpoint import PATH as GRAPHQL_PATH
 from convenor_graphql.endpoint import Endpoint
 from convenor_graphql.schema import face
@@ -80,7 +80,7 @@ def create_app(app_url: str, data_dir: Path, issuer: str, workers: int = 1) -> F
     for kind in (Problem, HTTPException, RequestValidationError):
         app.add_exception_handler(kind, answer_problem)
     # First, since routes are tried in turn.
-    app.router.routes.extend([Endpoint(face()).route, *explorer.routes])
+    app.router.routes.extend([Endpoint(face()).route, *explorer.routes, *guide.routes])
     for feature in FEATURES:
         app.router.routes.extend([*feature.reads, *feature.router.routes])
     app.router.routes.extend([*door_routes.router.routes, *health.router.routes, *pages.routes])

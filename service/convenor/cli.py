@@ -285,7 +285,7 @@ def _show_demo(settings: Settings) -> None:
             "Convenor": address,
             "Documentation": f"{address}/docs",
             "Demo's clients": str(clients_file),
-            "Walk through it": f"{sys.argv[0]} tour",
+            "Walk through it": f"{sys.argv[0]} tour --base-url {address}",
         }
     )
     out.print()

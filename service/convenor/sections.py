@@ -11,7 +11,7 @@ INFO: dict[str, Any] = {
         "One place where schools' MIS, NHS systems and provider portals exchange the same facts about services, "
         "referrals, sessions and outcomes, each seeing only what it may.\n\n"
         "Ask for a token at `/oauth/token` and send it as `Authorization: Bearer`. Unknown fields and parameters are "
-        "refused. A problem (RFC 9457) names every fault at once, and its `type` is a page with the way out. Within "
+        "refused. A problem (RFC 9457) names all faults of form at once; its `type` is a page with the way out. Within "
         "version 1 the contract only grows: be ready for new fields in answers.\n\n"
         "The same records are one graph at `/graphql`, with the same tokens, filters, cursors and problem codes; its "
         "contract is its schema, which the explorer shows at that address in a browser."

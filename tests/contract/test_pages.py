@@ -10,6 +10,8 @@ import pytest
 from partner import Service
 
 from convenor.kit.errors import catalogue
+from convenor_graphql.document import MAX_TOKENS
+from convenor_graphql.selecting import MAX_COST
 
 VOID = {"meta", "link", "br", "hr", "img", "input"}
 BROWSER = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
@@ -168,3 +170,10 @@ async def test_it_is_not_ready_while_the_database_is_away_but_lives(service: Ser
         {"database": "failed", "tables": "unknown"},
     )
     assert (await service.http.get("/health/live")).status_code == 200
+
+
+async def test_the_guide_of_the_graph_names_the_limits_as_they_are(standing: Service) -> None:
+    guide = (await standing.http.get("/docs/graphql")).text
+    for most in (MAX_COST, MAX_TOKENS):
+        assert f">{most:,}</td>" in guide
+    assert "$" not in guide

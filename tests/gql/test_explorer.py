@@ -35,7 +35,12 @@ WHO = {
 }
 STATED: dict[str, dict[str, Any]] = {
     "school_mis-refer": {"input": {"serviceId": "SLT", "schoolUrn": "900001"}},
-    "provider_portal-report": {"input": {"slaId": "SLA-OUTREACH"}},
+    "provider_portal-report": {
+        "input": {
+            "slaId": "SLA-OUTREACH",
+            "measures": [{"kpi": "goals_met", "numerator": 37, "denominator": 41}],
+        }
+    },
 }
 """What those who use an example that writes put in the place of its words, for the test's world."""
 FOLDER = Path(explorer.__file__).parent

@@ -286,6 +286,28 @@ async def test_cursors_are_those_of_rest(standing: Service) -> None:
     assert (second["pageInfo"]["hasNextPage"], second["pageInfo"]["hasPreviousPage"]) == (False, True)
 
 
+@pytest.mark.parametrize("accept", [GRAPHQL, "application/json"])
+async def test_what_is_refused_is_refused_in_the_audit_too(standing: Service, accept: str) -> None:
+    absent = '{ referral(id: "01900000-0000-7000-8000-000000000000") { id } }'
+    told = {
+        "{ nowhere }": (400, "query_invalid"),
+        absent: (404, "not_found"),
+        "{ slas { totalCount } }": (403, "scope_missing"),
+    }
+    for query, outcome in told.items():
+        answer = await asked(standing.as_("school"), query, accept)
+        events = await standing.as_("auditor").get("/v1/audit/events", client="school-999", status=outcome[0])
+        found = {event["request_id"]: (event["status"], event["problem"]) for event in events.json()["data"]}
+        assert found[answer.headers["x-request-id"]] == outcome
+
+
+async def test_every_scope_that_is_missing_is_named(standing: Service) -> None:
+    refused = await asked(
+        standing.as_("school"), "{ slas { totalCount } impactReturns { totalCount } clusters { totalCount } }"
+    )
+    assert refused.json()["errors"][0]["extensions"]["scope"] == "slas:read impact_returns:read"
+
+
 async def test_a_query_leaves_one_event(standing: Service) -> None:
     query = "{ clusters { edges { node { id schools { edges { node { id } } } } } } }"
     answer = await asked(standing.as_("finance"), query)

@@ -327,6 +327,18 @@ async def test_free_text_is_redacted_where_the_name_is(service: Service) -> None
     assert (identifying["narrative"], identifying["redacted"]) == ("Robin Ashgrove now speaks in class.", [])
 
 
+async def test_an_answer_is_not_repeated_to_who_may_no_longer_see_it(service: Service) -> None:
+    path = await sent(service)
+    commissioner, back = service.as_("identifying_commissioner"), {"to": "returned", "reason": "Count again."}
+    once = {"If-Match": '"1"', "Idempotency-Key": "one"}
+    first = await commissioner.call("POST", f"{path}/transitions", json=back, headers=once)
+    assert (first.status_code, "Ashgrove" in first.text) == (201, True)
+    await commissioner.authorise("impact_returns:read", "impact_returns:write")
+    again = await commissioner.call("POST", f"{path}/transitions", json=back, headers=once)
+    assert (again.status_code, again.json()["code"]) == (422, "idempotency_key_reused")
+    assert "Ashgrove" not in again.text
+
+
 async def test_filters(service: Service) -> None:
     spring, theirs = (await accepted(service)).rpartition("/")[2], str(await another_provider_s(service))
     summer = (await sent(service, period=period("2025-05-01", "2025-08-31"))).rpartition("/")[2]

@@ -114,6 +114,8 @@ async def test_a_repeated_call_gets_the_first_answer_and_another_body_is_refused
     assert (again.status_code, again.headers["Idempotency-Replayed"], again.content) == (201, "true", first.content)
     other = await school.post("/v1/referrals", pupil_referral("OT"), key="one")
     assert (other.status_code, other.json()["code"]) == (422, "idempotency_key_reused")
+    events = (await service.as_("auditor").get("/v1/audit/events", record=first.json()["id"])).json()["data"]
+    assert [event["action"] for event in events] == ["referrals:submit_replayed", "referrals:submit"]
 
 
 async def test_a_repeat_of_a_call_that_has_not_ended_is_told_to_wait(

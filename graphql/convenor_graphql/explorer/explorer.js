@@ -137,6 +137,8 @@ byId("by-token").addEventListener("submit", (event) => {
 
 byId("forget").addEventListener("click", () => {
   access.forget();
+  variables.replace("");
+  byId("client-id").value = "";
   showRefusal("Nothing has been asked yet.");
   byId("signed-in").hidden = true;
   byId("sign-in").hidden = false;

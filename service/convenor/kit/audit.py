@@ -75,6 +75,8 @@ class AuditMention(SQLModel, table=True):
 
 
 SPAN = timedelta(seconds=10)
+MOST_TOGETHER = 200_000
+"""Characters of ids, above which an event is written by itself: its neighbours do not wait for it."""
 MOST_REMEMBERED = 50_000
 """How many lists of ids a worker remembers to have mentioned in the present span."""
 
@@ -101,6 +103,8 @@ class Note:
     changes: Mapping[str, str] | None = None
     """Names of changed fields, each with a digest of its new value; never a value."""
     problem: str | None = None
+    status: int | None = None
+    """What became of it, where the status of the answer is another's to choose, as over GraphQL."""
     written: bool = False
     """The event was committed with its change."""
 
@@ -111,7 +115,7 @@ def events_of(note: Note, status: int) -> list[tuple[Any, ...]]:
     common = (
         now(),
         note.action,
-        status,
+        note.status or status,
         note.problem,
         who.client_id if who else note.client_id,
         who.organisation if who else None,
@@ -241,8 +245,12 @@ class AuditWriter:
             self._refused[note.address] += 1
             if self._refused[note.address] > SINGLY_EACH_SECOND:
                 return
+        rows = events_of(note, status)
+        if sum(len(row[_RECORDS]) + len(row[_SUBJECTS]) for row in rows) > MOST_TOGETHER:
+            await self._write(rows)
+            return
         done = asyncio.get_running_loop().create_future()
-        self._waiting.append((events_of(note, status), done))
+        self._waiting.append((rows, done))
         self._wake.set()
         await done
 

@@ -78,11 +78,14 @@ class Unreadable(Problem):
 
 
 class IdempotencyKeyMissing(Problem):
-    """Send an `Idempotency-Key` header: 1 to 255 visible ASCII characters, a new one for each new record."""
+    """Send an idempotency key: 1 to 255 visible ASCII characters, a new one for each new record."""
 
     status, code, title = 400, "idempotency_key_missing", "Idempotency key missing"
-    cause = "The call creates something and has no usable `Idempotency-Key`, so that a repeat could create it twice."
-    way_out = "Send a fresh key (a UUID does) with each new record, and the same key when you repeat a call."
+    cause = "The call creates something and has no usable key, so that a repeat could create it twice."
+    way_out = (
+        "Send a fresh key (a UUID does) with each new record, and the same key when you repeat a call: as the header"
+        " `Idempotency-Key`, over GraphQL as the argument `idempotencyKey`."
+    )
 
 
 class Unauthenticated(Problem):
@@ -104,7 +107,7 @@ class ScopeMissing(Problem):
 
     def __init__(self, scope: str, role: str) -> None:
         super().__init__(
-            f"This call needs the scope {scope}, which this token of a {role} does not carry.",
+            f"This call needs {scope}, which this token does not carry (role: {role}).",
             headers={"WWW-Authenticate": f'Bearer error="insufficient_scope", scope="{scope}"'},
             extra={"scope": scope, "role": role},
         )
@@ -143,7 +146,7 @@ class MethodNotAllowed(Problem):
 
 
 class NotAcceptable(Problem):
-    """This address answers application/json only."""
+    """This address answers in no form that `Accept` names."""
 
     status, code, title = 406, "not_acceptable", "Not acceptable"
     cause = "The `Accept` header leaves out every form that this address can answer in."
@@ -227,10 +230,10 @@ class Invalid(Problem):
 
 
 class IdempotencyKeyReused(Problem):
-    """This `Idempotency-Key` was used with another body."""
+    """This idempotency key was used with another body, or with other rights."""
 
     status, code, title = 422, "idempotency_key_reused", "Idempotency key reused"
-    cause = "The key names an earlier call of yours to this address with a different body."
+    cause = "The key names an earlier call of yours with a different body, or when you could see something else."
     way_out = "Use a fresh key for a new record; repeat an old call with exactly its body."
 
 

@@ -42,7 +42,10 @@ class IdempotencyRecord(SQLModel, table=True):
 
 @dataclass(frozen=True)
 class Claim:
-    """A key at an address (a digest of the path, which may be of any length), and the digest of the body."""
+    """A key at an address (a digest of the path, which may be of any length).
+
+    Its own digest is of the body and of what the sender may see.
+    """
 
     client_id: str
     method: str

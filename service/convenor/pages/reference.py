@@ -12,6 +12,7 @@ from convenor.pages.shapes import JsonObject, description_of, kind_of, resolve, 
 from convenor_auth.roles import ROLES
 
 _FORM = "application/x-www-form-urlencoded"
+_FRESH_KEY = "$(python3 -c 'import uuid; print(uuid.uuid4())')"
 _UNSHOWN = {"Problem", "Fault"}
 """Shapes that the pages about problems explain."""
 
@@ -172,7 +173,7 @@ def curl(contract: JsonObject, method: str, path: str, operation: JsonObject, ad
         words.append('-H "Authorization: Bearer $TOKEN"')
     for parameter in (resolve(contract, it) for it in operation["parameters"]):
         if parameter["in"] == "header" and parameter["required"]:
-            value = "$(uuidgen)" if parameter["name"] == "Idempotency-Key" else '\\"1\\"'
+            value = _FRESH_KEY if parameter["name"] == "Idempotency-Key" else '\\"1\\"'
             words.append(f'-H "{parameter["name"]}: {value}"')
     for media, content in operation.get("requestBody", {}).get("content", {}).items():
         if media == _FORM:

@@ -58,7 +58,8 @@ async def show_problems(_request: Request) -> HTMLResponse:
     ]
     body = (
         "<p>Whatever cannot be answered is answered with a problem (RFC 9457). Its <code>code</code> never changes; "
-        "its <code>type</code> is the address of a page here. <code>errors</code> names every fault at once.</p>"
+        "its <code>type</code> is the address of a page here. <code>errors</code> names every fault: "
+        "those of form first, all at once.</p>"
     )
     return page(
         "Problems", body + table("Every kind of problem", ("Code", "Status", "What it means"), rows), "/problems"

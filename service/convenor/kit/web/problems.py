@@ -11,7 +11,7 @@ from fastapi.routing import APIRoute
 from sqlalchemy.exc import DBAPIError, InterfaceError, NoResultFound
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Match
 
@@ -71,6 +71,8 @@ def problem_of(error: BaseException, request_id: str) -> Problem:
         return Invalid(faults=tuple(_fault(found, error.body) for found in error.errors()))
     if isinstance(error, HTTPException):
         return {404: NoSuchPath, 405: MethodNotAllowed}.get(error.status_code, Unreadable)()
+    if isinstance(error, ClientDisconnect):
+        return Unreadable("The caller went away before the end of its request.")
     cause = error.orig.__cause__ if isinstance(error, DBAPIError) and error.orig else error
     if isinstance(cause, _AWAY) or isinstance(error, _AWAY) or getattr(error, "connection_invalidated", False):
         log.warning("request %s: unavailable, %s at %s", request_id, type(cause).__name__, _place_of(error))

@@ -213,7 +213,8 @@ def Writing(  # noqa: N802 - reads as the declaration that it is
 
 
 def note_replay(note: Note, kept: Kept) -> None:
-    """Tells the audit what a repeated call shows again."""
+    """Tells the audit that nothing was done, and what the repeated call shows again."""
+    note.action += "_replayed"
     note.records, note.subjects = kept.records, kept.subjects
     note.areas = [kept.area_id] if kept.area_id else ()
 
@@ -257,7 +258,9 @@ async def _finish(write: Write, answer: Response) -> None:
 
 
 def claim_of(principal: Principal, method: str, path: str, key: str, body: bytes) -> Claim:
-    """What an idempotency key of a client claims: this call, with this body.
+    """What an idempotency key of a client claims: this call, with this body, by whoever may see what it may see.
+
+    The answer that is kept shows what the first call was allowed to see; nobody gets it who may see something else.
 
     Raises:
         IdempotencyKeyMissing: the key is no key.
@@ -265,7 +268,10 @@ def claim_of(principal: Principal, method: str, path: str, key: str, body: bytes
     if not _KEY.fullmatch(key):
         raise IdempotencyKeyMissing
     where = hashlib.sha256(path.encode()).hexdigest()
-    return Claim(principal.client_id, method, where, key, hashlib.sha256(body).digest())
+    digest = hashlib.sha256(body)
+    grants = sorted((str(grant.area_id), grant.kind, str(grant.key)) for grant in principal.grants)
+    digest.update(repr((principal.role, sorted(principal.walls), grants)).encode())
+    return Claim(principal.client_id, method, where, key, digest.digest())
 
 
 async def _claim_of(request: Request, principal: Principal, *, required: bool) -> Claim | None:

@@ -1,0 +1,41 @@
+"""The page at `/docs/graphql`: what a client needs to know besides the schema, with the limits as they are."""
+
+from pathlib import Path
+from string import Template
+
+from starlette.requests import Request
+from starlette.responses import HTMLResponse
+from starlette.routing import Route
+
+from convenor.kit.reading.query import MAX_LIMIT
+from convenor.pages.markup import page, table
+from convenor_graphql import document, selecting
+
+_TEXT = Template((Path(__file__).parent / "guide.html").read_text("utf-8"))
+_LIMITS = (
+    ("Characters of a document", document.MAX_TEXT),
+    ("Tokens", document.MAX_TOKENS),
+    ("Levels of fields in one another, and of fragments in one another", document.MAX_DEPTH),
+    ("Fields, with every fragment spread out", document.MAX_FIELDS),
+    ("Aliases", document.MAX_ALIASES),
+    ("Characters of an alias", document.MAX_NAME),
+    ("Fields of the operation itself", selecting.MAX_ROOTS),
+    ("Links from one record to others", selecting.MAX_LINKS),
+    ("Records on one page (`first`)", MAX_LIMIT),
+    ("Records that the answer could hold", selecting.MAX_COST),
+    ("Values that they could hold", selecting.MAX_VALUES),
+)
+
+
+async def show_guide(request: Request) -> HTMLResponse:
+    """The page."""
+    rows = [(name.replace("`first`", "<code>first</code>"), f"{most:,}") for name, most in _LIMITS]
+    body = _TEXT.substitute(
+        address=request.app.state.issuer,
+        total=selecting.COST_OF_A_TOTAL,
+        limits=table("The most that one request may ask for", ("What", "At most"), rows),
+    )
+    return page("GraphQL for clients", body, "/docs")
+
+
+routes = [Route("/docs/graphql", show_guide, include_in_schema=False)]
