@@ -5,7 +5,6 @@ import binascii
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
@@ -33,7 +32,6 @@ class Query:
     values: Mapping[str, Any]
 
 
-@lru_cache(maxsize=4096)
 def parse_query(resource: Resource, raw: bytes) -> Query:
     """Reads a raw query string.
 
@@ -61,7 +59,6 @@ def parse_query(resource: Resource, raw: bytes) -> Query:
     return Query(tuple(filters), fields, sort, descending, "after.id" in values, count, values)
 
 
-@lru_cache(maxsize=1024)
 def parse_fields(resource: Resource, raw: bytes) -> frozenset[str] | None:
     """Reads the query string of one record: `fields` is all that it takes.
 
