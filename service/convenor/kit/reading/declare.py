@@ -10,9 +10,11 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
+from uuid import UUID
 
-from pydantic import BaseModel, TypeAdapter
+from pydantic import BaseModel, Field, TypeAdapter
 
+from convenor.kit.calendar import Day, Moment
 from convenor.kit.principal import Reach, Role, Wall
 
 
@@ -60,12 +62,35 @@ class Filter:
         return TypeAdapter(self.takes)
 
 
+_PLACES: Mapping[str, TypeAdapter[Any]] = {
+    "timestamptz": TypeAdapter(Moment),
+    "text": TypeAdapter(str),
+    "date": TypeAdapter(Day),
+    "int": TypeAdapter(Annotated[int, Field(ge=-(2**31), lt=2**31)]),
+    "uuid": TypeAdapter(UUID),
+}
+
+
 @dataclass(frozen=True)
 class Sort:
-    """One order of a list: a column that is never null, and its PostgreSQL type. The id breaks ties."""
+    """One order of a list: a column that is never null, and its PostgreSQL type. The id breaks ties.
+
+    Raises:
+        ValueError: there is no reading a cursor's place in a column of this type.
+    """
 
     column: str
     cast: str
+
+    def __post_init__(self) -> None:
+        """Refuses a type that cursors do not know."""
+        if self.cast not in _PLACES:
+            raise ValueError(f"Nothing is sorted by {self.cast}; there are: {', '.join(_PLACES)}.")
+
+    @property
+    def adapter(self) -> TypeAdapter[Any]:
+        """The validator of a place in this order, as a cursor holds it: what the database can hold."""
+        return _PLACES[self.cast]
 
 
 @dataclass(frozen=True)
