@@ -203,6 +203,14 @@ class Resource:
         """The scope that reading asks for."""
         return self.scope or f"{self.name}:read"
 
+    def reach_of(self, role: Role) -> Reach:
+        """How far a role reaches into it."""
+        return self.reach.get(role, Reach.NONE)
+
+    def identity(self, alias: str) -> str:
+        """The SQL of a record's id."""
+        return self.id_sql.replace("{t}", alias)
+
     def __hash__(self) -> int:
         return hash(self.name)
 

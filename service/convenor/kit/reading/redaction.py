@@ -1,10 +1,11 @@
-"""Which fields a caller never sees: fixed by its role and the shape of the answer, whether or not a value exists."""
+"""Which fields a caller never sees nor searches by: fixed by its role and the answer's shape, whatever the values."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 
 from pydantic import BaseModel
 
+from convenor.kit.errors import Faults
 from convenor.kit.principal import Wall
 from convenor.kit.reading.declare import Part, Resource, models_in
 from convenor.kit.reading.selection import Edges, Node, One, Page, Pick, Selection
@@ -31,6 +32,23 @@ def walled_fields(resource: Resource) -> Iterator[tuple[type[BaseModel], str]]:
         for holder in _models_at(resource.read, steps):
             if name in holder.model_fields:
                 yield holder, name
+
+
+def refuse_search(passed: frozenset[Wall], asked: Iterable[tuple[str, Wall | None]]) -> None:
+    """Refuses a search by what the caller does not see.
+
+    Args:
+        passed: the walls that the caller passes.
+        asked: the filters that are used, each by its pointer, and the wall behind which its field stands.
+
+    Raises:
+        Invalid: with each filter that is not for the caller.
+    """
+    faults = Faults()
+    for pointer, wall in asked:
+        if wall is not None and wall not in passed:
+            faults.add(pointer, "not_for_role", "Your role does not see this field and cannot search by it.")
+    faults.refuse()
 
 
 def _models_at(model: type[BaseModel], steps: Sequence[str]) -> list[type[BaseModel]]:
