@@ -119,9 +119,10 @@ class _Writer:
         self.steps.append(f"page as materialized ({page})")
 
     def _body(self, aggregate: str, shown: str) -> str:
-        columns = Columns(self.shape.standing.walls, self.binder).of_resource(self.resource, self.shape.fields)
-        joins = " ".join(joined(self.resource, columns, self.binder, "t"))
-        return f"convert_to((select {aggregate} from (select {columns} from {shown} t {joins}) r), 'UTF8') as body"
+        written = Columns(self.shape.standing.walls, self.binder).of_resource(self.resource, self.shape.fields)
+        columns, joins = joined(self.resource, written, self.binder, "t")
+        rows = f"select {columns} from {shown} t {' '.join(joins)}"
+        return f"convert_to((select {aggregate} from ({rows}) r), 'UTF8') as body"
 
     def _seen(self, shown: str) -> list[str]:
         """What the audit is told: ids, whom they are about, and their areas where there are several."""

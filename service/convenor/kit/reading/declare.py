@@ -163,7 +163,7 @@ class Resource:
         reach: the rows each role reaches; a role left out reaches none.
         within_clusters: for `Reach.CLUSTER`, whether a row is one of the clusters in `{keys}`.
         natural_key: a column that names a record besides its id.
-        joins: what follows the row in the read's `from`, by its alias; there where a field that is shown uses it.
+        joins: by alias, what follows the row in the read's `from` where a field that is shown names it, as `{alias}`.
         id_sql: the record's id where it is not the column `id`.
         sql: fields that are not the column of their name, by dotted path; JSON for a nested field.
         parts: embedded records, by dotted path.

@@ -172,8 +172,7 @@ class _Writer:
                 columns.append(f'{alias}."{resource.etag}" as "{item.key}"')
             else:
                 columns += self.columns.of_model(resource.read, resource, alias, "", (item,))
-        written = ", ".join(columns)
-        joins = joined(resource, written, self.binder, alias)
+        written, joins = joined(resource, ", ".join(columns), self.binder, alias)
         return _Record(joins + laterals, written, children)
 
     def _seen(self, resource: Resource, alias: str, children: list[str]) -> list[str]:
