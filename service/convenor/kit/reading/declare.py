@@ -127,31 +127,6 @@ class Relation:
 DIRECTORY: Mapping[Role, Reach] = dict.fromkeys(Role, Reach.AREA)
 """Clusters, schools, providers and services of one's area: every role of the area reads them."""
 
-CASES: Mapping[Role, Reach] = {
-    Role.SCHOOL_MIS: Reach.SCHOOL,
-    Role.HEALTH_SYSTEM: Reach.PROVIDER,
-    Role.PROVIDER_PORTAL: Reach.PROVIDER,
-    Role.COMMISSIONER: Reach.AREA,
-}
-"""Referrals and what hangs on them."""
-
-CONTRACTS: Mapping[Role, Reach] = {
-    Role.HEALTH_SYSTEM: Reach.PROVIDER,
-    Role.PROVIDER_PORTAL: Reach.PROVIDER,
-    Role.CLUSTER_LEAD: Reach.CLUSTER,
-    Role.COMMISSIONER: Reach.AREA,
-    Role.FINANCE: Reach.AREA,
-}
-"""SLAs and what providers report against them."""
-
-
-def serves_clusters(sla_id: str) -> str:
-    """Whether the SLA of an id serves one of the clusters in `{keys}`."""
-    return (
-        "exists (select from sla_cluster c where c.area_id = {t}.area_id"
-        f" and c.sla_id = {sla_id} and c.cluster_id = any({{keys}}) and not c.withdrawn)"
-    )
-
 
 @dataclass(frozen=True)
 class Resource:
