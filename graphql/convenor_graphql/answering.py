@@ -14,7 +14,7 @@ from convenor.kit.audit import Note
 from convenor.kit.errors import Invalid, NotFound, ScopeMissing
 from convenor.kit.principal import Principal
 from convenor.kit.reading.declare import Resource
-from convenor.kit.reading.redaction import redacted_in
+from convenor.kit.reading.redaction import redacted_in, refuse_search
 from convenor.kit.reading.run import Answer, read_graph
 from convenor.kit.reading.selection import Constant, One, Page
 from convenor.kit.web.problems import fault_at, problem_of
@@ -82,7 +82,7 @@ async def answer(call: Call, selected: Selected, meta: Mapping[str, bytes]) -> T
     missing = [scope for scope in selected.scopes if scope not in call.principal.scopes]
     if missing:
         raise ScopeMissing(" ".join(missing), call.principal.role)
-    selected.refuse_walled(call.principal)
+    refuse_search(call.principal.walls, selected.walled)
     told = Told(selected.cost)
     read = await _read(call, selected, told)
     for item in selected.fields:

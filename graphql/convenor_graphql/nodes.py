@@ -65,7 +65,7 @@ class Nodes:
     def __init__(self, routes: Iterable[ReadRoute], graph: Graph) -> None:
         self.routes, self.graph = list(routes), graph
         self.resources = {route.reading.resource.name: route.reading.resource for route in self.routes}
-        walled = [(model, name) for it in self.resources.values() for model, name, _ in walled_fields(it, it.read)]
+        walled = [field for it in self.resources.values() for field in walled_fields(it)]
         self.shapes = Shapes([it.read for it in self.resources.values()], walled)
         self.connections: dict[str, type] = {}
         self.sorts: dict[str, Any] = {}

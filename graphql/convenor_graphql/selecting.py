@@ -21,7 +21,7 @@ from graphql.execution.values import VariableValues
 from pydantic import ValidationError
 
 from convenor.kit.errors import Faults, NotFound
-from convenor.kit.principal import Principal, Wall
+from convenor.kit.principal import Wall
 from convenor.kit.reading.declare import Resource
 from convenor.kit.reading.query import MAX_LIMIT, read_cursor
 from convenor.kit.reading.run import name_record
@@ -94,14 +94,6 @@ class Selected:
     """Records that the answer could hold."""
     size: int = 0
     """Fields that those could have."""
-
-    def refuse_walled(self, principal: Principal) -> None:
-        """Raises `Invalid` for a search by what the caller does not see."""
-        faults = Faults()
-        for pointer, wall in self.walled:
-            if wall not in principal.walls:
-                faults.add(pointer, "not_for_role", "Your role does not see this field and cannot search by it.")
-        faults.refuse()
 
 
 def select(face: Face, document: Document, operation: OperationDefinitionNode, variables: VariableValues) -> Selected:

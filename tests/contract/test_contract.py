@@ -185,7 +185,7 @@ def test_what_a_role_may_not_see_is_not_required_and_says_so() -> None:
     for route in routes():
         if isinstance(route, ReadRoute):
             resource = route.reading.resource
-            for model, name, _ in walled_fields(resource, resource.read):
+            for model, name in walled_fields(resource):
                 schema = schemas[model.__name__]
                 assert name not in schema["required"]
                 assert schema["properties"][name]["description"].endswith("Absent where your role does not see it.")

@@ -1,6 +1,7 @@
 """What a school, a service and a commissioner may do with referrals, over REST."""
 
 import asyncio
+import gc
 from datetime import date, timedelta
 from typing import Any
 
@@ -10,6 +11,7 @@ from partner import Service, pupil_referral
 
 from convenor.kit import db
 from convenor.kit.calendar import today
+from convenor.kit.reading.query import Query
 
 
 async def test_every_fault_of_shape_is_named_at_once_and_nothing_is_stored(service: Service) -> None:
@@ -294,6 +296,12 @@ async def test_a_search_by_identity_is_exact_and_for_those_who_see_it(service: S
     by_number = await service.as_("trust").get("/v1/referrals", nhs_number="999 000 0018")
     assert len(by_number.json()["data"]) == 1
     assert path.endswith(referral["id"])
+
+
+async def test_what_a_list_was_searched_by_is_not_kept(service: Service) -> None:
+    assert (await service.as_("school").get("/v1/referrals", upn="B801200005001")).json()["data"] == []
+    gc.collect()
+    assert [it for it in gc.get_objects() if isinstance(it, Query) and "B801200005001" in it.values.values()] == []
 
 
 async def test_pages_follow_each_other_while_rows_are_written(service: Service) -> None:

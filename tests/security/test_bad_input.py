@@ -1,10 +1,12 @@
 """Whatever is sent, no answer is a fault of ours, and every refusal is a problem that names what is wrong."""
 
+import base64
 import copy
 import json
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
+from uuid import UUID
 
 import httpx2
 import pytest
@@ -12,6 +14,7 @@ from fastapi.routing import APIRoute
 from jsonschema import Draft202012Validator
 from partner import Caller, Service, pupil_referral
 
+from convenor.kit.reading.declare import Sort
 from convenor.kit.web.reads import ReadRoute
 
 UNREADABLE = [
@@ -246,6 +249,46 @@ async def test_any_path_and_any_query_is_answered(standing: Service) -> None:
                     assert_names_its_faults(
                         await commissioner.call("GET", f"{path}?{name}={text}"), f"{path}?{name}={text}"
                     )
+
+
+def _cursor(order: str, place: Any) -> str:
+    written = json.dumps([order, place, str(UUID(int=1))]).encode()
+    return base64.urlsafe_b64encode(written).decode().rstrip("=")
+
+
+async def test_a_cursor_at_any_place_is_answered(standing: Service) -> None:
+    for route in standing.app.state.routes:
+        if not isinstance(route, ReadRoute) or not route.reading.many:
+            continue
+        path = route.path.replace("{", "").replace("}", "")
+        for order in route.reading.resource.sorts:
+            for place in [*VALUES, "9" * 11, "-" + "9" * 11, "0001-01-01", "infinity"]:
+                if len(str(place)) < 5_000:
+                    answer = await standing.as_("commissioner").get(path, sort=order, cursor=_cursor(order, place))
+                    assert_names_its_faults(answer, f"{path} {order} {place!r}")
+
+
+@pytest.mark.parametrize("place", [2**31, -(2**31) - 1, 99_999_999_999])
+async def test_a_cursor_at_a_number_that_the_database_cannot_hold_is_refused(standing: Service, place: int) -> None:
+    cursor, board = _cursor("number", str(place)), standing.as_("board")
+    refused = await board.get("/v1/networks", sort="number", cursor=cursor)
+    assert refused.status_code == 422
+    assert [fault["pointer"] for fault in refused.json()["errors"]] == ["/query/cursor"]
+    query = "query ($after: String) { networks(sort: NUMBER_ASC, after: $after) { edges { node { id } } } }"
+    answer = await board.call("POST", "/graphql", json={"query": query, "variables": {"after": cursor}})
+    (error,) = answer.json()["errors"]
+    assert [fault["pointer"] for fault in error["extensions"]["errors"]] == ["/networks/after"]
+
+
+async def test_a_cursor_at_the_last_number_is_taken(standing: Service) -> None:
+    for place in (2**31 - 1, -(2**31)):
+        answer = await standing.as_("board").get("/v1/networks", sort="number", cursor=_cursor("number", str(place)))
+        assert answer.json() == {"data": [], "next": None}
+
+
+def test_a_list_is_sorted_by_nothing_that_a_cursor_could_not_hold() -> None:
+    with pytest.raises(ValueError, match="Nothing is sorted by numeric"):
+        Sort("value", "numeric")
 
 
 @pytest.mark.parametrize(

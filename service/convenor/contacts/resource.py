@@ -7,9 +7,10 @@ from pydantic import Field
 
 from convenor.contacts.models import Attendance, ContactFields
 from convenor.kit.calendar import Day
-from convenor.kit.reading.declare import CASES, Filter, Relation, Resource, Sort
+from convenor.kit.reading.declare import Filter, Relation, Resource, Sort
 from convenor.pupils.resource import PUPIL_OF_REFERRAL
 from convenor.referrals import belonging
+from convenor.referrals.resource import CASES
 
 
 class ContactRead(ContactFields):

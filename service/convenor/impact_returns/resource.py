@@ -12,8 +12,9 @@ from convenor.impact_returns.models import CheckFields, MeasureFields, ReturnFie
 from convenor.kit.calendar import Day
 from convenor.kit.codes import Line, Prose
 from convenor.kit.principal import Wall
-from convenor.kit.reading.declare import CONTRACTS, Filter, Part, Relation, Resource, Sort, serves_clusters
+from convenor.kit.reading.declare import Filter, Part, Relation, Resource, Sort
 from convenor.slas.models import VolumeFields
+from convenor.slas.resource import CONTRACTS, serves_clusters
 
 
 class Actor(StrEnum):

@@ -5,10 +5,11 @@ from uuid import UUID
 
 from pydantic import Field
 
-from convenor.kit.reading.declare import CASES, Filter, Resource, Sort
+from convenor.kit.reading.declare import Filter, Resource, Sort
 from convenor.outcomes.models import Instrument, MeasureFields, OutcomeFields
 from convenor.pupils.resource import PUPIL_OF_REFERRAL
 from convenor.referrals import belonging
+from convenor.referrals.resource import CASES
 
 
 class OutcomeRead(OutcomeFields):

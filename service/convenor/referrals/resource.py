@@ -1,5 +1,6 @@
 """Referrals and their history, as they are read."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Literal
 from uuid import UUID
@@ -8,10 +9,18 @@ from pydantic import BaseModel, Field
 
 from convenor.kit.calendar import Moment
 from convenor.kit.codes import Line, NeedType, NhsNumber, Upn
-from convenor.kit.principal import Wall
-from convenor.kit.reading.declare import CASES, Filter, Relation, Resource, Sort
+from convenor.kit.principal import Reach, Role, Wall
+from convenor.kit.reading.declare import Filter, Relation, Resource, Sort
 from convenor.pupils.resource import PUPIL, PUPIL_OF_REFERRAL, PupilRead
 from convenor.referrals.models import ConsentFields, GroupFields, Priority, ReferralFields, TransitionFields
+
+CASES: Mapping[Role, Reach] = {
+    Role.SCHOOL_MIS: Reach.SCHOOL,
+    Role.HEALTH_SYSTEM: Reach.PROVIDER,
+    Role.PROVIDER_PORTAL: Reach.PROVIDER,
+    Role.COMMISSIONER: Reach.AREA,
+}
+"""How far each role reaches into referrals and what hangs on them."""
 
 
 class PupilSubject(BaseModel):

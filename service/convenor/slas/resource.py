@@ -10,9 +10,18 @@ from pydantic import BaseModel, Field
 from convenor.commissioned_services.resource import ProviderOf
 from convenor.kit.calendar import Day
 from convenor.kit.codes import Line
-from convenor.kit.principal import Wall
-from convenor.kit.reading.declare import CONTRACTS, Filter, Part, Relation, Resource, Sort, serves_clusters
+from convenor.kit.principal import Reach, Role, Wall
+from convenor.kit.reading.declare import Filter, Part, Relation, Resource, Sort
 from convenor.slas.models import KpiFields, SlaFields, SlaStatus, TermsFields, VolumeFields
+
+CONTRACTS: Mapping[Role, Reach] = {
+    Role.HEALTH_SYSTEM: Reach.PROVIDER,
+    Role.PROVIDER_PORTAL: Reach.PROVIDER,
+    Role.CLUSTER_LEAD: Reach.CLUSTER,
+    Role.COMMISSIONER: Reach.AREA,
+    Role.FINANCE: Reach.AREA,
+}
+"""How far each role reaches into SLAs and what providers report against them."""
 
 STEPS: Mapping[SlaStatus, tuple[SlaStatus, ...]] = {
     SlaStatus.DRAFT: (SlaStatus.AGREED,),
@@ -119,6 +128,15 @@ _CLUSTERS = (
     " where sc.area_id = {t}.area_id and sc.sla_id = {t}.id and not sc.withdrawn"
 )
 _NEXT = " ".join(f"when '{state}' then '{json.dumps(steps)}'::json" for state, steps in STEPS.items())
+
+
+def serves_clusters(sla_id: str) -> str:
+    """Whether the SLA of an id serves one of the clusters in `{keys}`."""
+    return (
+        "exists (select from sla_cluster c where c.area_id = {t}.area_id"
+        f" and c.sla_id = {sla_id} and c.cluster_id = any({{keys}}) and not c.withdrawn)"
+    )
+
 
 SLA_TRANSITIONS = Resource(
     name="sla_transitions",

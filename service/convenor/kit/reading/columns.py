@@ -20,7 +20,7 @@ from convenor.kit.reading.selection import Constant, Pick, Selection, fields_of
 
 @dataclass
 class Binder:
-    """Numbers the parameters of one statement."""
+    """Numbers the parameters of one statement; the first three are those of `context_sql`."""
 
     names: list[str] = field(default_factory=lambda: ["context.areas", "context.reach", "context.keys"])
 
@@ -34,7 +34,7 @@ class Binder:
         """Puts the alias and the machine's own parameters into a declaration's SQL."""
         sql = sql.replace("{t}", alias)
         if "{keys}" in sql:
-            sql = sql.replace("{keys}", "($3::text)::uuid[]")
+            sql = sql.replace("{keys}", f"({self.bind('context.keys', 'text')})::uuid[]")
         if "{pseudonym_key}" in sql:
             sql = sql.replace("{pseudonym_key}", self.bind("pseudonym_key", "bytea"))
         if "{today}" in sql:
@@ -147,9 +147,15 @@ def json_object(columns: Iterable[str]) -> str:
     return f"(select row_to_json(o$) from (select {', '.join(columns)}) o$)"
 
 
-def joined(resource: Resource, columns: str, binder: Binder, alias: str) -> list[str]:
-    """The joins that a select list needs."""
-    return [binder.fill(sql, alias) for name, sql in resource.joins.items() if f"{name}." in columns]
+def joined(resource: Resource, columns: str, binder: Binder, alias: str) -> tuple[str, list[str]]:
+    """A select list that names its joins, and the joins that it names."""
+    joins = []
+    for name, sql in resource.joins.items():
+        placeholder = f"{{{name}}}"
+        if placeholder in columns:
+            columns = columns.replace(placeholder, name)
+            joins.append(f"{binder.fill(sql, alias)} {name}")
+    return columns, joins
 
 
 def _is_moment(annotation: Any) -> bool:

@@ -10,9 +10,11 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
+from uuid import UUID
 
-from pydantic import BaseModel, TypeAdapter
+from pydantic import BaseModel, Field, TypeAdapter
 
+from convenor.kit.calendar import Day, Moment
 from convenor.kit.principal import Reach, Role, Wall
 
 
@@ -60,12 +62,35 @@ class Filter:
         return TypeAdapter(self.takes)
 
 
+_PLACES: Mapping[str, TypeAdapter[Any]] = {
+    "timestamptz": TypeAdapter(Moment),
+    "text": TypeAdapter(str),
+    "date": TypeAdapter(Day),
+    "int": TypeAdapter(Annotated[int, Field(ge=-(2**31), lt=2**31)]),
+    "uuid": TypeAdapter(UUID),
+}
+
+
 @dataclass(frozen=True)
 class Sort:
-    """One order of a list: a column that is never null, and its PostgreSQL type. The id breaks ties."""
+    """One order of a list: a column that is never null, and its PostgreSQL type. The id breaks ties.
+
+    Raises:
+        ValueError: there is no reading a cursor's place in a column of this type.
+    """
 
     column: str
     cast: str
+
+    def __post_init__(self) -> None:
+        """Refuses a type that cursors do not know."""
+        if self.cast not in _PLACES:
+            raise ValueError(f"Nothing is sorted by {self.cast}; there are: {', '.join(_PLACES)}.")
+
+    @property
+    def adapter(self) -> TypeAdapter[Any]:
+        """The validator of a place in this order, as a cursor holds it: what the database can hold."""
+        return _PLACES[self.cast]
 
 
 @dataclass(frozen=True)
@@ -102,31 +127,6 @@ class Relation:
 DIRECTORY: Mapping[Role, Reach] = dict.fromkeys(Role, Reach.AREA)
 """Clusters, schools, providers and services of one's area: every role of the area reads them."""
 
-CASES: Mapping[Role, Reach] = {
-    Role.SCHOOL_MIS: Reach.SCHOOL,
-    Role.HEALTH_SYSTEM: Reach.PROVIDER,
-    Role.PROVIDER_PORTAL: Reach.PROVIDER,
-    Role.COMMISSIONER: Reach.AREA,
-}
-"""Referrals and what hangs on them."""
-
-CONTRACTS: Mapping[Role, Reach] = {
-    Role.HEALTH_SYSTEM: Reach.PROVIDER,
-    Role.PROVIDER_PORTAL: Reach.PROVIDER,
-    Role.CLUSTER_LEAD: Reach.CLUSTER,
-    Role.COMMISSIONER: Reach.AREA,
-    Role.FINANCE: Reach.AREA,
-}
-"""SLAs and what providers report against them."""
-
-
-def serves_clusters(sla_id: str) -> str:
-    """Whether the SLA of an id serves one of the clusters in `{keys}`."""
-    return (
-        "exists (select from sla_cluster c where c.area_id = {t}.area_id"
-        f" and c.sla_id = {sla_id} and c.cluster_id = any({{keys}}) and not c.withdrawn)"
-    )
-
 
 @dataclass(frozen=True)
 class Resource:
@@ -138,7 +138,7 @@ class Resource:
         reach: the rows each role reaches; a role left out reaches none.
         within_clusters: for `Reach.CLUSTER`, whether a row is one of the clusters in `{keys}`.
         natural_key: a column that names a record besides its id.
-        joins: what follows the row in the read's `from`, by its alias; there where a field that is shown uses it.
+        joins: by alias, what follows the row in the read's `from` where a field that is shown names it, as `{alias}`.
         id_sql: the record's id where it is not the column `id`.
         sql: fields that are not the column of their name, by dotted path; JSON for a nested field.
         parts: embedded records, by dotted path.
@@ -177,6 +177,14 @@ class Resource:
     def read_scope(self) -> str:
         """The scope that reading asks for."""
         return self.scope or f"{self.name}:read"
+
+    def reach_of(self, role: Role) -> Reach:
+        """How far a role reaches into it."""
+        return self.reach.get(role, Reach.NONE)
+
+    def identity(self, alias: str) -> str:
+        """The SQL of a record's id."""
+        return self.id_sql.replace("{t}", alias)
 
     def __hash__(self) -> int:
         return hash(self.name)

@@ -13,8 +13,9 @@ from convenor.kit.context import context_sql
 from convenor.kit.principal import Reach
 from convenor.kit.reading.columns import Binder, Columns, joined, json_object
 from convenor.kit.reading.compile import Plan
-from convenor.kit.reading.declare import Relation, Resource
-from convenor.kit.reading.reach import Rows, Standing, area_sql, rows_within
+from convenor.kit.reading.conditions import Conditions, Parent, order_by
+from convenor.kit.reading.declare import Resource
+from convenor.kit.reading.reach import Rows, Standing, rows_within
 from convenor.kit.reading.selection import (
     Constant,
     Cursor,
@@ -68,31 +69,34 @@ class _Writer:
     def __init__(self, standing: Standing) -> None:
         self.standing, self.binder, self.numbered = standing, Binder(), 0
         self.columns = Columns(standing.walls, self.binder, hidden="null")
+        self.conditions = Conditions(standing, self.binder)
 
-    def link(self, link: One | Page, parent: tuple[Resource, str] | None) -> str:
+    def link(self, link: One | Page, parent: Parent | None) -> str:
         """A select of one row: `doc`, and what the audit is told. A record that is not there gives no row."""
         return self._one(link, parent) if isinstance(link, One) else self._page(link, parent)
 
-    def _one(self, one: One, parent: tuple[Resource, str] | None) -> str:
-        rows, conditions = self._rows(one.resource), self._hanging(one.relation, one.resource, parent)
-        if one.relation is None and one.by == "id":
-            conditions.append(f"{_identity(one.resource, 't')} = {self.binder.bind(f'{one.at}.id', 'uuid')}")
-        elif one.relation is None:
-            conditions.append(f't."{one.resource.natural_key}" = {self.binder.bind(f"{one.at}.key", "text")}')
+    def _one(self, one: One, parent: Parent | None) -> str:
+        conditions = (
+            self.conditions.hanging(one.relation, one.resource, parent)
+            if one.relation and parent
+            else [self.conditions.named(one.resource, one.by, one.at)]
+        )
         alias = self._alias("n")
-        found = rows_within(rows, self.binder, conditions, limit="limit 1")
+        found = rows_within(self.conditions.rows(one.resource), self.binder, conditions, limit="limit 1")
         record = self._record(one.resource, one.selection, alias)
         seen = ", ".join(self._seen(one.resource, alias, record.children))
         return (
             f"select {json_object([record.columns])} as doc, {seen} from ({found}) {alias} {' '.join(record.laterals)}"
         )
 
-    def _page(self, page: Page, parent: tuple[Resource, str] | None) -> str:
+    def _page(self, page: Page, parent: Parent | None) -> str:
         source, edges, found = "", dict[str, str](), [f"null::text as {name}" for name in _SEEN]
         # Where nothing is read, nothing is bound: a statement has no parameter that it does not use.
         if not all(isinstance(item, Constant) for item in page.shows):
-            rows, conditions = self._rows(page.resource), self._hanging(page.relation, page.resource, parent)
-            conditions += self._filters(page, rows)
+            rows, conditions, whole = self.conditions.rows(page.resource), list[str](), True
+            if page.relation and parent:
+                conditions, whole = self.conditions.hanging(page.relation, page.resource, parent), False
+            conditions += self.conditions.filtered(page.resource, page.filters, rows, page.at, whole=whole)
             if any(isinstance(item, Edges | PageInfo) for item in page.shows):
                 source, edges, found = self._source(page, rows, conditions)
             if any(isinstance(item, Total) for item in page.shows):
@@ -150,15 +154,11 @@ class _Writer:
         return source, edges, gathered
 
     def _found(self, page: Page, rows: Rows, conditions: list[str]) -> str:
-        sort, identity = page.resource.sorts[page.sort], _identity(page.resource, "t")
-        way, beyond = ("desc", "<") if page.descending else ("asc", ">")
+        how = page.resource, page.sort, page.descending
         if page.after:
-            after = self.binder.bind(f"{page.at}.after.value", sort.cast)
-            tie = self.binder.bind(f"{page.at}.after.id", "uuid")
-            conditions = [*conditions, f'(t."{sort.column}", {identity}) {beyond} ({after}, {tie})']
-        order = f'order by t."{sort.column}" {way}, {identity} {way}'
+            conditions = [*conditions, self.conditions.beyond(*how, f"{page.at}.after")]
         limit = page.first + 1 if _names(page, "hasNextPage") else page.first
-        return rows_within(rows, self.binder, conditions, order=order, limit=f"limit {limit}")
+        return rows_within(rows, self.binder, conditions, order=order_by(*how), limit=f"limit {limit}")
 
     def _record(self, resource: Resource, selection: Selection, alias: str) -> _Record:
         laterals, children, columns = list[str](), list[str](), list[str]()
@@ -172,13 +172,12 @@ class _Writer:
                 columns.append(f'{alias}."{resource.etag}" as "{item.key}"')
             else:
                 columns += self.columns.of_model(resource.read, resource, alias, "", (item,))
-        written = ", ".join(columns)
-        joins = joined(resource, written, self.binder, alias)
+        written, joins = joined(resource, ", ".join(columns), self.binder, alias)
         return _Record(joins + laterals, written, children)
 
     def _seen(self, resource: Resource, alias: str, children: list[str]) -> list[str]:
         """The columns of a row that the audit is told: the row's own id, and what hangs on it."""
-        own = [_identity(resource, alias), self.binder.fill(resource.subject, alias) if resource.subject else ""]
+        own = [resource.identity(alias), self.binder.fill(resource.subject, alias) if resource.subject else ""]
         columns = []
         for name, identity in zip(_SEEN, own, strict=True):
             parts = [self._told(resource, alias, identity)] if identity else []
@@ -194,45 +193,9 @@ class _Writer:
         # What is of no area belongs to none's audit.
         return f"({identity})::text || ' ' || {alias}.area_id" if resource.of_area else "null::text"
 
-    def _rows(self, resource: Resource) -> Rows:
-        reach = self.standing.reach(resource)
-        within = self.binder.fill(resource.within_clusters, "t") if reach is Reach.CLUSTER else ""
-        several = Rows(resource.table, resource.of_area, reach, several=False).kind in self.standing.several
-        return Rows(resource.table, resource.of_area, reach, several, within)
-
-    def _hanging(self, relation: Relation | None, resource: Resource, parent: tuple[Resource, str] | None) -> list[str]:
-        """How the rows of a link hang on its parent's row."""
-        if relation is None or parent is None:
-            return []
-        source, alias = parent
-        conditions = [f't."{theirs}" = {alias}."{ours}"' for theirs, ours in relation.on.items()]
-        if resource.of_area and source.of_area:
-            conditions.append(f"t.area_id = {alias}.area_id")
-        if relation.where:
-            conditions.append(self.binder.fill(relation.where, "t").replace("{p}", alias))
-        return conditions
-
-    def _filters(self, page: Page, rows: Rows) -> list[str]:
-        conditions = []
-        for name, it in page.resource.filters.items():
-            if name in page.filters:
-                value = self.binder.bind(f"{page.at}.{name}", it.cast)
-                sql = self.binder.fill(it.sql, "t").replace("{v}", value)
-                conditions.append(sql.replace("{area}", area_sql(rows, self.binder)) if "{area}" in sql else sql)
-            elif it.otherwise:
-                conditions.append(self.binder.fill(it.otherwise, "t"))
-        own = page.resource.own.get(self.standing.role)
-        if own and page.relation is None and own.unless not in page.filters:
-            conditions.append(self.binder.fill(own.sql, "t"))
-        return conditions
-
     def _alias(self, letter: str) -> str:
         self.numbered += 1
         return f"{letter}${self.numbered}"
-
-
-def _identity(resource: Resource, alias: str) -> str:
-    return resource.id_sql.replace("{t}", alias)
 
 
 def _names(page: Page, *places: str) -> bool:
@@ -244,7 +207,7 @@ def _cursor(page: Page, alias: str) -> str:
     """The cursor of a row, as `query.write_cursor` writes it."""
     order = f"{'-' if page.descending else ''}{page.sort}"
     value = f'{alias}."{page.resource.sorts[page.sort].column}"::text'
-    written = f"json_build_array('{order}', {value}, {_identity(page.resource, alias)})::text"
+    written = f"json_build_array('{order}', {value}, {page.resource.identity(alias)})::text"
     return f"translate(encode(convert_to({written}, 'UTF8'), 'base64'), E'+/=\\n', '-_')"
 
 

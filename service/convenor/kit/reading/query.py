@@ -5,13 +5,11 @@ import binascii
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 
-from convenor.kit.calendar import Day, Moment
 from convenor.kit.errors import Faults
 from convenor.kit.parameters import read_flag, read_parameters
 from convenor.kit.reading.declare import Resource, Sort
@@ -33,7 +31,6 @@ class Query:
     values: Mapping[str, Any]
 
 
-@lru_cache(maxsize=4096)
 def parse_query(resource: Resource, raw: bytes) -> Query:
     """Reads a raw query string.
 
@@ -61,7 +58,6 @@ def parse_query(resource: Resource, raw: bytes) -> Query:
     return Query(tuple(filters), fields, sort, descending, "after.id" in values, count, values)
 
 
-@lru_cache(maxsize=1024)
 def parse_fields(resource: Resource, raw: bytes) -> frozenset[str] | None:
     """Reads the query string of one record: `fields` is all that it takes.
 
@@ -108,23 +104,13 @@ def _sort(resource: Resource, given: str | None, faults: Faults) -> tuple[str, b
     return name, order.startswith("-")
 
 
-_KEYS: Mapping[str, TypeAdapter[Any]] = {
-    "timestamptz": TypeAdapter(Moment),
-    "text": TypeAdapter(str),
-    "date": TypeAdapter(Day),
-    "int": TypeAdapter(int),
-    "uuid": TypeAdapter(UUID),
-}
-
-
 def read_cursor(given: str, order: str, sort: Sort, faults: Faults, pointer: str = "/query/cursor") -> dict[str, Any]:
     """The place that a cursor names, as `after.value` and `after.id`; nothing and a fault where it names none."""
     try:
         written, value, identity = json.loads(base64.b64decode(given + "=" * (-len(given) % 4), b"-_", validate=True))
-        if written != order or "\x00" in value:
+        if written != order or b"\x00" in value.encode():
             raise ValueError
-        read = _KEYS[sort.cast].validate_python(value)
-        return {"after.value": read, "after.id": UUID(identity)}
+        return {"after.value": sort.adapter.validate_python(value), "after.id": UUID(identity)}
     except (ValueError, TypeError, AttributeError, RecursionError, binascii.Error):
         faults.add(pointer, "cursor", "Not a cursor of this list and this order: take that of a page, unchanged.")
         return {}

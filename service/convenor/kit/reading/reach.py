@@ -10,7 +10,6 @@ from uuid import UUID
 
 from convenor.kit.calendar import today
 from convenor.kit.principal import Principal, Reach, Role, Wall
-from convenor.kit.reading.declare import Resource
 
 Pairs = tuple[tuple[UUID, UUID], ...]
 """(area, key) pairs: the schools or providers that a caller stands for, or its areas."""
@@ -41,10 +40,6 @@ class Standing:
     walls: frozenset[Wall]
     several: frozenset[Reach]
     """The ways of reaching in which it stands for several areas, schools or providers."""
-
-    def reach(self, resource: Resource) -> Reach:
-        """How far it reaches into a resource."""
-        return resource.reach.get(self.role, Reach.NONE)
 
 
 def standing_of(principal: Principal) -> Standing:

@@ -6,14 +6,15 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 from uuid import UUID
 
-from convenor.kit.errors import Faults, NotFound
+from convenor.kit.errors import NotFound
 from convenor.kit.ids import Ids
-from convenor.kit.principal import Principal, Reach
-from convenor.kit.reading.compile import Parent, Shape, compile_plan
+from convenor.kit.principal import Principal
+from convenor.kit.reading.compile import Plan, Shape, Under, compile_plan
 from convenor.kit.reading.declare import Resource
 from convenor.kit.reading.graph import compile_graph
 from convenor.kit.reading.query import Query, order_of, write_cursor
-from convenor.kit.reading.reach import Pairs, pairs_of, standing_of, values_of
+from convenor.kit.reading.reach import pairs_of, standing_of, values_of
+from convenor.kit.reading.redaction import refuse_search
 from convenor.kit.reading.selection import By, One, Page
 
 
@@ -49,20 +50,12 @@ async def read_one(
     Raises:
         NotFound: when there is none, or none that the caller reaches.
     """
-    reach, pairs = reach_of(principal, resource)
     by, named = name_record(resource, key)
-    shape = Shape(resource, "one", reach, len(pairs) != 1, principal.walls, fields, by=by)
-    row = await _ask(connection, principal, shape, named)
+    shape = Shape(resource, "one", standing_of(principal), fields, by=by)
+    row = await _fetch(connection, principal, compile_plan(shape), named)
     if row["body"] is None:
         raise NotFound
-    return Answer(
-        row["body"],
-        _ids(row["ids"]),
-        _subjects(row, resource),
-        _areas(row, pairs),
-        row.get("etag"),
-        subject_areas=row.get("subject_areas") or (),
-    )
+    return _answer(principal, resource, row, row["body"])
 
 
 async def read_list(
@@ -84,44 +77,32 @@ async def read_list(
     Raises:
         NotFound: when the parent is absent or not the caller's.
     """
-    reach, pairs = reach_of(principal, resource)
-    parent: Parent | None = None
+    record: Under | None = None
     named: dict[str, Any] = {}
     if under:
-        parent_resource, relation, key = under
-        by, named = name_record(parent_resource, key, "parent")
-        parent = Parent(parent_resource, reach_of(principal, parent_resource)[0], relation, by)
-    _refuse_walled(principal, resource, query)
-    own = resource.own.get(principal.role)
+        parent, relation, key = under
+        by, named = name_record(parent, key, "parent")
+        record = Under(parent, parent.relations[relation], by)
+    refuse_search(principal.walls, ((f"/query/{name}", resource.filters[name].wall) for name in query.filters))
     shape = Shape(
         resource,
         "list",
-        reach,
-        len(pairs) != 1,
-        principal.walls,
+        standing_of(principal),
         query.fields,
         query.filters,
-        own.sql if own and own.unless not in query.filters and not parent else None,
         query.sort,
         query.descending,
         query.after,
         query.count,
-        parent=parent,
+        under=record,
     )
-    row = await _ask(connection, principal, shape, {**query.values, **named})
-    if parent and row["parent"] is None:
+    row = await _fetch(connection, principal, compile_plan(shape), {**query.values, **named})
+    if record and row["parent"] is None:
         raise NotFound
     following = write_cursor(order_of(query), row["next"]) if row["next"] is not None else None
     total = f',"count":{row["count"]}' if query.count else ""
     body = b'{"data":' + row["body"] + f',"next":{json.dumps(following)}{total}}}'.encode()
-    return Answer(
-        body,
-        _ids(row["ids"]),
-        _subjects(row, resource),
-        _areas(row, pairs),
-        next=following,
-        subject_areas=row.get("subject_areas") or (),
-    )
+    return _answer(principal, resource, row, body, following)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,10 +129,7 @@ async def read_graph(
         values: of the parameters that the roots name by their place.
     """
     plan = compile_graph(roots, standing_of(principal))
-    known = values_of(principal, plan.parameters)
-    row = await connection.fetchrow(
-        plan.sql, *[values[name] if name in values else known[name] for name in plan.parameters]
-    )
+    row = await _fetch(connection, principal, plan, values)
     docs = tuple(row[f"d{at}"] for at in range(len(roots)))
     ids, areas = _told(row["ids"])
     subjects, subject_areas = _told(row["subjects"])
@@ -169,25 +147,10 @@ def _told(text: str) -> tuple[Ids, Sequence[UUID]]:
 
 async def find(connection: Connection, principal: Principal, resource: Resource, key: str) -> tuple[UUID, UUID] | None:
     """The (area, id) of a record that the caller reaches, or None: how rules look up what a body refers to."""
-    reach, pairs = reach_of(principal, resource)
     by, named = name_record(resource, key)
-    row = await _ask(connection, principal, Shape(resource, "find", reach, len(pairs) != 1, by=by), named)
+    shape = Shape(resource, "find", standing_of(principal), by=by)
+    row = await _fetch(connection, principal, compile_plan(shape), named)
     return (row["area_id"], row["id"]) if row["id"] is not None else None
-
-
-def _refuse_walled(principal: Principal, resource: Resource, query: Query) -> None:
-    faults = Faults()
-    for name in query.filters:
-        wall = resource.filters[name].wall
-        if wall is not None and wall not in principal.walls:
-            faults.add(f"/query/{name}", "not_for_role", "Your role does not see this field and cannot search by it.")
-    faults.refuse()
-
-
-def reach_of(principal: Principal, resource: Resource) -> tuple[Reach, Pairs]:
-    """How far a caller reaches into a resource, and the (area, key) pairs that say it."""
-    reach = resource.reach.get(principal.role, Reach.NONE)
-    return reach, pairs_of(principal, reach)
 
 
 def name_record(resource: Resource, key: str, name: str = "record") -> tuple[By, dict[str, Any]]:
@@ -200,21 +163,21 @@ def name_record(resource: Resource, key: str, name: str = "record") -> tuple[By,
         return "natural_key", {f"{name}.key": key}
 
 
-async def _ask(connection: Connection, principal: Principal, shape: Shape, values: Mapping[str, Any]) -> Any:
-    plan = compile_plan(shape)
+async def _fetch(connection: Connection, principal: Principal, plan: Plan, values: Mapping[str, Any]) -> Any:
     known = values_of(principal, plan.parameters)
     return await connection.fetchrow(
         plan.sql, *[values[name] if name in values else known[name] for name in plan.parameters]
     )
 
 
-def _subjects(row: Any, resource: Resource) -> Sequence[UUID]:
-    return _ids(row["subjects"]) if resource.subject else ()
-
-
-def _ids(text: str | None) -> Sequence[UUID]:
-    return Ids(text or "")
-
-
-def _areas(row: Any, pairs: Pairs) -> Sequence[UUID]:
-    return (pairs[0][0],) if len(pairs) == 1 else (row.get("areas") or ())
+def _answer(principal: Principal, resource: Resource, row: Any, body: bytes, following: str | None = None) -> Answer:
+    pairs = pairs_of(principal, resource.reach_of(principal.role))
+    return Answer(
+        body,
+        Ids(row["ids"] or ""),
+        Ids(row["subjects"] or "") if resource.subject else (),
+        (pairs[0][0],) if len(pairs) == 1 else (row.get("areas") or ()),
+        row.get("etag"),
+        following,
+        row.get("subject_areas") or (),
+    )

@@ -29,7 +29,7 @@ def schemas_of(routes: Sequence[Route]) -> tuple[dict[str, JsonObject], dict[tup
     """The component schemas of some routes, and the schema (mostly a reference) of each shape and its mode."""
     resources = {route.reading.resource for route in routes if isinstance(route, ReadRoute)}
     wanted = dict(chain.from_iterable(_wanted(route) for route in routes))
-    walled = {(model, name) for it in resources for model, name, _wall in walled_fields(it, it.read)}
+    walled = {field for it in resources for field in walled_fields(it)}
     wanted |= {(model, OUT): TypeAdapter(model) for model, _ in walled}
     refs, definitions = TypeAdapter.json_schemas(
         [(key, mode, adapter) for (key, mode), adapter in wanted.items()],
