@@ -1,6 +1,9 @@
 """The audit over REST: who saw this pupil, who was refused, and that it never holds what it guards."""
 
+import base64
+import json
 from typing import Any
+from uuid import UUID
 
 import asyncpg
 import httpx2
@@ -205,6 +208,26 @@ async def test_a_change_names_its_fields_with_digests_and_the_audit_holds_no_val
     assert len(kept) > 8
     for planted in (*CANARIES.values(), REASON, "Canarinette", "SEMH"):
         assert not [text for text in kept if planted.lower() in text.lower()], planted
+
+
+async def test_what_was_counted_of_one_pupil_is_told_though_none_of_it_is_shown(service: Service) -> None:
+    referral, school = await referred(service), service.as_("school")
+    past = base64.urlsafe_b64encode(json.dumps(["submitted_at", "2999-01-01 00:00:00+00", str(UUID(int=0))]).encode())
+    by_rest = await school.get(
+        "/v1/referrals",
+        upn=CANARIES["upn"],
+        sort="submitted_at",
+        cursor=past.decode().rstrip("="),
+        count="true",
+    )
+    assert by_rest.json() == {"data": [], "next": None, "count": 1}
+    query = f'{{ a: referrals(upn: "{CANARIES["upn"]}") {{ totalCount }} b: referrals {{ totalCount }} }}'
+    by_graph = await school.call("POST", "/graphql", json={"query": query})
+    assert by_graph.json()["data"] == {"a": {"totalCount": 1}, "b": {"totalCount": 1}}
+    for answer in (by_rest, by_graph):
+        (event,) = [it for it in await events(service) if it["request_id"] == answer.headers["x-request-id"]]
+        assert event["records"] == [referral["id"]]
+        assert len(event["subjects"]) == 1
 
 
 async def test_the_event_is_durable_before_the_answer_begins_to_leave(service: Service) -> None:

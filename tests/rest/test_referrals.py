@@ -146,6 +146,9 @@ async def test_a_second_open_referral_of_a_pupil_names_only_the_school_s_own(ser
     others = await service.as_("neighbour").post("/v1/referrals", pupil_referral("SLT", urn="900002"))
     assert others.status_code == 409
     assert first["code"] not in others.text
+    told = await service.as_("auditor").get("/v1/audit/events", pupil=first["subject"]["pupil"]["id"], status=409)
+    refused = {own.headers["x-request-id"], others.headers["x-request-id"]}
+    assert {event["request_id"] for event in told.json()["data"]} == refused
 
 
 async def _referred(service: Service, **how: Any) -> tuple[str, dict[str, Any]]:

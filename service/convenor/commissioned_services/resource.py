@@ -102,7 +102,8 @@ SERVICES = Resource(
             "exists (" + BUYS.replace("{what}", "") + " and {v} in (c.code, c.id::text))",
             "text",
             Line,
-            "Services that the cluster with this code or id buys. A school that leaves it out gets its own cluster's.",
+            "Services that the cluster with this code or id buys. In the list of all services, a school that leaves it"
+            " out gets its own cluster's.",
         ),
         "offer": Filter("{t}.offer = {v}", "text", Offer, "Core or local services."),
         "level": Filter("{t}.level = {v}", "text", Level, "Universal or targeted services."),

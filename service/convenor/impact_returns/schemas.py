@@ -68,5 +68,5 @@ class ImpactReturnUpdate(Patch):
 class ReturnTransitionCreate(Incoming):
     """One step of a return."""
 
-    to: ReturnStatus = Field(description="The state to go to; the legal ones are in the return's `next`.")
+    to: ReturnStatus = Field(description="The state to go to: one of the return's `next`, if the step is yours.")
     reason: Prose | None = Field(None, description="Why; required when it is sent back. Walled like a name.")

@@ -62,7 +62,9 @@ class ReferralRead(ReferralFields):
     )
     consent: ConsentFields | None = Field(description="On what it rests towards the family, where stated.")
     submitted_at: datetime = Field(description="When it was first submitted.")
-    started_at: datetime | None = Field(description="When work began: the first attended contact was recorded.")
+    started_at: datetime | None = Field(
+        description="When work began: the start of the first day with an attended contact, but not before the referral."
+    )
     ended_at: datetime | None = Field(description="When it was discharged, declined or withdrawn.")
     waiting_days: int = Field(
         description="Days from submission to the first attended contact, or until today or its end."

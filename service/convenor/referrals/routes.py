@@ -27,7 +27,11 @@ async def submit_referral(
     write: Write = Writing("referrals:write", "referrals:submit", creates=True, problems=[rules.AlreadyOpen]),
 ) -> Response:
     """Refers a pupil, a group or a school to a service that the school's cluster buys."""
-    referral = await rules.submit_referral(write.session, write.principal, data)
+    try:
+        referral = await rules.submit_referral(write.session, write.principal, data)
+    except rules.AlreadyOpen as problem:  # the refusal itself tells of the pupil
+        write.note.areas, write.note.subjects = [problem.area_id], [problem.pupil_id]
+        raise
     return await write.created(REFERRALS, referral.id)
 
 

@@ -42,6 +42,11 @@ class AlreadyOpen(Problem):
     way_out = "Follow the open referral instead; when it is yours you can withdraw it."
     carries = (Member("referral", str, "the open referral's code, where it is your own school's."),)
 
+    def __init__(self, area_id: UUID, pupil_id: UUID, own: str | None) -> None:
+        self.area_id, self.pupil_id = area_id, pupil_id
+        detail = f"This pupil already has an open referral to this service: {own}." if own else None
+        super().__init__(detail, extra={"referral": own} if own else None)
+
 
 async def submit_referral(session: AsyncSession, principal: Principal, data: ReferralCreate) -> Referral:
     """Sends a pupil, a group or a school to a service that the school's cluster buys.
@@ -253,7 +258,4 @@ async def _insert(session: AsyncSession, referral: Referral) -> None:
             raise
         assert referral.pupil_id
         own = await queries.open_referral(session, referral.area_id, referral.service_id, referral.pupil_id)
-        raise AlreadyOpen(
-            f"This pupil already has an open referral to this service: {own}." if own else None,
-            extra={"referral": own} if own else None,
-        ) from error
+        raise AlreadyOpen(referral.area_id, referral.pupil_id, own) from error

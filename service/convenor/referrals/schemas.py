@@ -94,4 +94,7 @@ class ReferralUpdate(Patch):
 class TransitionCreate(TransitionFields, Incoming):
     """One step along the pathway."""
 
-    to: Line = Field(description="The state to go to; the legal ones are in the referral's `next`.", max_length=60)
+    to: Line = Field(
+        description="The state to go to: one of the referral's `next`, whose step the pathway gives to you.",
+        max_length=60,
+    )

@@ -107,5 +107,5 @@ class SlaUpdate(Patch):
 class SlaTransitionCreate(Incoming):
     """One step in the life of an SLA."""
 
-    to: SlaStatus = Field(description="The state to go to; the legal ones are in the SLA's `next`.")
+    to: SlaStatus = Field(description="The state to go to: one of the SLA's `next`.")
     reason: Line | None = Field(None, description="Why.")

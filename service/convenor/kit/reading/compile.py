@@ -11,7 +11,7 @@ from typing import Literal
 
 from convenor.kit.context import context_sql
 from convenor.kit.reading.columns import Binder, Columns, joined
-from convenor.kit.reading.conditions import Conditions, order_by
+from convenor.kit.reading.conditions import MOST_COUNTED, Conditions, is_about_one, order_by
 from convenor.kit.reading.declare import Relation, Resource
 from convenor.kit.reading.reach import Standing, rows_within
 from convenor.kit.reading.selection import By
@@ -98,16 +98,22 @@ class _Writer:
         keyset = [self.conditions.beyond(*how, "after")] if shape.after else []
         self._page(conditions + keyset, order=order_by(*how), limit=f"limit {limit} + 1")
         shown, column = f"(select * from page limit {limit})", self.resource.sorts[shape.sort].column
+        told = self._counted(conditions) if shape.count and is_about_one(self.resource, shape.filters) else shown
         last = f"select t.\"{column}\"::text || ' ' || {self.identity} from page t offset {limit} - 1 limit 1"
         outputs = [
             self._body("coalesce(json_agg(r), '[]')::text", shown),
-            *self._seen(shown),
+            *self._seen(told),
             f"case when (select count(*) from page) > {limit} then ({last}) end as next",
         ]
         if shape.count:
             total = rows_within(self.rows, self.binder, conditions, columns="count(*)", total=True)
             outputs.append(f"(select ({total}) from parent p$) as count" if shape.under else f"({total}) as count")
         return outputs
+
+    def _counted(self, conditions: list[str]) -> str:
+        """What a list holds on all its pages."""
+        counted = rows_within(self.rows, self.binder, conditions, limit=f"limit {MOST_COUNTED}")
+        return f"(select t.* from parent p$ cross join lateral ({counted}) t)" if self.shape.under else f"({counted})"
 
     def _record(self) -> None:
         self._page([self.conditions.named(self.resource, self.shape.by, "record")], limit="limit 1")

@@ -14,6 +14,15 @@ Parent = tuple[Resource, str]
 """The resource on whose row others hang, and the alias of that row."""
 
 
+MOST_COUNTED = 200
+"""Records of a counted list that the audit is told, where the list is about one pupil: more than one ever has."""
+
+
+def is_about_one(resource: Resource, filters: tuple[str, ...]) -> bool:
+    """Whether a list is searched by what stands behind a wall, so that its very length tells of one pupil."""
+    return any(resource.filters[name].wall for name in filters)
+
+
 class Conditions:
     """Writes the conditions of one statement. Parameters are named by `at`, what they belong to."""
 

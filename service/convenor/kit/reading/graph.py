@@ -13,7 +13,7 @@ from convenor.kit.context import context_sql
 from convenor.kit.principal import Reach
 from convenor.kit.reading.columns import Binder, Columns, joined, json_object
 from convenor.kit.reading.compile import Plan
-from convenor.kit.reading.conditions import Conditions, Parent, order_by
+from convenor.kit.reading.conditions import MOST_COUNTED, Conditions, Parent, is_about_one, order_by
 from convenor.kit.reading.declare import Resource
 from convenor.kit.reading.reach import Rows, Standing, rows_within
 from convenor.kit.reading.selection import (
@@ -91,6 +91,7 @@ class _Writer:
 
     def _page(self, page: Page, parent: Parent | None) -> str:
         source, edges, found = "", dict[str, str](), [f"null::text as {name}" for name in _SEEN]
+        seen = [f"y.{name}" for name in _SEEN]
         # Where nothing is read, nothing is bound: a statement has no parameter that it does not use.
         if not all(isinstance(item, Constant) for item in page.shows):
             rows, conditions, whole = self.conditions.rows(page.resource), list[str](), True
@@ -102,6 +103,9 @@ class _Writer:
             if any(isinstance(item, Total) for item in page.shows):
                 total = rows_within(rows, self.binder, conditions, columns="count(*)", total=True)
                 found.append(f"({total}) as total_count")
+                if is_about_one(page.resource, page.filters):
+                    found += self._counted(page, rows, conditions)
+                    seen = [f"nullif(concat_ws(',', y.{name}, y.counted_{name}), '') as {name}" for name in _SEEN]
         doc = []
         for item in page.shows:
             if isinstance(item, Edges):
@@ -111,8 +115,7 @@ class _Writer:
             else:
                 value = "y.total_count" if isinstance(item, Total) else f"'{item.word}'"
             doc.append(f'{value} as "{item.key}"')
-        seen = ", ".join(f"y.{name}" for name in _SEEN)
-        return f"select {json_object(doc)} as doc, {seen} from (select {', '.join(found)} {source}) y"
+        return f"select {json_object(doc)} as doc, {', '.join(seen)} from (select {', '.join(found)} {source}) y"
 
     def _source(self, page: Page, rows: Rows, conditions: list[str]) -> tuple[str, dict[str, str], list[str]]:
         """The rows of a page as `x`; the column of each of its edges, by key; and what is gathered of them all."""
@@ -152,6 +155,15 @@ class _Writer:
         beside = " ".join(dict.fromkeys(laterals))
         source = f"from (select {', '.join(columns)} from ({found}) {alias} {beside}) x"
         return source, edges, gathered
+
+    def _counted(self, page: Page, rows: Rows, conditions: list[str]) -> list[str]:
+        """What the audit is told of the records on all pages."""
+        alias, limit = self._alias("n"), f"limit {MOST_COUNTED}"
+        counted = f"({rows_within(rows, self.binder, conditions, limit=limit)}) {alias}"
+        return [
+            f"(select string_agg(m.{name}, ',') from (select {column} from {counted}) m) as counted_{name}"
+            for name, column in zip(_SEEN, self._seen(page.resource, alias, []), strict=True)
+        ]
 
     def _found(self, page: Page, rows: Rows, conditions: list[str]) -> str:
         how = page.resource, page.sort, page.descending
