@@ -168,11 +168,11 @@ async def test_a_nested_question_takes_a_page_of_each_record_by_an_index(
     answering: Service, explained: Explained
 ) -> None:
     question = (
-        "{ clusters { edges { node { code schools(first: 20) { edges { node { name referrals(first: 20)"
+        "{ clusters(first: 20) { edges { node { code schools(first: 20) { edges { node { name referrals(first: 20)"
         " { edges { node { code status contacts(first: 5) { edges { node { on } } } } } } } } } } } } }"
     )
     answer = await answering.as_(AREA).call("POST", "/graphql", json={"query": question})
-    assert answer.status_code == 200
+    assert answer.status_code == 200, answer.text
     assert answer.text.count('"on"') == 4 * 20 * 3
     (plan,) = explained.plans
     assert_bounded(plan)

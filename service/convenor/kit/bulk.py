@@ -21,7 +21,6 @@ from convenor.kit.db import driver_connection
 from convenor.kit.errors import Fault, Invalid, Problem, Unavailable
 from convenor.kit.principal import Principal
 from convenor.kit.reading.declare import Resource
-from convenor.kit.reading.reach import pairs_of
 
 BATCH = 1_000
 """Lines that are stored together."""
@@ -188,7 +187,7 @@ class Loading(Generic[Data]):
     async def _take_turn(self, session: AsyncSession) -> None:
         """Begins a transaction, once no other load is at the same caller's rows: no two can lock each other out."""
         await enter_as(session, self.principal)
-        pairs = pairs_of(self.principal, self.load.resource.reach_of(self.principal.role))
+        pairs = self.principal.pairs(self.load.resource.reach_of(self.principal.role))
         await session.execute(
             text("select pg_advisory_xact_lock(hashtextextended(k, 0)) from unnest(cast(:keys as text[])) k"),
             {"keys": sorted(f"{self.load.resource.name}/{area}/{key}" for area, key in pairs)},

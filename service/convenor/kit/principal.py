@@ -93,6 +93,17 @@ class Principal:
         """The (area, record) pairs granted to it of one kind."""
         return tuple((grant.area_id, grant.key) for grant in self.grants if grant.kind == kind)
 
+    def pairs(self, reach: Reach) -> tuple[tuple[UUID, UUID], ...]:
+        """The (area, key) pairs that say how far it reaches in one way: its schools or providers, or else its areas."""
+        if reach in (Reach.SCHOOL, Reach.PROVIDER):
+            return self.keys(reach)
+        return tuple((area, area) for area in self.areas)
+
+    @cached_property
+    def several(self) -> frozenset[Reach]:
+        """The ways of reaching in which it stands for several areas, schools or providers, or for none."""
+        return frozenset(reach for reach in Reach if len(self.pairs(reach)) != 1)
+
     @cached_property
     def context(self) -> tuple[str, str, str]:
         """What row-level security is told of it: areas, reach over cases, and the schools or providers it stands for.

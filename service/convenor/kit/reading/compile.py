@@ -121,6 +121,7 @@ class _Writer:
     def _page(self, conditions: list[str], order: str = "", limit: str = "") -> None:
         page = rows_within(self.rows, self.binder, conditions, order=order, limit=limit)
         if self.shape.under:
+            # There is one parent at most, so that the page keeps its order.
             page = f"select t.* from parent p$ cross join lateral ({page}) t"
         self.steps.append(f"page as materialized ({page})")
 

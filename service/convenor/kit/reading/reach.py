@@ -6,13 +6,9 @@ ordered, limited lateral branch each, merged.
 
 from dataclasses import dataclass
 from typing import Any, Protocol
-from uuid import UUID
 
 from convenor.kit.calendar import today
 from convenor.kit.principal import Principal, Reach, Role, Wall
-
-Pairs = tuple[tuple[UUID, UUID], ...]
-"""(area, key) pairs: the schools or providers that a caller stands for, or its areas."""
 
 _COLUMN = {Reach.SCHOOL: "school_id", Reach.PROVIDER: "provider_id"}
 
@@ -25,13 +21,6 @@ class Binds(Protocol):
         ...
 
 
-def pairs_of(principal: Principal, reach: Reach) -> Pairs:
-    """The (area, key) pairs that say how far a caller reaches in one way."""
-    if reach in _COLUMN:
-        return principal.keys(reach)
-    return tuple((area, area) for area in principal.areas)
-
-
 @dataclass(frozen=True)
 class Standing:
     """Everything about a caller that decides a plan: none of it names anybody."""
@@ -39,13 +28,12 @@ class Standing:
     role: Role
     walls: frozenset[Wall]
     several: frozenset[Reach]
-    """The ways of reaching in which it stands for several areas, schools or providers."""
+    """As `Principal.several`."""
 
 
 def standing_of(principal: Principal) -> Standing:
     """The standing of a caller."""
-    several = frozenset(reach for reach in Reach if len(pairs_of(principal, reach)) != 1)
-    return Standing(principal.role, principal.walls, several)
+    return Standing(principal.role, principal.walls, principal.several)
 
 
 def values_of(principal: Principal, names: tuple[str, ...]) -> dict[str, Any]:
@@ -60,7 +48,7 @@ def values_of(principal: Principal, names: tuple[str, ...]) -> dict[str, Any]:
     if "today" in names:
         known["today"] = today()
     for kind in {Reach(name.split(".")[1]) for name in names if name.startswith("reach.")}:
-        pairs = pairs_of(principal, kind)
+        pairs = principal.pairs(kind)
         known[f"reach.{kind}.areas"] = [area for area, _ in pairs]
         known[f"reach.{kind}.keys"] = [key for _, key in pairs]
         if len(pairs) == 1:

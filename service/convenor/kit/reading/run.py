@@ -13,7 +13,7 @@ from convenor.kit.reading.compile import Plan, Shape, Under, compile_plan
 from convenor.kit.reading.declare import Resource
 from convenor.kit.reading.graph import compile_graph
 from convenor.kit.reading.query import Query, order_of, write_cursor
-from convenor.kit.reading.reach import pairs_of, standing_of, values_of
+from convenor.kit.reading.reach import standing_of, values_of
 from convenor.kit.reading.redaction import refuse_search
 from convenor.kit.reading.selection import By, One, Page
 
@@ -171,7 +171,7 @@ async def _fetch(connection: Connection, principal: Principal, plan: Plan, value
 
 
 def _answer(principal: Principal, resource: Resource, row: Any, body: bytes, following: str | None = None) -> Answer:
-    pairs = pairs_of(principal, resource.reach_of(principal.role))
+    pairs = principal.pairs(resource.reach_of(principal.role))
     return Answer(
         body,
         Ids(row["ids"] or ""),
