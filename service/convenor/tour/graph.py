@@ -50,7 +50,7 @@ def read_as_a_graph(referred: Referred, commissioner: Partner, board: Partner) -
     board.sign_in("The board's token")
     refused = board.graphql("A case is not for the board", CASE, wanted=403, id=referred.referral["id"])
     scope = refused["errors"][0]["extensions"].get("scope")
-    journal.expect("it says which scope is missing", scope == "referrals:read", scope)
+    journal.expect("it says which scopes are missing", scope == "referrals:read outcomes:read", scope)
 
 
 def _nodes(connection: dict[str, Any]) -> list[dict[str, Any]]:
