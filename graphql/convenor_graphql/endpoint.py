@@ -51,8 +51,12 @@ class Asked:
     operation_name: str | None
     variables: str
     """JSON, so that equal requests are known as such."""
-    is_plain: bool
-    """Whether it is short and holds no text of its sender's, who may have written a name or a number of a pupil."""
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether it is short and holds no text of its sender's, who may have written a pupil's name or number."""
+        values = json.loads(self.variables).values()
+        return _is_plain(self.query) and all(isinstance(value, int | float | None) for value in values)
 
 
 @dataclass(frozen=True)
@@ -192,9 +196,7 @@ def _asked(given: Any) -> Asked:
         raise QueryUnreadable
     if not isinstance(variables, dict | None) or not isinstance(extensions, dict | None):
         raise QueryUnreadable("`variables` and `extensions` are objects.")
-    said = variables or {}
-    plain = _is_plain(query) and all(isinstance(value, int | float | None) for value in said.values())
-    return Asked(query, name or None, json.dumps(said), plain)
+    return Asked(query, name or None, json.dumps(variables or {}))
 
 
 def _is_plain(query: str) -> bool:
