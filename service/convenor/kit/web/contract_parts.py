@@ -151,9 +151,13 @@ def _parameter(where: str, name: str, description: str, *, required: bool = Fals
 _KEY = (
     "A name for this call that you choose, kept for 24 hours: a repeat with the same key and body gets the same answer."
 )
-_MATCH = "The `ETag` of the record as you last read it."
+_MATCH = (
+    "The `ETag` of the record as you last read it, or a list of them; `*` takes whatever version there is"
+    " (RFC 9110 section 13.1.1)."
+)
 _VISIBLE: JsonObject = {"minLength": 1, "maxLength": 255, "pattern": r"^[\x21-\x7e]+$"}
-_ETAG: JsonObject = {"pattern": '^"[0-9]{1,9}"$', "examples": ['"1"']}
+_TAG = r'(W/)?"[\x21\x23-\x7e]*"'
+_TAGS: JsonObject = {"pattern": rf"^(\*|{_TAG}( *, *{_TAG})*)$", "examples": ['"1"']}
 
 PARAMETERS: Mapping[str, JsonObject] = {
     "RequestId": _parameter("header", "X-Request-ID", "An id of yours for this request; it is echoed and audited."),
@@ -161,8 +165,8 @@ PARAMETERS: Mapping[str, JsonObject] = {
     "Purpose": _parameter("header", "X-Purpose", "Narrows the purpose of this call; it is audited.", maxLength=200),
     "IdempotencyKey": _parameter("header", "Idempotency-Key", _KEY, required=True, **_VISIBLE),
     "OptionalIdempotencyKey": _parameter("header", "Idempotency-Key", _KEY, **_VISIBLE),
-    "IfMatch": _parameter("header", "If-Match", _MATCH, required=True, **_ETAG),
-    "OptionalIfMatch": _parameter("header", "If-Match", _MATCH, **_ETAG),
+    "IfMatch": _parameter("header", "If-Match", _MATCH, required=True, **_TAGS),
+    "OptionalIfMatch": _parameter("header", "If-Match", _MATCH, **_TAGS),
     "Cursor": _parameter("query", "cursor", "`next` of the page before, unchanged; leave it out for the first page."),
     "Limit": _parameter(
         "query",

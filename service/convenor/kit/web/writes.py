@@ -43,7 +43,9 @@ from convenor.kit.web.bodies import refuse_unreadable
 from convenor.kit.web.operation import Operation
 
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
-_ETAG = re.compile(r'"(\d{1,9})"')
+_TAG = r'(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"'
+_TAGS = re.compile(rf"[ \t,]*{_TAG}(?:[ \t]*,[ \t,]*{_TAG})*[ \t,]*")
+"""A list of entity tags, in which empty places count for nothing (RFC 9110 sections 5.6.1 and 8.8.3)."""
 
 
 class Replay(Exception):  # noqa: N818 - no error: the answer is already there
@@ -53,6 +55,15 @@ class Replay(Exception):  # noqa: N818 - no error: the answer is already there
         self.kept = kept
 
 
+IfMatch = frozenset[str] | None
+"""The tags one of which the record must have; none where any version will do."""
+
+
+def etag_of(version: object) -> str:
+    """The entity tag of a record's version."""
+    return f'"{version}"'
+
+
 @dataclass
 class Write:
     """One change on its way: the session, the caller, and what the audit will say."""
@@ -60,7 +71,7 @@ class Write:
     session: AsyncSession
     principal: Principal
     note: Note
-    if_match: int | None = None
+    if_match: IfMatch = None
     claimed: Claim | None = None
     sent: BaseModel | None = field(default=None, init=False)
     answer: Response | None = field(default=None, init=False)
@@ -75,7 +86,7 @@ class Write:
     def check_version(self, row: Any) -> None:
         """Raises `Stale` when the record that the call concerns is not the one that the caller saw."""
         self.concerns(row)
-        if self.if_match is not None and self.if_match != row.version:
+        if self.if_match is not None and etag_of(row.version) not in self.if_match:
             raise Stale
 
     def note_changes(self, data: BaseModel) -> None:
@@ -104,12 +115,12 @@ class Write:
                 name: self.principal.digest(record, name, value) for name, value in _fields_sent(self.sent)
             }
         if read.etag:
-            headers["ETag"] = f'"{read.etag}"'
+            headers["ETag"] = etag_of(read.etag)
         self.answer = Response(read.body, status, headers, "application/json")
         return self.answer
 
 
-Makes = Callable[[AsyncSession, Principal, Note, int | None, Claim | None], Write]
+Makes = Callable[[AsyncSession, Principal, Note, IfMatch, Claim | None], Write]
 
 
 @asynccontextmanager
@@ -117,7 +128,7 @@ async def open_write(
     sessions: Callable[[], AsyncSession],
     principal: Principal,
     note: Note,
-    if_match: int | None = None,
+    if_match: IfMatch = None,
     claimed: Claim | None = None,
     *,
     makes: Makes = Write,
@@ -128,7 +139,7 @@ async def open_write(
         sessions: what opens a session.
         principal: for whom.
         note: what the audit will say.
-        if_match: the version of the record that the caller saw.
+        if_match: the tags of the versions that the caller would change.
         claimed: the idempotency key that came with the call.
         makes: how the answer is written.
 
@@ -289,15 +300,18 @@ def _refuse_parameters(request: Request) -> None:
     faults.refuse()
 
 
-def _if_match(request: Request, *, required: bool) -> int | None:
-    given = request.headers.get("if-match")
-    if given is None and not required:
+def _if_match(request: Request, *, required: bool) -> IfMatch:
+    """The tags of `If-Match`. A weak one is none that a record could have (RFC 9110 section 13.1.1)."""
+    lines = request.headers.getlist("if-match")
+    if not lines and not required:
         return None
-    if given is None:
+    if not lines:
         raise PreconditionMissing
-    match = _ETAG.fullmatch(given.strip())
-    if not match:
+    given = ",".join(lines).strip()
+    if given == "*":
+        return None
+    if not _TAGS.fullmatch(given):
         raise Invalid(
-            faults=(Fault("/headers/if-match", "etag", "Send one ETag as this service gave it, quotes included."),)
+            faults=(Fault("/headers/if-match", "etag", "Send ETags as this service gave them, quotes included, or *."),)
         )
-    return int(match[1])
+    return frozenset(re.findall(_TAG, given))
