@@ -159,6 +159,15 @@ def test_a_load_needs_no_header_and_its_body_is_lines() -> None:
     assert list(operation["requestBody"]["content"]) == ["application/x-ndjson"]
 
 
+def test_no_default_is_null_for_a_generated_client_would_send_it() -> None:
+    assert [found for found in every(contract()) if found.get("default", ...) is None] == []
+
+
+def test_every_component_s_title_is_its_name() -> None:
+    schemas = contract()["components"]["schemas"]
+    assert {name: schema.get("title") for name, schema in schemas.items()} == {name: name for name in schemas}
+
+
 def test_a_problem_of_single_rules_is_named_only_where_they_are_followed() -> None:
     def ends_in(code: str) -> set[str]:
         return {

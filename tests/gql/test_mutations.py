@@ -9,6 +9,8 @@ from casework import ACCEPTED, WAITING, referred, session
 from gql.asked import asked, camelled, codes
 from partner import Caller, Service, pupil_referral
 
+from convenor_graphql.schema import face
+
 SUBMIT = """
 mutation ($input: ReferralInput!, $key: String!) {
   submitReferral(input: $input, idempotencyKey: $key) {
@@ -229,3 +231,46 @@ async def test_what_a_payload_leads_to_needs_its_own_scope_before_anything_is_wr
     refused = await asked(school, query, input=camelled(pupil_referral("SLT")), key="k")
     assert (refused.status_code, codes(refused)) == (403, ["scope_missing"])
     assert await stored(service) == 0
+
+
+MEND = """
+mutation ($id: ID!, $version: Int!, $input: ReferralUpdateInput!) {
+  updateReferral(id: $id, ifVersion: $version, input: $input) {
+    referral {
+      version priority reason need
+      subject { ... on PupilSubject { pupil { givenName familyName parentName parentEmail senProvision } } }
+    }
+  }
+}
+"""
+
+
+async def test_null_empties_over_graphql_what_it_empties_over_rest_and_what_is_left_out_is_kept(
+    service: Service,
+) -> None:
+    school = service.as_("school")
+    stated = pupil_referral("SLT", parent_name="Rowan Ashgrove", parent_email="rowan@example.org")
+    code = (await submitted(school, stated)).json()["data"]["submitReferral"]["referral"]["code"]
+    shapes = service.app.openapi()["components"]["schemas"]
+
+    async def mended(version: int, **fields: Any) -> Any:
+        return (await asked(school, MEND, id=code, version=version, input=fields)).json()
+
+    def kept(shape: str) -> list[str]:
+        fields = shapes[shape]["properties"].items()
+        return [name for name, field in fields if {"type": "null"} not in field.get("anyOf", [])]
+
+    before = (await mended(1, priority="soon"))["data"]["updateReferral"]["referral"]
+    for name in kept("ReferralUpdate"):
+        (error,) = (await mended(2, **{name: None}))["errors"]
+        assert [(it["pointer"], it["code"]) for it in error["extensions"]["errors"]] == [(f"/{name}", "required")]
+    for name in camelled(dict.fromkeys(kept("PupilUpdate"))):
+        (error,) = (await mended(2, pupil={name: None}))["errors"]
+        assert [it["pointer"] for it in error["extensions"]["errors"]] == [f"/pupil/{name}"]
+    emptied = await mended(2, consent=None, pupil={"parentEmail": None})
+    before["subject"]["pupil"]["parentEmail"] = None
+    assert emptied["data"]["updateReferral"]["referral"] == before | {"version": 3}
+
+
+def test_no_input_says_that_what_is_left_out_is_null() -> None:
+    assert "= null" not in face().sdl

@@ -3,8 +3,9 @@
 from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Strict, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler, Strict, model_validator
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 
 class Incoming(BaseModel):
@@ -34,11 +35,23 @@ class Patch(Incoming):
         return {name: getattr(self, name) for name in self.model_fields_set}
 
 
-def _refuse_null(value: Any) -> Any:
-    if value is None:
-        raise PydanticCustomError("required", "This field cannot be emptied; leave it out to keep it.")
-    return value
+class _NeverEmptied:
+    """Refuse null, and say so in the contract, where a validator alone would not show."""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_after_validator_function(self._refuse_null, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        described: list[JsonSchemaValue] = handler(schema)["anyOf"]
+        (kept,) = [choice for choice in described if choice != {"type": "null"}]
+        return kept
+
+    @staticmethod
+    def _refuse_null(value: Any) -> Any:
+        if value is None:
+            raise PydanticCustomError("required", "This field cannot be emptied; leave it out to keep it.")
+        return value
 
 
-NeverEmptied = AfterValidator(_refuse_null)
+NeverEmptied = _NeverEmptied()
 """Marks a field of a `Patch` that may be left out but not be null: `Annotated[Line | None, NeverEmptied] = None`."""

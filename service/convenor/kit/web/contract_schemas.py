@@ -7,7 +7,8 @@ from typing import Annotated, Any, Literal
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, TypeAdapter
-from pydantic.json_schema import GenerateJsonSchema
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
+from pydantic_core import core_schema
 from starlette.routing import Route
 
 from convenor.kit.names import words
@@ -44,7 +45,8 @@ def schemas_of(routes: Sequence[Route]) -> tuple[dict[str, JsonObject], dict[tup
     schemas |= SCHEMAS
     names = {name: _short(name) for name in schemas}
     return (
-        {names[name]: _renamed(schema, names) for name, schema in schemas.items()},
+        # Generators name their classes by the title: two of one title, and one of them is lost.
+        {names[name]: _renamed(schema, names) | {"title": names[name]} for name, schema in schemas.items()},
         {key: _renamed(ref, names) for key, ref in refs.items()},
     )
 
@@ -52,6 +54,12 @@ def schemas_of(routes: Sequence[Route]) -> tuple[dict[str, JsonObject], dict[tup
 class _Schema(GenerateJsonSchema):
     def field_title_should_be_set(self, _schema: Any) -> bool:
         return False
+
+    def default_schema(self, schema: core_schema.WithDefaultSchema) -> JsonSchemaValue:
+        """Leave out a default of null: a generated client would send it, and empty what was to be kept."""
+        if schema.get("default", ...) is None:
+            return self.generate_inner(schema["schema"])
+        return super().default_schema(schema)
 
 
 def _wanted(route: Route) -> Iterator[tuple[tuple[Any, Mode], TypeAdapter[Any]]]:
