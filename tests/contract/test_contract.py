@@ -157,6 +157,13 @@ def test_a_load_needs_no_header_and_its_body_is_lines() -> None:
     assert {"Idempotency-Key", "If-Match"}.isdisjoint(headers_asked(operation))
     assert {"413", "415"} <= set(operation["responses"])
     assert list(operation["requestBody"]["content"]) == ["application/x-ndjson"]
+    bodies = [(operation["requestBody"], "ContactLine")]
+    bodies += [(operation["responses"][status], "LoadResult") for status in ("200", "422")]
+    for body, line in bodies:
+        # One line's schema would be taken for that of the whole body.
+        text = {"schema": {"type": "string", "format": "binary"}}
+        said = body["content"]["application/x-ndjson"]
+        assert said == text | {"x-line-schema": {"$ref": f"#/components/schemas/{line}"}}
 
 
 def test_no_default_is_null_for_a_generated_client_would_send_it() -> None:

@@ -6,7 +6,7 @@ from html import escape
 from http import HTTPStatus
 from urllib.parse import quote
 
-from convenor.kit.web.contract_parts import OAUTH
+from convenor.kit.web.contract_parts import LINE_SCHEMA, OAUTH
 from convenor.pages.markup import bullets, prose, table, terminal, text
 from convenor.pages.shapes import JsonObject, description_of, kind_of, resolve, sample_of, shapes_in
 from convenor_auth.roles import ROLES
@@ -116,10 +116,17 @@ def _body(operation: JsonObject) -> str:
     if "requestBody" not in operation:
         return ""
     ((media, content),) = operation["requestBody"]["content"].items()
-    if "$ref" in content["schema"]:
+    schema = _schema(content)
+    if "$ref" in schema:
         said = f" {text(operation['requestBody'].get('description', ''))}"
-        return f"<h3>Body</h3><p><code>{escape(media)}</code>: {kind_of(content['schema'])}.{said}</p>"
-    return f"<h3>Body</h3><p><code>{escape(media)}</code></p>" + _fields({}, content["schema"])
+        return f"<h3>Body</h3><p><code>{escape(media)}</code>: {kind_of(schema)}.{said}</p>"
+    return f"<h3>Body</h3><p><code>{escape(media)}</code></p>" + _fields({}, schema)
+
+
+def _schema(content: JsonObject) -> JsonObject:
+    """The schema of a body, or of each of its lines."""
+    schema: JsonObject = content[LINE_SCHEMA if LINE_SCHEMA in content else "schema"]
+    return schema
 
 
 def _answers(contract: JsonObject, operation: JsonObject) -> str:
@@ -138,7 +145,7 @@ def _answer(answer: JsonObject) -> str:
             codes = content["schema"]["allOf"][1]["properties"]["code"]["enum"]
             written += [f'<a href="/problems/{code}"><code>{code}</code></a>' for code in codes]
         else:
-            written.append(f"{text(answer['description'])} {kind_of(content['schema'])}")
+            written.append(f"{text(answer['description'])} {kind_of(_schema(content))}")
     return ", ".join(written) or text(answer["description"])
 
 
@@ -183,6 +190,6 @@ def curl(contract: JsonObject, method: str, path: str, operation: JsonObject, ad
         else:
             words.append(f"-H 'Content-Type: {media}'")
             lines = 2 if media == "application/json" else None
-            sample = json.dumps(sample_of(contract, content["schema"]), indent=lines).replace("'", "'\\''")
+            sample = json.dumps(sample_of(contract, _schema(content)), indent=lines).replace("'", "'\\''")
             words.append(f"{'-d' if lines else '--data-binary'} '{sample}'")
     return " \\\n  ".join(words)

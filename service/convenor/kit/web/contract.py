@@ -17,6 +17,7 @@ from convenor.kit.names import words
 from convenor.kit.reading.declare import Resource
 from convenor.kit.web.contract_parts import (
     HEADERS,
+    LINE_SCHEMA,
     OAUTH,
     PARAMETERS,
     JsonObject,
@@ -194,16 +195,20 @@ class _Writer:
             "responses": {},
         }
         if isinstance(operation, LoadOperation):
-            lines = {NDJSON: {"$ref": "#/components/schemas/LoadResult"}}
+            results = {"$ref": "#/components/schemas/LoadResult"}
             written["parameters"] += refer("parameters", ["DryRun", "OnError"])
             written["requestBody"] = {
                 "required": True,
-                "description": "One JSON object a line, in UTF-8; at most 100 MB, and 64 kB a line.",
-                "content": {NDJSON: {"schema": self.refs[operation.load.model, IN]}},
+                "description": f"One `{operation.load.model.__name__}` a line, as JSON in UTF-8; at most 100 MB, and"
+                " 64 kB a line.",
+                "content": {NDJSON: _lines(self.refs[operation.load.model, IN])},
             }
             written["responses"] = {
-                "200": _success("A result a line, in order.", lines),
-                "422": _success("With `on_error=abort`, lines with faults: nothing was stored.", lines),
+                status: _success(description, {}) | {"content": {NDJSON: _lines(results)}}
+                for status, description in (
+                    ("200", "A `LoadResult` a line, in order."),
+                    ("422", "With `on_error=abort`, lines with faults: nothing was stored."),
+                )
             }
             return written
         if route.body_field:
@@ -268,6 +273,11 @@ class _Writer:
             }
             for name, it in resource.filters.items()
         ]
+
+
+def _lines(line: JsonObject) -> JsonObject:
+    """A body of lines: text to a generator, which would take the schema of a line for that of the whole body."""
+    return {"schema": {"type": "string", "format": "binary"}, LINE_SCHEMA: line}
 
 
 def _summary(name: str) -> str:

@@ -14,6 +14,8 @@ JsonObject = dict[str, Any]
 
 OAUTH = "oauth"
 """The name of the security scheme."""
+LINE_SCHEMA = "x-line-schema"
+"""Beside the schema of a body of lines, that of each line; from OpenAPI 3.2 on, this is `itemSchema`."""
 
 
 def problems_of(path: str, operation: Operation | None) -> dict[int, list[type[Problem]]]:
