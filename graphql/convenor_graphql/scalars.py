@@ -9,6 +9,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from enum import Enum, StrEnum
 from functools import cache
+from inspect import cleandoc
 from typing import Any, Literal, NewType, get_origin
 from uuid import UUID
 
@@ -93,7 +94,7 @@ def enumeration(kind: type[StrEnum]) -> Any:
     """An enumeration whose names are the values on the wire; text, where one of them is no GraphQL name (`C&I`)."""
     if not all(member.value.isidentifier() for member in kind):
         return str
-    return choice(kind.__name__, (kind.__doc__ or "").strip(), [member.value for member in kind])
+    return choice(kind.__name__, cleandoc(kind.__doc__ or ""), [member.value for member in kind])
 
 
 def choice(name: str, description: str, values: list[str], says: Mapping[str, str] | None = None) -> Any:

@@ -21,6 +21,7 @@ from convenor.kit.web.ndjson import LoadOperation
 from convenor.kit.web.reads import ReadRoute
 from convenor.kit.web.writes import WriteOperation
 from convenor_auth.roles import SCOPES
+from convenor_graphql.schema import face
 
 PAGES = ("/", "/docs", "/problems", "/assets/", "/openapi.json")
 """What is for people, and the contract itself: outside the contract."""
@@ -173,6 +174,14 @@ def test_no_default_is_null_for_a_generated_client_would_send_it() -> None:
 def test_every_component_s_title_is_its_name() -> None:
     schemas = contract()["components"]["schemas"]
     assert {name: schema.get("title") for name, schema in schemas.items()} == {name: name for name in schemas}
+
+
+def test_no_description_keeps_the_indentation_of_its_source() -> None:
+    said = [found["description"] for found in every(contract()) if isinstance(found.get("description"), str)]
+    types = face().types.type_map.values()
+    said += [it.description for it in types if it.description]
+    assert len(said) > len(types)
+    assert [text for text in said if re.search(r"^[ \t]", text, re.MULTILINE)] == []
 
 
 def test_a_problem_of_single_rules_is_named_only_where_they_are_followed() -> None:
