@@ -9,6 +9,7 @@ from pathlib import Path
 import asyncpg
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 
 import convenor.schema  # noqa: F401 - a foreign key is resolved only when every table is known
@@ -84,6 +85,9 @@ def create_app(app_url: str, data_dir: Path, issuer: str, workers: int = 1) -> F
     for feature in FEATURES:
         app.router.routes.extend([*feature.reads, *feature.router.routes])
     app.router.routes.extend([*door_routes.router.routes, *health.router.routes, *pages.routes])
+    for route in app.router.routes:
+        if isinstance(route, APIRoute) and route.methods == {"GET"}:
+            route.methods = {"GET", "HEAD"}  # as Starlette does for its own routes (RFC 9110 section 9.1)
     app.state.routes = app.router.routes
     # Made when it is first asked for: most workers of a test, and no command, ever need it.
     app.openapi = cache(  # type: ignore[method-assign]

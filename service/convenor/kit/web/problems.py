@@ -124,8 +124,10 @@ async def answer_problem(request: Request, error: Exception) -> Response:
 
 
 def _methods(request: Request) -> set[str]:
+    """The methods of a path: those of a path without parameters, where it could be read as one with a record's name."""
     routes = [route for route in request.app.state.routes if route.matches(request.scope)[0] is not Match.NONE]
-    return {method for route in routes for method in route.methods}
+    fixed = [route for route in routes if not route.param_convertors]
+    return {method for route in fixed or routes for method in route.methods}
 
 
 def unknown_parameters(request: Request) -> Faults:
