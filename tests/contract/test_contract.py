@@ -184,6 +184,12 @@ def test_no_description_keeps_the_indentation_of_its_source() -> None:
     assert [text for text in said if re.search(r"^[ \t]", text, re.MULTILINE)] == []
 
 
+def test_a_body_without_a_content_encoding_is_all_that_is_taken_anywhere() -> None:
+    for method, path, operation in operations():
+        codes = resolved(operation["responses"].get("415", {"description": ""}))["description"]
+        assert ("`wrong_content_encoding`" in codes) == ("requestBody" in operation), f"{method} {path}"
+
+
 def test_a_problem_of_single_rules_is_named_only_where_they_are_followed() -> None:
     def ends_in(code: str) -> set[str]:
         return {

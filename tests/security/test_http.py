@@ -1,14 +1,18 @@
-"""What HTTP asks of every server, whatever it serves: HEAD and `Allow`."""
+"""What HTTP asks of every server, whatever it serves: HEAD, `Host`, `Allow` and content codings."""
 
+import gzip
+import json
 import re
 import socket
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 
 import httpx2
 import pytest
+from casework import ACCEPTED, line, referred
+from fastapi.routing import APIRoute
 from faults.installed import Installation, installed
-from partner import Service
+from partner import Service, pupil_referral
 
 CRLF = b"\r\n"
 VARIES = {"date", "x-request-id"}
@@ -51,6 +55,57 @@ def sent(listening: Installation, request_line: str, *headers: str) -> Received:
     return Received(int(first.split()[1]), {name.lower(): value.strip() for name, _, value in named}, body)
 
 
+@pytest.mark.parametrize(
+    "hosts",
+    [
+        (),
+        ("Host: one.example", "Host: one.example"),
+        ("Host: one.example", "Host: two.example"),
+        ("Host:",),
+        ("Host: a b",),
+        ("Host: a,b c",),
+        ("Host: user@one.example",),
+        ("Host: one.example/path",),
+        ("Host: one.example:port",),
+        ("Host: one.example:80:80",),
+        ("Host: [::1",),
+        ("Host: one%zz.example",),
+        ("Host: \xe9.example",),
+    ],
+)
+def test_a_request_without_exactly_one_host_in_good_form_is_refused(
+    listening: Installation, token: str, hosts: tuple[str, ...]
+) -> None:
+    for path in ("/v1/areas", "/health/live", "/", "/graphql", "/oauth/jwks", "/nothing"):
+        refused = sent(listening, f"GET {path} HTTP/1.1", f"Authorization: Bearer {token}", *hosts)
+        assert (refused.status, refused.headers["content-type"]) == (400, "application/problem+json"), path
+        assert json.loads(refused.body)["code"] == "unreadable"
+
+
+def test_a_host_is_refused_in_http_1_0_only_where_there_are_two_or_a_malformed_one(listening: Installation) -> None:
+    assert sent(listening, "GET /health/live HTTP/1.0").status == 200
+    assert sent(listening, "GET /health/live HTTP/1.0", "Host: one.example").status == 200
+    assert sent(listening, "GET /health/live HTTP/1.0", "Host: a b").status == 400
+    assert sent(listening, "GET /health/live HTTP/1.0", "Host: a", "Host: a").status == 400
+
+
+@pytest.mark.parametrize(
+    "host", ["127.0.0.1", "127.0.0.1:8000", "[::1]:8000", "localhost", "other.example", "a_b:", "a "]
+)
+def test_any_host_in_good_form_is_served_and_appears_in_no_answer(
+    listening: Installation, token: str, host: str
+) -> None:
+    served = sent(listening, "GET /v1/schools?limit=1 HTTP/1.1", f"Host: {host}", f"Authorization: Bearer {token}")
+    assert served.status == 200
+    assert served.headers["link"].startswith("</v1/schools?")
+
+
+def test_a_target_in_absolute_form_is_served(listening: Installation, token: str) -> None:
+    address = f"Host: 127.0.0.1:{listening.port}"
+    served = sent(listening, f"GET {listening.base_url}/v1/areas HTTP/1.1", address, f"Authorization: Bearer {token}")
+    assert served.status == 200
+
+
 def test_head_answers_wherever_get_does_with_its_headers_and_without_a_body(
     listening: Installation, token: str, standing: Service
 ) -> None:
@@ -90,3 +145,52 @@ async def test_a_method_that_a_path_does_not_take_is_refused_naming_those_of_tha
 async def test_the_merging_of_clusters_allows_post_alone(standing: Service) -> None:
     refused = await standing.as_("commissioner").call("OPTIONS", "/v1/clusters/merge")
     assert (refused.status_code, refused.headers["Allow"]) == (405, "POST")
+
+
+@pytest.mark.parametrize("coding", ["gzip", "br", "GZIP", "identity, gzip", "x-unknown"])
+async def test_a_body_in_a_content_coding_is_refused_wherever_one_is_taken(service: Service, coding: str) -> None:
+    takes = [
+        (min(route.methods), re.sub(r"{\w+}", "1", route.path))
+        for route in service.app.state.routes
+        if isinstance(route, APIRoute) and "GET" not in route.methods
+    ]
+    assert {("POST", "/oauth/token"), ("POST", "/v1/bulk/contacts"), ("PATCH", "/v1/areas/1")} <= set(takes)
+    for method, path in [*takes, ("POST", "/graphql")]:
+        for content in (gzip.compress(b"{}"), b"{}"):
+            refused = await service.as_("commissioner").call(
+                method, path, content=content, headers={"Content-Encoding": coding, "Content-Type": "application/json"}
+            )
+            assert (refused.status_code, refused.json()["code"]) == (415, "wrong_content_encoding"), path
+            assert refused.headers["Accept-Encoding"] == "identity"
+
+
+async def test_an_encoded_body_of_unknown_length_or_in_a_second_header_is_refused_and_nothing_is_stored(
+    service: Service,
+) -> None:
+    school = service.as_("school")
+    body = json.dumps(pupil_referral("SLT")).encode()
+
+    async def chunks() -> AsyncIterator[bytes]:
+        yield body
+
+    twice = [("Content-Encoding", "identity"), ("Content-Encoding", "gzip"), ("Content-Length", str(len(body)))]
+    for headers in ([("Content-Encoding", "gzip")], twice):
+        token = school.token or await school.authorise()
+        own = [("Authorization", f"Bearer {token}"), ("Content-Type", "application/json"), ("Idempotency-Key", "k")]
+        refused = await service.http.post("/v1/referrals", content=chunks(), headers=[*own, *headers])
+        assert refused.status_code == 415, refused.text
+    assert (await school.get("/v1/referrals", count="true")).json()["count"] == 0
+
+
+async def test_a_body_that_is_said_to_be_as_it_is_is_taken(service: Service) -> None:
+    referral = await referred(service, *ACCEPTED)
+    for coding in ("identity", "Identity", ""):
+        headers = {"Content-Encoding": coding, "Content-Type": "application/x-ndjson"}
+        content = json.dumps(line(referral, "EPR-1")).encode()
+        loaded = await service.as_("trust").call("POST", "/v1/bulk/contacts", content=content, headers=headers)
+        assert loaded.status_code == 200, loaded.text
+
+
+async def test_a_content_coding_of_no_body_is_passed_over(standing: Service) -> None:
+    answer = await standing.as_("school").call("GET", "/v1/areas", headers={"Content-Encoding": "gzip"})
+    assert answer.status_code == 200

@@ -73,8 +73,11 @@ class Unreadable(Problem):
     """The body or the query string could not be read."""
 
     status, code, title = 400, "unreadable", "Unreadable request"
-    cause = "The body is not UTF-8 JSON (RFC 8259, RFC 7493), or a parameter is not valid percent-encoded UTF-8."
-    way_out = "Send well-formed UTF-8; `errors` points at the first place that could not be read."
+    cause = (
+        "The body is not UTF-8 JSON (RFC 8259, RFC 7493), a parameter is not valid percent-encoded UTF-8, or the header"
+        " `Host` is missing, repeated or malformed (RFC 9112)."
+    )
+    way_out = "Send well-formed UTF-8 and one `Host`; `detail` says what could not be read."
 
 
 class IdempotencyKeyMissing(Problem):
@@ -219,6 +222,17 @@ class WrongMediaType(Problem):
     status, code, title = 415, "wrong_media_type", "Wrong Content-Type"
     cause = "The `Content-Type` is missing or not one that this address takes."
     way_out = "Send application/json, or application/x-ndjson to /v1/bulk."
+
+
+class WrongContentEncoding(Problem):
+    """This service takes no body with a Content-Encoding."""
+
+    status, code, title = 415, "wrong_content_encoding", "Wrong Content-Encoding"
+    cause = "The `Content-Encoding` header says that the body is compressed or otherwise encoded."
+    way_out = "Send the body as it is, without `Content-Encoding`."
+
+    def __init__(self) -> None:
+        super().__init__(headers={"Accept-Encoding": "identity"})
 
 
 class Invalid(Problem):

@@ -126,7 +126,7 @@ class _Writer:
         written["parameters"] = [*self._path(route), *written["parameters"], *headers_of(operation)]
         if operation:
             written["security"] = [{OAUTH: [operation.scope] if operation.scope else []}]
-        for status, kinds in problems_of(route.path, operation).items():
+        for status, kinds in problems_of(route.path, operation, takes_body="requestBody" in written).items():
             # Listed by what they carry, so that equal responses stand in the document once.
             name = ".".join(kind.code for kind in kinds)
             self.responses[name] = problem_response(kinds)

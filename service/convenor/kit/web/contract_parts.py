@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from convenor.kit.errors import NotFound, Problem, Unavailable, Unexpected, catalogue
+from convenor.kit.errors import NotFound, Problem, Unavailable, Unexpected, WrongContentEncoding, catalogue
 from convenor.kit.reading.query import DEFAULT_LIMIT, MAX_LIMIT
 from convenor.kit.web.operation import Operation
 from convenor.kit.web.writes import WriteOperation
@@ -18,14 +18,17 @@ LINE_SCHEMA = "x-line-schema"
 """Beside the schema of a body of lines, that of each line; from OpenAPI 3.2 on, this is `itemSchema`."""
 
 
-def problems_of(path: str, operation: Operation | None) -> dict[int, list[type[Problem]]]:
+def problems_of(path: str, operation: Operation | None, *, takes_body: bool) -> dict[int, list[type[Problem]]]:
     """The problems that an operation can end in, by status; of those that a mistaken address ends in, none.
 
     Args:
         path: with its parameters in braces.
         operation: None where no token is asked for.
+        takes_body: whether it has a request body.
     """
-    ends_in = operation.ends_in if operation else {Unexpected, Unavailable}
+    ends_in = operation.ends_in if operation else frozenset({Unexpected, Unavailable})
+    if takes_body:
+        ends_in |= {WrongContentEncoding}
     if operation and "{" in path:
         ends_in |= {NotFound}
     found: dict[int, list[type[Problem]]] = {}

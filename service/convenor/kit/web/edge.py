@@ -23,6 +23,8 @@ from convenor.kit.errors import (
     TooLarge,
     Unauthenticated,
     Unavailable,
+    Unreadable,
+    WrongContentEncoding,
 )
 from convenor.kit.ids import uuid7
 from convenor.kit.principal import Principal
@@ -36,6 +38,8 @@ EVENT_SECONDS = 1
 """How long an answer that says the service is unavailable waits for its own event."""
 
 _SANE_ID = re.compile(rb"[A-Za-z0-9._:-]{1,100}")
+_HOST = re.compile(rb"(\[[0-9A-Fa-f:.]+\]|([A-Za-z0-9._~!$&'()*+,;=-]|%[0-9A-Fa-f]{2})+)(:[0-9]*)?")
+"""A host and perhaps a port (RFC 9110 section 7.2, RFC 3986 section 3.2)."""
 _PURPOSE = re.compile(r"[\x20-\x7e]{1,200}")
 _HEADERS = [
     (b"x-content-type-options", b"nosniff"),
@@ -114,17 +118,38 @@ class _Exchange:
         """Lets the request through, or answers in its place."""
         try:
             async with asyncio.timeout(BULK_SECONDS if self.bulk else REQUEST_SECONDS):
+                self._refuse_wrong_host()
                 if "\x00" in self.scope["path"]:
                     raise NoSuchPath
                 if self.for_partners:
                     self.scope["state"]["principal"] = await self._authenticate()
                     self._refuse_unacceptable()
+                self._refuse_encoded()
                 self._refuse_too_large(int(self.headers.get(b"content-length", b"0")))
                 await app(self.scope, self._receive, self._send)
         except Exception as error:
             if self.started:
                 raise
             await self._answer(self.too_large or problem_of(error, self.note.request_id))
+
+    def _values(self, name: bytes) -> list[bytes]:
+        """The values of a header, line by line."""
+        return [value.strip() for found, value in self.scope["headers"] if found == name]
+
+    def _refuse_wrong_host(self) -> None:
+        """Refuse a request without a `Host`, with several or with a malformed one (RFC 9112 section 3.2)."""
+        hosts = self._values(b"host")
+        if not hosts and self.scope["http_version"] == "1.0":
+            return
+        if len(hosts) != 1 or not _HOST.fullmatch(hosts[0]):
+            raise Unreadable("Send exactly one `Host` header: a name or an address, and perhaps a port.")
+
+    def _refuse_encoded(self) -> None:
+        """Refuse a body in a content coding, which nothing here would decode (RFC 9110 section 8.4)."""
+        if b"transfer-encoding" in self.headers or self.headers.get(b"content-length", b"0") != b"0":
+            codings = b",".join(self._values(b"content-encoding")).lower().split(b",")
+            if not {coding.strip() for coding in codings} <= {b"", b"identity"}:
+                raise WrongContentEncoding
 
     async def _authenticate(self) -> Principal:
         scheme, _, token = self.headers.get(b"authorization", b"").decode("latin-1").partition(" ")
