@@ -1,17 +1,16 @@
 """The page at `/docs/graphql`: what a client needs to know besides the schema, with the limits as they are."""
 
 from pathlib import Path
-from string import Template
 
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 from starlette.routing import Route
 
 from convenor.kit.reading.query import MAX_LIMIT
-from convenor.pages.markup import page, table
+from convenor.pages.rendering import Templates
 from convenor_graphql import document, selecting
 
-_TEXT = Template((Path(__file__).parent / "guide.html").read_text("utf-8"))
+_TEMPLATES = Templates(Path(__file__).parent)
 _LIMITS = (
     ("Characters of a document", document.MAX_TEXT),
     ("Tokens", document.MAX_TOKENS),
@@ -28,14 +27,10 @@ _LIMITS = (
 
 
 async def show_guide(request: Request) -> HTMLResponse:
-    """The page."""
-    rows = [(name.replace("`first`", "<code>first</code>"), f"{most:,}") for name, most in _LIMITS]
-    body = _TEXT.substitute(
-        address=request.app.state.issuer,
-        total=selecting.COST_OF_A_TOTAL,
-        limits=table("The most that one request may ask for", ("What", "At most"), rows),
+    """Show the page."""
+    return _TEMPLATES.page(
+        "guide.html", address=request.app.state.issuer, cost_of_a_total=selecting.COST_OF_A_TOTAL, limits=_LIMITS
     )
-    return page("GraphQL for clients", body, "/docs")
 
 
 routes = [Route("/docs/graphql", show_guide, include_in_schema=False)]

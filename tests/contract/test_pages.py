@@ -1,20 +1,28 @@
 """The pages for people, and the probes: they stand on their own, name nothing outside, and answer for every problem."""
 
 import re
+import subprocess
+import sys
 from collections import Counter
 from html.parser import HTMLParser
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
+from hatchling.builders.wheel import WheelBuilder
+from jinja2 import UndefinedError
 from partner import Service
 
 from convenor.kit.errors import catalogue
+from convenor.pages.rendering import Templates
 from convenor_graphql.document import MAX_TOKENS
 from convenor_graphql.selecting import MAX_COST
 
 VOID = {"meta", "link", "br", "hr", "img", "input"}
 BROWSER = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
+PAGE_FILES = {".html", ".css", ".js", ".svg"}
+SPACES = re.compile(r"\s+")
 
 
 class Page(HTMLParser):
@@ -26,8 +34,21 @@ class Page(HTMLParser):
         self.ids: list[str] = []
         self.tags: Counter[str] = Counter()
         self.headings: list[int] = []
-        self.open: list[str] = []
+        self.columns: list[list[str]] = []
+        """The column headings of each table."""
+        self.rows: list[tuple[list[str], dict[str, str]]] = []
+        """The column headings of each row's table, and the row's cells by their labels."""
+        self.lang: str | None = None
+        self.text = ""
+        self._open: list[str] = []
+        self._begun: list[tuple[str, int]] = []
         self.feed(html)
+        self.close()
+        self.text = SPACES.sub(" ", self.text)
+
+    @property
+    def is_balanced(self) -> bool:
+        return not self._open
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         named = dict(attrs)
@@ -37,11 +58,33 @@ class Page(HTMLParser):
             self.ids.append(value)
         if re.fullmatch("h[1-6]", tag):
             self.headings.append(int(tag[1]))
+        if tag == "html":
+            self.lang = named.get("lang")
+        if tag == "table":
+            self.columns.append([])
+        if tag == "tr" and "tbody" in self._open:
+            self.rows.append((self.columns[-1], {}))
+        if tag in ("th", "td"):
+            self._begun.append((named.get("data-label") or named.get("scope") or "", len(self.text)))
         if tag not in VOID:
-            self.open.append(tag)
+            self._open.append(tag)
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
 
     def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
+        assert self._open.pop() == tag
+        if tag in ("th", "td"):
+            label, begin = self._begun.pop()
+            text = SPACES.sub(" ", self.text[begin:]).strip()
+            if label == "col":
+                self.columns[-1].append(text)
+            else:
+                self.rows[-1][1][label] = text
+
+
+async def read(service: Service, path: str) -> Page:
+    return Page((await service.http.get(path, headers=BROWSER)).text)
 
 
 async def everything(service: Service) -> dict[str, Page]:
@@ -83,12 +126,26 @@ async def test_every_link_on_every_page_leads_somewhere(standing: Service) -> No
 async def test_every_page_but_the_explorer_does_without_script_and_all_can_be_heard(standing: Service) -> None:
     for path, page in (await everything(standing)).items():
         assert (page.tags["script"], page.tags["style"]) == (path == "/graphql", 0), path
-        assert page.tags["main"] == page.tags["header"] == page.tags["h1"] == 1, path
+        assert page.tags["main"] == page.tags["header"] == page.tags["footer"] == page.tags["h1"] == 1, path
+        assert (page.lang, page.links.count("#main")) == ("en", 1), path
         steps = zip(page.headings, page.headings[1:], strict=False)
         assert all(below - above <= 1 for above, below in steps), path
         assert [name for name, times in Counter(page.ids).items() if times > 1] == [], path
-        assert page.open == [], path
+        assert page.is_balanced, path
         assert "style=" not in (await standing.http.get(path, headers=BROWSER)).text, path
+
+
+async def test_each_cell_of_a_table_carries_the_heading_of_its_column(standing: Service) -> None:
+    rows = [(path, *row) for path, page in (await everything(standing)).items() for row in page.rows]
+    assert {"/docs", "/docs/graphql", "/docs/pathways", "/problems"} <= {path for path, _, _ in rows}
+    for path, columns, cells in rows:
+        assert list(cells) == ["row", *columns[1:]], path
+
+
+async def test_no_page_shows_a_part_of_its_template(standing: Service) -> None:
+    for path in await everything(standing):
+        html = (await standing.http.get(path, headers=BROWSER)).text
+        assert not re.search(r"{{|{%|{#|#}|%}|&lt;(a|code|p|td)\b", html), path
 
 
 async def test_the_edge_lets_no_page_load_anything_from_elsewhere(standing: Service) -> None:
@@ -96,13 +153,37 @@ async def test_the_edge_lets_no_page_load_anything_from_elsewhere(standing: Serv
     assert policy.startswith("default-src 'none'; style-src 'self'")
 
 
+def test_a_template_shows_markup_in_a_value_as_text() -> None:
+    html = Templates().page("not_found.html", detail="<script>&", path='"><b>', name="'").body.decode()
+    assert (Page(html).tags["script"], Page(html).tags["b"]) == (0, 0)
+    assert "<script>&" in Page(html).text
+
+
+def test_a_template_refuses_to_render_without_a_value_that_it_shows() -> None:
+    with pytest.raises(UndefinedError, match="'detail' is undefined"):
+        Templates().page("not_found.html", path="/", name="Start page")
+
+
+def test_no_worker_loads_the_templates_before_it_shows_a_page() -> None:
+    asked = "import sys, convenor.serving, convenor.app; sys.exit('jinja2' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", asked], check=False).returncode == 0
+
+
+def test_the_wheel_holds_every_template_and_asset() -> None:
+    root = Path(__file__).parents[2]
+    shipped = {file.distribution_path for file in WheelBuilder(str(root)).recurse_included_files()}
+    for source in (root / "service", root / "graphql"):
+        files = {path.relative_to(source).as_posix() for path in source.rglob("*") if path.suffix in PAGE_FILES}
+        assert files
+        assert files <= shipped
+
+
 @pytest.mark.parametrize("code", sorted(catalogue()))
-async def test_each_problem_has_a_page_with_the_way_out(standing: Service, code: str) -> None:
-    answer = await standing.http.get(f"/problems/{code}")
-    assert answer.status_code == 200
-    for heading in ("What it means", "Cause", "Way out", "Retry?"):
-        assert f"<h2>{heading}</h2><p>" in answer.text
-    assert code in (await standing.http.get("/problems")).text
+async def test_each_problem_has_a_page_that_says_what_to_do(standing: Service, code: str) -> None:
+    page = await read(standing, f"/problems/{code}")
+    assert page.headings == [1, 2, 2, 2, 2]
+    assert re.search(r"Meaning \S.* Cause \S.* What to do \S.* Retry \S", page.text)
+    assert f"/problems/{code}" in (await read(standing, "/problems")).links
 
 
 async def test_the_type_of_a_problem_is_the_address_of_its_page(standing: Service) -> None:
@@ -113,11 +194,12 @@ async def test_the_type_of_a_problem_is_the_address_of_its_page(standing: Servic
 
 @pytest.mark.parametrize("path", ["/problems/no-such", "/docs/no-such", "/problems/<script>"])
 async def test_an_unknown_page_is_404_and_repeats_nothing(standing: Service, path: str) -> None:
-    answer = await standing.http.get(path)
+    answer = await standing.http.get(path, headers=BROWSER)
     assert answer.status_code == 404
     assert answer.headers["content-type"].startswith("text/html")
     assert "no-such" not in answer.text
     assert "<script" not in answer.text
+    assert Page(answer.text).is_balanced
 
 
 @pytest.mark.parametrize(
@@ -133,11 +215,15 @@ async def test_the_contract_is_served_as_it_is_committed(standing: Service) -> N
     assert answer.json() == standing.app.openapi()
 
 
-async def test_the_roles_and_the_pathway_are_printed(standing: Service) -> None:
-    reference = (await standing.http.get("/docs")).text
-    assert "see another school&#x27;s pupils, or an NHS number" in reference
-    pathway = (await standing.http.get("/docs/pathways")).text
-    assert "<code>in_progress</code>" in pathway
+async def test_the_reference_shows_what_each_role_may_do_and_may_not(standing: Service) -> None:
+    school = next(cells for _, cells in (await read(standing, "/docs")).rows if cells["row"] == "school_mis")
+    assert school["May not"] == "see another school's pupils, or an NHS number"
+    assert (school["Row access"], school["Pupil details"]) == ("school", "identity, upn")
+
+
+async def test_the_reference_shows_the_steps_of_each_pathway(standing: Service) -> None:
+    steps = [cells for _, cells in (await read(standing, "/docs/pathways")).rows if "To" in cells]
+    assert ("waiting", "in_progress") in {(cells["row"], cells["To"]) for cells in steps}
 
 
 async def test_pages_and_probes_leave_no_event(service: Service) -> None:
@@ -173,7 +259,5 @@ async def test_it_is_not_ready_while_the_database_is_away_but_lives(service: Ser
 
 
 async def test_the_guide_of_the_graph_names_the_limits_as_they_are(standing: Service) -> None:
-    guide = (await standing.http.get("/docs/graphql")).text
-    for most in (MAX_COST, MAX_TOKENS):
-        assert f">{most:,}</td>" in guide
-    assert "$" not in guide
+    limits = {cells["At most"] for _, cells in (await read(standing, "/docs/graphql")).rows}
+    assert {f"{MAX_COST:,}", f"{MAX_TOKENS:,}"} <= limits

@@ -5,7 +5,6 @@ No token is needed to read it; what it shows of the schema or of records, it ask
 
 import re
 from functools import cache
-from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
-from convenor.pages.markup import page, text
+from convenor.pages.rendering import Templates
 from convenor_auth.roles import IDENTIFY, ROLES, SCOPES
 
 HEADERS = {
@@ -25,25 +24,23 @@ HEADERS = {
 
 _HERE = Path(__file__).parent
 _KINDS = {".css": "text/css", ".js": "text/javascript"}
-_HEAD = (
-    '<link rel="stylesheet" href="/graphql/assets/explorer.css">\n'
-    '<script type="module" src="/graphql/assets/explorer.js"></script>\n'
-)
+_TEMPLATES = Templates(_HERE)
 _COMMENTS = re.compile(r"# Role: (?P<role>\w+)\n# Shows: (?P<shows>[^\n]+(?:\n# [^\n]+)*)\n")
 
 
 def show_explorer() -> HTMLResponse:
-    """The page."""
-    body = (_HERE / "page.html").read_text("utf-8").replace("$scopes", _scopes())
-    answer = page("GraphQL", body, "/graphql", head=_HEAD)
+    """Show the page."""
+    # Identification is never requested by default: whoever needs it ticks it.
+    scopes = [(scope, description, scope != IDENTIFY) for scope, description in SCOPES.items()]
+    answer = _TEMPLATES.page("page.html", scopes=scopes)
     answer.headers.update(HEADERS | {"Vary": "Accept"})
     return answer
 
 
 async def show_asset(request: Request) -> Response:
-    """A stylesheet or a script of the page."""
+    """Send a stylesheet or a script of the page."""
     path = _HERE / request.url.path.rpartition("/")[2]
-    return Response(path.read_bytes(), media_type=_KINDS[path.suffix], headers=HEADERS)
+    return Response(_asset(path), media_type=_KINDS[path.suffix], headers=HEADERS)
 
 
 async def show_examples(_request: Request) -> JSONResponse:
@@ -71,12 +68,9 @@ def examples() -> list[dict[str, Any]]:
     return sorted(found, key=lambda it: [*ROLES].index(it["role"]))
 
 
-def _scopes() -> str:
-    return "\n".join(
-        f'<label><input type="checkbox" name="scope" value="{scope}"{"" if scope == IDENTIFY else " checked"}> '
-        f"<span><code>{escape(scope)}</code> {text(said)}</span></label>"
-        for scope, said in SCOPES.items()
-    )
+@cache
+def _asset(path: Path) -> bytes:
+    return path.read_bytes()
 
 
 routes = [

@@ -1,10 +1,12 @@
-"""The pages and what they are made of: their addresses, and what stands on each that is not the reference."""
+"""The addresses of the pages, and the values that their templates show."""
 
 import asyncio
 import json
-from html import escape
+from dataclasses import dataclass
+from functools import cache
 from http import HTTPStatus
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 from starlette.requests import Request
@@ -13,82 +15,100 @@ from starlette.routing import Route
 
 from convenor.kit.db import Readers
 from convenor.kit.errors import Problem, catalogue
-from convenor.pages import reference
-from convenor.pages.markup import page, prose, table, text
+from convenor.pages.reference import sections
+from convenor.pages.rendering import CACHE, Templates
 from convenor_auth.roles import ROLES, SCOPES
 
 _HERE = Path(__file__).parent
 _ASSETS = {"style.css": "text/css", "icon.svg": "image/svg+xml"}
-_CACHE = {"Cache-Control": "public, max-age=300"}
+_TEMPLATES = Templates()
+
+
+@dataclass(frozen=True)
+class ProblemKind:
+    """A kind of problem as its page shows it."""
+
+    code: str
+    title: str
+    status: int
+    phrase: str
+    meaning: str
+    cause: str
+    remedy: str
+    retry: str
+
+
+@dataclass(frozen=True)
+class RoleRow:
+    """A role as the reference shows it."""
+
+    name: str
+    may: list[str]
+    may_not: list[str]
+    row_access: str
+    details: list[str]
+
+
+@dataclass(frozen=True)
+class ScopeRow:
+    """A scope as the reference shows it."""
+
+    name: str
+    description: str
+    roles: list[str]
+
+
+@dataclass(frozen=True)
+class Pathway:
+    """A pathway as the reference shows it. A step has `source`, `to`, `by`, `requires` and `description`."""
+
+    name: str
+    version: int
+    steps: list[dict[str, Any]]
 
 
 async def show_home(request: Request) -> HTMLResponse:
-    """What this is, and where to go."""
-    return page("Convenor", (_HERE / "home.html").read_text("utf-8").replace("$address", _address(request)), "/")
+    """Show what the service is and where to go."""
+    return _TEMPLATES.page("home.html", address=request.app.state.issuer)
 
 
 async def show_reference(request: Request) -> HTMLResponse:
-    """How the API works throughout, its sections, roles and scopes."""
-    body = (
-        (_HERE / "reference.html").read_text("utf-8")
-        + f'<section><h2 id="sections">Sections</h2>{reference.sections(request.app.openapi())}</section>'
-        + f'<section><h2 id="roles">Roles</h2>{_roles()}</section>'
-        + f'<section><h2 id="scopes">Scopes</h2>{_scopes()}</section>'
-    )
-    return page("Reference", body, "/docs")
+    """Show the conventions of the API, its sections, roles and scopes."""
+    return _TEMPLATES.page("reference.html", sections=sections(request.app.openapi()), roles=_roles(), scopes=_scopes())
 
 
 async def show_section(request: Request) -> HTMLResponse:
-    """One section of the reference."""
-    contract = request.app.openapi()
-    tag = next((it for it in contract["tags"] if reference.path_of(it["name"]) == request.url.path), None)
-    if tag is None:
-        return _absent("There is no such section.", "/docs", "All sections")
-    body = f"<p>{text(tag['description'])}</p>{reference.section(contract, tag['name'], _address(request))}"
-    if tag["name"] == "pathways":
-        body += await _pathways(request.app.state.readers)
-    return page(reference.title_of(tag["name"]), body, "/docs")
+    """Show one section of the reference."""
+    section = next((each for each in sections(request.app.openapi()) if each.path == request.url.path), None)
+    if section is None:
+        return _not_found("There is no such section.", "/docs", "All sections")
+    pathways = await _pathways(request.app.state.readers) if section.tag == "pathways" else []
+    return _TEMPLATES.page("section.html", section=section, address=request.app.state.issuer, pathways=pathways)
 
 
 async def show_problems(_request: Request) -> HTMLResponse:
-    """Every kind of problem."""
-    rows = [
-        (f'<a href="/problems/{kind.code}"><code>{kind.code}</code></a>', str(kind.status), text(_meaning(kind)))
-        for kind in sorted(catalogue().values(), key=lambda kind: (kind.status, kind.code))
-    ]
-    body = (
-        "<p>Whatever cannot be answered is answered with a problem (RFC 9457). Its <code>code</code> never changes; "
-        "its <code>type</code> is the address of a page here. <code>errors</code> names every fault: "
-        "those of form first, all at once.</p>"
-    )
-    return page(
-        "Problems", body + table("Every kind of problem", ("Code", "Status", "What it means"), rows), "/problems"
-    )
+    """Show every kind of problem."""
+    kinds = sorted(map(_problem_kind, catalogue().values()), key=lambda kind: (kind.status, kind.code))
+    return _TEMPLATES.page("problems.html", kinds=kinds)
 
 
 async def show_problem(request: Request) -> HTMLResponse:
-    """One kind of problem: meaning, cause, way out, retry or not."""
+    """Show one kind of problem: its meaning, cause and remedy, and whether to retry."""
     kind = catalogue().get(request.path_params["code"])
     if kind is None:
-        return _absent("There is no such kind of problem.", "/problems", "Every kind of problem")
-    body = f"""<p><code>{kind.code}</code>, status {kind.status} {HTTPStatus(kind.status).phrase}</p>
-<h2>What it means</h2>{prose(_meaning(kind))}
-<h2>Cause</h2>{prose(kind.cause)}
-<h2>Way out</h2>{prose(kind.way_out)}
-<h2>Retry?</h2>{prose(kind.retry)}
-<p><a href="/problems">Every kind of problem</a></p>"""
-    return page(kind.title, body, "/problems")
+        return _not_found("There is no such kind of problem.", "/problems", "All kinds of problem")
+    return _TEMPLATES.page("problem.html", kind=_problem_kind(kind))
 
 
 async def show_asset(request: Request) -> Response:
-    """The stylesheet and the icon."""
+    """Send the stylesheet or the icon."""
     name = request.url.path.rpartition("/")[2]
-    return Response((_HERE / name).read_bytes(), media_type=_ASSETS[name], headers=_CACHE)
+    return Response(_asset(name), media_type=_ASSETS[name], headers=CACHE)
 
 
 async def show_contract(request: Request) -> JSONResponse:
-    """The contract, for software."""
-    return JSONResponse(request.app.openapi(), headers=_CACHE)
+    """Send the contract, for software."""
+    return JSONResponse(request.app.openapi(), headers=CACHE)
 
 
 routes = [
@@ -102,67 +122,53 @@ routes = [
 ]
 
 
-def _address(request: Request) -> str:
-    return escape(request.app.state.issuer)
+@cache
+def _asset(name: str) -> bytes:
+    return (_HERE / name).read_bytes()
 
 
-def _meaning(kind: type[Problem]) -> str:
-    return (kind.__doc__ or kind.title).split("\n")[0]
+def _not_found(detail: str, path: str, name: str) -> HTMLResponse:
+    return _TEMPLATES.page("not_found.html", status=HTTPStatus.NOT_FOUND, detail=detail, path=path, name=name)
 
 
-def _absent(said: str, path: str, name: str) -> HTMLResponse:
-    return page("Not found", f'<p>{said} <a href="{path}">{name}</a></p>', status=HTTPStatus.NOT_FOUND)
+def _problem_kind(kind: type[Problem]) -> ProblemKind:
+    return ProblemKind(
+        code=kind.code,
+        title=kind.title,
+        status=kind.status,
+        phrase=HTTPStatus(kind.status).phrase,
+        meaning=(kind.__doc__ or kind.title).split("\n")[0],
+        cause=kind.cause,
+        remedy=kind.way_out,
+        retry=kind.retry,
+    )
 
 
-def _roles() -> str:
-    rows = [
-        (
-            f"<code>{role}</code>",
-            f"May {text(rule.may)}.",
-            f"May not {text(rule.may_not)}.",
-            str(rule.reach),
-            ", ".join(sorted(rule.walls)) or "pseudonyms",
+def _roles() -> list[RoleRow]:
+    return [
+        RoleRow(
+            name=role,
+            may=rule.may.split("; "),
+            may_not=rule.may_not.split("; "),
+            row_access=rule.reach,
+            details=sorted(rule.walls),
         )
         for role, rule in ROLES.items()
     ]
-    return table("What each role may do", ("Role", "May", "May not", "Cases it reaches", "Sees"), rows)
 
 
-def _scopes() -> str:
-    rows = [
-        (
-            f"<code>{scope}</code>",
-            text(said),
-            ", ".join(f"<code>{role}</code>" for role, rule in ROLES.items() if scope in rule.scopes),
-        )
-        for scope, said in SCOPES.items()
+def _scopes() -> list[ScopeRow]:
+    return [
+        ScopeRow(scope, description, [role for role, rule in ROLES.items() if scope in rule.scopes])
+        for scope, description in SCOPES.items()
     ]
-    return table("What each scope opens", ("Scope", "Opens", "Roles that may have it"), rows)
 
 
-async def _pathways(readers: Readers) -> str:
-    """The pathways on which cases begin today. The page stands without them while the database is away."""
+async def _pathways(readers: Readers) -> list[Pathway]:
+    """Read the pathways on which new cases begin, or none while the database is away: the page stands without."""
     try:
         async with asyncio.timeout(1):
             rows = await readers.fetch("select name, version, transitions from current_pathway order by code")
     except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError):
-        return ""
-    return "".join(
-        f"<section><h2>{escape(row['name'])}, version {row['version']}</h2>"
-        + table(
-            "Steps",
-            ("From", "To", "By", "Must be sent with it", "When"),
-            (
-                (
-                    f"<code>{escape(step['source'])}</code>",
-                    f"<code>{escape(step['to'])}</code>",
-                    escape(step["by"]),
-                    ", ".join(f"<code>{escape(name)}</code>" for name in step["requires"]),
-                    text(step["description"]),
-                )
-                for step in json.loads(row["transitions"])
-            ),
-        )
-        + "</section>"
-        for row in rows
-    )
+        return []
+    return [Pathway(row["name"], row["version"], json.loads(row["transitions"])) for row in rows]

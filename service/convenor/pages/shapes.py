@@ -1,10 +1,7 @@
-"""How a JSON schema of the contract reads to a person, and a value that fits it. It knows no page."""
+"""Describe a JSON schema of the contract in words, and make a value that fits it. It knows no page."""
 
-from collections.abc import Iterator
-from html import escape
-from typing import Any
-
-from convenor.pages.markup import text
+from collections.abc import Iterable, Iterator
+from typing import Any, Literal, NamedTuple
 
 JsonObject = dict[str, Any]
 
@@ -16,8 +13,18 @@ _BY_FORMAT = {
 }
 
 
+class Part(NamedTuple):
+    """A part of a phrase: plain words, a value as code, or the name of a schema to link to."""
+
+    text: str
+    style: Literal["plain", "code", "schema"] = "plain"
+
+
+Phrase = list[Part]
+
+
 def resolve(contract: JsonObject, value: JsonObject) -> JsonObject:
-    """What a reference points to; anything else as it is."""
+    """Follow a reference of the contract to what it names; return anything else as it is."""
     while "$ref" in value:
         target: Any = contract
         for step in value["$ref"].removeprefix("#/").split("/"):
@@ -26,8 +33,8 @@ def resolve(contract: JsonObject, value: JsonObject) -> JsonObject:
     return value
 
 
-def shapes_in(contract: JsonObject, value: Any) -> Iterator[str]:
-    """The names of the component schemas that a part of the contract refers to, each once, nearest first."""
+def schemas_in(contract: JsonObject, value: Any) -> Iterator[str]:
+    """Name the component schemas that a part of the contract refers to, each once, nearest first."""
     seen: list[str] = []
     waiting = [value]
     while waiting:
@@ -50,50 +57,56 @@ def _names(value: Any) -> Iterator[str]:
             yield from _names(member)
 
 
-def kind_of(schema: JsonObject) -> str:
-    """A schema in a few words of HTML; shapes are linked to where the page describes them."""
+def type_of(schema: JsonObject) -> Phrase:
+    """Describe the type of a schema in a few words."""
     if "$ref" in schema:
-        name = schema["$ref"].removeprefix(_PREFIX)
-        return f'<a href="#{escape(name)}">{escape(name)}</a>'
+        return [Part(schema["$ref"].removeprefix(_PREFIX), "schema")]
     if choices := schema.get("anyOf") or schema.get("oneOf"):
-        return " or ".join(kind_of(choice) for choice in choices)
+        return _joined((type_of(choice) for choice in choices), " or ")
     if "const" in schema:
-        return f"<code>{escape(str(schema['const']))}</code>"
+        return [Part(str(schema["const"]), "code")]
     if "enum" in schema:
-        return "one of " + ", ".join(f"<code>{escape(str(value))}</code>" for value in schema["enum"])
+        return [Part("one of "), *_joined(([Part(str(value), "code")] for value in schema["enum"]), ", ")]
     kind = schema.get("type", "any value")
     if kind == "array":
-        return f"list of {kind_of(schema.get('items', {}))}"
+        return [Part("list of "), *type_of(schema.get("items", {}))]
     if isinstance(kind, list):
         kind = " or ".join(kind)
     extra = schema.get("additionalProperties")
     if isinstance(extra, dict) and extra:
-        return f"object of {kind_of(extra)}"
-    return escape(str(schema.get("format", kind)) if kind == "string" else kind) + _limits(schema)
+        return [Part("object of "), *type_of(extra)]
+    return [Part((str(schema.get("format", kind)) if kind == "string" else kind) + _limits(schema))]
+
+
+def _joined(phrases: Iterable[Phrase], separator: str) -> Phrase:
+    joined: Phrase = []
+    for phrase in phrases:
+        joined += [Part(separator), *phrase] if joined else phrase
+    return joined
 
 
 def _limits(schema: JsonObject) -> str:
-    said = []
+    limits = []
     if "maxLength" in schema:
-        said.append(f"up to {schema['maxLength']} characters")
+        limits.append(f"up to {schema['maxLength']} characters")
     if "minimum" in schema:
-        said.append(f"from {schema['minimum']}")
+        limits.append(f"from {schema['minimum']}")
     if "maximum" in schema:
-        said.append(f"to {schema['maximum']}")
-    return f", {' '.join(said)}" if said else ""
+        limits.append(f"to {schema['maximum']}")
+    return f", {' '.join(limits)}" if limits else ""
 
 
 def description_of(contract: JsonObject, schema: JsonObject) -> str:
-    """What a field is, as HTML, with its default."""
-    said = schema.get("description") or resolve(contract, schema).get("description", "")
+    """Return the description of a field, with its default."""
+    description: str = schema.get("description") or resolve(contract, schema).get("description", "")
     default = schema.get("default")
     if default is not None and default != []:
-        said += f" Default: `{str(default).lower() if isinstance(default, bool) else default}`."
-    return text(said)
+        description += f" Default: `{str(default).lower() if isinstance(default, bool) else default}`."
+    return description
 
 
 def sample_of(contract: JsonObject, schema: JsonObject) -> Any:
-    """A value of a schema, for an example: only what is required."""
+    """Make a value of a schema for an example: only what is required."""
     schema = resolve(contract, schema)
     if "examples" in schema:
         return schema["examples"][0]
