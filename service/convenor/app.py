@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import cache, partial
+from http import HTTPStatus
 from pathlib import Path
 
 import asyncpg
@@ -80,6 +81,7 @@ def create_app(app_url: str, data_dir: Path, issuer: str, workers: int = 1) -> F
     app.add_exception_handler(Replay, answer_replay)
     for kind in (Problem, HTTPException, RequestValidationError):
         app.add_exception_handler(kind, answer_problem)
+    app.add_exception_handler(HTTPStatus.NOT_FOUND, pages.answer_unknown_address)
     # First, since routes are tried in turn.
     app.router.routes.extend([Endpoint(face()).route, *explorer.routes, *guide.routes])
     for feature in FEATURES:

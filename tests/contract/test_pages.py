@@ -192,7 +192,9 @@ async def test_the_type_of_a_problem_is_the_address_of_its_page(standing: Servic
     assert (page.status_code, "Faults in what was sent" in page.text) == (200, True)
 
 
-@pytest.mark.parametrize("path", ["/problems/no-such", "/docs/no-such", "/problems/<script>"])
+@pytest.mark.parametrize(
+    "path", ["/problems/no-such", "/docs/no-such", "/problems/<script>", "/no-such", "/a/<script>"]
+)
 async def test_an_unknown_page_is_404_and_repeats_nothing(standing: Service, path: str) -> None:
     answer = await standing.http.get(path, headers=BROWSER)
     assert answer.status_code == 404
@@ -200,6 +202,26 @@ async def test_an_unknown_page_is_404_and_repeats_nothing(standing: Service, pat
     assert "no-such" not in answer.text
     assert "<script" not in answer.text
     assert Page(answer.text).is_balanced
+
+
+async def test_software_gets_a_problem_for_an_unknown_address_and_a_browser_a_page(standing: Service) -> None:
+    for accept, media in (
+        ("*/*", "application/problem+json"),
+        ("application/json", "application/problem+json"),
+        (BROWSER["Accept"], "text/html; charset=utf-8"),
+    ):
+        answer = await standing.http.get("/no-such", headers={"Accept": accept})
+        assert (answer.status_code, answer.headers["content-type"]) == (404, media)
+        assert answer.headers["vary"] == "Accept"
+    sent = await standing.http.post("/no-such", headers=BROWSER)
+    assert (sent.status_code, sent.json()["code"]) == (404, "no_such_path")
+
+
+async def test_a_partner_with_a_token_gets_a_problem_for_an_unknown_address_whatever_it_accepts(
+    standing: Service,
+) -> None:
+    answer = await standing.as_("school").call("GET", "/v1/no-such", headers=BROWSER)
+    assert (answer.status_code, answer.json()["code"]) == (404, "no_such_path")
 
 
 @pytest.mark.parametrize(

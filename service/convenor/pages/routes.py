@@ -15,6 +15,7 @@ from starlette.routing import Route
 
 from convenor.kit.db import Readers
 from convenor.kit.errors import Problem, catalogue
+from convenor.kit.web.problems import answer_problem
 from convenor.pages.reference import sections
 from convenor.pages.rendering import CACHE, Templates
 from convenor_auth.roles import ROLES, SCOPES
@@ -109,6 +110,16 @@ async def show_asset(request: Request) -> Response:
 async def show_contract(request: Request) -> JSONResponse:
     """Send the contract, for software."""
     return JSONResponse(request.app.openapi(), headers=CACHE)
+
+
+async def answer_unknown_address(request: Request, error: Exception) -> Response:
+    """Answer a request for an address that does not exist: with a page to a browser, with a problem to software."""
+    answer = await answer_problem(request, error)
+    by_software = "principal" in request.scope["state"] or request.method not in ("GET", "HEAD")
+    if not by_software and "text/html" in request.headers.get("accept", ""):
+        answer = _not_found("There is nothing at this address.", "/", "Start page")
+    answer.headers["Vary"] = "Accept"
+    return answer
 
 
 routes = [
