@@ -148,9 +148,16 @@ async def test_no_page_shows_a_part_of_its_template(standing: Service) -> None:
         assert not re.search(r"{{|{%|{#|#}|%}|&lt;(a|code|p|td)\b", html), path
 
 
-async def test_the_edge_lets_no_page_load_anything_from_elsewhere(standing: Service) -> None:
+async def test_a_page_may_load_its_own_styles_and_images_only_and_send_no_form(standing: Service) -> None:
     policy = (await standing.http.get("/docs")).headers["Content-Security-Policy"]
-    assert policy.startswith("default-src 'none'; style-src 'self'")
+    assert policy.split("; ") == [
+        "default-src 'none'",
+        "style-src 'self'",
+        "img-src 'self'",
+        "base-uri 'none'",
+        "form-action 'none'",
+        "frame-ancestors 'none'",
+    ]
 
 
 def test_a_template_shows_markup_in_a_value_as_text() -> None:
