@@ -30,7 +30,7 @@ def upgrade() -> None:
                 limit 1 for no key update skip locked);
             if not found then
                 insert into referral_month (area_id, id, month, cluster_id, referrals)
-                values (the_area, uuidv7(), the_month, the_cluster, more);
+                values (the_area, gen_random_uuid(), the_month, the_cluster, more);
             end if;
         end
         $$
