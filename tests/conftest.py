@@ -5,13 +5,10 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import asyncpg
 import pytest
 from clones import Server, serve
 from partner import Service
-from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
-from sqlalchemy.pool import NullPool
-from world import World, build_world
+from world import World, fill
 
 from convenor.kit.embedded import open_embedded
 from convenor.migrate import migrate
@@ -27,13 +24,7 @@ def server() -> Iterator[Server]:
 
 @pytest.fixture(scope="session")
 async def world(server: Server) -> World:
-    engine = create_async_engine(
-        "postgresql+asyncpg://", poolclass=NullPool, async_creator=lambda: asyncpg.connect(server.owner_url)
-    )
-    async with AsyncSession(engine) as session, session.begin():
-        built = await build_world(session)
-    await engine.dispose()
-    return built
+    return await fill(server.owner_url)
 
 
 @pytest.fixture

@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 from datetime import date
 from uuid import UUID
 
-from sqlalchemy.ext.asyncio import AsyncSession
+import asyncpg
+from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
+from sqlalchemy.pool import NullPool
 
 from convenor.areas.models import Area
 from convenor.clusters.models import Cluster, ClusterMembership
@@ -63,6 +65,17 @@ class World:
     wendshire: WorldArea
     fenmark: WorldArea
     operator: Client
+
+
+async def fill(owner_url: str) -> World:
+    """Writes the world into a migrated database."""
+    engine = create_async_engine(
+        "postgresql+asyncpg://", poolclass=NullPool, async_creator=lambda: asyncpg.connect(owner_url)
+    )
+    async with AsyncSession(engine) as session, session.begin():
+        built = await build_world(session)
+    await engine.dispose()
+    return built
 
 
 async def build_world(session: AsyncSession) -> World:

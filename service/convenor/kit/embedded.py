@@ -52,6 +52,7 @@ REQUIRED_FREE_BYTES = 200 * 1024**2
 SERVER = "embedded"
 SUPERUSER, OWNER, APP, DATABASE = "postgres", "convenor_owner", "convenor_app", "convenor"
 
+_FOLDERS = {16: "pginstall", 18: "pginstall18"}
 _LONGEST_SOCKET_PATH = 100
 _START_SECONDS = 300
 _JOIN_SECONDS = 60
@@ -207,8 +208,11 @@ def embedded_server(data_dir: Path) -> EmbeddedServer:
     return EmbeddedServer(url(SUPERUSER, "postgres"), url(OWNER, DATABASE), url(APP, DATABASE))
 
 
-def binaries() -> Path:
+def binaries(major_version: int = MAJOR_VERSION) -> Path:
     """The folder of PostgreSQL's programs in the wheel.
+
+    Args:
+        major_version: One of `_FOLDERS`: the wheel carries an older PostgreSQL as well.
 
     Raises:
         OperatorError: The wheel is not installed.
@@ -219,7 +223,7 @@ def binaries() -> Path:
             "The embedded PostgreSQL is not installed.",
             "Install the locked dependencies again, or set CONVENOR_DATABASE_URL to a server of your own.",
         )
-    return Path(spec.submodule_search_locations[0]).resolve() / f"pginstall{MAJOR_VERSION}" / "bin"
+    return Path(spec.submodule_search_locations[0]).resolve() / _FOLDERS[major_version] / "bin"
 
 
 def _unwritable(data_dir: Path) -> OperatorError:
