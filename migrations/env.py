@@ -1,13 +1,9 @@
-"""Runs the migrations with the owner's login, given as `owner_url` in the configuration's attributes."""
+"""Runs the migrations on the owner's connection, given as `connection` in the configuration's attributes."""
 
-import asyncio
 from typing import Any
 
-import asyncpg
 from alembic import context
 from sqlalchemy import Connection
-from sqlalchemy.ext.asyncio import create_async_engine
-from sqlalchemy.pool import NullPool
 
 from convenor.schema import metadata
 
@@ -39,14 +35,4 @@ def _run(connection: Connection) -> None:
         context.run_migrations()
 
 
-async def _connect() -> None:
-    url = context.config.attributes["owner_url"]
-    engine = create_async_engine(
-        "postgresql+asyncpg://", poolclass=NullPool, async_creator=lambda: asyncpg.connect(url)
-    )
-    async with engine.connect() as connection:
-        await connection.run_sync(_run)
-    await engine.dispose()
-
-
-asyncio.run(_connect())
+_run(context.config.attributes["connection"])

@@ -2,66 +2,206 @@
 
 import asyncio
 import sys
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 
 import asyncpg
 from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
+from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.pool import NullPool
 
 from convenor.kit.operator import OperatorError
 from convenor.revision import migrations_folder, newest_revision, present_revision
 
 APPEND_ONLY = ("audit_event", "audit_mention")
-READ_ONLY = ("client", "client_grant", "client_key", "data_sharing_agreement", "organisation", "pathway")
+READ_ONLY = (
+    "alembic_version",
+    "client",
+    "client_grant",
+    "client_key",
+    "cluster_school",
+    "current_pathway",
+    "data_sharing_agreement",
+    "organisation",
+    "pathway",
+)
 SHORT_LIVED = ("idempotency_record", "spent_assertion")
 
+SCHEMA_LOCK = int.from_bytes(b"convenor", "big")
+"""The key of the advisory lock under which one session at a time changes the schema of a database."""
+LOCK_TIMEOUT_SECONDS = 3.0
+"""How long a migration waits for a table: shorter than a request does, so that those queueing behind it succeed."""
+ATTEMPTS = 5
 
-def configuration(owner_url: str) -> Config:
-    """Alembic's configuration for a database."""
+_ASK_AGAIN_SECONDS = 0.1
+_PATIENCE_SECONDS = 600
+
+
+def _say_nothing(_sentence: str) -> None:
+    pass
+
+
+def configuration() -> Config:
+    """Alembic's configuration; the connection to migrate goes into its attributes."""
     config = Config(stdout=sys.stderr)
     config.set_main_option("script_location", str(migrations_folder()).replace("%", "%%"))
-    config.attributes["owner_url"] = owner_url
     return config
 
 
-def migrate(owner_url: str, app_role: str) -> None:
-    """Upgrades to the newest revision and grants the application's role its privileges. Repeating it changes nothing.
+def migrate(
+    owner_url: str,
+    app_role: str,
+    say: Callable[[str], None] = _say_nothing,
+    lock_timeout_seconds: float = LOCK_TIMEOUT_SECONDS,
+) -> None:
+    """Upgrade to the newest revision and grant the application's role its privileges. Repeating it changes nothing.
+
+    Any number of processes may do so at once: one of them migrates, the others wait and find it done.
+
+    Args:
+        owner_url: The database, with the owner's login.
+        app_role: The name of the application's role.
+        say: Told, in a sentence, of what takes a while.
+        lock_timeout_seconds: How long one attempt waits for tables that others use, and then pauses.
 
     Raises:
-        OperatorError: when the database is newer than this version of Convenor.
+        OperatorError: The database is newer than this version of Convenor, or others hold its tables for too long.
     """
-    config = configuration(owner_url)
-    present, known = asyncio.run(present_revision(owner_url)), ScriptDirectory.from_config(config)
-    if present and present not in {revision.revision for revision in known.walk_revisions()}:
+
+    async def run() -> None:
+        async with change_schema(owner_url, say) as connection:
+            present = await present_revision(owner_url)
+            refuse_unknown(present)
+            if present != newest_revision():
+                await _upgrade_patiently(owner_url, say, lock_timeout_seconds)
+            await _grant(connection, app_role)
+
+    asyncio.run(run())
+
+
+def refuse_unknown(revision: str | None) -> None:
+    """Refuse a database whose revision this version of Convenor does not know.
+
+    Raises:
+        OperatorError: The revision is not among this version's.
+    """
+    known = {script.revision for script in ScriptDirectory.from_config(configuration()).walk_revisions()}
+    if revision and revision not in known:
         raise OperatorError(
-            f"The database is at revision {present}, which this version of Convenor does not know.",
+            f"The database is at revision {revision}, which this version of Convenor does not know.",
             "Run the version of Convenor that migrated it, or a newer one.",
         )
-    if present != newest_revision():
-        command.upgrade(config, "head")
-    asyncio.run(_grant(owner_url, app_role))
 
 
-async def _grant(owner_url: str, app_role: str) -> None:
-    role = '"' + app_role.replace('"', '""') + '"'
+@asynccontextmanager
+async def change_schema(owner_url: str, say: Callable[[str], None] = _say_nothing) -> AsyncIterator[asyncpg.Connection]:
+    """Hold the lock under which one session at a time changes the schema; it ends with the session.
+
+    Raises:
+        OperatorError: Another session has held it for ten minutes.
+    """
     connection = await asyncpg.connect(owner_url)
     try:
-        rows = await connection.fetch("select tablename from pg_tables where schemaname = 'public'")
-        tables = [row[0] for row in rows]
-        statements = [
-            f"grant usage on schema public to {role}",
-            f"grant select on current_pathway, cluster_school to {role}",
-        ]
-        for table in tables:
-            if table in READ_ONLY or table == "alembic_version":
-                verbs = "select"
-            elif table in APPEND_ONLY:
-                verbs = "select, insert"
-            elif table in SHORT_LIVED:
-                verbs = "select, insert, update, delete"
-            else:
-                verbs = "select, insert, update"
-            statements += [f'revoke all on "{table}" from {role}', f'grant {verbs} on "{table}" to {role}']
-        await connection.execute(";".join(statements))
+        deadline = time.monotonic() + _PATIENCE_SECONDS
+        # Asked for again and again: a session that waited inside one statement would hold a snapshot, for which
+        # `create index concurrently` in the session that has the lock would wait in turn.
+        waits = False
+        while not await connection.fetchval("select pg_try_advisory_lock($1)", SCHEMA_LOCK):
+            if not waits:
+                say("Another process changes the schema of this database; waiting for it ...")
+            if time.monotonic() > deadline:
+                raise OperatorError(
+                    "Another process has been changing the schema of this database for ten minutes.",
+                    "Wait for it, or end it (its session holds an advisory lock in pg_locks); then start again.",
+                )
+            waits = True
+            await asyncio.sleep(_ASK_AGAIN_SECONDS)
+        yield connection
     finally:
         await connection.close()
+
+
+async def upgrade(owner_url: str, revision: str = "head", lock_timeout_seconds: float = LOCK_TIMEOUT_SECONDS) -> None:
+    """Run the migrations up to a revision, or down to `base`, in one transaction. For the holder of the lock."""
+
+    def run(connection: Connection) -> None:
+        config = configuration()
+        config.attributes["connection"] = connection
+        (command.downgrade if revision == "base" else command.upgrade)(config, revision)
+
+    settings = {"lock_timeout": str(int(lock_timeout_seconds * 1000))}
+    engine = create_async_engine(
+        "postgresql+asyncpg://",
+        poolclass=NullPool,
+        async_creator=lambda: asyncpg.connect(owner_url, server_settings=settings),
+    )
+    try:
+        async with engine.connect() as connection:
+            await connection.run_sync(run)
+    finally:
+        await engine.dispose()
+
+
+async def _upgrade_patiently(owner_url: str, say: Callable[[str], None], lock_timeout_seconds: float) -> None:
+    for attempt in range(ATTEMPTS):
+        try:
+            return await upgrade(owner_url, lock_timeout_seconds=lock_timeout_seconds)
+        except DBAPIError as error:
+            cause = error.orig.__cause__ if error.orig else None
+            if not isinstance(cause, asyncpg.LockNotAvailableError | asyncpg.DeadlockDetectedError):
+                raise
+        if attempt == 0:
+            say("The migration waits for tables that others use ...")
+        # Whoever queued behind the attempt gets through before the next one.
+        await asyncio.sleep(lock_timeout_seconds)
+    raise OperatorError(
+        f"The schema cannot be changed: others hold its tables, at attempt {ATTEMPTS} too. Nothing was changed.",
+        "End the long transactions, or let the backup that runs finish (select pid, usename, state, xact_start from "
+        "pg_stat_activity order by xact_start), then start again.",
+    )
+
+
+async def _grant(connection: asyncpg.Connection, app_role: str) -> None:
+    """Grant what differs from the catalogue: a grant rewrites the catalogue's rows, which others may be doing too."""
+    role = '"' + app_role.replace('"', '""') + '"'
+    rows = await connection.fetch(
+        """
+        select c.relname as name, array(
+            select lower(privilege_type) from aclexplode(c.relacl) where grantee = to_regrole($1)
+            union all
+            select 'some columns' from pg_attribute a, aclexplode(a.attacl) of_column
+            where a.attrelid = c.oid and of_column.grantee = to_regrole($1)
+        ) as held
+        from pg_class c
+        where c.relnamespace = 'public'::regnamespace and (c.relkind in ('r', 'p') or c.relname = any($2))
+        """,
+        role,
+        READ_ONLY,
+    )
+    statements = []
+    if not await connection.fetchval("select has_schema_privilege(to_regrole($1), 'public', 'usage')", role):
+        statements.append(f"grant usage on schema public to {role}")
+    for name, held in rows:
+        verbs = _verbs(name)
+        if set(held) != verbs:
+            statements += [
+                f'revoke all on "{name}" from {role}',
+                f'grant {", ".join(sorted(verbs))} on "{name}" to {role}',
+            ]
+    if statements:
+        await connection.execute(";".join(statements))
+
+
+def _verbs(table: str) -> set[str]:
+    if table in READ_ONLY:
+        return {"select"}
+    if table in APPEND_ONLY:
+        return {"select", "insert"}
+    if table in SHORT_LIVED:
+        return {"select", "insert", "update", "delete"}
+    return {"select", "insert", "update"}

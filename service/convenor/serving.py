@@ -136,7 +136,7 @@ def open_migrated(settings: Settings, say: Callable[[str], None]) -> Iterator[Da
             # Alembic is no worker's business: each would carry 11 MB of it.
             from convenor.migrate import migrate
 
-            migrate(database.owner_url, database.app_role)
+            migrate(database.owner_url, database.app_role, say)
         elif not is_current(asyncio.run(present_revision(database.app_url))):
             raise OperatorError(
                 "The database is not at this version's schema, and only the application's login is known.",

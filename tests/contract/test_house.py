@@ -41,7 +41,7 @@ def test_folders_are_not_imported_as_packages(line: str) -> None:
 
 
 def test_the_newest_revision_is_alembic_s_head() -> None:
-    assert newest_revision() == ScriptDirectory.from_config(configuration("")).get_current_head()
+    assert newest_revision() == ScriptDirectory.from_config(configuration()).get_current_head()
 
 
 def test_no_worker_loads_what_only_migrating_needs() -> None:
