@@ -26,7 +26,7 @@ from convenor.kit.embedded import open_embedded
 from convenor.kit.principal import Grant, Role
 from convenor.migrate import migrate
 from convenor_auth.clients import create_client
-from convenor_auth.keys import load_pseudonym_secret, pseudonym_key
+from convenor_auth.keys import load_pseudonym_secret, make_keys, pseudonym_key
 from convenor_auth.models import DataSharingAgreement, Organisation
 
 SCOPES = {
@@ -78,6 +78,7 @@ def installed(areas: list[Area]) -> Iterator[Installation]:
         data_dir = Path(folder)
         embedded = stack.enter_context(open_embedded(data_dir, say=lambda _sentence: None))
         migrate(embedded.owner_url, urlsplit(embedded.app_url).username or "")
+        make_keys(data_dir)
         superuser_url = urlsplit(embedded.superuser_url)._replace(path=urlsplit(embedded.owner_url).path).geturl()
         there = Installation(areas, superuser_url, embedded.app_url, data_dir)
         asyncio.run(load(superuser_url, areas))

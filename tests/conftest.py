@@ -12,6 +12,7 @@ from world import World, fill
 
 from convenor.kit.embedded import open_embedded
 from convenor.migrate import migrate
+from convenor_auth.keys import make_keys
 
 
 @pytest.fixture(scope="session")
@@ -19,6 +20,7 @@ def server() -> Iterator[Server]:
     # Not pytest's own folder: another session may tidy it away under a running server, and the path may be too long.
     with tempfile.TemporaryDirectory() as folder, open_embedded(Path(folder), say=lambda _sentence: None) as embedded:
         migrate(embedded.owner_url, urlsplit(embedded.app_url).username or "")
+        make_keys(Path(folder))
         yield Server(embedded.superuser_url, embedded.owner_url, embedded.app_url, Path(folder))
 
 

@@ -12,6 +12,7 @@ from clones import Server
 from convenor.kit.database_passwords import write_atomically
 from convenor.kit.embedded import MAJOR_VERSION, binaries
 from convenor.kit.embedded_system_user import system_user_for
+from convenor_auth.keys import make_keys
 
 ROLES_SQL = Path(__file__).parents[1] / "deploy" / "postgres" / "roles.sql"
 PASSWORD = "a test's p@ssword/'"
@@ -45,6 +46,7 @@ def own_server(major_version: int) -> Iterator[Server]:
         try:
             superuser_url = _url(folder, "postgres")
             run_roles_script(superuser_url)
+            make_keys(Path(data))
             yield Server(superuser_url, _url(folder, "convenor_owner"), _url(folder, "convenor_app"), Path(data))
         finally:
             run("pg_ctl", "stop", "--wait", "--silent", "--mode=fast")

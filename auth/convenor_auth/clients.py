@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any
 
+import asyncpg
 from joserfc.errors import JoseError, SecurityWarning
 from joserfc.jwk import import_key
 from joserfc.jws import JWSRegistry
@@ -33,6 +34,17 @@ class CreatedClient:
 
     client_id: str
     secret: str | None = field(repr=False)
+
+
+async def has_clients(url: str) -> bool:
+    """Whether a database, which may never have been migrated, has clients. Either login may ask."""
+    connection = await asyncpg.connect(url)
+    try:
+        if await connection.fetchval("select to_regclass('public.client')") is None:
+            return False
+        return bool(await connection.fetchval("select exists (select from client)"))
+    finally:
+        await connection.close()
 
 
 async def create_client(

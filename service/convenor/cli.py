@@ -70,7 +70,16 @@ def options(
 
 
 @app.command()
-def serve() -> None:
+def serve(
+    new_keys: Annotated[
+        bool,
+        typer.Option(
+            "--new-keys",
+            help="Make key files that are lost for good. A new signing-keys.json ends every token; a new pseudonym.key "
+            "changes every pseudonym that partners know.",
+        ),
+    ] = False,
+) -> None:
     """Serve until Ctrl-C: start the database where it is Convenor's own, migrate it, answer."""
     from convenor import serving
 
@@ -81,6 +90,7 @@ def serve() -> None:
         serving.hold_port(settings.host, settings.port) as port,
         serving.open_migrated(settings, say) as database,
     ):
+        serving.prepare_keys(settings.data_dir, database.app_url, new_keys=new_keys)
         serving.serve(settings, database, port, lambda: _show_addresses(settings))
     say("Stopped.")
 
@@ -106,6 +116,7 @@ def demo(
         serving.open_migrated(settings, say) as database,
     ):
         owner_url = _owner(database)
+        serving.prepare_keys(settings.data_dir, owner_url)
         if demo_is_loaded(owner_url):
             say("The demo is there already.")
         else:
@@ -248,8 +259,12 @@ def _settings() -> Settings:
 def _as_owner(work: Callable[[str], Done]) -> Done:
     from convenor import serving
 
-    with serving.open_migrated(_settings(), say) as database:
-        return work(_owner(database))
+    settings = _settings()
+    with serving.open_migrated(settings, say) as database:
+        owner_url = _owner(database)
+        # Before there is a client: later, keys that are missing are lost.
+        serving.prepare_keys(settings.data_dir, owner_url)
+        return work(owner_url)
 
 
 def _owner(database: "Database") -> str:

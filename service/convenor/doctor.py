@@ -16,7 +16,14 @@ from convenor.kit.operator import OperatorError
 from convenor.kit.settings import Settings
 from convenor.revision import is_current, present_revision
 from convenor.serving import LOCK_FILE, database_urls, hold_port
-from convenor_auth.keys import PSEUDONYM_FILE, SIGNING_KEYS_FILE
+from convenor_auth.clients import has_clients
+from convenor_auth.keys import (
+    PSEUDONYM_FILE,
+    SIGNING_KEYS_FILE,
+    load_pseudonym_secret,
+    load_signing_keys,
+    missing_keys,
+)
 
 OLDEST_PYTHON = (3, 11)
 MAX_CLOCK_DIFFERENCE_SECONDS = 5
@@ -31,7 +38,7 @@ def diagnose(settings: Settings) -> list[Finding]:
     findings += [_port(settings, data_dir), _public_address(settings.issuer)]
     if all(finding.ok for finding in findings):
         url = urls[0] or (embedded_server(data_dir).app_url if answers(data_dir) else None)
-        findings += asyncio.run(_inside(url)) if url else []
+        findings += asyncio.run(_inside(url, data_dir)) if url else []
     return findings
 
 
@@ -92,7 +99,7 @@ def _public_address(issuer: str) -> Finding:
     )
 
 
-async def _inside(url: str) -> list[Finding]:
+async def _inside(url: str, data_dir: Path) -> list[Finding]:
     revision = await present_revision(url)
     current = is_current(revision)
     connection = await asyncpg.connect(url)
@@ -103,6 +110,7 @@ async def _inside(url: str) -> list[Finding]:
     apart = abs((datetime.now(UTC) - its_time).total_seconds())
     together = apart <= MAX_CLOCK_DIFFERENCE_SECONDS
     return [
+        _keys(data_dir, await has_clients(url)),
         Finding("schema", current, f"revision {revision or 'none'}", "" if current else "Run `convenor migrate`."),
         Finding(
             "clock",
@@ -111,3 +119,13 @@ async def _inside(url: str) -> list[Finding]:
             "" if together else "Let both machines keep time by NTP: tokens live for five minutes.",
         ),
     ]
+
+
+def _keys(data_dir: Path, clients_rely_on_them: bool) -> Finding:
+    if missing_keys(data_dir) and not clients_rely_on_them:
+        return Finding("keys", True, "not made yet: the first start makes them")
+    try:
+        load_pseudonym_secret(data_dir)
+        return Finding("keys", True, f"{load_signing_keys(data_dir).signing.kid} signs")
+    except OperatorError as error:
+        return Finding("keys", False, error.problem, error.remedy)

@@ -31,6 +31,8 @@ from convenor.kit.embedded import revive
 from convenor.kit.operator import OperatorError
 from convenor.kit.settings import Settings
 from convenor.revision import is_current, present_revision
+from convenor_auth.clients import has_clients
+from convenor_auth.keys import make_keys
 
 log = logging.getLogger("convenor")
 
@@ -143,6 +145,21 @@ def open_migrated(settings: Settings, say: Callable[[str], None]) -> Iterator[Da
                 "Set CONVENOR_OWNER_DATABASE_URL to the owner's login, or run `convenor migrate` with it.",
             )
         yield database
+
+
+def prepare_keys(data_dir: Path, database_url: str, *, new_keys: bool = False) -> None:
+    """Make the keys of a new installation. Those that clients rely on are never replaced unasked.
+
+    Args:
+        data_dir: Convenor's data folder.
+        database_url: The database, at this version's schema, with either login.
+        new_keys: Whether to make what is missing even where the database has clients.
+
+    Raises:
+        OperatorError: The data folder cannot be written to.
+    """
+    if new_keys or not asyncio.run(has_clients(database_url)):
+        make_keys(data_dir)
 
 
 def serve(settings: Settings, database: Database, port: socket.socket, ready: Callable[[], None]) -> None:

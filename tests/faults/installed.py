@@ -20,6 +20,7 @@ from world import World, build_world
 
 from convenor.kit.embedded import open_embedded
 from convenor.migrate import migrate
+from convenor_auth.keys import make_keys
 
 
 @dataclass
@@ -98,6 +99,7 @@ def installed() -> Iterator[Installation]:
     with tempfile.TemporaryDirectory() as folder, ExitStack() as database:
         embedded = database.enter_context(open_embedded(Path(folder), say=lambda _: None))
         migrate(embedded.owner_url, urlsplit(embedded.app_url).username or "")
+        make_keys(Path(folder))
         world = asyncio.run(_build(embedded.owner_url))
         superuser_url = urlsplit(embedded.superuser_url)._replace(path=urlsplit(embedded.owner_url).path).geturl()
         installation = Installation(

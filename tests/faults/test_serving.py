@@ -20,6 +20,7 @@ from world import Client, build_world
 
 from convenor.kit.embedded import open_embedded
 from convenor.kit.embedded_process import postmaster
+from convenor_auth.keys import PSEUDONYM_FILE, SIGNING_KEYS_FILE
 
 
 @pytest.fixture
@@ -116,6 +117,25 @@ class TestItIsRefused:
         assert "Traceback" not in refused.stderr
         assert "hidden" not in refused.stderr
         assert installation.processes() == []
+
+
+class TestKeysThatClientsRelyOn:
+    @pytest.mark.parametrize("name", [SIGNING_KEYS_FILE, PSEUDONYM_FILE])
+    def test_are_missed_and_never_made_anew_unasked(
+        self, installation: Installation, school: Client, name: str
+    ) -> None:
+        installation.stop()
+        key_file = installation.data_dir / name
+        lost = key_file.read_bytes()
+        key_file.unlink()
+        refused = installation.run("serve")
+        assert (refused.returncode, f"{key_file} is missing" in refused.stderr) == (2, True), refused.stderr
+        assert "--new-keys" in refused.stderr
+        assert not key_file.exists()
+        installation.start("serve", "--new-keys")
+        assert key_file.read_bytes() != lost
+        with authorised(installation, school) as http:
+            assert codes(http) == []
 
 
 class TestItIsStopped:

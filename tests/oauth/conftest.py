@@ -18,6 +18,7 @@ from convenor.kit.principal import Grant, Role
 from convenor_auth import models
 from convenor_auth.clients import create_client
 from convenor_auth.door import Door, open_door
+from convenor_auth.keys import make_keys
 from convenor_auth.roles import ROLES
 from convenor_auth.routes import router
 from convenor_auth.tokens import LONDON
@@ -82,6 +83,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def door(engine: AsyncEngine, pool: asyncpg.Pool, tmp_path: Path, clock: Clock) -> Door:
+    make_keys(tmp_path)
     return open_door(ISSUER, tmp_path, async_sessionmaker(engine), pool, clock)
 
 

@@ -2,6 +2,7 @@
 
 import json
 import stat
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 from joserfc.jwk import ECKey
 
 from convenor.kit.operator import OperatorError
-from convenor_auth.keys import PSEUDONYM_FILE, SIGNING_KEYS_FILE, load_pseudonym_secret, load_signing_keys
+from convenor_auth.keys import PSEUDONYM_FILE, SIGNING_KEYS_FILE, load_pseudonym_secret, load_signing_keys, make_keys
 
 
 @pytest.mark.parametrize("states", [[], ["published"], ["signing", "signing"], ["retired", "published"]])
@@ -29,14 +30,37 @@ def test_a_damaged_file_is_refused_without_quoting_it(tmp_path: Path, content: s
     assert "s3cret" not in str(refusal.value)
 
 
+@pytest.mark.parametrize("content", [b"", bytes(31), bytes(33)])
+def test_a_pseudonym_secret_of_another_length_is_refused(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / PSEUDONYM_FILE).write_bytes(content)
+    with pytest.raises(OperatorError, match=r"pseudonym\.key is damaged"):
+        load_pseudonym_secret(tmp_path)
+
+
+@pytest.mark.parametrize("load", [load_signing_keys, load_pseudonym_secret])
+def test_a_file_that_is_missing_is_refused_and_not_made(tmp_path: Path, load: Callable[[Path], object]) -> None:
+    with pytest.raises(OperatorError, match=r"is missing.*\nRestore it from the backup.*--new-keys"):
+        load(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_keys_that_are_there_stay_when_others_are_made(tmp_path: Path) -> None:
+    write(tmp_path, ["signing"])
+    kept = (tmp_path / SIGNING_KEYS_FILE).read_bytes()
+    make_keys(tmp_path)
+    assert (tmp_path / SIGNING_KEYS_FILE).read_bytes() == kept
+    assert len(load_pseudonym_secret(tmp_path)) == 32
+
+
 def test_a_state_that_is_not_known_is_refused(tmp_path: Path) -> None:
     write(tmp_path, ["signing", "lost"])
     with pytest.raises(OperatorError, match="damaged"):
         load_signing_keys(tmp_path)
 
 
-def test_workers_that_start_at_once_end_up_with_the_same_keys(tmp_path: Path) -> None:
+def test_processes_that_make_them_at_once_end_up_with_the_same_keys(tmp_path: Path) -> None:
     with ThreadPoolExecutor(8) as workers:
+        list(workers.map(make_keys, [tmp_path / "new"] * 8))
         kids = {keys.signing.kid for keys in workers.map(load_signing_keys, [tmp_path / "new"] * 8)}
         secrets = set(workers.map(load_pseudonym_secret, [tmp_path / "new"] * 8))
     assert (len(kids), len(secrets)) == (1, 1)
@@ -44,8 +68,7 @@ def test_workers_that_start_at_once_end_up_with_the_same_keys(tmp_path: Path) ->
 
 
 def test_only_the_owner_can_read_the_keys(tmp_path: Path) -> None:
-    load_signing_keys(tmp_path)
-    load_pseudonym_secret(tmp_path)
+    make_keys(tmp_path)
     for name in (SIGNING_KEYS_FILE, PSEUDONYM_FILE):
         assert stat.S_IMODE((tmp_path / name).stat().st_mode) == 0o600
 

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, async_sessionmaker
 
 from convenor.kit.operator import OperatorError
 from convenor_auth.door import open_door
+from convenor_auth.keys import make_keys
 from convenor_auth.roles import SCOPES
 
 
@@ -20,6 +21,7 @@ from convenor_auth.roles import SCOPES
 def test_a_door_on_plain_http_beyond_this_machine_is_not_opened(
     engine: AsyncEngine, pool: asyncpg.Pool, tmp_path: Path, issuer: str
 ) -> None:
+    make_keys(tmp_path)
     with pytest.raises(OperatorError, match="plain http"):
         open_door(issuer, tmp_path, async_sessionmaker(engine), pool)
 

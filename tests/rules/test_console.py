@@ -18,6 +18,7 @@ from convenor.loading.areas import area_id_of, owner_transaction
 from convenor.reference import CLUSTERS, PILOT_SCHOOLS
 from convenor.registering import Agreement, Registration, end, register
 from convenor.schools.models import School
+from convenor_auth.keys import PSEUDONYM_FILE, make_keys
 
 AGREEMENT = Agreement("DSA-997-1", "direct support", "public task")
 
@@ -145,10 +146,15 @@ class TestACommandBesideTheService:
         unknown = installation.run("clients", "end", "nobody")
         assert (unknown.returncode, "There is no such client" in unknown.stderr) == (2, True)
 
-    def test_finds_nothing_wrong_with_it(self, installation: Installation) -> None:
+    def test_finds_nothing_wrong_with_it_but_keys_that_are_gone(self, installation: Installation) -> None:
+        make_keys(installation.data_dir)
         well = installation.run("doctor")
         assert well.returncode == 0, well.stdout
         assert "\nok     schema " in well.stdout
+        (installation.data_dir / PSEUDONYM_FILE).unlink()
+        ill = installation.run("doctor")
+        assert ill.returncode == 1
+        assert f"{installation.data_dir / PSEUDONYM_FILE} is missing" in ill.stdout
 
 
 class TestAClientIsRegistered:
