@@ -42,11 +42,18 @@ async def serve(server: Server, world: World) -> AsyncIterator[Service]:
     admin = await asyncpg.connect(named(server.superuser_url, "postgres"))
     try:
         await admin.execute(f"create database {database} template {urlsplit(server.owner_url).path[1:]}")
-        app = create_app(named(server.app_url, database), server.data_dir, ISSUER)
-        transport = httpx2.ASGITransport(app=app)
-        async with app.router.lifespan_context(app), httpx2.AsyncClient(transport=transport, base_url=ISSUER) as http:
-            urls = named(server.app_url, database), named(server.superuser_url, database)
-            yield Service(http, world, *urls, app, server.data_dir)
+        async with serve_database(server, database, world) as service:
+            yield service
         await admin.execute(f"drop database {database} with (force)")
     finally:
         await admin.close()
+
+
+@asynccontextmanager
+async def serve_database(server: Server, database: str, world: World) -> AsyncIterator[Service]:
+    """The application over a database that holds the world."""
+    app = create_app(named(server.app_url, database), server.data_dir, ISSUER)
+    transport = httpx2.ASGITransport(app=app)
+    async with app.router.lifespan_context(app), httpx2.AsyncClient(transport=transport, base_url=ISSUER) as http:
+        urls = named(server.app_url, database), named(server.superuser_url, database)
+        yield Service(http, world, *urls, app, server.data_dir)

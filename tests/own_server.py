@@ -62,6 +62,11 @@ def run_roles_script(superuser_url: str) -> None:
     )
 
 
+def backup_url(owner_url: str) -> str:
+    """The login of the backup's role at the database of another one's."""
+    return owner_url.replace("convenor_owner", "convenor_backup", 1)
+
+
 def _url(folder: Path, role: str) -> str:
     database = "postgres" if role == "postgres" else "convenor"
     return f"postgresql://{role}:{quote(PASSWORD, safe='')}@/{database}?host={folder}&port=5432"

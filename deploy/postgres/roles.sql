@@ -3,15 +3,22 @@
 -- Run once, by a superuser or by a login with CREATEROLE and CREATEDB, with psql. The passwords come from the
 -- environment, so that they are in no shell history and no process list:
 --
---   export CONVENOR_OWNER_PASSWORD=...  CONVENOR_APP_PASSWORD=...
+--   export CONVENOR_OWNER_PASSWORD=...  CONVENOR_APP_PASSWORD=...  CONVENOR_BACKUP_PASSWORD=...
 --   psql --dbname=postgres --file=deploy/postgres/roles.sql
 --
--- Other names: --set=database=... --set=owner=... --set=app=...  Running it again changes nothing but the passwords.
+-- Without CONVENOR_BACKUP_PASSWORD it makes no role for `convenor backup`. To make that one takes a superuser.
+--
+-- Other names: --set=database=... --set=owner=... --set=app=... --set=backup=...  Running it again changes nothing but
+-- the passwords.
 --
 -- Then give Convenor both logins (percent-encode the passwords):
 --
 --   CONVENOR_DATABASE_URL=postgresql://convenor_app:...@host:5432/convenor
 --   CONVENOR_OWNER_DATABASE_URL=postgresql://convenor_owner:...@host:5432/convenor
+--
+-- and, only where `convenor backup` runs:
+--
+--   CONVENOR_BACKUP_DATABASE_URL=postgresql://convenor_backup:...@host:5432/convenor
 \set ON_ERROR_STOP on
 \set QUIET on
 
@@ -27,6 +34,10 @@
 \else
     \set app convenor_app
 \endif
+\if :{?backup}
+\else
+    \set backup convenor_backup
+\endif
 \if :{?owner_password}
 \else
     \getenv owner_password CONVENOR_OWNER_PASSWORD
@@ -34,6 +45,10 @@
 \if :{?app_password}
 \else
     \getenv app_password CONVENOR_APP_PASSWORD
+\endif
+\if :{?backup_password}
+\else
+    \getenv backup_password CONVENOR_BACKUP_PASSWORD
 \endif
 \if :{?owner_password}
 \else
@@ -79,6 +94,14 @@ select format('create database %I owner %I encoding ''UTF8'' template template0'
     where not exists (select from pg_database where datname = :'database') \gexec
 revoke all on database :"database" from public;
 grant connect on database :"database" to :"app";
+
+-- The backup: reads every row, whatever row-level security says, and writes nothing.
+\if :{?backup_password}
+    select format('create role %I', :'backup') where to_regrole(quote_ident(:'backup')) is null \gexec
+    alter role :"backup" login nocreatedb nocreaterole bypassrls password :'backup_password';
+    grant pg_read_all_data to :"backup";
+    grant connect on database :"database" to :"backup";
+\endif
 
 -- An error's text can quote what was sent, and what is sent is about children: none of it belongs in the server's log.
 -- The application gets every error itself. Only a superuser may set these; elsewhere set them for the whole server.

@@ -12,7 +12,7 @@ from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from shlex import quote
-from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
+from typing import Annotated, Literal, TypeVar
 
 import typer
 from pydantic import ValidationError
@@ -22,9 +22,6 @@ from convenor.console import complain, out, progress, say, show_pairs
 from convenor.kit.operator import OperatorError
 from convenor.kit.principal import Role
 from convenor.kit.settings import Settings
-
-if TYPE_CHECKING:
-    from convenor.kit.database import Database
 
 Done = TypeVar("Done")
 
@@ -115,7 +112,7 @@ def demo(
         nullcontext() if no_serve else serving.hold_port(settings.host, settings.port) as port,
         serving.open_migrated(settings, say) as database,
     ):
-        owner_url = _owner(database)
+        owner_url = database.require_owner_url()
         serving.prepare_keys(settings.data_dir, owner_url)
         if demo_is_loaded(owner_url):
             say("The demo is there already.")
@@ -179,6 +176,34 @@ def load(
     if report.verdict is Verdict.REFUSED:
         say("Nothing was stored. Mend the file, or add --apply-rest.")
         raise typer.Exit(1)
+
+
+@app.command()
+def backup(
+    file: Annotated[Path, typer.Argument(help="A new file for the database; the keys go to FILE.keys beside it.")],
+) -> None:
+    """Back up the database and the keys, each to a file of its own, also while the service runs."""
+    from convenor.backup import back_up, keys_path
+    from convenor.serving import stops_on_signals
+
+    file = file.expanduser().absolute()
+    with stops_on_signals():
+        rows = back_up(_settings(), file, say)
+    show_pairs({"Database": f"{file}, {rows} rows", "Keys": str(keys_path(file))})
+    say("Whoever has both reads everything: keep them as safe as the installation, and apart from it.")
+
+
+@app.command()
+def restore(
+    file: Annotated[Path, typer.Argument(help="What `convenor backup` wrote, with FILE.keys beside it.")],
+) -> None:
+    """Restore a backup into an installation without data, and bring it to this version's schema."""
+    from convenor import backup
+    from convenor.serving import stops_on_signals
+
+    with stops_on_signals():
+        backup.restore(_settings(), file.expanduser().absolute(), say)
+    say("The backup is restored, with its keys. Clients that were ended after it was made are active again.")
 
 
 @app.command()
@@ -261,19 +286,10 @@ def _as_owner(work: Callable[[str], Done]) -> Done:
 
     settings = _settings()
     with serving.open_migrated(settings, say) as database:
-        owner_url = _owner(database)
+        owner_url = database.require_owner_url()
         # Before there is a client: later, keys that are missing are lost.
         serving.prepare_keys(settings.data_dir, owner_url)
         return work(owner_url)
-
-
-def _owner(database: "Database") -> str:
-    if database.owner_url is None:
-        raise OperatorError(
-            "This is done with the owner's login, which is not known.",
-            "Set CONVENOR_OWNER_DATABASE_URL, or unset CONVENOR_DATABASE_URL to use the embedded database.",
-        )
-    return database.owner_url
 
 
 def _local_address(settings: Settings) -> str:

@@ -66,7 +66,7 @@ def migrate(
     Args:
         owner_url: The database, with the owner's login.
         app_role: The name of the application's role.
-        say: Told, in a sentence, of what takes a while.
+        say: Shows a sentence about what takes a while.
         lock_timeout_seconds: How long one attempt waits for tables that others use, and then pauses.
 
     Raises:

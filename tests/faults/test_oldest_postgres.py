@@ -55,7 +55,7 @@ async def test_a_service_loads_contacts_and_the_commissioner_sees_what_they_amou
     await admin.close()
 
 
-async def test_a_migration_mends_a_database_whose_count_needs_a_newer_server(oldest: Server) -> None:
+async def test_a_migration_repairs_a_database_whose_count_needs_a_newer_server(oldest: Server) -> None:
     async with new_database(oldest, "template0") as name:
         database = Empty.of(oldest, name)
         await asyncio.to_thread(migrate, database.owner_url, APP)

@@ -69,7 +69,7 @@ class TestItSays:
 
     def test_which_commands_there_are_without_colours_where_nobody_looks(self, installation: Installation) -> None:
         help_text = installation.run("--help").stdout
-        for command in ("serve", "demo", "tour", "migrate", "load", "clients", "doctor"):
+        for command in ("serve", "demo", "tour", "migrate", "load", "clients", "backup", "restore", "doctor"):
             assert f"\n  {command} " in help_text
         assert "\x1b" not in help_text
 

@@ -35,6 +35,19 @@ class Database:
     app_role: str
     embedded: bool
 
+    def require_owner_url(self) -> str:
+        """The owner's address, for what only the owner may do.
+
+        Raises:
+            OperatorError: Only the application's login is known.
+        """
+        if self.owner_url is None:
+            raise OperatorError(
+                "This is done with the owner's login, which is not known.",
+                f"Set {_OWNER_SETTING}, or unset {_APP_SETTING} to use the embedded database.",
+            )
+        return self.owner_url
+
 
 @dataclass(frozen=True)
 class Finding:

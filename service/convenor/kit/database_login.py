@@ -4,7 +4,7 @@ import asyncio
 import ssl
 from dataclasses import dataclass, field, replace
 from typing import Self
-from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlencode, urlsplit
+from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
@@ -61,10 +61,17 @@ class Address:
         """The same database with another login."""
         parts = urlsplit(self.url)
         query = [(key, value) for key, value in parse_qsl(parts.query) if key not in {"user", "password"}]
-        login = f"{quote(role, safe='')}:{quote(password, safe='')}@{parts.netloc.rpartition('@')[2]}"
-        # Not geturl(): it drops the slashes of an empty host, which a socket's address has.
-        url = SplitResult("", login, parts.path, urlencode(query, safe="/"), "").geturl()
-        return replace(self, url=f"postgresql:{url}")
+        login = f"{quote(role, safe='')}:{quote(password, safe='')}"
+        return replace(self, url=_url(f"{login}@{parts.netloc.rpartition('@')[2]}", parts.path, query))
+
+    def without_password(self) -> tuple[str, str]:
+        """The address as PostgreSQL's programs take it, and its password, empty where it has none."""
+        parts = urlsplit(self.url)
+        query = parse_qsl(parts.query)
+        login, at, server = parts.netloc.rpartition("@")
+        user, _colon, password = login.partition(":")
+        password = unquote(password) or dict(query).get("password", "")
+        return _url(f"{user}{at}{server}", parts.path, [each for each in query if each[0] != "password"]), password
 
 
 @dataclass(frozen=True)
@@ -196,6 +203,11 @@ async def connect(address: Address, oldest_major_version: int = OLDEST_MAJOR_VER
             f"Convenor needs PostgreSQL {oldest_major_version} or newer: upgrade it, or name another in {setting}.",
         )
     return connection
+
+
+def _url(netloc: str, path: str, query: list[tuple[str, str]]) -> str:
+    # Not urlunsplit(): it drops the slashes of an empty host, which a socket has. libpq reads no + as a space.
+    return f"postgresql://{netloc}{path}" + (f"?{urlencode(query, safe='/', quote_via=quote)}" if query else "")
 
 
 def _malformed(setting: str) -> OperatorError:

@@ -74,20 +74,20 @@ def scram_verifier(password: str) -> str:
     return f"SCRAM-SHA-256${iterations}:{salt_text}${stored_text}:{server_text}"
 
 
-def write_atomically(path: Path, text: str, *, owner: tuple[int, int] | None = None) -> None:
+def write_atomically(path: Path, content: str | bytes, *, owner: tuple[int, int] | None = None) -> None:
     """Replaces a file, durably, by one that only its owner can read.
 
     Args:
         path: The file; its folder exists.
-        text: All of its content.
+        content: All of it.
         owner: System user id and group id, where they are not the caller's.
     """
     handle, new = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
+        with os.fdopen(handle, "wb") as file:
             if owner is not None:
                 os.fchown(handle, *owner)
-            file.write(text)
+            file.write(content.encode() if isinstance(content, str) else content)
             file.flush()
             os.fsync(handle)
         Path(new).replace(path)

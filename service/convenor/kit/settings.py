@@ -22,6 +22,9 @@ class Settings(BaseSettings):
     owner_database_url: SecretStr | None = Field(
         None, description="The owner's login for migrations, where CONVENOR_DATABASE_URL is the application's own."
     )
+    backup_database_url: SecretStr | None = Field(
+        None, description="The login for `convenor backup`, for which row-level security does not hold."
+    )
     workers: int = Field(1, ge=1, le=64, description="Worker processes.")
     public_url: str | None = Field(None, description="The issuer; by default the address that the service listens on.")
 

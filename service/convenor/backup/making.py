@@ -1,0 +1,157 @@
+"""Making a backup, beside a service that runs or without one."""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import asyncpg
+
+from convenor.kit.database_login import Address, connect
+from convenor.kit.embedded import DATABASE, open_embedded
+from convenor.kit.operator import OperatorError
+from convenor.kit.settings import Settings
+from convenor_auth.keys import load_pseudonym_secret, load_signing_keys
+
+from .files import Backup, digest, drafted, key_files, publish, unwritable
+from .programs import ProgramError, program, rows_in, run
+
+_SETTING = "CONVENOR_BACKUP_DATABASE_URL"
+
+
+@dataclass(frozen=True)
+class _Dumped:
+    """What was dumped, as the database's own snapshot has it."""
+
+    revision: str
+    postgresql: int
+    rows: dict[str, int]
+
+
+def back_up(settings: Settings, path: Path, say: Callable[[str], None]) -> int:
+    """Write a backup of the database to a file, and of the keys to another beside it; both or none.
+
+    The database stays as it is: it is not migrated.
+
+    Args:
+        settings: Data folder and database.
+        path: The file, which does not exist yet; its folder does.
+        say: Shows a sentence about what takes a while.
+
+    Returns:
+        How many rows are in it.
+
+    Raises:
+        OperatorError: What keeps it from being made; then nothing is left of it.
+    """
+    with drafted(path) as draft:
+        # Before the dump: keys that are missing or damaged make a backup worthless.
+        load_signing_keys(settings.data_dir)
+        load_pseudonym_secret(settings.data_dir)
+        with _opened(settings, say) as address:
+            say("Dumping the database ...")
+            dumped = asyncio.run(_dump(address, draft, path))
+        say("Counting what the file holds ...")
+        counted = rows_in(draft, program("pg_restore", dumped.postgresql))
+        if counted != {table: rows for table, rows in dumped.rows.items() if rows}:
+            raise OperatorError(
+                "The file does not hold the rows that the database holds, so it was not kept.",
+                "Make sure that the disk is sound, then try again.",
+            )
+        try:
+            files = key_files(settings.data_dir)
+            publish(draft, path, Backup(dumped.revision, dumped.postgresql, digest(draft), files))
+        except OSError as error:
+            raise unwritable(path, error) from error
+    return sum(dumped.rows.values())
+
+
+@contextmanager
+def _opened(settings: Settings, say: Callable[[str], None]) -> Iterator[Address]:
+    """The database by a login for which row-level security does not hold."""
+    if settings.database_url is None:
+        if not (settings.data_dir / "postgres").exists():
+            raise OperatorError(
+                f"There is no database in {settings.data_dir}.", "Set CONVENOR_DATA_DIR to the folder that has one."
+            )
+        with open_embedded(settings.data_dir, say=say) as server:
+            url = urlsplit(server.superuser_url)._replace(path=f"/{DATABASE}").geturl()
+            yield Address.parse(url, "the embedded database")
+        return
+    if settings.backup_database_url is None:
+        raise OperatorError(
+            f"A backup of a PostgreSQL server of one's own needs a login of its own, and {_SETTING} is not set.",
+            f"Set {_SETTING} to the login of convenor_backup, which deploy/postgres/roles.sql makes.",
+        )
+    address = Address.parse(settings.backup_database_url.get_secret_value(), _SETTING)
+    other = Address.parse(settings.database_url.get_secret_value(), "CONVENOR_DATABASE_URL")
+    if address.server.rpartition("/")[2] != other.server.rpartition("/")[2]:
+        raise OperatorError(
+            f"{_SETTING} is about another database ({address.server}) than {other.setting} ({other.server}).",
+            "Let both name the same database.",
+        )
+    yield address
+
+
+async def _dump(address: Address, draft: Path, path: Path) -> _Dumped:
+    connection = await connect(address)
+    try:
+        async with connection.transaction(isolation="repeatable_read", readonly=True):
+            await connection.execute(
+                "set local idle_in_transaction_session_timeout = 0; set local statement_timeout = 0"
+            )
+            await _refuse_a_login_that_sees_too_little(connection, address)
+            if await connection.fetchval("select to_regclass('public.alembic_version')") is None:
+                raise OperatorError(
+                    f"The database {address.server} was never migrated: there is nothing in it.", "Name another."
+                )
+            revision = await connection.fetchval("select version_num from alembic_version")
+            major = connection.get_server_version().major
+            # Whatever is committed from here on is in neither the count nor the file.
+            snapshot = await connection.fetchval("select pg_export_snapshot()")
+            rows = await _count(connection)
+            await run(
+                program("pg_dump", major),
+                address,
+                "--format=custom",
+                "--no-owner",
+                "--no-privileges",
+                "--lock-wait-timeout=60s",
+                f"--snapshot={snapshot}",
+                f"--file={draft}",
+            )
+    except ProgramError as error:
+        raise OperatorError(
+            f"The backup cannot be written to {path}: {error}.",
+            "Name a file on a disk with room for it, or correct what PostgreSQL reports, then try again.",
+        ) from error
+    except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        raise OperatorError(
+            f"The database {address.server} cannot be read: {error}.",
+            f"Correct that, or give {address.setting} the login that deploy/postgres/roles.sql makes, then try again.",
+        ) from error
+    finally:
+        await connection.close()
+    return _Dumped(revision, major, rows)
+
+
+async def _refuse_a_login_that_sees_too_little(connection: asyncpg.Connection, address: Address) -> None:
+    # Neither property is inherited from another role, so only the role itself counts.
+    if not await connection.fetchval("select rolsuper or rolbypassrls from pg_roles where rolname = current_user"):
+        raise OperatorError(
+            f"The login of {address.setting} does not see every row: row-level security holds for it.",
+            "Let a database administrator run deploy/postgres/roles.sql with CONVENOR_BACKUP_PASSWORD set, and use "
+            "the login that it makes.",
+        )
+
+
+async def _count(connection: asyncpg.Connection) -> dict[str, int]:
+    tables = await connection.fetch(
+        "select relname, quote_ident(relname) from pg_class"
+        " where relnamespace = 'public'::regnamespace and relkind = 'r'"
+    )
+    counts = ", ".join(f"(select count(*) from public.{quoted})" for _name, quoted in tables)  # noqa: S608 (quoted)
+    row = await connection.fetchrow(f"select {counts}")
+    return {name: count for (name, _quoted), count in zip(tables, row or (), strict=True)}

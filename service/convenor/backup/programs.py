@@ -1,0 +1,85 @@
+"""PostgreSQL's own programs for a dump: those of the wheel, of the version that suits the server."""
+
+import asyncio
+import os
+import re
+import subprocess
+from collections import Counter
+from pathlib import Path
+
+from convenor.kit.database_login import OLDEST_MAJOR_VERSION, Address
+from convenor.kit.embedded import MAJOR_VERSION, binaries
+from convenor.kit.operator import OperatorError
+
+_COPY = re.compile(rb'COPY [^ ]+\."?([^" ]+)"? .*FROM stdin;\n')
+
+
+class ProgramError(Exception):
+    """A program ended with an error; its text is what the program said first."""
+
+
+def program(name: str, server_major: int) -> Path:
+    """The path of a program for a server.
+
+    The programs of 18 serve 17 as well. A dump that they make is of no use to 16, which does not know a setting in it.
+
+    Raises:
+        OperatorError: The server is newer than the programs.
+    """
+    if server_major > MAJOR_VERSION:
+        raise OperatorError(
+            f"The server is PostgreSQL {server_major}; this Convenor backs up and restores up to {MAJOR_VERSION}.",
+            f"Run a newer Convenor, or {name} of PostgreSQL {server_major} with the backup's login.",
+        )
+    return binaries(OLDEST_MAJOR_VERSION if server_major == OLDEST_MAJOR_VERSION else MAJOR_VERSION) / name
+
+
+async def run(path: Path, address: Address, *arguments: str) -> None:
+    """Run a program against a database, to its end. It is ended where this is cancelled.
+
+    Raises:
+        ProgramError: It ended with an error.
+    """
+    # Everybody on the machine can read the arguments of a program; its environment only its owner.
+    url, password = address.without_password()
+    environment = os.environ | {"LC_ALL": "C"} | ({"PGPASSWORD": password} if password else {})
+    process = await asyncio.create_subprocess_exec(
+        path,
+        f"--dbname={url}",
+        *arguments,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+    )
+    try:
+        _, said = await process.communicate()
+    except BaseException:
+        process.kill()
+        await process.wait()
+        raise
+    if process.returncode != 0:
+        lines = said.decode(errors="replace").splitlines() or [f"{path.name} ended with {process.returncode}"]
+        # Only the first: what follows can quote a row.
+        raise ProgramError(next((line for line in lines if "error:" in line), lines[-1]))
+
+
+def rows_in(dump: Path, pg_restore: Path) -> dict[str, int] | None:
+    """Read a dump to its end and count the rows of each table; None where it cannot be read."""
+    rows: Counter[str] = Counter()
+    table = ""
+    process = subprocess.Popen(  # noqa: S603 (our own program and arguments)
+        [pg_restore, "--data-only", "--schema=public", "--file=-", str(dump)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    )
+    with process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if line == b"\\.\n":
+                table = ""
+            elif table:
+                rows[table] += 1
+            elif begins := _COPY.fullmatch(line):
+                table = begins[1].decode()
+    return None if process.returncode else dict(rows)

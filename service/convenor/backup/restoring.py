@@ -1,0 +1,107 @@
+"""Restoring a backup into an installation that has no data."""
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+
+import asyncpg
+
+from convenor.kit.database import open_database
+from convenor.kit.database_login import Address
+from convenor.kit.database_passwords import write_atomically
+from convenor.kit.operator import OperatorError
+from convenor.kit.settings import Settings
+from convenor.migrate import change_schema, migrate, refuse_unknown, upgrade
+from convenor.revision import present_revision
+from convenor.serving import database_urls, hold_data_folder
+
+from .files import Backup, read_backup
+from .programs import ProgramError, program, run
+
+_FILLED_BY_MIGRATIONS = ["alembic_version", "pathway"]
+
+
+def restore(settings: Settings, path: Path, say: Callable[[str], None]) -> None:
+    """Restore the database and the keys of a backup, and bring the database to this version's schema.
+
+    Args:
+        settings: Data folder and database.
+        path: The file that `back_up` wrote, with its keys beside it.
+        say: Shows a sentence about what takes a while.
+
+    Raises:
+        OperatorError: The backup is damaged, incomplete or too new, or the installation has data or serves just now.
+    """
+    say("Checking the backup ...")
+    backup = read_backup(path)
+    refuse_unknown(backup.revision)
+    with (
+        hold_data_folder(settings.data_dir, settings.issuer),
+        open_database(settings.data_dir, *database_urls(settings), say=say) as database,
+    ):
+        owner_url = database.require_owner_url()
+        asyncio.run(_restore(backup, path, settings.data_dir, owner_url, say))
+        migrate(owner_url, database.app_role, say)
+
+
+async def _restore(backup: Backup, path: Path, data_dir: Path, owner_url: str, say: Callable[[str], None]) -> None:
+    async with change_schema(owner_url, say) as connection:
+        await _refuse_data(connection)
+        major = connection.get_server_version().major
+        if major < backup.postgresql:
+            raise OperatorError(
+                f"The backup was made on PostgreSQL {backup.postgresql}, and this server is PostgreSQL {major}.",
+                "Restore it on a server of that version or a newer one.",
+            )
+        present = await present_revision(owner_url)
+        refuse_unknown(present)
+        if present:
+            await upgrade(owner_url, "base")
+            await connection.execute("drop table alembic_version")
+        # The keys first: rows with other keys beside them would look as if all were well.
+        _restore_files(backup, data_dir)
+        say("Restoring the database ...")
+        try:
+            await run(
+                program("pg_restore", major),
+                Address.parse(owner_url, "the owner's login"),
+                "--single-transaction",
+                "--exit-on-error",
+                "--no-owner",
+                "--no-privileges",
+                "--schema=public",
+                str(path),
+            )
+        except ProgramError as error:
+            raise OperatorError(
+                f"The database was not restored, and nothing of it was kept: {error}.",
+                "Correct what PostgreSQL reports, then restore again.",
+            ) from error
+        # Without them, the first statements would be planned as for empty tables.
+        await connection.execute("analyze")
+
+
+async def _refuse_data(connection: asyncpg.Connection) -> None:
+    """Refuse a database in which anything was ever written. The owner sees no area's rows, so their size is asked."""
+    held = await connection.fetch(
+        "select relname from pg_class where relnamespace = 'public'::regnamespace and relkind = 'r'"
+        " and pg_relation_size(oid) > 0 and relname <> all($1)",
+        _FILLED_BY_MIGRATIONS,
+    )
+    if held:
+        raise OperatorError(
+            f"This installation has data already (in {', '.join(sorted(row[0] for row in held)[:3])} ...).",
+            "Restore into a new one: set CONVENOR_DATA_DIR to a new folder, or CONVENOR_DATABASE_URL and "
+            "CONVENOR_OWNER_DATABASE_URL to an empty database.",
+        )
+
+
+def _restore_files(backup: Backup, data_dir: Path) -> None:
+    try:
+        for name, content in backup.files.items():
+            write_atomically(data_dir / name, content)
+    except OSError as error:
+        raise OperatorError(
+            f"The keys cannot be written to {data_dir}: {error.strerror}.",
+            "Free some space, or give the folder to the system user that runs Convenor; then restore again.",
+        ) from error

@@ -1,0 +1,43 @@
+"""What of a database must be the same after a restore."""
+
+from typing import Any
+
+import asyncpg
+
+CATALOGUE = """
+    select array(select row(tablename, policyname, cmd, roles, qual, with_check)::text from pg_policies order by 1),
+        array(select row(relname, relkind, relrowsecurity, relforcerowsecurity, relowner::regrole,
+                  array(select x::text from unnest(relacl) x where x::text like 'convenor_app=%'))::text
+              from pg_class where relnamespace = 'public'::regnamespace order by 1),
+        array(select pg_get_functiondef(oid) from pg_proc where pronamespace = 'public'::regnamespace order by 1),
+        array(select translate(pg_get_triggerdef(oid), '()', '') from pg_trigger where not tgisinternal order by 1),
+        array(select row(conrelid::regclass, conname, pg_get_constraintdef(oid))::text
+              from pg_constraint where connamespace = 'public'::regnamespace order by 1)
+"""
+"""What of a schema must be as it was: policies, tables and grants, functions, triggers, constraints.
+
+A restored trigger is the same but for the brackets in its condition.
+"""
+
+
+async def ask(url: str, query: str) -> Any:
+    connection = await asyncpg.connect(url)
+    try:
+        return tuple(await connection.fetchrow(query))
+    finally:
+        await connection.close()
+
+
+async def rows(superuser_url: str) -> dict[str, list[str]]:
+    """Every row of every table, as text."""
+    connection = await asyncpg.connect(superuser_url)
+    try:
+        tables = await connection.fetch(
+            "select relname from pg_class where relnamespace = 'public'::regnamespace and relkind = 'r'"
+        )
+        return {
+            name: sorted(row[0] for row in await connection.fetch(f'select t::text from "{name}" t'))
+            for (name,) in tables
+        }
+    finally:
+        await connection.close()
