@@ -1,12 +1,14 @@
 """A real PostgreSQL for each test process, migrated once and cloned for each test; the real application over it."""
 
+import asyncio
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from clones import Server, serve
+from clones import Server, named, serve
+from empty import new_database
 from partner import Service
 from world import World, fill
 
@@ -22,6 +24,14 @@ def server() -> Iterator[Server]:
         migrate(embedded.owner_url, urlsplit(embedded.app_url).username or "")
         make_keys(Path(folder))
         yield Server(embedded.superuser_url, embedded.owner_url, embedded.app_url, Path(folder))
+
+
+@pytest.fixture(scope="session")
+async def migrated(server: Server) -> AsyncIterator[str]:
+    """A migrated database with nothing in it, to be cloned."""
+    async with new_database(server, "template0") as name:
+        await asyncio.to_thread(migrate, named(server.owner_url, name), urlsplit(server.app_url).username or "")
+        yield name
 
 
 @pytest.fixture(scope="session")

@@ -31,8 +31,9 @@ class AssertionRefused(Refusal):
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """What must be remembered of an assertion that was accepted, so that it is accepted once."""
+    """What is kept of an assertion that was accepted: the key that signed it, and how to know it again."""
 
+    kid: str
     jti: str
     expires_at: int | float
     """Seconds since 1970 after which it is refused as expired anyway."""
@@ -86,9 +87,9 @@ class Assertion:
         key = keys.get(kid)
         if key is None or key.alg is None or not is_signed(self.token, key, key.alg):
             raise AssertionRefused("No open key of this client, named by kid and used with its own alg, signed this.")
-        return self._check_claims(audiences, now)
+        return self._check_claims(kid, audiences, now)
 
-    def _check_claims(self, audiences: Collection[str], now: float) -> Proof:
+    def _check_claims(self, kid: str, audiences: Collection[str], now: float) -> Proof:
         required: ClaimsOption = {"essential": True}
         registry = JWTClaimsRegistry(
             now=int(now), leeway=SKEW_SECONDS, iss=required, sub=required, aud=required, exp=required, jti=required
@@ -110,7 +111,7 @@ class Assertion:
             raise AssertionRefused("The claim exp lies more than 5 minutes ahead.")
         if not _is_printable(claims["jti"]):
             raise AssertionRefused("The claim jti must be 1 to 255 printable ASCII characters.")
-        return Proof(claims["jti"], claims["exp"])
+        return Proof(kid, claims["jti"], claims["exp"])
 
 
 def _is_printable(value: object) -> TypeGuard[str]:

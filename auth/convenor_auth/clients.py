@@ -22,7 +22,6 @@ from convenor.kit.principal import Grant, Role
 
 from .assertions import ALGORITHMS
 from .models import CLIENT_ID_PATTERN, Client, ClientGrant, ClientKey, DataSharingAgreement, Organisation
-from .revocation import announce
 from .roles import ROLES
 
 MAX_OPEN_KEYS = 2
@@ -116,7 +115,6 @@ async def end_client(session: AsyncSession, client_id: str) -> None:
     client = await _locked(session, client_id)
     client.ended_at = client.ended_at or datetime.now(UTC)
     await session.flush()
-    await announce(session, client_id)
 
 
 async def add_key(session: AsyncSession, client_id: str, public_jwk: Mapping[str, Any]) -> None:
@@ -142,7 +140,7 @@ async def add_key(session: AsyncSession, client_id: str, public_jwk: Mapping[str
 
 
 async def end_key(session: AsyncSession, client_id: str, kid: str) -> None:
-    """End a key: nothing signed by it is accepted any more. Ending it again is nothing.
+    """End a key: nothing signed by it is accepted any more, nor any token got with it. Ending it again is nothing.
 
     Raises:
         OperatorError: the client has no such key.

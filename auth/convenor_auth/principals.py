@@ -24,20 +24,26 @@ from client c
 join organisation o on o.id = c.organisation_id
 join data_sharing_agreement a on a.id = c.agreement_id
 left join client_grant g on g.client_id = c.client_id
-where c.client_id = $1 and c.ended_at is null
+where c.client_id = $1 and c.ended_at is null and ($2::text is null or exists (
+    select from client_key k where k.client_id = c.client_id and k.kid = $2 and k.ended_at is null))
 order by g.area_id, g.kind, g.key
 """
 
 
 async def load_principal(
-    connection: Connection, client_id: str, scopes: Collection[str], pseudonym_secret: bytes
+    connection: Connection,
+    client_id: str,
+    scopes: Collection[str],
+    pseudonym_secret: bytes,
+    *,
+    kid: str | None = None,
 ) -> Principal | None:
-    """Who this client is now; None if there is no such client, or it has ended.
+    """Who this client is now; None if there is no such client, or it has ended, or its key `kid` has.
 
     Scopes that its role or its registration no longer hold are left out, though the token has them. The end of the
     agreement is not judged here: `TokenVerifier` does, on each call.
     """
-    rows = await connection.fetch(_STATEMENT, client_id)
+    rows = await connection.fetch(_STATEMENT, client_id, kid)
     if not rows:
         return None
     client = rows[0]

@@ -1,21 +1,18 @@
-"""Telling every worker that a client has changed, so that what they remember of it ends with its next request."""
+"""Hearing that a client has changed, so that what a worker remembers of it ends with its next request.
+
+The database says so itself: triggers on the tables of this package (migration 0006) notify at the commit of any change,
+whoever makes it.
+"""
 
 import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncSession
-
 from .tokens import TokenVerifier
 
 CHANNEL = "convenor_client"
+"""Its notifications carry a client id each."""
 HEARTBEAT_SECONDS = 5.0
-
-
-async def announce(session: AsyncSession, client_id: str) -> None:
-    """Tell all workers that this client has changed, at the moment the transaction commits."""
-    await session.execute(text("select pg_notify(:channel, :client_id)"), {"channel": CHANNEL, "client_id": client_id})
 
 
 async def watch(

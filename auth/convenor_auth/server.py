@@ -93,6 +93,8 @@ class Caller:
     scopes: frozenset[str]
     """What it may ask for: its registration, within its role."""
     areas: tuple[UUID, ...]
+    kid: str | None
+    """The key that it proved itself with; None for a secret."""
 
     def check_grant_type(self, grant_type: str) -> bool:
         """Whether it may use a grant type (asked by Authlib): there is but one."""
@@ -168,12 +170,12 @@ class TokenServer(AuthorizationServer):  # type: ignore[misc]
             raise InvalidRequestError("Send HTTP Basic or a client_assertion, not both.")
         if credentials is not None:
             client = self._prove_by_secret(credentials)
-            request.client = self._caller(client)
+            request.client = self._caller(client, None)
         elif assertion is not None:
             if form.get("client_assertion_type") != ASSERTION_TYPE:
                 raise InvalidRequestError(f"client_assertion_type must be {ASSERTION_TYPE}.")
             client, proof = self._prove_by_assertion(assertion)
-            request.client = self._caller(client)
+            request.client = self._caller(client, proof.kid)
             self._spend(client.client_id, proof)
         else:
             raise ClientRefusedError("Authenticate by HTTP Basic, or by client_assertion and client_assertion_type.")
@@ -251,7 +253,7 @@ class TokenServer(AuthorizationServer):  # type: ignore[misc]
         if agreement.ends_on is not None and today > agreement.ends_on:
             raise ClientRefusedError(f"{named} ended on {agreement.ends_on:%Y-%m-%d}: renew it, and access returns.")
 
-    def _caller(self, client: Client) -> Caller:
+    def _caller(self, client: Client, kid: str | None) -> Caller:
         role = Role(client.role)
         areas = _session.get().scalars(
             select(col(ClientGrant.area_id))
@@ -260,10 +262,10 @@ class TokenServer(AuthorizationServer):  # type: ignore[misc]
             .order_by(col(ClientGrant.area_id))
         )
         scopes = ROLES[role].scopes.intersection(client.scopes)
-        return Caller(client.client_id, client.organisation_id, role, scopes, tuple(areas))
+        return Caller(client.client_id, client.organisation_id, role, scopes, tuple(areas), kid)
 
     def _sign(self, *, client: Caller, grant_type: str, user: None, scope: str) -> str:
-        return issue_access_token(self._keys, self._issuer, client.client_id, scope.split(), self._now())
+        return issue_access_token(self._keys, self._issuer, client.client_id, scope.split(), self._now(), client.kid)
 
 
 def _open_keys(client_id: str) -> dict[str, Key]:

@@ -2,12 +2,12 @@
 
 import secrets
 import time
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from datetime import time as clock_time
 from hashlib import sha256
-from typing import Any
+from typing import Any, Protocol
 from zoneinfo import ZoneInfo
 
 from joserfc import jwt
@@ -23,8 +23,12 @@ TOKEN_TYPE = "at+jwt"  # noqa: S105 - RFC 9068 section 2.1, no secret
 MAX_CACHED = 10_000
 LONDON = ZoneInfo("Europe/London")
 
-Load = Callable[[str, frozenset[str]], Awaitable[Principal | None]]
-"""From a client id and the scopes of its token to who calls; None if there is no such client, or it has ended."""
+
+class Load(Protocol):
+    """From what a token says of its client to who calls; None if the client, or the key it used, has ended."""
+
+    async def __call__(self, client_id: str, scopes: frozenset[str], *, kid: str | None) -> Principal | None:
+        """Read who calls."""
 
 
 class InvalidToken(Unauthenticated):
@@ -55,8 +59,13 @@ def end_of(day: date) -> float:
     return datetime.combine(day, clock_time.max, LONDON).timestamp()
 
 
-def issue_access_token(keys: SigningKeys, issuer: str, client_id: str, scopes: Collection[str], now: float) -> str:
-    """A signed access token with the claims of RFC 9068 section 2.2, good for five minutes from `now`."""
+def issue_access_token(
+    keys: SigningKeys, issuer: str, client_id: str, scopes: Collection[str], now: float, kid: str | None = None
+) -> str:
+    """A signed access token with the claims of RFC 9068 section 2.2, good for five minutes from `now`.
+
+    `client_kid` names the client's key that the token was got with, so that the token ends with the key.
+    """
     claims: dict[str, Any] = {
         "iss": issuer,
         "aud": api_audience(issuer),
@@ -67,6 +76,8 @@ def issue_access_token(keys: SigningKeys, issuer: str, client_id: str, scopes: C
         "iat": int(now),
         "exp": int(now) + LIFE_SECONDS,
     }
+    if kid is not None:
+        claims["client_kid"] = kid
     header = {"alg": ALGORITHM, "typ": TOKEN_TYPE, "kid": keys.signing.kid}
     return jwt.encode(header, claims, keys.signing, algorithms=[ALGORITHM])
 
@@ -75,8 +86,8 @@ def issue_access_token(keys: SigningKeys, issuer: str, client_id: str, scopes: C
 class TokenVerifier:
     """Turns an access token into its principal: proven once, then remembered by the token's hash.
 
-    It remembers only while `watching` (see `revocation`), so that the end of a client shows on its next request: with
-    nobody to tell of it, each request asks the database.
+    It remembers only while `watching` (see `revocation`), so that the end of a client, of its key or of its agreement
+    shows on its next request: with nobody to tell of it, each request asks the database.
     """
 
     issuer: str
@@ -115,11 +126,13 @@ class TokenVerifier:
 
     async def _admit(self, token: str, digest: bytes) -> Principal:
         self._known.pop(digest, None)
-        client_id, scopes, expires_at = self._check(token)
+        claims = self._check(token)
+        expires_at: float = claims["exp"]
         changes = self._changes
-        principal = await self.load(client_id, scopes)
+        scopes = frozenset(claims["scope"].split())
+        principal = await self.load(claims["client_id"], scopes, kid=claims.get("client_kid"))
         if principal is None:
-            raise InvalidToken("The client of this token has ended.")
+            raise InvalidToken("The client of this token has ended, or the key that it was got with.")
         if principal.agreement_ends_on is not None:
             end = end_of(principal.agreement_ends_on)
             if self.now() > end:
@@ -132,8 +145,8 @@ class TokenVerifier:
             self._known[digest] = (principal, expires_at)
         return principal
 
-    def _check(self, token: str) -> tuple[str, frozenset[str], float]:
-        """Signature and claims (RFC 9068 section 4): the client id, the scopes and the expiry that they carry."""
+    def _check(self, token: str) -> dict[str, Any]:
+        """Check signature and claims (RFC 9068 section 4); the claims."""
         try:
             header, claims = read(token)
         except Unreadable:
@@ -146,4 +159,4 @@ class TokenVerifier:
             raise InvalidToken("The access token was issued for another service.")
         if self.now() >= claims["exp"]:
             raise InvalidToken("The access token has expired.")
-        return claims["client_id"], frozenset(claims["scope"].split()), claims["exp"]
+        return claims

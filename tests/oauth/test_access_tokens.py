@@ -1,10 +1,7 @@
 """An access token is known again on every request, for five minutes, while its client and its agreement last."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
 from datetime import UTC, date, datetime
-from functools import partial
 from typing import Any
 
 import asyncpg
@@ -12,63 +9,18 @@ import pytest
 from joserfc import jwt
 from joserfc.jwk import ECKey
 from oauth.partners import ISSUER, Clock, Register, segment, sign_by_public_key
+from oauth.watched import hear, token_of, until, watching
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from convenor.kit.principal import Grant, Principal, Reach, Role, Wall
-from convenor.kit.recurring import keep_doing
 from convenor_auth.clients import end_client
 from convenor_auth.door import Door
 from convenor_auth.keys import pseudonym_key
-from convenor_auth.revocation import HEARTBEAT_SECONDS, announce, watch
 from convenor_auth.roles import ROLES
 from convenor_auth.tokens import AgreementEnded, InvalidToken, TokenVerifier, issue_access_token
 
 GOOD = {"iss": ISSUER, "aud": f"{ISSUER}/v1", "sub": "school-1", "client_id": "school-1", "scope": "referrals:read"}
-
-
-@pytest.fixture
-async def line(owner_url: str, door: Door) -> AsyncIterator[asyncpg.Connection]:
-    """The connection on which this worker hears of changes."""
-    lines: asyncio.Queue[asyncpg.Connection] = asyncio.Queue()
-
-    async def connect() -> asyncpg.Connection:
-        connection = await asyncpg.connect(owner_url)
-        lines.put_nowait(connection)
-        return connection
-
-    async with watching(connect, door):
-        yield await lines.get()
-
-
-@asynccontextmanager
-async def watching(
-    connect: Callable[[], Awaitable[asyncpg.Connection]], door: Door, heartbeat_seconds: float = HEARTBEAT_SECONDS
-) -> AsyncIterator[None]:
-    """A worker that watches, from when it does until the test is done with it."""
-    watches = partial(watch, connect, door.verifier, heartbeat_seconds)
-    task = asyncio.create_task(keep_doing("watching", watches, heartbeat_seconds))
-    await until(lambda: door.verifier.watching)
-    yield
-    task.cancel()
-    with suppress(asyncio.CancelledError):
-        await task
-    assert not door.verifier.watching
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(30):
-        while not condition():  # noqa: ASYNC110 - what is waited for knows no event
-            await asyncio.sleep(0)
-
-
-async def hear(line: asyncpg.Connection) -> None:
-    """Let what was announced arrive: it is delivered before the next answer on the same connection."""
-    await line.execute("select 1")
-
-
-async def token_of(partner: Any, scope: str = "referrals:read") -> str:
-    return (await partner.ask(scope=scope)).json()["access_token"]
 
 
 @pytest.mark.parametrize(
@@ -231,8 +183,8 @@ async def test_a_principal_read_while_its_client_changed_is_not_remembered(
     token = await token_of(partner)
     reads: list[Principal | None] = []
 
-    async def load(client_id: str, scopes: frozenset[str]) -> Principal | None:
-        principal = await door.verifier.load(client_id, scopes)
+    async def load(client_id: str, scopes: frozenset[str], *, kid: str | None) -> Principal | None:
+        principal = await door.verifier.load(client_id, scopes, kid=kid)
         if not reads:
             verifier.forget(client_id)
         reads.append(principal)
@@ -251,10 +203,10 @@ async def test_no_more_tokens_are_remembered_than_there_is_room_for(
     partner = await register()
     reads = 0
 
-    async def load(client_id: str, scopes: frozenset[str]) -> Principal | None:
+    async def load(client_id: str, scopes: frozenset[str], *, kid: str | None) -> Principal | None:
         nonlocal reads
         reads += 1
-        return await door.verifier.load(client_id, scopes)
+        return await door.verifier.load(client_id, scopes, kid=kid)
 
     verifier = TokenVerifier(ISSUER, door.keys, load, clock, max_cached=2)
     verifier.watching = True
@@ -303,7 +255,6 @@ async def test_a_scope_taken_from_a_client_is_gone_from_the_tokens_it_has(
         await (await session.connection()).exec_driver_sql(
             "update client set scopes = $1 where client_id = $2", (kept, partner.client_id)
         )
-        await announce(session, partner.client_id)
     await hear(line)
     principal = await door.verifier.verify(token)
     assert (principal.scopes, principal.walls) == ({"referrals:read"}, frozenset())
