@@ -97,15 +97,19 @@ def demo(
     as_at: Annotated[
         datetime | None, typer.Option(formats=DATE, help="The day on which the demo stands.", show_default="today")
     ] = None,
-    seed: Annotated[int, typer.Option(help="Another number invents another Wendshire.")] = 1,
+    seed: Annotated[
+        int | None,
+        typer.Option(min=0, max=2**31 - 1, help="Another number invents another Wendshire.", show_default="1"),
+    ] = None,
     no_serve: Annotated[bool, typer.Option("--no-serve", help="Load it and leave.")] = False,
 ) -> None:
-    """Serve the demo until Ctrl-C; the first start loads it."""
+    """Serve the demo until Ctrl-C, on this machine alone; the first start loads it."""
     from convenor import serving
-    from convenor.demo import demo_is_loaded, load_demo, write_demo_clients
+    from convenor.demo import assert_same_demo, load_demo, loaded_demo, write_demo_clients
     from convenor.kit.calendar import today
 
-    settings = _settings()
+    settings, day = _settings(), as_at.date() if as_at else None
+    serving.assert_local(settings)
     with (
         serving.stops_on_signals(),
         serving.hold_data_folder(settings.data_dir, settings.issuer),
@@ -114,12 +118,13 @@ def demo(
     ):
         owner_url = database.require_owner_url()
         serving.prepare_keys(settings.data_dir, owner_url)
-        if demo_is_loaded(owner_url):
+        if loaded := loaded_demo(owner_url):
+            assert_same_demo(loaded, day, seed)
             say("The demo is there already.")
         else:
-            day, keep = as_at.date() if as_at else today(), partial(write_demo_clients, settings.data_dir)
+            keep, seed = partial(write_demo_clients, settings.data_dir), 1 if seed is None else seed
             with progress() as advance:
-                load_demo(owner_url, as_at=day, seed=seed, progress=advance, keep=keep)
+                load_demo(owner_url, as_at=day or today(), seed=seed, progress=advance, keep=keep)
         if port is not None:
             serving.serve(settings, database, port, lambda: _show_demo(settings))
     say("The demo is loaded." if no_serve else "Stopped.")

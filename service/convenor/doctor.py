@@ -11,11 +11,12 @@ from authlib.common.security import is_secure_transport
 
 from convenor.demo.clients import FILE_NAME as CLIENTS_FILE
 from convenor.kit.database import Finding, examine
+from convenor.kit.demo_mark import holds_demo
 from convenor.kit.embedded import answers, embedded_server
 from convenor.kit.operator import OperatorError
 from convenor.kit.settings import Settings
 from convenor.revision import is_current, present_revision
-from convenor.serving import LOCK_FILE, database_urls, hold_port
+from convenor.serving import LOCK_FILE, assert_local, database_urls, hold_port
 from convenor_auth.clients import has_clients
 from convenor_auth.keys import (
     PSEUDONYM_FILE,
@@ -39,6 +40,9 @@ def diagnose(settings: Settings) -> list[Finding]:
     if all(finding.ok for finding in findings):
         url = urls[0] or (embedded_server(data_dir).app_url if answers(data_dir) else None)
         findings += asyncio.run(_inside(url, data_dir)) if url else []
+        # While the embedded database is stopped, only the file that was written with a demo shows that it holds one.
+        demo = asyncio.run(_holds_demo(url)) if url else (data_dir / CLIENTS_FILE).exists()
+        findings += [_demo(settings)] if demo else []
     return findings
 
 
@@ -97,6 +101,18 @@ def _public_address(issuer: str) -> Finding:
         f"{issuer} is plain http beyond this machine: tokens could be read on their way.",
         "Set CONVENOR_PUBLIC_URL to the https address that clients use.",
     )
+
+
+def _demo(settings: Settings) -> Finding:
+    try:
+        assert_local(settings)
+    except OperatorError as error:
+        return Finding("data", False, error.problem, error.remedy)
+    return Finding("data", True, "a demo, for this machine alone")
+
+
+async def _holds_demo(url: str) -> bool:
+    return is_current(await present_revision(url)) and await holds_demo(url)
 
 
 async def _inside(url: str, data_dir: Path) -> list[Finding]:

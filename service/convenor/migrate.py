@@ -27,6 +27,7 @@ READ_ONLY = (
     "cluster_school",
     "current_pathway",
     "data_sharing_agreement",
+    "demo",
     "organisation",
     "pathway",
 )

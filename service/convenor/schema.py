@@ -12,6 +12,7 @@ for _module in (
     "convenor.contacts.models",
     "convenor.impact_returns.models",
     "convenor.kit.audit",
+    "convenor.kit.demo_mark",
     "convenor.kit.idempotency",
     "convenor.insights.models",
     "convenor.networks.models",

@@ -27,6 +27,7 @@ from uvicorn.supervisors import Multiprocess
 
 from convenor.app import create_app
 from convenor.kit.database import Database, open_database
+from convenor.kit.demo_mark import holds_demo
 from convenor.kit.embedded import revive
 from convenor.kit.operator import OperatorError
 from convenor.kit.settings import Settings
@@ -162,6 +163,21 @@ def prepare_keys(data_dir: Path, database_url: str, *, new_keys: bool = False) -
         make_keys(data_dir)
 
 
+def assert_local(settings: Settings) -> None:
+    """Check that a demo, whose clients' secrets are in a file, is served on this machine alone.
+
+    Raises:
+        OperatorError: It would listen on other addresses than loopback's, or be known under one.
+    """
+    if not settings.is_local:
+        raise OperatorError(
+            f"A demo is for this machine alone, and not for {settings.host} under {settings.issuer}: "
+            "whoever has the file with its clients' secrets could call it.",
+            "Unset CONVENOR_HOST and CONVENOR_PUBLIC_URL to use a demo here. "
+            "To serve partners, set CONVENOR_DATA_DIR and CONVENOR_DATABASE_URL to an installation without a demo.",
+        )
+
+
 def serve(settings: Settings, database: Database, port: socket.socket, ready: Callable[[], None]) -> None:
     """Serves until SIGINT or SIGTERM, then finishes the requests in flight.
 
@@ -174,6 +190,8 @@ def serve(settings: Settings, database: Database, port: socket.socket, ready: Ca
     Raises:
         OperatorError: What a person must mend before the application can run.
     """
+    if asyncio.run(holds_demo(database.app_url)):
+        assert_local(settings)
     make = partial(create_app, database.app_url, settings.data_dir, settings.issuer, settings.workers)
     try:
         port.listen(_BACKLOG)

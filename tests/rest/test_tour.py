@@ -7,15 +7,25 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from installation import Installation
+from installation import COMMAND, Installation
 
 from convenor.cli import first_call
+
+
+def kill_while_it_loads(installation: Installation) -> None:
+    """Leaves what a demo leaves that was killed: the next start loads it whole, as if nothing had been."""
+    command = [COMMAND, "demo", "--no-serve"]
+    with subprocess.Popen(command, env=installation.environment, stderr=subprocess.PIPE, text=True) as half:
+        assert half.stderr is not None
+        assert any("Storing Wendshire" in line for line in half.stderr)
+        half.kill()
 
 
 @pytest.fixture(scope="module")
 def demo() -> Iterator[Installation]:
     with tempfile.TemporaryDirectory() as folder:
         installation = Installation(Path(folder) / "data")
+        kill_while_it_loads(installation)
         loaded = installation.run("demo", "--no-serve")
         assert loaded.returncode == 0, loaded.stderr
         installation.start("demo")

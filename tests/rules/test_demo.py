@@ -9,21 +9,27 @@ from datetime import UTC, date, datetime, timedelta
 from itertools import groupby, pairwise
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
+from alembic import command
 from clones import Server
 from empty import Empty, new_database
 from pydantic import TypeAdapter
 
-from convenor.demo import DemoClient, DemoSummary, demo_is_loaded, load_demo, write_demo_clients
+from convenor.demo import DemoClient, DemoSummary, assert_same_demo, load_demo, loaded_demo, write_demo_clients
 from convenor.demo.dice import Dice
 from convenor.demo.load import invent
 from convenor.kit.calendar import AcademicYear, london_date, start_of
 from convenor.kit.codes import NhsNumber, Upn
+from convenor.kit.demo_mark import DemoMark
 from convenor.kit.operator import OperatorError
 from convenor.kit.principal import Role
+from convenor.loading.areas import area_id_of
 from convenor.loading.rows import Rows
+from convenor.migrate import configuration, migrate
 from convenor.referrals.models import Referral
+from convenor.revision import migrations_folder
 
 AS_AT, SEED = date(2026, 2, 11), 7
 WENDSHIRE = "area_id = (select area_id from area where la_code = '999')"
@@ -48,8 +54,8 @@ async def load(database: Empty, **more: Any) -> DemoSummary:
     return await asyncio.to_thread(load_demo, database.owner_url, **said)
 
 
-async def is_loaded(database: Empty) -> bool:
-    return await asyncio.to_thread(demo_is_loaded, database.owner_url)
+async def which(database: Empty) -> DemoMark | None:
+    return await asyncio.to_thread(loaded_demo, database.owner_url)
 
 
 async def tables(database: Empty) -> list[str]:
@@ -74,6 +80,20 @@ async def demo(server: Server, migrated: str) -> AsyncIterator[Loaded]:
         yield Loaded(empty.owner_url, empty.superuser_url, await load(empty))
 
 
+async def test_a_demo_of_a_version_that_did_not_mark_it_is_marked_by_the_migration(
+    server: Server, migrated: str, demo: Loaded
+) -> None:
+    role = urlsplit(server.app_url).username or ""
+    (script,) = (migrations_folder() / "versions").glob("*_the_mark_of_a_demo.py")
+    before = f"{int(script.name.partition('_')[0]) - 1:04}"
+    for template, mark in ((urlsplit(demo.owner_url).path[1:], DemoMark()), (migrated, None)):
+        async with new_database(server, template) as name:
+            database = Empty.of(server, name)
+            await asyncio.to_thread(command.downgrade, configuration(database.owner_url), before)
+            await asyncio.to_thread(migrate, database.owner_url, role)
+            assert await which(database) == mark
+
+
 @pytest.fixture(scope="module")
 async def referrals(demo: Loaded) -> Sequence[Any]:
     return await demo.rows("select * from referral order by id")
@@ -89,6 +109,48 @@ async def test_a_second_demo_is_refused(demo: Loaded) -> None:
         await load(demo)
 
 
+@pytest.mark.parametrize(
+    ("statement", "what"),
+    [
+        ("insert into area (area_id, la_code, name, version) values ($1, '803', 'South Gloucestershire', 1)", "areas"),
+        ("insert into area (area_id, la_code, name, version) values ($1, '000', 'Nowhere', 1)", "areas"),
+        ("insert into organisation (id, name, kind) values ($1, 'Harbour Bridge School', 'school')", "organisations"),
+    ],
+)
+async def test_a_demo_is_not_loaded_into_an_installation(empty: Empty, statement: str, what: str) -> None:
+    la_code = "803" if "803" in statement else "000"
+    await empty.rows(statement, area_id_of(la_code))
+    before = await digests(empty)
+    with pytest.raises(OperatorError, match=f"holds {what} that are no demo's"):
+        await load(empty)
+    assert await digests(empty) == before
+
+
+@pytest.mark.parametrize(("as_at", "seed"), [(None, None), (AS_AT, None), (None, SEED), (AS_AT, SEED)])
+def test_the_demo_that_is_there_is_used(as_at: date | None, seed: int | None) -> None:
+    assert_same_demo(DemoMark(seed=SEED, as_at=AS_AT), as_at, seed)
+    if (as_at, seed) == (None, None):
+        assert_same_demo(DemoMark(), as_at, seed)
+
+
+@pytest.mark.parametrize(
+    ("loaded", "as_at", "seed", "said"),
+    [
+        (DemoMark(seed=SEED, as_at=AS_AT), None, SEED + 1, f"--seed {SEED} --as-at {AS_AT}"),
+        (DemoMark(seed=SEED, as_at=AS_AT), date(2026, 2, 12), SEED, f"--seed {SEED} --as-at {AS_AT}"),
+        (DemoMark(seed=0, as_at=AS_AT), None, 1, "--seed 0"),
+        (DemoMark(), None, SEED, "an older version"),
+        (DemoMark(), AS_AT, None, "an older version"),
+    ],
+)
+def test_another_demo_than_the_one_that_is_there_is_refused(
+    loaded: DemoMark, as_at: date | None, seed: int | None, said: str
+) -> None:
+    with pytest.raises(OperatorError, match=said) as refusal:
+        assert_same_demo(loaded, as_at, seed)
+    assert "CONVENOR_DATA_DIR" in refusal.value.remedy
+
+
 async def test_an_interrupted_load_leaves_nothing_and_the_next_one_is_as_if_it_had_not_been(
     empty: Empty, demo: Loaded
 ) -> None:
@@ -100,10 +162,10 @@ async def test_an_interrupted_load_leaves_nothing_and_the_next_one_is_as_if_it_h
     with pytest.raises(KeyboardInterrupt):
         await load(empty, keep=interrupt)
     assert await digests(empty) == before
-    assert not await is_loaded(empty)
+    assert await which(empty) is None
 
     await load(empty)
-    assert await is_loaded(empty)
+    assert await which(empty) == DemoMark(seed=SEED, as_at=AS_AT)
     assert await digests(empty) == await digests(demo)
 
 

@@ -13,6 +13,7 @@ OF_NO_AREA = {
     "client_grant",
     "client_key",
     "data_sharing_agreement",
+    "demo",
     "idempotency_record",
     "organisation",
     "pathway",

@@ -5,8 +5,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 
-from sqlalchemy import text
+from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col
 
 from convenor import reference
 from convenor.areas.models import Area
@@ -19,10 +20,12 @@ from convenor.demo.directory import AREA_ID, PILOT_BEGAN, Directory, build_direc
 from convenor.demo.returns import build_returns
 from convenor.kit.calendar import AcademicYear
 from convenor.kit.context import enter, loading
+from convenor.kit.demo_mark import DemoMark
 from convenor.kit.operator import OperatorError
-from convenor.loading.areas import Authority, enter_area, owner_transaction
+from convenor.loading.areas import Authority, area_id_of, enter_area, owner_transaction
 from convenor.loading.load import load_into
 from convenor.loading.rows import Rows
+from convenor_auth.models import Client, Organisation
 
 ALWAYS_SHOWN = AcademicYear(2025)
 """The school year of the programme's documents: the demo's referrals begin with it at the latest."""
@@ -39,6 +42,8 @@ _DOCUMENTS = {
 }
 """What is known of each real area, in the order in which it is loaded."""
 
+_ELSEWHERE = "set CONVENOR_DATA_DIR to a new folder, or CONVENOR_DATABASE_URL to an empty database"
+
 Progress = Callable[[str, float], None]
 Keep = Callable[[Sequence[DemoClient]], object]
 
@@ -51,14 +56,36 @@ class DemoSummary:
     clients: list[DemoClient] = field(repr=False)
 
 
-def demo_is_loaded(owner_url: str) -> bool:
-    """Whether a demo was loaded into this database, to its end. Not for use inside a running event loop."""
+def loaded_demo(owner_url: str) -> DemoMark | None:
+    """Which demo was loaded into this database, to its end. Not for use inside a running event loop."""
 
-    async def ask() -> bool:
+    async def ask() -> DemoMark | None:
         async with owner_transaction(owner_url) as session:
-            return await _is_loaded(session)
+            return await session.get(DemoMark, True)
 
     return asyncio.run(ask())
+
+
+def assert_same_demo(loaded: DemoMark, as_at: date | None, seed: int | None) -> None:
+    """Check that the demo which is there is the one that is asked for.
+
+    Args:
+        loaded: what is there.
+        as_at: the day asked for; None for whichever it stands on.
+        seed: the seed asked for; None for whichever it has.
+
+    Raises:
+        OperatorError: another day or seed is asked for, or nobody knows those of the demo that is there.
+    """
+    if as_at in (None, loaded.as_at) and seed in (None, loaded.seed):
+        return
+    which = "an older version, which noted no seed and no day"
+    if loaded.seed is not None:
+        which = f"--seed {loaded.seed} --as-at {loaded.as_at}"
+    raise OperatorError(
+        f"This database holds a demo already, loaded with {which}.",
+        f"Leave --seed and --as-at out to use it. For another demo {_ELSEWHERE}.",
+    )
 
 
 def load_demo(
@@ -76,7 +103,8 @@ def load_demo(
         keep: given the clients just before the commit, so that there is no demo whose secrets nobody kept.
 
     Raises:
-        OperatorError: a demo is there already, or the day is before the school year that it always shows.
+        OperatorError: a demo is there already, or something that is no demo, or the day is before the school year that
+            the demo always shows.
     """
     if as_at <= ALWAYS_SHOWN.first_day:
         raise OperatorError(
@@ -89,10 +117,8 @@ def load_demo(
 async def _load(owner_url: str, as_at: date, seed: int, progress: Progress, keep: Keep) -> DemoSummary:
     async with owner_transaction(owner_url) as session:
         await session.execute(text("select pg_advisory_xact_lock(hashtextextended('convenor demo', 0))"))
-        if await _is_loaded(session):
-            raise OperatorError(
-                "This database holds a demo already.", "Use it, or give the new one a database of its own."
-            )
+        await _assert_nothing_is_there(session)
+        session.add(DemoMark(seed=seed, as_at=as_at))
         dice = Dice(seed, as_at)
         progress("Inventing Wendshire", 0.0)
         rows = Rows()
@@ -109,9 +135,22 @@ async def _load(owner_url: str, as_at: date, seed: int, progress: Progress, keep
     return DemoSummary({str(model.__tablename__): len(kept) for model, kept in rows.of.items()}, clients)
 
 
-async def _is_loaded(session: AsyncSession) -> bool:
-    await enter(session, loading(AREA_ID))
-    return await session.get(Area, AREA_ID) is not None
+async def _assert_nothing_is_there(session: AsyncSession) -> None:
+    if await session.get(DemoMark, True):
+        raise OperatorError("This database holds a demo already.", f"Use it. For another demo {_ELSEWHERE}.")
+    # Row-level security shows the owner, too, only the areas that are named: these are all that there can be.
+    await enter(session, loading(*(area_id_of(f"{la_code:03}") for la_code in range(1000))))
+    for kind, column in (
+        ("areas", col(Area.area_id)),
+        ("organisations", col(Organisation.id)),
+        ("clients", col(Client.client_id)),
+    ):
+        if (await session.scalars(select(column).limit(1))).first() is not None:
+            raise OperatorError(
+                f"This database holds {kind} that are no demo's: a demo among them would let in clients whose secrets"
+                " are in a file.",
+                f"For a demo {_ELSEWHERE}.",
+            )
 
 
 def invent(rows: Rows, dice: Dice, as_at: date) -> Directory:

@@ -5,8 +5,8 @@ The id only tells apart the rows of one month and cluster, so any UUID serves.
 
 from alembic import op
 
-revision = "0007"
-down_revision = "0005"
+revision = "0008"
+down_revision = "0007"
 branch_labels = None
 depends_on = None
 
