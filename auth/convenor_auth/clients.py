@@ -11,7 +11,7 @@ from typing import Any
 
 import asyncpg
 from joserfc.errors import JoseError, SecurityWarning
-from joserfc.jwk import import_key
+from joserfc.jwk import ECKey, RSAKey, import_key
 from joserfc.jws import JWSRegistry
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -177,8 +177,10 @@ def _fit(public_jwk: Mapping[str, Any]) -> dict[str, Any]:
         key.check_key_op("verify")
     except SecurityWarning as weakness:
         raise OperatorError(f"The key is too weak. {weakness}.", "Make a stronger one; " + remedy) from None
-    except (JoseError, ValueError, KeyError) as fault:
+    except (JoseError, ValueError, KeyError, TypeError) as fault:
         raise OperatorError("The key cannot be read, or is of another kind than its alg uses.", remedy) from fault
     if key.is_private:
         raise OperatorError("This is a private key, which belongs to the client alone.", "Make a new one; " + remedy)
-    return dict(key.as_dict(private=False))
+    assert isinstance(key, ECKey | RSAKey), "as every one of ALGORITHMS wants"
+    # Written anew from the key itself: a JWK may carry more, which is of no use here and need not fit the database.
+    return dict(type(key).import_key(key.as_pem(private=False), {"kid": kid, "alg": alg}).as_dict(private=False))

@@ -232,10 +232,10 @@ def create_client(
     role: Annotated[Role, typer.Option(help="What the client is.")],
     organisation: Annotated[str, typer.Option(help="The name of who answers for it.")],
     agreement: Annotated[str, typer.Option(help="Reference of the data sharing agreement.")],
-    purpose: Annotated[str, typer.Option(help="What a new agreement is for.")],
-    legal_basis: Annotated[str, typer.Option(help="On what a new agreement rests.")],
+    purpose: Annotated[str, typer.Option(help="What the agreement is for.")],
+    legal_basis: Annotated[str, typer.Option(help="On what the agreement rests.")],
     agreement_ends: Annotated[
-        datetime | None, typer.Option(formats=DATE, help="The last day of a new agreement.", show_default="none")
+        datetime | None, typer.Option(formats=DATE, help="The last day of the agreement.", show_default="none")
     ] = None,
     area: Annotated[str, typer.Option(help="LA code of its area.")] = "",
     school: Annotated[list[str] | None, typer.Option(help="URN of a school that it stands for.")] = None,

@@ -2,18 +2,20 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import or_, select
+from pydantic import TypeAdapter, ValidationError
+from sqlalchemy import or_, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from convenor.clusters.models import Cluster
 from convenor.kit.calendar import today
+from convenor.kit.codes import Line
 from convenor.kit.operator import OperatorError
 from convenor.kit.principal import Grant, Role
 from convenor.loading.areas import enter_area, owner_transaction
@@ -45,9 +47,15 @@ KIND = {
 """The kind of organisation that a client of this role belongs to."""
 
 
+_LINE: TypeAdapter[str] = TypeAdapter(Line)
+
+
 @dataclass(frozen=True)
 class Agreement:
-    """The data sharing agreement under which a client calls; made where its organisation has none of this reference."""
+    """The data sharing agreement under which a client calls; made where there is none of this reference.
+
+    `ends_on` is its last day. Without one a new agreement has no end, and one that is there keeps its own.
+    """
 
     reference: str
     purpose: str
@@ -88,7 +96,7 @@ def read_jwk(path: Path) -> dict[str, Any]:
     """
     try:
         jwk = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         jwk = None
     if not isinstance(jwk, dict):
         raise OperatorError(f"{path} does not hold a JWK.", "Name a file with one public JWK, a JSON object.")
@@ -99,10 +107,14 @@ async def register(owner_url: str, wanted: Registration) -> CreatedClient:
     """Registers a client; the secret in the answer is never shown again.
 
     Raises:
-        OperatorError: An area or a record that does not exist, records of a kind which the role does not stand for, or
-            whatever `create_client` refuses.
+        OperatorError: An area or a record that does not exist, records of a kind which the role does not stand for, an
+            agreement that is over or has other terms, a text that is no line of text, or whatever `create_client`
+            refuses.
     """
+    wanted = _in_lines(wanted)
     async with owner_transaction(owner_url) as session:
+        # One after the other: two who name the same new organisation or agreement must not both make it.
+        await session.execute(text("select pg_advisory_xact_lock(hashtextextended('convenor clients', 0))"))
         grants = await _grants(session, wanted)
         organisation = await _organisation(session, wanted.organisation, KIND[wanted.role])
         return await create_client(
@@ -127,6 +139,32 @@ async def end(owner_url: str, client_id: str) -> None:
         await end_client(session, client_id)
 
 
+def _in_lines(wanted: Registration) -> Registration:
+    agreement = replace(
+        wanted.agreement,
+        reference=_line("--agreement", wanted.agreement.reference),
+        purpose=_line("--purpose", wanted.agreement.purpose),
+        legal_basis=_line("--legal-basis", wanted.agreement.legal_basis),
+    )
+    return replace(
+        wanted,
+        organisation=_line("--organisation", wanted.organisation),
+        agreement=agreement,
+        area=wanted.area and _line("--area", wanted.area),
+        stands_for=tuple((kind, _line(f"--{kind}", key)) for kind, key in wanted.stands_for),
+        note=wanted.note and _line("--note", wanted.note),
+    )
+
+
+def _line(option: str, value: str) -> str:
+    try:
+        return _LINE.validate_python(value)
+    except ValidationError as error:
+        raise OperatorError(
+            f"{option} is no line of text: {error.errors()[0]['msg']}.", "Give 1 to 200 characters in UTF-8."
+        ) from None
+
+
 async def _grants(session: AsyncSession, wanted: Registration) -> list[Grant]:
     kind = STANDS_FOR.get(wanted.role)
     if wanted.role is Role.OPERATOR:
@@ -144,7 +182,8 @@ async def _grants(session: AsyncSession, wanted: Registration) -> list[Grant]:
     area_id = area.area_id
     if kind is None:
         return [Grant(area_id, "area", area_id)]
-    return [Grant(area_id, kind, await _record(session, area_id, kind, key)) for kind, key in wanted.stands_for]
+    records = [await _record(session, area_id, kind, key) for kind, key in wanted.stands_for]
+    return [Grant(area_id, kind, record) for record in dict.fromkeys(records)]
 
 
 async def _record(session: AsyncSession, area_id: UUID, kind: str, key: str) -> UUID:
@@ -177,6 +216,12 @@ async def _organisation(session: AsyncSession, name: str, kind: str) -> Organisa
 async def _agreement(session: AsyncSession, organisation: Organisation, wanted: Agreement) -> DataSharingAgreement:
     same = select(DataSharingAgreement).where(col(DataSharingAgreement.reference) == wanted.reference)
     agreement = (await session.scalars(same)).first()
+    ends_on = agreement.ends_on if agreement else wanted.ends_on
+    if ends_on is not None and ends_on < today():
+        raise OperatorError(
+            f"The agreement {wanted.reference} ended on {ends_on}, so its client could not call.",
+            "Give one that is in force: a later day with --agreement-ends, or another reference.",
+        )
     if agreement is None:
         agreement = DataSharingAgreement(
             organisation_id=organisation.id,
@@ -191,5 +236,15 @@ async def _agreement(session: AsyncSession, organisation: Organisation, wanted: 
     elif agreement.organisation_id != organisation.id:
         raise OperatorError(
             f"The agreement {wanted.reference} is another organisation's.", "Give this organisation's own reference."
+        )
+    elif (wanted.purpose, wanted.legal_basis, wanted.ends_on or ends_on) != (
+        agreement.purpose,
+        agreement.legal_basis,
+        ends_on,
+    ):
+        raise OperatorError(
+            f"The agreement {wanted.reference} is there with other terms: for {agreement.purpose}, "
+            f"on {agreement.legal_basis}, {f'until {ends_on}' if ends_on else 'without an end'}.",
+            "Repeat its terms, or give another reference.",
         )
     return agreement

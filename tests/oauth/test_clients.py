@@ -3,11 +3,12 @@
 import asyncio
 from collections.abc import AsyncIterator
 from datetime import date
+from math import nan
 from typing import Any
 
 import pytest
 from joserfc.errors import SecurityWarning
-from joserfc.jwk import ECKey, OctKey, OKPKey, RSAKey
+from joserfc.jwk import ECKey, OctKey, OKPKey, RSAKey, import_key
 from oauth.partners import Register, new_key
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
@@ -16,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 from convenor.kit.operator import OperatorError
 from convenor.kit.principal import Role
 from convenor_auth.clients import add_key, create_client, end_client, end_key
-from convenor_auth.models import Client, DataSharingAgreement, Organisation
+from convenor_auth.models import Client, ClientKey, DataSharingAgreement, Organisation
 
 
 def short_rsa_key() -> dict[str, Any]:
@@ -86,6 +87,7 @@ async def test_a_client_does_not_call_under_another_organisations_agreement(sess
         ({"kid": "a", "alg": "ES256", "kty": "EC", "crv": "P-256", "x": "AA", "y": "AA"}, "cannot be read"),
         ({"kid": "a", "alg": "ES256", "kty": "EC", "crv": "P-999", "x": "AA", "y": "AA"}, "cannot be read"),
         ({"kid": "a", "alg": "ES256", "kty": "none"}, "cannot be read"),
+        ({"kid": "a", "alg": "ES256", "kty": ["EC"]}, "cannot be read"),
         (ECKey.generate_key("P-384", {"kid": "a", "alg": "ES256"}).as_dict(), "another kind"),
         (OKPKey.generate_key("Ed25519", {"kid": "a", "alg": "ES256"}).as_dict(), "another kind"),
         (OctKey.generate_key(256, {"kid": "a", "alg": "ES256"}).as_dict(private=True), "another kind"),
@@ -97,6 +99,18 @@ async def test_a_client_does_not_call_under_another_organisations_agreement(sess
 async def test_a_key_that_does_not_fit_is_refused(session: AsyncSession, jwk: dict[str, Any], problem: str) -> None:
     with pytest.raises(OperatorError, match=problem):
         await create_client(session, **await organisation(session, "DSA-1"), public_jwk=jwk)
+
+
+@pytest.mark.parametrize("alg", ["ES384", "RS512"])
+@pytest.mark.parametrize("more", ["\0", "\ud800", nan, 10**400, {"x5c": []}])
+async def test_what_a_key_carries_beside_itself_is_not_stored(session: AsyncSession, alg: str, more: Any) -> None:
+    key = new_key(alg, kid="a")
+    jwk = key.as_dict(private=False)
+    facts = await organisation(session, "DSA-1")
+    created = await create_client(session, **facts, public_jwk={**jwk, "use": "sig", "note": more})
+    stored = await session.get_one(ClientKey, (created.client_id, "a"), populate_existing=True)
+    assert import_key(stored.public_jwk).thumbprint() == key.thumbprint()
+    assert stored.public_jwk.keys() == jwk.keys()
 
 
 async def test_a_third_key_is_refused_until_one_has_ended(session: AsyncSession) -> None:

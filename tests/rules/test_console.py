@@ -1,9 +1,13 @@
 """What the commands say to a person, and what they refuse before anything is started."""
 
+import asyncio
 import json
+from dataclasses import replace
+from datetime import date, timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import asyncpg
 import pytest
 from clones import Server, named
 from installation import Installation
@@ -11,6 +15,7 @@ from joserfc.jwk import ECKey
 from partner import Service
 
 from convenor.areas.models import Area
+from convenor.kit.calendar import today
 from convenor.kit.context import enter, loading
 from convenor.kit.operator import OperatorError
 from convenor.kit.principal import Role
@@ -54,8 +59,9 @@ class TestItIsRefusedInWords:
         assert refused.returncode == 2
         assert f"No Convenor answers at {installation.url}" in refused.stderr
 
-    def test_a_file_that_is_no_key(self, installation: Installation, tmp_path: Path) -> None:
-        (tmp_path / "key.json").write_text(json.dumps(["no", "key"]))
+    @pytest.mark.parametrize("content", ['["no", "key"]', "no json", "[" * 100_000], ids=["list", "text", "deep"])
+    def test_a_file_that_is_no_key(self, installation: Installation, tmp_path: Path, content: str) -> None:
+        (tmp_path / "key.json").write_text(content)
         options = ["--role=operator", "--organisation=O", "--agreement=A", "--purpose=P", "--legal-basis=L", "--jwk"]
         refused = installation.run("clients", "create", *options, str(tmp_path / "key.json"))
         assert refused.returncode == 2
@@ -194,6 +200,83 @@ class TestAClientIsRegistered:
         await register(owner_url, Registration(Role.BOARD, "Merrow Board", AGREEMENT, "997"))
         with pytest.raises(OperatorError, match="another organisation's"):
             await register(owner_url, Registration(Role.BOARD, "Other Board", AGREEMENT, "997"))
+
+    @pytest.mark.parametrize(
+        ("terms", "said"),
+        [
+            (replace(AGREEMENT, purpose="another"), "with other terms: for direct support, on public task, until"),
+            (replace(AGREEMENT, legal_basis="another"), "with other terms"),
+            (replace(AGREEMENT, ends_on=today() + timedelta(days=2)), "with other terms"),
+        ],
+    )
+    async def test_but_not_under_other_terms_than_its_agreement_s(
+        self, owner_url: str, terms: Agreement, said: str
+    ) -> None:
+        agreed = replace(AGREEMENT, ends_on=today() + timedelta(days=1))
+        wanted = Registration(Role.BOARD, "Merrow Board", agreed, "997")
+        await register(owner_url, wanted)
+        for same in (agreed, AGREEMENT):
+            await register(owner_url, replace(wanted, agreement=same))
+        with pytest.raises(OperatorError, match=said):
+            await register(owner_url, replace(wanted, agreement=terms))
+
+    @pytest.mark.parametrize("there", [False, True], ids=["new", "there"])
+    async def test_but_not_under_an_agreement_that_is_over(self, owner_url: str, service: Service, there: bool) -> None:
+        wanted = Registration(Role.BOARD, "Merrow Board", AGREEMENT, "997")
+        if there:
+            await register(owner_url, wanted)
+            connection = await asyncpg.connect(service.superuser_url)
+            await connection.execute(
+                "update data_sharing_agreement set starts_on = '2020-09-01', ends_on = '2021-07-31'"
+                " where reference = $1",
+                AGREEMENT.reference,
+            )
+            await connection.close()
+        else:
+            wanted = replace(wanted, agreement=replace(AGREEMENT, ends_on=date(2021, 7, 31)))
+        with pytest.raises(OperatorError, match="DSA-997-1 ended on 2021-07-31"):
+            await register(owner_url, wanted)
+
+    @pytest.mark.parametrize("option", ["--organisation", "--agreement", "--purpose", "--legal-basis", "--school"])
+    @pytest.mark.parametrize("text", ["", " ", "two\nlines", "\0", "\udcff", "x" * 201])
+    async def test_but_not_with_what_is_no_line_of_text(self, option: str, text: str) -> None:
+        await self.assert_no_line({option: text}, option)
+
+    @pytest.mark.parametrize("option", ["--area", "--note"])
+    @pytest.mark.parametrize("text", [" ", "two\nlines", "\0", "\udcff", "x" * 201])
+    async def test_but_not_with_an_area_or_a_note_that_is_no_line_of_text(self, option: str, text: str) -> None:
+        await self.assert_no_line({option: text}, option)
+
+    async def assert_no_line(self, given: dict[str, str], option: str) -> None:
+        """It is refused before any database is asked."""
+        said = dict.fromkeys(["--organisation", "--agreement", "--purpose", "--legal-basis"], "said")
+        said |= {"--area": "997", "--school": "900901", "--note": ""} | given
+        agreement = Agreement(said["--agreement"], said["--purpose"], said["--legal-basis"])
+        schools = (("school", said["--school"]),)
+        wanted = Registration(
+            Role.SCHOOL_MIS, said["--organisation"], agreement, said["--area"], schools, note=said["--note"]
+        )
+        with pytest.raises(OperatorError, match=f"^{option} is no line of text"):
+            await register("", wanted)
+
+    async def test_once_for_a_record_that_is_named_twice(self, owner_url: str, service: Service) -> None:
+        twice = (("school", "900901"), ("school", " 900901"))
+        created = await register(owner_url, Registration(Role.SCHOOL_MIS, "Merrow", AGREEMENT, "997", twice))
+        connection = await asyncpg.connect(service.superuser_url)
+        granted = await connection.fetchval("select count(*) from client_grant where client_id = $1", created.client_id)
+        await connection.close()
+        assert granted == 1
+
+    async def test_beside_others_of_the_same_new_organisation_and_agreement(
+        self, owner_url: str, service: Service
+    ) -> None:
+        wanted = Registration(Role.BOARD, "Merrow Board", AGREEMENT, "997")
+        created = await asyncio.gather(*(register(owner_url, wanted) for _ in range(4)))
+        assert len({each.client_id for each in created}) == 4
+        connection = await asyncpg.connect(service.superuser_url)
+        organisations = await connection.fetchval("select count(*) from organisation where name = 'Merrow Board'")
+        await connection.close()
+        assert organisations == 1
 
     async def test_and_gets_tokens_until_it_is_ended(self, owner_url: str, service: Service) -> None:
         wanted = Registration(Role.SCHOOL_MIS, "Merrow School", AGREEMENT, "997", (("school", "900901"),))
