@@ -28,7 +28,7 @@ async def work_until_the_end(work: Work) -> None:
 def main() -> None:
     """Runs, counts and looks for every write."""
     with installed() as installation:
-        work = Work(installation.base_url, installation.world)
+        work = Work(installation.base_url, installation.world, patient=True)
         asyncio.run(work_until_the_end(work))
         print(f"{sum(work.answers.values()):,} answers: {dict(work.answers)}")
         assert set(work.answers) <= {200, 201}, work.answers

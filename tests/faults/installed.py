@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -52,6 +53,7 @@ class Installation:
         self.process = subprocess.Popen(command, env=environment)
         while not _listens(self.port):
             assert self.process.poll() is None, "the server did not start"
+            time.sleep(0.02)
 
     def kill(self) -> None:
         """Ends the server with -9."""
@@ -105,6 +107,8 @@ def installed() -> Iterator[Installation]:
         installation = Installation(
             Path(folder), embedded.owner_url, embedded.app_url, superuser_url, world, _free_port(), database
         )
-        installation.start()
-        yield installation
-        installation.kill()
+        try:
+            installation.start()
+            yield installation
+        finally:
+            installation.kill()

@@ -3,7 +3,9 @@
 import asyncio
 import itertools
 from collections import Counter
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 from uuid import uuid4
 
@@ -32,6 +34,8 @@ class Work:
 
     base_url: str
     world: World
+    patient: bool = False
+    """Whether they repeat what the service was too busy for, when `Retry-After` says so."""
     answers: Counter[int] = field(default_factory=Counter)
     without_retry_after: int = 0
     lost_connections: int = 0
@@ -44,7 +48,8 @@ class Work:
         """Lets so many partners work at once, each for so many rounds, or until the service is gone."""
         async with httpx2.AsyncClient(base_url=self.base_url, timeout=60) as http:
             trios = [self._trio(http, at) for at in range(partners)]
-            await asyncio.gather(*(caller.authorise() for _, *callers in trios for caller in callers))
+            for _, *callers in trios:
+                await asyncio.gather(*(caller.authorise() for caller in callers))
             await asyncio.gather(*(self._work(*trio, rounds) for trio in trios))
         self.hundred.set()
 
@@ -62,29 +67,38 @@ class Work:
                 if made is None:
                     continue
                 path = f"/v1/referrals/{made['id']}"
-                await self._note(await trust.get(path))
-                accepted = await trust.post(f"{path}/transitions", {"to": "accepted"}, etag='"1"')
-                await self._note(accepted, made["id"])
+                await self._send(partial(trust.get, path))
+                accept = partial(trust.post, f"{path}/transitions", {"to": "accepted"}, etag='"1"')
+                if (await self._send(accept, acknowledges=True)).status_code != 201:
+                    continue
                 session = SESSION | {"on": str(today())}
-                await self._note(await trust.post(f"{path}/contacts", session))
-                await self._note(await school.get("/v1/referrals", limit=20))
-                await self._note(await commissioner.get("/v1/services"))
+                await self._send(partial(trust.post, f"{path}/contacts", session, key=str(uuid4())))
+                await self._send(partial(school.get, "/v1/referrals", limit=20))
+                await self._send(partial(commissioner.get, "/v1/services"))
         except httpx2.TransportError:
             self.lost_connections += 1
 
     async def _refer(self, school: Caller, urn: str) -> Any:
         # No numbers: each is a new pupil, as in early years.
         body = pupil_referral("SLT", urn, upn=None, nhs_number=None, family_name=f"Ashgrove {next(_serial)}")
-        answer = await school.post("/v1/referrals", body, key=str(uuid4()))
-        made = answer.json() if answer.status_code == 201 else None
-        await self._note(answer, made["id"] if made else None)
-        return made
+        referring = partial(school.post, "/v1/referrals", body, key=str(uuid4()))
+        answer = await self._send(referring, acknowledges=True)
+        return answer.json() if answer.status_code == 201 else None
 
-    async def _note(self, answer: httpx2.Response, referral: str | None = None) -> None:
+    async def _send(
+        self, call: Callable[[], Awaitable[httpx2.Response]], *, acknowledges: bool = False
+    ) -> httpx2.Response:
+        """Makes a call and notes the answer, which may acknowledge a write of a referral."""
+        answer = await call()
+        while self.patient and answer.status_code == 503:
+            await asyncio.sleep(float(answer.headers["retry-after"]))
+            answer = await call()
         self.answers[answer.status_code] += 1
         if answer.status_code == 503 and "retry-after" not in answer.headers:
             self.without_retry_after += 1
-        if referral and answer.status_code == 201:
-            self.acknowledged[referral] = (answer.json()["status"], answer.headers["x-request-id"])
+        if acknowledges and answer.status_code == 201:
+            referral = answer.json()
+            self.acknowledged[referral["id"]] = (referral["status"], answer.headers["x-request-id"])
             if len(self.acknowledged) >= 100:
                 self.hundred.set()
+        return answer

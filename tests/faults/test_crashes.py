@@ -21,7 +21,7 @@ def installation() -> Iterator[Installation]:
 
 
 def test_fifty_partners_at_once_lose_no_write_and_meet_no_fault(installation: Installation) -> None:
-    work = Work(installation.base_url, installation.world)
+    work = Work(installation.base_url, installation.world, patient=True)
     asyncio.run(work.run(PARTNERS, rounds=6))
     assert set(work.answers) <= {200, 201}, work.answers
     assert len(work.acknowledged) == PARTNERS * 6
@@ -42,7 +42,7 @@ def test_a_server_killed_under_fifty_partners_keeps_what_it_acknowledged(install
     assert work.lost_connections == PARTNERS
     asyncio.run(installation.assert_kept(work))
     installation.start()
-    after = Work(installation.base_url, installation.world)
+    after = Work(installation.base_url, installation.world, patient=True)
     asyncio.run(after.run(PARTNERS, rounds=1))
     assert set(after.answers) <= {200, 201}
 
@@ -64,6 +64,6 @@ def test_a_database_killed_under_fifty_partners_keeps_what_was_acknowledged(inst
     installation.database.close()
     installation.database.enter_context(open_embedded(installation.data_dir, say=lambda _: None))
     asyncio.run(installation.assert_kept(work))
-    after = Work(installation.base_url, installation.world)
+    after = Work(installation.base_url, installation.world, patient=True)
     asyncio.run(after.run(PARTNERS, rounds=1))
     assert set(after.answers) <= {200, 201}, after.answers
