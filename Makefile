@@ -18,8 +18,8 @@ help:
 	@echo "make tour    walk through the main job against the running demo"
 	@echo "make test    every check and every test"
 	@echo "make check   the checks alone: style, types, layers, contract"
-	@echo "make bench   measure, and write bench/results.md; with SCALE=1m, over a million referrals"
-	@echo "make soak    fifty partners at once for a minute"
+	@echo "make bench   measure, and write bench/results.md; with SCALE=1m, over a million referrals; SCALE=smoke only tries"
+	@echo "make soak    fifty partners at once for a minute, or for SECONDS"
 	@echo "make contract, make lock, make clean"
 
 demo: $(STAMP)

@@ -13,12 +13,12 @@ from data import ORGANISATION, Area
 from installation import Installation
 from load import Asked, Measured, fetch, post
 from rows import Row, Target
+from scale import SCALE
 
 from convenor.kit.calendar import today
 from convenor.kit.ids import uuid7
 from convenor.kit.principal import Role
 
-LINES = 20_000
 COLUMNS = [
     *("area_id", "id", "referral_id", "school_id", "provider_id", "organisation_id", "recorded_at", "on", "mode"),
     *("setting", "reference", "duration_minutes", "attendance", "staff_role", "group_size", "version"),
@@ -44,14 +44,14 @@ class Loads:
         rows = [self._row(line, referral) for line, referral in self._lines(f"copied-{next(self.numbers)}")]
         start = time.perf_counter()
         await self.admin.copy_records_to_table("contact", records=rows, columns=COLUMNS)
-        return _measured(LINES, time.perf_counter() - start)
+        return _measured(SCALE.lines, time.perf_counter() - start)
 
     async def load(self) -> Measured:
         """Sends the lines of a round to the service."""
         asked = self.asked(f"loaded-{next(self.numbers)}")
         start = time.perf_counter()
         await assert_said("created", asked)
-        return _measured(LINES, time.perf_counter() - start)
+        return _measured(SCALE.lines, time.perf_counter() - start)
 
     async def assert_equal(self) -> None:
         """Both leave the same rows, and a repeated load changes nothing."""
@@ -64,7 +64,7 @@ class Loads:
             f"select count(*) from (select {SAID} from contact c where reference like 'copied-{before}-%' intersect all"
             f" select {SAID} from contact c where reference like 'loaded-once-%') e"
         )
-        assert same == LINES, "bulk: what was loaded is not what was copied"
+        assert same == SCALE.lines, "bulk: what was loaded is not what was copied"
 
     def asked(self, prefix: str) -> Asked:
         """The lines of a round, as they are sent."""
@@ -89,7 +89,7 @@ class Loads:
                 },
                 referral,
             )
-            for number, referral in zip(range(LINES), itertools.cycle(self.referrals), strict=False)
+            for number, referral in zip(range(SCALE.lines), itertools.cycle(self.referrals), strict=False)
         ]
 
     def _row(self, line: dict[str, Any], referral: Any) -> tuple[Any, ...]:
@@ -116,9 +116,9 @@ async def rows(there: Installation) -> list[Row]:
         asked = [loads.asked(f"loaded-{number}-{loads.role}") for loads in (one, other)]
         start = time.perf_counter()
         await asyncio.gather(*(assert_said("created", each) for each in asked))
-        return _measured(2 * LINES, time.perf_counter() - start)
+        return _measured(2 * SCALE.lines, time.perf_counter() - start)
 
-    target, name = Target("at least", 0.8), f"bulk, {LINES:,} contacts"
+    target, name = Target("at least", 0.8), f"bulk, {SCALE.lines:,} contacts"
     return [
         Row(name, "one COPY", one.copy, one.load, target, why=WHY),
         Row(f"{name} of each of two providers", "one COPY", one.copy, both, target, why=WHY),
@@ -128,7 +128,7 @@ async def rows(there: Installation) -> list[Row]:
 async def assert_said(result: str, asked: Asked) -> None:
     """Sends a load and fails unless every line has this result."""
     answer = await fetch(asked)
-    assert answer.count(f'"result":"{result}"'.encode()) == LINES, answer[:300]
+    assert answer.count(f'"result":"{result}"'.encode()) == SCALE.lines, answer[:300]
 
 
 def _measured(lines: int, elapsed: float) -> Measured:

@@ -8,7 +8,8 @@ import asyncpg
 from data import LARGE
 from installation import Installation
 from load import Measured
-from rows import SECONDS, Round, Row, Target
+from rows import Round, Row, Target
+from scale import SCALE
 
 from convenor.insights.queries import months_of
 from convenor.kit.calendar import AcademicYear
@@ -52,7 +53,7 @@ async def rows(there: Installation) -> list[Row]:
 def _round(ask: Callable[[], Awaitable[Any]]) -> Round:
     async def measure() -> Measured:
         times: list[float] = []
-        while sum(times) < SECONDS:
+        while sum(times) < SCALE.seconds:
             start = time.perf_counter()
             await ask()
             times.append(time.perf_counter() - start)

@@ -93,8 +93,14 @@ def installed(areas: list[Area]) -> Iterator[Installation]:
             "BENCH_ISSUER": f"http://127.0.0.1:{there.ports['service']}",
             "PYTHONPATH": str(Path(__file__).parent),
         }
-        for name, application in APPLICATIONS.items():
-            there.processes[name] = stack.enter_context(_server(application, there.ports[name], environment))
+        # They start side by side: each takes seconds to import.
+        starting = {
+            name: stack.enter_context(_server(application, there.ports[name], environment))
+            for name, application in APPLICATIONS.items()
+        }
+        for name, process in starting.items():
+            _wait_until_it_listens(process, there.ports[name])
+            there.processes[name] = process.pid
         yield there
 
 
@@ -149,17 +155,20 @@ def _free_port() -> int:
 
 
 @contextmanager
-def _server(application: str, port: int, environment: dict[str, str]) -> Iterator[int]:
+def _server(application: str, port: int, environment: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
     command = [sys.executable, "-m", "uvicorn", "--factory", application, "--port", str(port), "--no-access-log"]
     process = subprocess.Popen([*command, "--log-level", "error"], env=environment)
     try:
-        for _ in range(400):
-            with socket.socket() as sock:
-                if sock.connect_ex(("127.0.0.1", port)) == 0:
-                    break
-            assert process.poll() is None, f"{application} did not start"
-            time.sleep(0.05)
-        yield process.pid
+        yield process
     finally:
         process.terminate()
-        process.wait(15)
+        process.wait(60)
+
+
+def _wait_until_it_listens(process: subprocess.Popen[bytes], port: int) -> None:
+    while True:
+        with socket.socket() as sock:
+            if sock.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        assert process.poll() is None, f"{process.args!r} did not start"
+        time.sleep(0.05)

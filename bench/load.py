@@ -56,14 +56,16 @@ async def fetch(asked: Asked) -> bytes:
 
 
 async def measure(asked: Asked, connections: int, seconds: float) -> Measured:
-    """Sends the requests in turn for some seconds."""
+    """Sends the requests in turn for some seconds, one on each connection at least."""
     turn = itertools.cycle(asked.requests)
     times: list[float] = []
     end = time.perf_counter() + seconds
 
     async def client() -> None:
         reader, writer = await asyncio.open_connection("127.0.0.1", asked.port)
-        while (start := time.perf_counter()) < end:
+        start = 0.0
+        while start < end:
+            start = time.perf_counter()
             await _exchange(reader, writer, next(turn))
             times.append(time.perf_counter() - start)
         writer.close()

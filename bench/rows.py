@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from load import Asked, Measured, fetch, measure
+from scale import SCALE
 
-ROUNDS, SECONDS, CONNECTIONS = 5, 2.0, 16
+CONNECTIONS = 16
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ class Row:
 
 def asking(asked: Asked) -> Round:
     """A round of one variant over HTTP."""
-    return lambda: measure(asked, CONNECTIONS, SECONDS)
+    return lambda: measure(asked, CONNECTIONS, SCALE.seconds)
 
 
 async def assert_equal(name: str, other: Asked, service: Asked) -> None:
@@ -66,7 +67,7 @@ async def measured(row: Row) -> str:
     await row.service()
     others: list[Measured] = []
     services: list[Measured] = []
-    for _ in range(ROUNDS):
+    for _ in range(SCALE.rounds):
         others.append(await row.other())
         services.append(await row.service())
     ratios = [getattr(ours, row.by) / getattr(other, row.by) for ours, other in zip(services, others, strict=True)]

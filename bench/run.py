@@ -1,6 +1,7 @@
 """Measures this service against the limit, in one run, and writes the results of the scale.
 
-`run.py reading bulk` measures these subjects alone and prints them. `SCALE=1m` measures with a hundred times the data.
+`run.py reading bulk` measures these subjects alone and prints them. `SCALE=1m` measures with a hundred times the data,
+`SCALE=smoke` with next to none, and writes nothing.
 """
 
 import asyncio
@@ -18,9 +19,9 @@ import nested
 import psutil
 import reading
 import worker
-from data import LARGE, SMALL
 from installation import Installation, installed
-from rows import CONNECTIONS, HEAD, ROUNDS, SECONDS, Row, measured
+from rows import CONNECTIONS, HEAD, Row, measured
+from scale import SCALE
 
 HERE = Path(__file__).parent
 SUBJECTS: dict[str, Callable[[Installation], Awaitable[list[Row]]]] = {
@@ -30,27 +31,22 @@ SUBJECTS: dict[str, Callable[[Installation], Awaitable[list[Row]]]] = {
     "growth": growth.rows,
     "bulk": bulk.rows,
 }
-SCALES = {
-    "10k": ("results.md", [SMALL], [*SUBJECTS]),
-    "1m": ("results-1m.md", [SMALL, LARGE], ["growth", "dashboards"]),
-}
-"""By name: where the results go, the areas, and what is measured in them; of the second, what size could matter to."""
 
 
 def main() -> None:
     """Runs what is asked for."""
-    results, areas, subjects = SCALES[os.environ.get("SCALE", "10k")]
-    with installed(areas) as there:
-        report = asyncio.run(_report(there, sys.argv[1:] or subjects))
-    if not sys.argv[1:]:
-        (HERE / results).write_text(report)
+    with installed(SCALE.areas) as there:
+        report = asyncio.run(_report(there, sys.argv[1:] or SCALE.subjects))
+    if SCALE.results and not sys.argv[1:]:
+        (HERE / SCALE.results).write_text(report)
 
 
 async def _report(there: Installation, wanted: list[str]) -> str:
     lines = [
         f"# Measured {date.today()}",
         "",
-        f"{there.area.referrals:,} referrals; {CONNECTIONS} connections, {ROUNDS} interleaved rounds of {SECONDS:g} s;",
+        f"{there.area.referrals:,} referrals; {CONNECTIONS} connections, {SCALE.rounds} interleaved rounds of"
+        f" {SCALE.seconds:g} s;",
         f"database, servers and load on one machine: {_machine()}.",
         "No answer was other than 2xx, or the run would have failed; equal questions had equal answers.",
         "",

@@ -5,7 +5,8 @@ import asyncio
 import psutil
 from installation import Installation
 from load import get, measure
-from rows import CONNECTIONS, SECONDS, Target, line
+from rows import CONNECTIONS, Target, line
+from scale import SCALE
 
 from convenor.kit.principal import Role
 
@@ -19,8 +20,8 @@ WHY = (
 async def measured(there: Installation) -> str:
     """The row's line: the proportional set size, where the system tells it, else the resident set."""
     asked = get(there.ports["service"], "/v1/referrals?limit=100", token=there.token(Role.HEALTH_SYSTEM))
-    load = asyncio.create_task(measure(asked, CONNECTIONS, SECONDS))
-    await asyncio.sleep(SECONDS / 2)
+    load = asyncio.create_task(measure(asked, CONNECTIONS, SCALE.seconds))
+    await asyncio.sleep(SCALE.seconds / 2)
     info = psutil.Process(there.processes["service"]).memory_full_info()
     held = getattr(info, "pss", info.rss) / 1e6
     await load
