@@ -16,6 +16,7 @@ from starlette.exceptions import HTTPException
 import convenor.schema  # noqa: F401 - a foreign key is resolved only when every table is known
 from convenor.features import FEATURES
 from convenor.health import routes as health
+from convenor.health.readiness import Readiness
 from convenor.kit.audit import AuditWriter
 from convenor.kit.db import connect
 from convenor.kit.errors import Problem
@@ -58,6 +59,7 @@ def create_app(app_url: str, data_dir: Path, issuer: str, workers: int = 1) -> F
             app.state.door = open_door(issuer, data_dir, connections.sessions, connections.readers)
             app.state.verifier = app.state.door.verifier
             app.state.audit_writer = AuditWriter(connections.auditors)
+            app.state.readiness = Readiness(connections.open_probe)
             watches = partial(watch, lambda: asyncpg.connect(app_url), app.state.verifier)
             beside = [
                 asyncio.create_task(keep_doing(*each))
@@ -73,6 +75,7 @@ def create_app(app_url: str, data_dir: Path, issuer: str, workers: int = 1) -> F
                 for task in beside:
                     task.cancel()
                 await asyncio.wait(beside)
+                await app.state.readiness.close()
 
     app = FastAPI(
         title="Convenor", lifespan=lifespan, redirect_slashes=False, docs_url=None, redoc_url=None, openapi_url=None

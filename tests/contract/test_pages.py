@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
+from clones import named
 from hatchling.builders.wheel import WheelBuilder
 from jinja2 import UndefinedError
 from partner import Service
@@ -258,14 +259,16 @@ async def test_the_reference_shows_the_steps_of_each_pathway(standing: Service) 
 async def test_pages_and_probes_leave_no_event(service: Service) -> None:
     for path in ("/", "/docs", "/graphql", "/problems/invalid", "/openapi.json", "/health/live", "/health/ready"):
         assert (await service.http.get(path, headers=BROWSER)).status_code == 200
-    async with service.app.state.readers.acquire() as connection:
-        assert await connection.fetchval("select pg_stat_get_tuples_inserted('audit_event'::regclass)") == 0
+    admin = await asyncpg.connect(service.superuser_url)
+    assert await admin.fetchval("select count(*) from audit_event") == 0
+    assert await admin.fetchval("select count(*) from audit_mention") == 0
+    await admin.close()
 
 
 async def test_it_is_ready_once_it_can_serve(standing: Service) -> None:
     assert (await standing.http.get("/health/live")).json() == {"status": "live"}
     ready = await standing.http.get("/health/ready")
-    assert (ready.status_code, ready.json()["checks"]) == (200, {"database": "ok", "tables": "ok"})
+    assert (ready.status_code, ready.json()["checks"]) == (200, {"database": "ok", "tables": "ok", "audit": "ok"})
 
 
 async def test_it_is_not_ready_on_the_tables_of_another_version_but_lives(service: Service) -> None:
@@ -278,13 +281,15 @@ async def test_it_is_not_ready_on_the_tables_of_another_version_but_lives(servic
 
 
 async def test_it_is_not_ready_while_the_database_is_away_but_lives(service: Service) -> None:
-    await service.app.state.readers.close()
+    admin = await asyncpg.connect(named(service.superuser_url, "postgres"))
+    await admin.execute(f"alter database {urlsplit(service.app_url).path[1:]} allow_connections false")
     answer = await service.http.get("/health/ready")
     assert (answer.status_code, answer.json()["checks"]) == (
         503,
-        {"database": "failed", "tables": "unknown"},
+        {"database": "failed", "tables": "unknown", "audit": "unknown"},
     )
     assert (await service.http.get("/health/live")).status_code == 200
+    await admin.close()
 
 
 async def test_the_guide_of_the_graph_names_the_limits_as_they_are(standing: Service) -> None:

@@ -3,25 +3,19 @@
 Source: Kubernetes documentation, "Liveness, Readiness, and Startup Probes".
 """
 
-import asyncio
-from functools import cache
 from typing import Literal
 
-import asyncpg
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
-from convenor.kit.db import Readers
-from convenor.revision import is_current
+from convenor.health.readiness import Readiness
 
-PATIENCE_SECONDS = 1
 RETRY_SECONDS = 2
 
 router = APIRouter(tags=["health"])
 
 _NO_STORE = {"Cache-Control": "no-store"}
-_is_current = cache(is_current)
 
 
 class LiveRead(BaseModel):
@@ -35,6 +29,10 @@ class ChecksRead(BaseModel):
 
     database: Literal["ok", "failed"] = Field(description="Whether the database answers within a second.")
     tables: Literal["ok", "failed", "unknown"] = Field(description="Whether its tables are this version's.")
+    audit: Literal["ok", "failed", "unknown"] = Field(
+        description="Whether an audit event can be written and made durable, without which nothing is answered. "
+        "A full disk is a reason for `failed`."
+    )
 
 
 class ReadyRead(BaseModel):
@@ -60,20 +58,10 @@ async def read_liveness() -> JSONResponse:
     openapi_extra={"security": []},
 )
 async def read_readiness(request: Request) -> JSONResponse:
-    """Answers 200 only once requests can be served."""
-    checks = await _check_database(request.app.state.readers)
+    """Answers 200 only once requests can be served. The checks may be a second old."""
+    readiness: Readiness = request.app.state.readiness
+    checks = await readiness.check()
     if all(outcome == "ok" for outcome in checks.values()):
         return JSONResponse({"status": "ready", "checks": checks}, headers=_NO_STORE)
     headers = _NO_STORE | {"Retry-After": str(RETRY_SECONDS)}
     return JSONResponse({"status": "not_ready", "checks": checks}, 503, headers)
-
-
-async def _check_database(readers: Readers) -> dict[str, str]:
-    try:
-        async with asyncio.timeout(PATIENCE_SECONDS), readers.acquire() as connection:
-            revision = await connection.fetchval("select version_num from alembic_version")
-    except asyncpg.UndefinedTableError:
-        return {"database": "ok", "tables": "failed"}
-    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError):
-        return {"database": "failed", "tables": "unknown"}
-    return {"database": "ok", "tables": "ok" if _is_current(revision) else "failed"}

@@ -204,6 +204,25 @@ async def add_event(connection: asyncpg.Connection, note: Note, status: int) -> 
     await _insert(connection, rows, _mentions(rows))
 
 
+async def rehearse(connection: asyncpg.Connection) -> None:
+    """Find out whether the event of a request could be written and made durable, and leave none.
+
+    The event is undone. The transaction around it is committed, since only a commit waits for the disk, and for the
+    standby where one must agree. What remains is a thousand bytes for PostgreSQL to clear away.
+
+    Args:
+        connection: One of the caller's own, to be closed where this fails: it may be left inside the transaction.
+
+    Raises:
+        asyncpg.PostgresError, OSError: It could not.
+    """
+    # As large as the event of a usual list, so that the rest of a page on a full disk is no room.
+    rows = events_of(Note(request_id="rehearsal", records=[INSTALLATION] * 50), 200)
+    await connection.execute("begin; savepoint undone")
+    await _insert(connection, rows, _mentions(rows))
+    await connection.execute("rollback to savepoint undone; commit")
+
+
 class AuditWriter:
     """Flushes the events of concurrent requests together."""
 

@@ -1,4 +1,4 @@
-"""Connections to the database: a pool for reading, one for the audit, and an engine for writing.
+"""Connections to the database: a pool for reading, one for the audit, an engine for writing, and one to probe with.
 
 Nothing is ever set on a session (see `context`), so a connection goes back to its pool as it is, without a round trip.
 """
@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import asyncpg
@@ -17,7 +18,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 from convenor.kit.database import assert_app_role
 from convenor.kit.operator import OperatorError
 
-READERS, WRITERS, AUDITORS = 10, 8, 2
+READERS, WRITERS, AUDITORS, PROBES, LISTENERS = 10, 8, 2, 1, 1
+"""Connections of one worker. The listener hears of changed clients; it belongs to the verifier of tokens."""
 MAX_STATEMENT_BYTES = 30_000
 """Up to which a statement stays prepared: those of GraphQL are long, but plans of the longest would fill the memory."""
 WAIT_SECONDS = 5
@@ -32,6 +34,7 @@ _SERVER_SETTINGS = {
     "lock_timeout": "5000",
     "idle_in_transaction_session_timeout": "30000",
 }
+_PROBE_SETTINGS = _SERVER_SETTINGS | {"statement_timeout": "1000"}
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,8 @@ class Connections:
     auditors: asyncpg.Pool
     engine: AsyncEngine
     sessions: async_sessionmaker[AsyncSession]
+    open_probe: Callable[[], Awaitable[asyncpg.Connection]]
+    """Opens the connection that finds out whether requests can be served; whoever does closes it."""
 
 
 class Readers:
@@ -141,7 +146,9 @@ async def connect(app_url: str, workers: int = 1) -> AsyncIterator[Connections]:
         async with readers.acquire() as connection:
             await assert_app_role(connection)
             await _assert_room(connection, workers)
-        yield Connections(readers, auditors, engine, async_sessionmaker(engine, expire_on_commit=False))
+        sessions = async_sessionmaker(engine, expire_on_commit=False)
+        open_probe = partial(asyncpg.connect, app_url, server_settings=_PROBE_SETTINGS)
+        yield Connections(readers, auditors, engine, sessions, open_probe)
     finally:
         await engine.dispose()
         await auditors.close()
@@ -174,7 +181,7 @@ async def _leave_as_it_is(_connection: Any) -> None:
 
 
 async def _assert_room(connection: Any, workers: int) -> None:
-    wanted = workers * (READERS + WRITERS + AUDITORS)
+    wanted = workers * (READERS + WRITERS + AUDITORS + PROBES + LISTENERS)
     room = int(await connection.fetchval("show max_connections")) - int(
         await connection.fetchval("show superuser_reserved_connections")
     )
