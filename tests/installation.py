@@ -1,6 +1,7 @@
 """A real installation: the command `convenor` as a process of its own, on a free port, with its own data folder."""
 
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -40,6 +41,8 @@ class Installation:
     data_dir: Path
     port: int = field(default_factory=free_port)
     settings: dict[str, str] = field(default_factory=dict)
+    limits: dict[int, int] = field(default_factory=dict)
+    """Limits of the system on its processes, such as `resource.RLIMIT_NOFILE`, soft and hard."""
     serving: subprocess.Popen[str] | None = field(default=None, init=False)
     output: str = field(default="", init=False)
 
@@ -57,7 +60,13 @@ class Installation:
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Runs a command to its end."""
         return subprocess.run(
-            [COMMAND, *arguments], env=self.environment, capture_output=True, text=True, timeout=120, check=False
+            [COMMAND, *arguments],
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+            preexec_fn=self._limit,
         )
 
     def start(self, *arguments: str) -> None:
@@ -69,8 +78,13 @@ class Installation:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
+            preexec_fn=self._limit,
         )
         wait_until(self.answers, "the service answers")
+
+    def _limit(self) -> None:
+        for limit, value in self.limits.items():
+            resource.setrlimit(limit, (value, value))
 
     def answers(self) -> bool:
         """Whether the service answers; fails where its process has ended."""

@@ -107,6 +107,7 @@ def demo(
     from convenor import serving
     from convenor.demo import assert_same_demo, load_demo, loaded_demo, write_demo_clients
     from convenor.kit.calendar import today
+    from convenor.kit.startup_errors import explain_failure
 
     settings, day = _settings(), as_at.date() if as_at else None
     serving.assert_local(settings)
@@ -117,14 +118,15 @@ def demo(
         serving.open_migrated(settings, say) as database,
     ):
         owner_url = database.require_owner_url()
-        serving.prepare_keys(settings.data_dir, owner_url)
-        if loaded := loaded_demo(owner_url):
-            assert_same_demo(loaded, day, seed)
-            say("The demo is there already.")
-        else:
-            keep, seed = partial(write_demo_clients, settings.data_dir), 1 if seed is None else seed
-            with progress() as advance:
-                load_demo(owner_url, as_at=day or today(), seed=seed, progress=advance, keep=keep)
+        with explain_failure("The demo cannot be loaded", "Correct that, then start again: nothing of it was stored."):
+            serving.prepare_keys(settings.data_dir, owner_url)
+            if loaded := loaded_demo(owner_url):
+                assert_same_demo(loaded, day, seed)
+                say("The demo is there already.")
+            else:
+                keep, seed = partial(write_demo_clients, settings.data_dir), 1 if seed is None else seed
+                with progress() as advance:
+                    load_demo(owner_url, as_at=day or today(), seed=seed, progress=advance, keep=keep)
         if port is not None:
             serving.serve(settings, database, port, lambda: _show_demo(settings))
     say("The demo is loaded." if no_serve else "Stopped.")
@@ -288,13 +290,15 @@ def _settings() -> Settings:
 
 def _as_owner(work: Callable[[str], Done]) -> Done:
     from convenor import serving
+    from convenor.kit.startup_errors import explain_failure
 
     settings = _settings()
     with serving.open_migrated(settings, say) as database:
         owner_url = database.require_owner_url()
-        # Before there is a client: later, keys that are missing are lost.
-        serving.prepare_keys(settings.data_dir, owner_url)
-        return work(owner_url)
+        with explain_failure("It could not be done", "Correct that, then repeat the command: nothing was stored."):
+            # Before there is a client: later, keys that are missing are lost.
+            serving.prepare_keys(settings.data_dir, owner_url)
+            return work(owner_url)
 
 
 def _local_address(settings: Settings) -> str:

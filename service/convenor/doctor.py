@@ -2,6 +2,7 @@
 
 import asyncio
 import fcntl
+import shutil
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,7 +13,7 @@ from authlib.common.security import is_secure_transport
 from convenor.demo.clients import FILE_NAME as CLIENTS_FILE
 from convenor.kit.database import Finding, examine
 from convenor.kit.demo_mark import holds_demo
-from convenor.kit.embedded import answers, embedded_server
+from convenor.kit.embedded import REQUIRED_FREE_BYTES, answers, embedded_server
 from convenor.kit.operator import OperatorError
 from convenor.kit.settings import Settings
 from convenor.revision import is_current, present_revision
@@ -31,7 +32,7 @@ MAX_CLOCK_DIFFERENCE_SECONDS = 5
 SECRET_FILES = (SIGNING_KEYS_FILE, PSEUDONYM_FILE, CLIENTS_FILE)
 
 
-def diagnose(settings: Settings) -> list[Finding]:
+def diagnose(settings: Settings, required_free_bytes: int = REQUIRED_FREE_BYTES) -> list[Finding]:
     """Looks at one installation, whether or not it serves just now."""
     data_dir = settings.data_dir.expanduser().resolve()
     urls = database_urls(settings)
@@ -43,7 +44,7 @@ def diagnose(settings: Settings) -> list[Finding]:
         # While the embedded database is stopped, only the file that was written with a demo shows that it holds one.
         demo = asyncio.run(_holds_demo(url)) if url else (data_dir / CLIENTS_FILE).exists()
         findings += [_demo(settings)] if demo else []
-    return findings
+    return [*findings, _free_space(data_dir, required_free_bytes)]
 
 
 def _python() -> Finding:
@@ -57,6 +58,15 @@ def _folder_mode(data_dir: Path) -> Finding:
     if data_dir.exists() and data_dir.stat().st_mode & 0o066:
         return Finding("data folder's mode", False, f"{data_dir} is open to others.", f"chmod 700 {data_dir}")
     return Finding("data folder's mode", True, "closed to others" if data_dir.exists() else "not made yet")
+
+
+def _free_space(data_dir: Path, required: int) -> Finding:
+    nearest = next(folder for folder in (data_dir, *data_dir.parents) if folder.exists())
+    free = shutil.disk_usage(nearest).free
+    detail = f"{free // 1024**2} MB on the disk of the data folder"
+    if free >= required:
+        return Finding("free space", True, detail)
+    return Finding("free space", False, f"only {detail}", f"Free some: it wants {required // 1024**2} MB at least.")
 
 
 def _secret_files(data_dir: Path) -> list[Finding]:

@@ -7,13 +7,12 @@ started, and what was started is stopped in reverse once the requests in flight 
 import asyncio
 import fcntl
 import gc
-import logging
 import os
 import signal
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AsyncExitStack, contextmanager, nullcontext, suppress
 from functools import partial
 from multiprocessing import parent_process
 from pathlib import Path
@@ -28,20 +27,19 @@ from uvicorn.supervisors import Multiprocess
 from convenor.app import create_app
 from convenor.kit.database import Database, open_database
 from convenor.kit.demo_mark import holds_demo
-from convenor.kit.embedded import revive
+from convenor.kit.embedded import UNWRITABLE
+from convenor.kit.embedded_watch import watched
 from convenor.kit.operator import OperatorError
 from convenor.kit.settings import Settings
+from convenor.kit.startup_errors import explain_failure
 from convenor.revision import is_current, present_revision
 from convenor_auth.clients import has_clients
 from convenor_auth.keys import make_keys
-
-log = logging.getLogger("convenor")
 
 LOCK_FILE = "serve.lock"
 IN_FLIGHT_SECONDS = 10
 """How long the requests in flight may take to finish once the service was told to stop."""
 
-_WATCH_SECONDS = 0.5
 _BACKLOG = 2048
 
 
@@ -74,26 +72,22 @@ def hold_data_folder(data_dir: Path, address: str) -> Iterator[None]:
     Raises:
         OperatorError: Another process serves it, or the folder cannot be written to.
     """
-    path = data_dir / LOCK_FILE
-    try:
+    unwritable = f"The data folder {data_dir} cannot be written to"
+    with explain_failure(unwritable, UNWRITABLE):
         data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-    except OSError as error:
-        raise OperatorError(
-            f"The data folder {data_dir} cannot be written to: {error.strerror}.",
-            "Give it to the system user that runs Convenor, or set CONVENOR_DATA_DIR to another folder.",
-        ) from error
-    with os.fdopen(handle, "r+", encoding="utf-8") as lock:
+        handle = os.open(data_dir / LOCK_FILE, os.O_RDWR | os.O_CREAT, 0o600)
+    # Unbuffered: what a full disk has refused would be written once more when the file is closed.
+    with os.fdopen(handle, "r+b", buffering=0) as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise OperatorError(
-                f"Convenor serves {data_dir} already: {lock.read().strip()}.",
+                f"Convenor serves {data_dir} already: {lock.read().decode().strip()}.",
                 "Use that one, stop it, or set CONVENOR_DATA_DIR (and CONVENOR_PORT) for a second.",
             ) from None
-        lock.truncate()
-        lock.write(f"process {os.getpid()} at {address}\n")
-        lock.flush()
+        with explain_failure(unwritable, UNWRITABLE):
+            lock.truncate()
+            lock.write(f"process {os.getpid()} at {address}\n".encode())
         yield
 
 
@@ -135,17 +129,24 @@ def open_migrated(settings: Settings, say: Callable[[str], None]) -> Iterator[Da
         OperatorError: It cannot be used, or is at another schema and there is no owner's login to migrate it with.
     """
     with open_database(settings.data_dir, *database_urls(settings), say=say) as database:
-        if database.owner_url:
-            # Alembic is no worker's business: each would carry 11 MB of it.
-            from convenor.migrate import migrate
-
-            migrate(database.owner_url, database.app_role, say)
-        elif not is_current(asyncio.run(present_revision(database.app_url))):
-            raise OperatorError(
-                "The database is not at this version's schema, and only the application's login is known.",
-                "Set CONVENOR_OWNER_DATABASE_URL to the owner's login, or run `convenor migrate` with it.",
-            )
+        with explain_failure(
+            "The database cannot be brought to this version's schema", "Correct that, then start again."
+        ):
+            _bring_to_schema(database, say)
         yield database
+
+
+def _bring_to_schema(database: Database, say: Callable[[str], None]) -> None:
+    if database.owner_url:
+        # Alembic is no worker's business: each would carry 11 MB of it.
+        from convenor.migrate import migrate
+
+        migrate(database.owner_url, database.app_role, say)
+    elif not is_current(asyncio.run(present_revision(database.app_url))):
+        raise OperatorError(
+            "The database is not at this version's schema, and only the application's login is known.",
+            "Set CONVENOR_OWNER_DATABASE_URL to the owner's login, or run `convenor migrate` with it.",
+        )
 
 
 def prepare_keys(data_dir: Path, database_url: str, *, new_keys: bool = False) -> None:
@@ -197,7 +198,7 @@ def serve(settings: Settings, database: Database, port: socket.socket, ready: Ca
         port.listen(_BACKLOG)
     except OSError as error:
         raise _no_port(settings.host, settings.port, error) from error
-    with _watched(settings, database):
+    with watched(settings.data_dir) if database.embedded else nullcontext():
         if settings.workers == 1:
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
                 runner.run(_serve_here(make(), port, ready))
@@ -211,7 +212,8 @@ def serve(settings: Settings, database: Database, port: socket.socket, ready: Ca
 
 async def _serve_here(app: FastAPI, port: socket.socket, ready: Callable[[], None]) -> None:
     # The lifespan is entered here, not by uvicorn, which would log the traceback of a refusal.
-    async with app.router.lifespan_context(app):
+    async with AsyncExitStack() as stack:
+        await _enter_lifespan(stack, app)
         keep_what_is_there()
         ready()
         # uvicorn raises the signal that stopped it again, once all is answered.
@@ -220,8 +222,13 @@ async def _serve_here(app: FastAPI, port: socket.socket, ready: Callable[[], Non
 
 
 async def _try(app: FastAPI) -> None:
-    async with app.router.lifespan_context(app):
-        pass
+    async with AsyncExitStack() as stack:
+        await _enter_lifespan(stack, app)
+
+
+async def _enter_lifespan(stack: AsyncExitStack, app: FastAPI) -> None:
+    with explain_failure("Convenor cannot start", "Correct that, then start again; `convenor doctor` may say more."):
+        await stack.enter_async_context(app.router.lifespan_context(app))
 
 
 def _configuration(app: Any, **more: Any) -> uvicorn.Config:
@@ -258,31 +265,6 @@ def _end_with_parent() -> None:
     if parent is not None:
         parent.join()
         os.kill(os.getpid(), signal.SIGTERM)
-
-
-@contextmanager
-def _watched(settings: Settings, database: Database) -> Iterator[None]:
-    """Starts the embedded database again when it was killed; meanwhile the service answers 503."""
-    if not database.embedded:
-        yield
-        return
-    over = threading.Event()
-
-    def watch() -> None:
-        while not over.wait(_WATCH_SECONDS):
-            try:
-                if revive(settings.data_dir):
-                    log.warning("The database had stopped. It runs again.")
-            except OperatorError as error:
-                log.error("The database has stopped and does not start: %s", error)
-
-    watching = threading.Thread(target=watch, name="database-watch")
-    watching.start()
-    try:
-        yield
-    finally:
-        over.set()
-        watching.join()
 
 
 def _no_port(host: str, port: int, error: OSError) -> OperatorError:

@@ -12,6 +12,7 @@ from convenor.kit import embedded
 from convenor.kit.database_login import Address, Login, assert_app_role, connect, connect_and_examine
 from convenor.kit.database_passwords import FILE_NAME, known_passwords, make_passwords, scram_verifier
 from convenor.kit.operator import OperatorError
+from convenor.kit.startup_errors import explain_failure
 
 __all__ = ["Database", "Finding", "assert_app_role", "examine", "open_database"]
 
@@ -96,7 +97,9 @@ def open_database(
         with embedded.open_embedded(data_dir, say=say) as server:
             yield Database(server.owner_url, server.app_url, embedded.APP, embedded=True)
     else:
-        yield _open_own_server(data_dir.expanduser().resolve(), database_url, owner_url)
+        with explain_failure(f"The database of {_APP_SETTING} cannot be used", f"Correct that, or {_APP_SETTING}."):
+            database = _open_own_server(data_dir.expanduser().resolve(), database_url, owner_url)
+        yield database
 
 
 def examine(data_dir: Path, database_url: str | None, owner_url: str | None) -> list[Finding]:

@@ -18,7 +18,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
@@ -26,6 +26,7 @@ from typing import IO
 from urllib.parse import quote
 
 import asyncpg
+import psutil
 
 from convenor.kit.database_passwords import (
     known_passwords,
@@ -37,6 +38,7 @@ from convenor.kit.database_passwords import (
 from convenor.kit.embedded_process import (
     PORT,
     clear_what_a_crash_left,
+    is_alive,
     listens,
     postmaster,
     read_pid_file,
@@ -45,10 +47,12 @@ from convenor.kit.embedded_process import (
 from convenor.kit.embedded_settings import SETTINGS
 from convenor.kit.embedded_system_user import SystemUser, system_user_for
 from convenor.kit.operator import OperatorError
+from convenor.kit.startup_errors import explain_failure
 
 MAJOR_VERSION = 18
 REQUIRED_FREE_BYTES = 200 * 1024**2
 """What a new cluster and its first write-ahead log need, with room to migrate."""
+UNWRITABLE = "Give it to the system user that runs Convenor, or set CONVENOR_DATA_DIR to another folder."
 SERVER = "embedded"
 SUPERUSER, OWNER, APP, DATABASE = "postgres", "convenor_owner", "convenor_app", "convenor"
 
@@ -96,7 +100,8 @@ def open_embedded(
     cluster = data_dir / "postgres"
     with _lock_file(data_dir) as lock:
         try:
-            _join_or_start(data_dir, lock, say)
+            with _explained(data_dir):
+                _join_or_start(data_dir, lock, say)
             yield embedded_server(data_dir)
         finally:
             # Released first: of two that leave at once, one then gets the exclusive lock, whatever the order.
@@ -105,22 +110,34 @@ def open_embedded(
                 stop(cluster)
 
 
-def revive(data_dir: Path) -> bool:
-    """Starts the server again if it has died. For the one process that serves, inside its `open_embedded`.
+def revive(data_dir: Path, known: psutil.Process | None) -> psutil.Process:
+    """Start the server again if it has died. For the one process that serves, inside its `open_embedded`.
 
-    Its shared lock keeps everybody else from starting or stopping the server meanwhile.
+    Its shared lock keeps everybody else from starting or stopping the server meanwhile. Nothing is cleared away unless
+    the server is known to be gone.
+
+    Args:
+        data_dir: Convenor's data folder.
+        known: The server's main process when it was last seen.
 
     Returns:
-        Whether it had died.
+        The server's main process, which is another one where the server had died.
 
     Raises:
-        OperatorError: It does not start.
+        OperatorError: It has died and does not start.
+        OSError: Whether it runs cannot be found out.
     """
+    if known is not None and is_alive(known):
+        return known
     data_dir = data_dir.expanduser().resolve()
-    if postmaster(data_dir / "postgres") is not None:
-        return False
-    _start(data_dir, lambda _sentence: None)
-    return True
+    running = postmaster(data_dir / "postgres")
+    if running is None:
+        with _explained(data_dir):
+            _start(data_dir, lambda _sentence: None)
+        running = postmaster(data_dir / "postgres")
+    if running is None:
+        raise _failed(data_dir, "stopped as soon as it had started")
+    return running
 
 
 def check_folder(data_dir: Path, required_free_bytes: int = REQUIRED_FREE_BYTES) -> str:
@@ -137,7 +154,7 @@ def check_folder(data_dir: Path, required_free_bytes: int = REQUIRED_FREE_BYTES)
     if not nearest.is_dir():
         raise OperatorError(f"{nearest} is a file, not a folder.", "Set CONVENOR_DATA_DIR to a folder.")
     if not os.access(nearest, os.W_OK | os.X_OK):
-        raise _unwritable(data_dir)
+        raise OperatorError(f"The data folder {data_dir} cannot be written to.", UNWRITABLE)
     free = shutil.disk_usage(nearest).free
     if free < required_free_bytes and not (data_dir / "postgres").exists():
         needed = required_free_bytes // 1024**2
@@ -162,6 +179,7 @@ def check_cluster(data_dir: Path) -> str:
         if not cluster.exists() or not any(cluster.iterdir()):
             return "not made yet: the first start makes it"
         version = (cluster / "PG_VERSION").read_text(encoding="ascii").strip()
+        running = answers(data_dir)
     except FileNotFoundError:
         raise OperatorError(
             f"{cluster} holds files that are no PostgreSQL database.",
@@ -182,11 +200,15 @@ def check_cluster(data_dir: Path) -> str:
             f"The passwords of the database in {cluster} are gone: {data_dir / 'database.json'} does not hold them.",
             "Restore that file from the backup of the data folder.",
         )
-    return f"PostgreSQL {version}, {'running' if answers(data_dir) else 'not running'}"
+    return f"PostgreSQL {version}, {'running' if running else 'not running'}"
 
 
 def answers(data_dir: Path) -> bool:
-    """Whether a server, ready or still starting, listens on the socket of this data folder."""
+    """Whether a server, ready or still starting, listens on the socket of this data folder.
+
+    Raises:
+        OSError: That cannot be found out.
+    """
     return listens(data_dir / "postgres")
 
 
@@ -226,20 +248,19 @@ def binaries(major_version: int = MAJOR_VERSION) -> Path:
     return Path(spec.submodule_search_locations[0]).resolve() / _FOLDERS[major_version] / "bin"
 
 
-def _unwritable(data_dir: Path) -> OperatorError:
-    return OperatorError(
-        f"The data folder {data_dir} cannot be written to.",
-        "Give it to the system user that runs Convenor, or set CONVENOR_DATA_DIR to another folder.",
+def _explained(data_dir: Path) -> AbstractContextManager[None]:
+    return explain_failure(
+        f"The database in {data_dir / 'postgres'} cannot be started",
+        f"Correct that, or set CONVENOR_DATA_DIR to a folder on an ordinary local disk. {data_dir / 'postgres.log'} "
+        "may say more.",
     )
 
 
 @contextmanager
 def _lock_file(data_dir: Path) -> Iterator[IO[str]]:
-    try:
+    with explain_failure(f"The data folder {data_dir} cannot be written to", UNWRITABLE):
         data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         lock = open(data_dir / "postgres.lock", "a", encoding="ascii", opener=_private)  # noqa: SIM115 (closed below)
-    except OSError as error:
-        raise _unwritable(data_dir) from error
     with lock:
         yield lock
 
@@ -278,25 +299,18 @@ def _join_or_start(data_dir: Path, lock: IO[str], say: Callable[[str], None]) ->
 
 def _start(data_dir: Path, say: Callable[[str], None]) -> None:
     cluster = data_dir / "postgres"
-    try:
-        user = system_user_for(cluster)
-        user.let_reach(data_dir, binaries(), say)
-        # No server ever ran on a folder of this name: what an interrupted initdb left is no data. An initdb whose
-        # starter was killed may still write there; then the next start clears the rest.
-        for leftover in data_dir.glob("postgres-unfinished-*"):
-            shutil.rmtree(leftover, ignore_errors=True)
-        if not (cluster / "PG_VERSION").exists():
-            say("Making the database ...")
-            _make_cluster(data_dir, user)
-        if postmaster(cluster) is None:
-            clear_what_a_crash_left(cluster)
-            _configure(cluster, user)
-    except OSError as error:
-        raise OperatorError(
-            f"The database in {cluster} cannot be prepared: {error}.",
-            "Mend that, or set CONVENOR_DATA_DIR to a folder on an ordinary local disk.",
-        ) from error
+    user = system_user_for(cluster)
+    user.let_reach(data_dir, binaries(), say)
+    # No server ever ran on a folder of this name: what an interrupted initdb left is no data. An initdb whose
+    # starter was killed may still write there; then the next start clears the rest.
+    for leftover in data_dir.glob("postgres-unfinished-*"):
+        shutil.rmtree(leftover, ignore_errors=True)
+    if not (cluster / "PG_VERSION").exists():
+        say("Making the database ...")
+        _make_cluster(data_dir, user)
     if postmaster(cluster) is None:
+        clear_what_a_crash_left(cluster)
+        _configure(cluster, user)
         waiting = ("--silent", "--wait", f"--timeout={_START_SECONDS}")
         _run("pg_ctl", "start", *waiting, "-D", str(cluster), user=user, data_dir=data_dir)
     while (recorded := read_pid_file(cluster)) is None or not recorded.ready:

@@ -30,29 +30,41 @@ class PidFile:
 
 
 def read_pid_file(cluster: Path) -> PidFile | None:
-    """Reads `postmaster.pid`; None where it is missing, unreadable or cut short."""
+    """Read `postmaster.pid`; None where it is missing or cut short.
+
+    Raises:
+        OSError: It cannot be looked at, which says nothing about the server.
+    """
     try:
         lines = (cluster / "postmaster.pid").read_text(encoding="utf-8").splitlines()
         return PidFile(int(lines[0]), Path(lines[4]), "".join(lines[7:8]).strip() == "ready")
-    except (OSError, ValueError, IndexError):
+    except (FileNotFoundError, ValueError, IndexError):
         return None
 
 
 def listens(cluster: Path) -> bool:
-    """Whether a server, ready or still starting, listens on the socket that the cluster names."""
+    """Whether a server, ready or still starting, listens on the socket that the cluster names.
+
+    Raises:
+        OSError: That cannot be found out.
+    """
     recorded = read_pid_file(cluster)
     if recorded is None:
         return False
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         try:
             probe.connect(str(recorded.socket_folder / f".s.PGSQL.{PORT}"))
-        except OSError:
+        except (FileNotFoundError, ConnectionRefusedError):
             return False
     return True
 
 
 def postmaster(cluster: Path) -> psutil.Process | None:
-    """The cluster's main process, where it is alive. A process that merely got its old number is not it."""
+    """The cluster's main process, where it is alive. A process that merely got its old number is not it.
+
+    Raises:
+        OSError: That cannot be found out.
+    """
     recorded = read_pid_file(cluster)
     if recorded is None:
         return None
@@ -61,6 +73,18 @@ def postmaster(cluster: Path) -> psutil.Process | None:
     except psutil.NoSuchProcess:
         return None
     return process if _is_of(cluster, process) else None
+
+
+def is_alive(process: psutil.Process) -> bool:
+    """Whether a process, known by its number and the time of its start, still runs.
+
+    Raises:
+        OSError: That cannot be found out.
+    """
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def stop(cluster: Path) -> None:
@@ -111,12 +135,13 @@ def clear_what_a_crash_left(cluster: Path) -> None:
 
 
 def _is_of(cluster: Path, process: psutil.Process) -> bool:
-    # A server process works in its cluster's folder.
+    # A server process works in its cluster's folder. One whose folder we may not see is another user's, hence not it.
+    # A process that is ending has no folder any more. Any other error means that nobody can tell.
     try:
         if process.status() == psutil.STATUS_ZOMBIE:
             return False
         return process.name() == "postgres" and process.cwd() == str(cluster)
-    except (psutil.Error, OSError):
+    except (psutil.Error, FileNotFoundError):
         return False
 
 
