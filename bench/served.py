@@ -7,7 +7,7 @@ from fastapi import FastAPI
 
 from convenor.app import create_app
 from convenor.kit.audit import AuditWriter, Note
-from convenor.serving import keep_what_is_there
+from convenor.process import keep_what_is_there
 
 
 def make() -> FastAPI:

@@ -79,10 +79,11 @@ def serve(
 ) -> None:
     """Serve until Ctrl-C: start the database where it is Convenor's own, migrate it, answer."""
     from convenor import serving
+    from convenor.process import stops_on_signals
 
     settings = _settings()
     with (
-        serving.stops_on_signals(),
+        stops_on_signals(),
         serving.hold_data_folder(settings.data_dir, settings.issuer),
         serving.hold_port(settings.host, settings.port) as port,
         serving.open_migrated(settings, say) as database,
@@ -108,11 +109,12 @@ def demo(
     from convenor.demo import assert_same_demo, load_demo, loaded_demo, write_demo_clients
     from convenor.kit.calendar import today
     from convenor.kit.startup_errors import explain_failure
+    from convenor.process import stops_on_signals
 
     settings, day = _settings(), as_at.date() if as_at else None
     serving.assert_local(settings)
     with (
-        serving.stops_on_signals(),
+        stops_on_signals(),
         serving.hold_data_folder(settings.data_dir, settings.issuer),
         nullcontext() if no_serve else serving.hold_port(settings.host, settings.port) as port,
         serving.open_migrated(settings, say) as database,

@@ -6,23 +6,16 @@ started, and what was started is stopped in reverse once the requests in flight 
 
 import asyncio
 import fcntl
-import gc
 import os
-import signal
 import socket
-import threading
 from collections.abc import Callable, Iterator
-from contextlib import AsyncExitStack, contextmanager, nullcontext, suppress
+from contextlib import AsyncExitStack, contextmanager, nullcontext
 from functools import partial
-from multiprocessing import parent_process
 from pathlib import Path
-from types import FrameType
-from typing import Any
 
 import uvicorn
 import uvloop
 from fastapi import FastAPI
-from uvicorn.supervisors import Multiprocess
 
 from convenor.app import create_app
 from convenor.kit.database import Database, open_database
@@ -32,33 +25,14 @@ from convenor.kit.embedded_watch import watched
 from convenor.kit.operator import OperatorError
 from convenor.kit.settings import Settings
 from convenor.kit.startup_errors import explain_failure
+from convenor.process import configure_server, enter_lifespan, serve_application
 from convenor.revision import is_current, present_revision
+from convenor.workers import serve_with_workers
 from convenor_auth.clients import has_clients
 from convenor_auth.keys import make_keys
 
 LOCK_FILE = "serve.lock"
-IN_FLIGHT_SECONDS = 10
-"""How long the requests in flight may take to finish once the service was told to stop."""
-
 _BACKLOG = 2048
-
-
-@contextmanager
-def stops_on_signals() -> Iterator[None]:
-    """Makes SIGTERM, like SIGINT, end the block with KeyboardInterrupt, once: a second one does not disturb the end."""
-    both = (signal.SIGINT, signal.SIGTERM)
-
-    def stop(_signal: int, _frame: FrameType | None) -> None:
-        for each in both:
-            signal.signal(each, signal.SIG_IGN)
-        raise KeyboardInterrupt
-
-    before = {each: signal.signal(each, stop) for each in both}
-    try:
-        yield
-    finally:
-        for each, handler in before.items():
-            signal.signal(each, handler)
 
 
 @contextmanager
@@ -198,73 +172,21 @@ def serve(settings: Settings, database: Database, port: socket.socket, ready: Ca
         port.listen(_BACKLOG)
     except OSError as error:
         raise _no_port(settings.host, settings.port, error) from error
+    config = configure_server(make, factory=True, workers=settings.workers)
     with watched(settings.data_dir) if database.embedded else nullcontext():
         if settings.workers == 1:
+            config.load()
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-                runner.run(_serve_here(make(), port, ready))
+                runner.run(serve_application(uvicorn.Server(config), port, ready))
         else:
             # Whatever would refuse to start in every worker refuses here, once, in words.
             asyncio.run(_try(make()))
-            ready()
-            config = _configuration(partial(_worker, make), factory=True, workers=settings.workers)
-            Multiprocess(config, sockets=[port]).run()
-
-
-async def _serve_here(app: FastAPI, port: socket.socket, ready: Callable[[], None]) -> None:
-    # The lifespan is entered here, not by uvicorn, which would log the traceback of a refusal.
-    async with AsyncExitStack() as stack:
-        await _enter_lifespan(stack, app)
-        keep_what_is_there()
-        ready()
-        # uvicorn raises the signal that stopped it again, once all is answered.
-        with suppress(KeyboardInterrupt):
-            await uvicorn.Server(_configuration(app, lifespan="off")).serve(sockets=[port])
+            serve_with_workers(config, port, ready)
 
 
 async def _try(app: FastAPI) -> None:
     async with AsyncExitStack() as stack:
-        await _enter_lifespan(stack, app)
-
-
-async def _enter_lifespan(stack: AsyncExitStack, app: FastAPI) -> None:
-    with explain_failure("Convenor cannot start", "Correct that, then start again; `convenor doctor` may say more."):
-        await stack.enter_async_context(app.router.lifespan_context(app))
-
-
-def _configuration(app: Any, **more: Any) -> uvicorn.Config:
-    return uvicorn.Config(
-        app,
-        loop="uvloop",
-        http="httptools",
-        ws="none",
-        access_log=False,
-        log_config=None,
-        server_header=False,
-        proxy_headers=False,
-        timeout_graceful_shutdown=IN_FLIGHT_SECONDS,
-        **more,
-    )
-
-
-def _worker(make: Callable[[], FastAPI]) -> FastAPI:
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    app = make()
-    keep_what_is_there()
-    return app
-
-
-def keep_what_is_there() -> None:
-    """Has the garbage collector pass over what the start made, which stays: a fifth of a bulk load's time."""
-    gc.collect()
-    gc.freeze()
-
-
-def _end_with_parent() -> None:
-    # A parent that was killed stops nobody: its workers would hold the port for ever.
-    parent = parent_process()
-    if parent is not None:
-        parent.join()
-        os.kill(os.getpid(), signal.SIGTERM)
+        await enter_lifespan(stack, app)
 
 
 def _no_port(host: str, port: int, error: OSError) -> OperatorError:
