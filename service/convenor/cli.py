@@ -193,7 +193,7 @@ def backup(
 ) -> None:
     """Back up the database and the keys, each to a file of its own, also while the service runs."""
     from convenor.backup import back_up, keys_path
-    from convenor.serving import stops_on_signals
+    from convenor.process import stops_on_signals
 
     file = file.expanduser().absolute()
     with stops_on_signals():
@@ -208,7 +208,7 @@ def restore(
 ) -> None:
     """Restore a backup into an installation without data, and bring it to this version's schema."""
     from convenor import backup
-    from convenor.serving import stops_on_signals
+    from convenor.process import stops_on_signals
 
     with stops_on_signals():
         backup.restore(_settings(), file.expanduser().absolute(), say)

@@ -1,6 +1,7 @@
-"""One process that serves: how it is stopped, and the application behind the port."""
+"""One process that serves: how it is stopped, what it may open, and the application behind the port."""
 
 import gc
+import resource
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack, contextmanager, suppress
@@ -12,9 +13,12 @@ import uvicorn
 from starlette.types import Lifespan
 
 from convenor.kit.startup_errors import explain_failure
+from convenor.kit.web.connections import Connections, protocol_with
 
 IN_FLIGHT_SECONDS = 10
 """How long the requests in flight may take to finish once the service was told to stop."""
+OWN_DESCRIPTORS = 64
+"""What a process keeps of its file descriptors: for its database connections, its files and the watch over both."""
 
 
 @contextmanager
@@ -40,7 +44,7 @@ def configure_server(application: Any, **more: Any) -> uvicorn.Config:
     return uvicorn.Config(
         application,
         loop="uvloop",
-        http="httptools",
+        http=protocol_with(Connections(most=max(_raise_descriptors() - OWN_DESCRIPTORS, 1))),
         ws="none",
         lifespan="off",
         access_log=False,
@@ -88,3 +92,12 @@ def keep_what_is_there() -> None:
     """Has the garbage collector pass over what the start made, which stays: a fifth of a bulk load's time."""
     gc.collect()
     gc.freeze()
+
+
+def _raise_descriptors() -> int:
+    """Let this process and its children open all that they may; how many descriptors that is."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    # A system can refuse what it has itself given as the limit: then the present one stands.
+    with suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    return resource.getrlimit(resource.RLIMIT_NOFILE)[0]

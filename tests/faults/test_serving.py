@@ -1,11 +1,13 @@
 """The parent process: what it refuses, what it stops, and what survives when it, a worker or the database dies."""
 
 import asyncio
+import re
+import resource
 import signal
 import socket
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from uuid import uuid4
 
@@ -179,6 +181,20 @@ class TestItIsStopped:
         installation.start()
         assert installation.stop() == 0
         assert installation.processes() == []
+
+
+class TestMoreCallersConnectThanItMayOpenFiles:
+    @pytest.mark.parametrize("workers", ["1", "2"])
+    def test_and_it_stays_ready_while_they_send_nothing(self, installation: Installation, workers: str) -> None:
+        installation.limits[resource.RLIMIT_NOFILE] = 256
+        installation.settings["CONVENOR_WORKERS"] = workers
+        installation.start()
+        with ExitStack() as held:
+            for _ in range(600):
+                held.enter_context(socket.create_connection(("127.0.0.1", installation.port)))
+            assert httpx2.get(f"{installation.url}/health/ready", trust_env=False, timeout=30).status_code == 200
+        assert installation.stop() == 0
+        assert re.findall("database (?:has|had|runs)", installation.output) == []
 
 
 class TestSomethingDies:
