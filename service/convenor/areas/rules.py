@@ -8,7 +8,8 @@ from convenor.areas.models import Area
 from convenor.areas.resource import AREAS
 from convenor.areas.schemas import InArea
 from convenor.kit.db import driver_connection
-from convenor.kit.errors import Faults, NotFound
+from convenor.kit.errors import Faults
+from convenor.kit.locking import lock, resolve
 from convenor.kit.principal import Principal
 from convenor.kit.reading.run import find
 
@@ -19,10 +20,7 @@ async def load_area(session: AsyncSession, principal: Principal, key: str) -> Ar
     Raises:
         NotFound: when it is absent or not the caller's.
     """
-    found = await find(await driver_connection(session), principal, AREAS, key)
-    if found is None:
-        raise NotFound
-    return await session.get_one(Area, found[1], with_for_update=True)
+    return await lock(session, Area, (await resolve(session, principal, AREAS, key))[1])
 
 
 async def area_of(session: AsyncSession, principal: Principal, data: InArea, faults: Faults) -> UUID | None:

@@ -7,7 +7,7 @@ from convenor.commissioned_services import rules
 from convenor.commissioned_services.models import CommissionedService
 from convenor.commissioned_services.resource import SERVICES, ServiceRead
 from convenor.commissioned_services.schemas import PromotionCreate, ServiceCreate, ServiceUpdate
-from convenor.kit.locking import load_locked
+from convenor.kit.locking import Lock, load_locked
 from convenor.kit.web.bodies import GuardedRoute
 from convenor.kit.web.reads import list_route, record_route
 from convenor.kit.web.writes import Write, Writing
@@ -35,9 +35,11 @@ async def update_service(
     write: Write = Writing("services:write", "services:update", changes=True),
 ) -> Response:
     """Changes a service: what is said of it, its capacity, its provider, the clusters that buy it."""
-    service = await load_locked(write.session, write.principal, SERVICES, CommissionedService, id)
+    clusters = await rules.lock_clusters(write.session, write.principal, data.clusters or [])
+    how = Lock.REKEY if data.provider else Lock.CHANGE
+    service = await load_locked(write.session, write.principal, SERVICES, CommissionedService, id, how)
     write.check_version(service)
-    await rules.update_service(write.session, write.principal, service, data)
+    await rules.update_service(write.session, write.principal, service, data, clusters)
     write.note_changes(data)
     return await write.changed(SERVICES, service.id)
 
@@ -49,8 +51,8 @@ async def promote_service(
     write: Write = Writing("services:write", "services:promote", keyed=True),
 ) -> Response:
     """Promotes a local service to the core offer, with the evidence that carried it; answers with the service."""
-    service = await load_locked(write.session, write.principal, SERVICES, CommissionedService, id)
+    service, clusters = await rules.load_with_clusters(write.session, write.principal, id)
     write.check_version(service)
-    await rules.promote_service(write.session, service, data.evidence)
+    await rules.promote_service(write.session, service, clusters, data.evidence)
     write.note_changes(data)
     return await write.changed(SERVICES, service.id, status=201)

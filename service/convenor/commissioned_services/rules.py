@@ -12,10 +12,12 @@ from convenor.areas.rules import area_of
 from convenor.clusters.models import Cluster
 from convenor.clusters.resource import CLUSTERS
 from convenor.commissioned_services.models import CommissionedService, Offer, ServiceCluster
+from convenor.commissioned_services.resource import SERVICES
 from convenor.commissioned_services.schemas import ServiceCreate, ServiceUpdate
 from convenor.kit.calendar import today
 from convenor.kit.db import driver_connection
 from convenor.kit.errors import Faults, StateConflict
+from convenor.kit.locking import lock, lock_all, resolve
 from convenor.kit.principal import Principal
 from convenor.kit.reading.run import find
 from convenor.providers.resource import PROVIDERS
@@ -30,10 +32,12 @@ async def create_service(session: AsyncSession, principal: Principal, data: Serv
     faults = Faults()
     area = await area_of(session, principal, data, faults)
     provider = await _provider(session, principal, area, data.provider, faults)
-    clusters = await _clusters(session, principal, area, data.clusters or [], faults)
+    clusters = _buyers(await lock_clusters(session, principal, data.clusters or []), area, faults)
     faults.ends_after(data.valid_from, data.valid_to)
     faults.refuse()
     assert area
+    if data.clusters is None and data.offer is Offer.CORE:
+        clusters = await _lock_open_clusters(session, area)
     service = CommissionedService(
         area_id=area, provider_id=provider, **data.model_dump(exclude={"area", "provider", "clusters", "capacity"})
     )
@@ -41,16 +45,23 @@ async def create_service(session: AsyncSession, principal: Principal, data: Serv
         service.places, service.capacity_confirmed_on = data.capacity.places, data.capacity.confirmed_on
     session.add(service)
     await session.flush()
-    if data.clusters is None and data.offer is Offer.CORE:
-        clusters = await _clusters_open(session, area)
     _begin(session, service, clusters, data.valid_from or today())
     return service
 
 
 async def update_service(
-    session: AsyncSession, principal: Principal, service: CommissionedService, data: ServiceUpdate
+    session: AsyncSession,
+    principal: Principal,
+    service: CommissionedService,
+    data: ServiceUpdate,
+    clusters: Sequence[Cluster | None],
 ) -> None:
     """Changes a service. A change of provider carries its referrals and SLAs along (`on update cascade`).
+
+    Args:
+        session, principal, data: for whom, and what is to change.
+        service: locked, after its clusters.
+        clusters: those that `data` names, see `lock_clusters`.
 
     Raises:
         Invalid: naming every reference that does not hold.
@@ -58,7 +69,7 @@ async def update_service(
     """
     given, faults = data.given(), Faults()
     provider = await _provider(session, principal, service.area_id, given.pop("provider", None), faults)
-    wanted = await _clusters(session, principal, service.area_id, given.get("clusters", []), faults)
+    wanted = _buyers(clusters, service.area_id, faults)
     faults.ends_after(given.get("valid_from", service.valid_from), given.get("valid_to", service.valid_to))
     faults.refuse()
     if given.pop("clusters", None) is not None:
@@ -71,7 +82,22 @@ async def update_service(
     service.version += 1
 
 
-async def promote_service(session: AsyncSession, service: CommissionedService, evidence: str) -> None:
+async def load_with_clusters(
+    session: AsyncSession, principal: Principal, key: str
+) -> tuple[CommissionedService, Collection[UUID]]:
+    """Load a service by its id or code, locked after the clusters of its area that have no end; with their ids.
+
+    Raises:
+        NotFound: when it is absent or not of the caller's area.
+    """
+    found = await resolve(session, principal, SERVICES, key)
+    clusters = await _lock_open_clusters(session, found[0])
+    return await lock(session, CommissionedService, found), clusters
+
+
+async def promote_service(
+    session: AsyncSession, service: CommissionedService, clusters: Collection[UUID], evidence: str
+) -> None:
     """Makes a local service part of the core offer: every cluster of the area buys it from today.
 
     Raises:
@@ -82,7 +108,21 @@ async def promote_service(session: AsyncSession, service: CommissionedService, e
     service.offer, service.promotion_evidence, service.promoted_on = Offer.CORE, evidence, today()
     service.version += 1
     buying = {row.cluster_id for row in await _purchases(session, service)}
-    _begin(session, service, set(await _clusters_open(session, service.area_id)) - buying, today())
+    _begin(session, service, set(clusters) - buying, today())
+
+
+async def lock_clusters(session: AsyncSession, principal: Principal, keys: Sequence[str]) -> Sequence[Cluster | None]:
+    """Load the cluster of each id or code, or None where there is none for the caller.
+
+    They are locked, so that no merger or split passes by a purchase that is just beginning.
+    """
+    connection = await driver_connection(session)
+    named = [await find(connection, principal, CLUSTERS, key) for key in keys]
+    locked = {
+        (cluster.area_id, cluster.id): cluster
+        for cluster in await lock_all(session, Cluster, {key for key in named if key})
+    }
+    return [locked.get(key) if key else None for key in named]
 
 
 def _begin(session: AsyncSession, service: CommissionedService, clusters: Collection[UUID], day: date) -> None:
@@ -110,17 +150,17 @@ async def _purchases(session: AsyncSession, service: CommissionedService) -> Seq
             col(ServiceCluster.valid_to).is_(None) | (col(ServiceCluster.valid_to) > today()),
         )
         .order_by(col(ServiceCluster.id))
-        .with_for_update()
+        .with_for_update(key_share=True)
     )
     return found.all()
 
 
-async def _clusters_open(session: AsyncSession, area: UUID) -> Sequence[UUID]:
+async def _lock_open_clusters(session: AsyncSession, area: UUID) -> Collection[UUID]:
     found = await session.scalars(
         select(col(Cluster.id))
         .where(col(Cluster.area_id) == area, col(Cluster.valid_to).is_(None))
         .order_by(col(Cluster.id))
-        .with_for_update()
+        .with_for_update(key_share=True)
     )
     return found.all()
 
@@ -137,18 +177,11 @@ async def _provider(
     return found[1]
 
 
-async def _clusters(
-    session: AsyncSession, principal: Principal, area: UUID | None, keys: Sequence[str], faults: Faults
-) -> Collection[UUID]:
-    ids: set[UUID] = set()
-    for at, key in enumerate(keys):
-        found = await find(await driver_connection(session), principal, CLUSTERS, key)
-        if found is None or found[0] != area:
+def _buyers(clusters: Sequence[Cluster | None], area: UUID | None, faults: Faults) -> Collection[UUID]:
+    """Collect the clusters that are to buy a service, with a fault for each that cannot."""
+    for at, cluster in enumerate(clusters):
+        if cluster is None or cluster.area_id != area:
             faults.unknown(f"/clusters/{at}", "cluster")
-            continue
-        # Locked, so that no merger or split passes by a purchase that is just beginning.
-        cluster = await session.get_one(Cluster, found, with_for_update=True)
-        if cluster.valid_to is not None:
+        elif cluster.valid_to is not None:
             faults.add(f"/clusters/{at}", "ended", "This cluster is no more, or soon will be: name its successors.")
-        ids.add(cluster.id)
-    return ids
+    return {cluster.id for cluster in clusters if cluster}

@@ -9,8 +9,10 @@ from sqlalchemy import ARRAY, Row, Text, Uuid, any_, func, literal, select, tupl
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
+from convenor.commissioned_services.models import CommissionedService
 from convenor.contacts.models import Attendance, Contact, ContactFields
 from convenor.kit.db import driver_connection
+from convenor.kit.locking import Lock, lock_all
 from convenor.kit.principal import Principal, Reach
 from convenor.referrals.models import Referral
 
@@ -47,19 +49,24 @@ _UPDATE = (
 
 
 async def lock_referrals(session: AsyncSession, principal: Principal, codes: Collection[str]) -> Sequence[Row[Any]]:
-    """The caller's referrals with these codes, locked until the transaction ends; always in the same order.
+    """The caller's referrals with these codes, locked until the transaction ends, after their services' keys.
 
     Rows, not entities: a load needs little of the hundreds that a batch is about.
     """
+    of_codes = (
+        tuple_(col(Referral.area_id), col(Referral.provider_id)).in_(principal.keys(Reach.PROVIDER)),
+        col(Referral.code) == any_(literal(list(codes), ARRAY(Text))),
+    )
+    services = await session.execute(
+        select(col(Referral.area_id), col(Referral.service_id)).where(*of_codes).distinct()
+    )
+    await lock_all(session, CommissionedService, {(row[0], row[1]) for row in services}, Lock.KEEP_KEY)
     wanted = [getattr(Referral, name) for name in (*_OF_REFERRAL, "pathway", "pathway_version")]
     found = await session.execute(
         select(*wanted)
-        .where(
-            tuple_(col(Referral.area_id), col(Referral.provider_id)).in_(principal.keys(Reach.PROVIDER)),
-            col(Referral.code) == any_(literal(list(codes), ARRAY(Text))),
-        )
+        .where(*of_codes)
         .order_by(col(Referral.area_id), col(Referral.id))
-        .with_for_update()
+        .with_for_update(key_share=True)
     )
     return found.all()
 

@@ -4,11 +4,9 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from convenor.impact_returns import rules
-from convenor.impact_returns.models import ImpactReturn
 from convenor.impact_returns.resource import IMPACT_RETURNS, RETURN_TRANSITIONS, ImpactReturnRead
 from convenor.impact_returns.schemas import ImpactReturnCreate, ImpactReturnUpdate, ReturnTransitionCreate
 from convenor.kit.errors import IllegalTransition
-from convenor.kit.locking import load_locked
 from convenor.kit.web.bodies import GuardedRoute
 from convenor.kit.web.reads import list_route, record_route, sublist_route
 from convenor.kit.web.writes import Write, Writing
@@ -40,7 +38,7 @@ async def update_return(
     write: Write = Writing("impact_returns:write", "impact_returns:update", changes=True),
 ) -> Response:
     """Mends a return that was sent back. For the provider; a transition to `submitted` sends it again."""
-    report = await load_locked(write.session, write.principal, IMPACT_RETURNS, ImpactReturn, id)
+    report = await rules.load_return(write.session, write.principal, id)
     write.check_version(report)
     await rules.update_return(write.session, write.principal, report, data)
     write.note_changes(data)
@@ -56,7 +54,7 @@ async def transition_return(
     ),
 ) -> Response:
     """Validates, accepts or sends back a return, or submits it again; answers with it as it is then."""
-    report = await load_locked(write.session, write.principal, IMPACT_RETURNS, ImpactReturn, id)
+    report = await rules.load_return(write.session, write.principal, id)
     write.check_version(report)
     await rules.transition_return(write.session, write.principal, report, data)
     write.note_changes(data)

@@ -13,7 +13,7 @@ from convenor.impact_returns.models import (
     MeasureFields,
     ReturnStatus,
 )
-from convenor.impact_returns.resource import STEPS, Actor
+from convenor.impact_returns.resource import IMPACT_RETURNS, STEPS, Actor
 from convenor.impact_returns.schemas import (
     ImpactReturnCreate,
     ImpactReturnUpdate,
@@ -22,6 +22,7 @@ from convenor.impact_returns.schemas import (
 from convenor.kit.calendar import Period, now
 from convenor.kit.db import driver_connection
 from convenor.kit.errors import Faults, IllegalTransition, StateConflict
+from convenor.kit.locking import lock, resolve
 from convenor.kit.principal import Principal, Reach
 from convenor.kit.reading.run import find
 from convenor.slas.models import Sla, SlaKpi, SlaStatus, SlaTerms
@@ -44,7 +45,7 @@ async def submit_return(session: AsyncSession, principal: Principal, data: Impac
         faults.unknown("/sla_id", "SLA")
         faults.refuse()
     assert found
-    sla = await session.get_one(Sla, found, with_for_update=True)
+    sla = await lock(session, Sla, found)
     period = Period(data.period.first, data.period.last)
     if sla.status not in (SlaStatus.ACTIVE, SlaStatus.ENDED):
         faults.add("/sla_id", "not_active", f"This SLA is {sla.status}; returns are sent once it is active.")
@@ -77,6 +78,18 @@ async def submit_return(session: AsyncSession, principal: Principal, data: Impac
         session.add(_measure(report, measure))
     _record_step(session, principal, report, None, None)
     return report
+
+
+async def load_return(session: AsyncSession, principal: Principal, key: str) -> ImpactReturn:
+    """Load the return of an id, locked with its SLA until the transaction ends.
+
+    Raises:
+        NotFound: when it is absent or not the caller's.
+    """
+    found = await resolve(session, principal, IMPACT_RETURNS, key)
+    report = await session.get_one(ImpactReturn, found)
+    await lock(session, Sla, (report.area_id, report.sla_id))
+    return await lock(session, ImpactReturn, found)
 
 
 async def update_return(
@@ -142,7 +155,7 @@ async def _stand_again(session: AsyncSession, report: ImpactReturn) -> None:
 
 
 async def _sla_of(session: AsyncSession, report: ImpactReturn) -> Sla:
-    return await session.get_one(Sla, (report.area_id, report.sla_id), with_for_update=True)
+    return await session.get_one(Sla, (report.area_id, report.sla_id))
 
 
 async def _check(session: AsyncSession, sla: Sla, report: ImpactReturn, measures: Sequence[MeasureFields]) -> None:

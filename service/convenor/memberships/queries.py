@@ -3,13 +3,16 @@
 from collections.abc import Sequence
 from datetime import date
 from typing import TypeVar
+from uuid import UUID
 
 from sqlalchemy import ColumnElement, select, true
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import Mapped
 from sqlmodel import col
 
 from convenor.clusters.models import Cluster, ClusterMembership, ClusterRole
-from convenor.commissioned_services.models import ServiceCluster
+from convenor.commissioned_services.models import CommissionedService, ServiceCluster
+from convenor.kit.locking import Key, Lock, lock_all
 from convenor.schools.models import School
 
 Dated = TypeVar("Dated", ClusterMembership, ClusterRole, ServiceCluster)
@@ -46,7 +49,7 @@ async def holding(session: AsyncSession, model: type[Dated], cluster: Cluster, o
             _ends_after(model, on),
         )
         .order_by(col(model.id))
-        .with_for_update()
+        .with_for_update(key_share=True)
     )
     return found.all()
 
@@ -60,24 +63,43 @@ async def memberships_of(session: AsyncSession, school: School, on: date) -> Seq
             col(ClusterMembership.school_id) == school.id,
             _ends_after(ClusterMembership, on),
         )
-        .with_for_update()
+        .order_by(col(ClusterMembership.id))
+        .with_for_update(key_share=True)
     )
     return found.all()
 
 
+async def lock_services(session: AsyncSession, clusters: Sequence[Cluster], on: date) -> None:
+    """Lock the services that these clusters buy on a day or will, so that nobody else changes the purchases."""
+    services = await _ids_under(session, col(ServiceCluster.service_id), ServiceCluster, clusters, on)
+    await lock_all(session, CommissionedService, services, Lock.KEEP)
+
+
 async def lock_members(session: AsyncSession, clusters: Sequence[Cluster], on: date) -> None:
-    """Locks the schools that are in these clusters on a day or will be, always in one order."""
-    members = select(col(ClusterMembership.school_id)).where(
-        col(ClusterMembership.area_id) == clusters[0].area_id,
-        col(ClusterMembership.cluster_id).in_([cluster.id for cluster in clusters]),
-        _ends_after(ClusterMembership, on),
+    """Lock the schools that are in these clusters on a day or will be.
+
+    The clusters are locked, so that none joins; but while this waits for a school, its conversion may put a newer one
+    in its place.
+    """
+    locked: set[Key] = set()
+    while new := await _ids_under(session, col(ClusterMembership.school_id), ClusterMembership, clusters, on) - locked:
+        await lock_all(session, School, new)
+        locked |= new
+
+
+async def _ids_under(
+    session: AsyncSession, named: Mapped[UUID], model: type[Dated], clusters: Sequence[Cluster], on: date
+) -> set[Key]:
+    """Collect what the dated rows of clusters name, of those that hold on a day or will."""
+    area = clusters[0].area_id
+    found = await session.scalars(
+        select(named).where(
+            col(model.area_id) == area,
+            col(model.cluster_id).in_([cluster.id for cluster in clusters]),
+            _ends_after(model, on),
+        )
     )
-    await session.execute(
-        select(col(School.id))
-        .where(col(School.area_id) == clusters[0].area_id, col(School.id).in_(members))
-        .order_by(col(School.id))
-        .with_for_update()
-    )
+    return {(area, each) for each in found}
 
 
 def _ends_after(model: type[Dated], day: date | None) -> ColumnElement[bool]:

@@ -7,6 +7,7 @@ clusters, with the ends they had. Role holders are appointed anew. Referrals kee
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from operator import attrgetter
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -16,7 +17,7 @@ from convenor.clusters.resource import CLUSTERS
 from convenor.commissioned_services.models import ServiceCluster
 from convenor.kit.db import driver_connection
 from convenor.kit.errors import Faults, StateConflict
-from convenor.kit.locking import load_locked
+from convenor.kit.locking import load_locked, lock_all
 from convenor.kit.principal import Principal
 from convenor.kit.reading.run import find
 from convenor.memberships import queries
@@ -45,20 +46,20 @@ async def merge_clusters(
     """
     faults = Faults()
     named = await _clusters(session, principal, data.clusters, faults)
-    clusters = [await session.get_one(Cluster, key, with_for_update=True) for key in sorted(named)]
+    clusters = await lock_all(session, Cluster, named.keys())
     endings = []
     if clusters:
+        await queries.lock_services(session, clusters, data.on)
         await queries.lock_members(session, clusters, data.on)
         endings = [await _ending(session, cluster, data.on, faults) for cluster in clusters]
     for cluster in clusters:
         if cluster.valid_to:
             faults.add(named[cluster.area_id, cluster.id], "ended", _ended(cluster))
     faults.refuse()
-    merged = _open(session, clusters[0].area_id, data.into, data.on)
-    await session.flush()
+    [merged] = await _open(session, clusters[0].area_id, [data.into], data.on)
     place = {member.school_id: merged.id for ending in endings for member in ending.members}
     await _hand_over(session, endings, [merged], place, SuccessionKind.MERGE, data.on)
-    return merged, clusters
+    return merged, list(clusters)
 
 
 async def split_cluster(
@@ -75,6 +76,7 @@ async def split_cluster(
     cluster, faults = await load_locked(session, principal, CLUSTERS, Cluster, key), Faults()
     if cluster.valid_to:
         raise StateConflict(_ended(cluster))
+    await queries.lock_services(session, [cluster], data.on)
     await queries.lock_members(session, [cluster], data.on)
     ending = await _ending(session, cluster, data.on, faults)
     members = {member.school_id for member in ending.members}
@@ -87,8 +89,7 @@ async def split_cluster(
         school = await session.get_one(School, (cluster.area_id, missing))
         faults.add("/into", "unplaced", f"{school.name} ({school.urn or school.id}) is placed in none of the clusters.")
     faults.refuse()
-    successors = [_open(session, cluster.area_id, into, data.on) for into in data.into]
-    await session.flush()
+    successors = await _open(session, cluster.area_id, data.into, data.on)
     place = {school: successors[at].id for school, at in placed.items()}
     await _hand_over(session, [ending], successors, place, SuccessionKind.SPLIT, data.on)
     return cluster, successors
@@ -155,10 +156,13 @@ def _ended(cluster: Cluster) -> str:
     return f"Cluster {cluster.code} is no more from {cluster.valid_to}; see its successors."
 
 
-def _open(session: AsyncSession, area: UUID, into: ClusterInto, on: date) -> Cluster:
-    cluster = Cluster(area_id=area, **into.model_dump(include=set(ClusterInto.model_fields)), valid_from=on)
-    session.add(cluster)
-    return cluster
+async def _open(session: AsyncSession, area: UUID, into: Sequence[ClusterInto], on: date) -> list[Cluster]:
+    fields = set(ClusterInto.model_fields)
+    clusters = [Cluster(area_id=area, **each.model_dump(include=fields), valid_from=on) for each in into]
+    # In the order of their codes: of two calls that take the same ones, only one waits for the other.
+    session.add_all(sorted(clusters, key=attrgetter("code")))
+    await session.flush()
+    return clusters
 
 
 async def _hand_over(

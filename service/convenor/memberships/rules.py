@@ -8,8 +8,8 @@ from convenor.clusters.models import Cluster, ClusterMembership, ClusterRole
 from convenor.clusters.resource import CLUSTERS
 from convenor.kit.calendar import today
 from convenor.kit.db import driver_connection
-from convenor.kit.errors import Faults, NotFound, StateConflict
-from convenor.kit.locking import load_locked
+from convenor.kit.errors import Faults, StateConflict
+from convenor.kit.locking import load_locked, lock, resolve
 from convenor.kit.principal import Principal
 from convenor.kit.reading.run import find
 from convenor.memberships import queries
@@ -60,15 +60,11 @@ async def load_membership(session: AsyncSession, principal: Principal, key: str)
     Raises:
         NotFound: when it is absent or not of the caller's area.
     """
-    found = await find(await driver_connection(session), principal, MEMBERSHIPS, key)
-    if found is None:
-        raise NotFound
+    found = await resolve(session, principal, MEMBERSHIPS, key)
     membership = await session.get_one(ClusterMembership, found)
-    # Cluster, school, membership: the one order of locks, or two calls wait for each other.
-    await session.get_one(Cluster, (membership.area_id, membership.cluster_id), with_for_update=True)
-    await session.get_one(School, (membership.area_id, membership.school_id), with_for_update=True)
-    await session.refresh(membership, with_for_update=True)
-    return membership
+    await lock(session, Cluster, (membership.area_id, membership.cluster_id))
+    await lock(session, School, (membership.area_id, membership.school_id))
+    return await lock(session, ClusterMembership, found)
 
 
 async def end_membership(session: AsyncSession, membership: ClusterMembership, data: MembershipUpdate) -> None:
@@ -153,13 +149,10 @@ async def load_role(session: AsyncSession, principal: Principal, key: str) -> Cl
     Raises:
         NotFound: when it is absent or not of the caller's area.
     """
-    found = await find(await driver_connection(session), principal, ROLES, key)
-    if found is None:
-        raise NotFound
+    found = await resolve(session, principal, ROLES, key)
     role = await session.get_one(ClusterRole, found)
-    await session.get_one(Cluster, (role.area_id, role.cluster_id), with_for_update=True)
-    await session.refresh(role, with_for_update=True)
-    return role
+    await lock(session, Cluster, (role.area_id, role.cluster_id))
+    return await lock(session, ClusterRole, found)
 
 
 async def give_up_role(session: AsyncSession, role: ClusterRole, data: ClusterRoleUpdate) -> None:
@@ -190,7 +183,7 @@ async def _school(
 
 async def _refuse_misfit(session: AsyncSession, cluster: Cluster, wanted: ClusterMembership) -> None:
     """No exclusion constraint holds memberships apart, so the school's row is locked while they are compared."""
-    school = await session.get_one(School, (wanted.area_id, wanted.school_id), with_for_update=True)
+    school = await lock(session, School, (wanted.area_id, wanted.school_id))
     if school.closed_on and wanted.valid_from and wanted.valid_from >= school.closed_on:
         raise StateConflict(f"The school is closed from {school.closed_on}; its successor may join.")
     _refuse_beyond(cluster, wanted)

@@ -3,7 +3,7 @@
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from convenor.kit.locking import load_locked
+from convenor.kit.locking import Lock, load_locked
 from convenor.kit.web.bodies import GuardedRoute
 from convenor.kit.web.reads import list_route, record_route
 from convenor.kit.web.writes import Write, Writing
@@ -35,7 +35,7 @@ async def update_provider(
     write: Write = Writing("providers:write", "providers:update", changes=True),
 ) -> Response:
     """Changes a provider's entry."""
-    provider = await load_locked(write.session, write.principal, PROVIDERS, Provider, id)
+    provider = await load_locked(write.session, write.principal, PROVIDERS, Provider, id, Lock.REKEY)
     write.check_version(provider)
     provider.sqlmodel_update(data.given())
     provider.version += 1

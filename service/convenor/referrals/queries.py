@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from convenor.clusters.models import ClusterMembership
-from convenor.commissioned_services.models import CommissionedService, ServiceCluster
+from convenor.commissioned_services.models import ServiceCluster
 from convenor.kit.calendar import today
 from convenor.kit.tables import holds
 from convenor.referrals.models import Referral
@@ -38,12 +38,6 @@ async def buys(session: AsyncSession, area: UUID, cluster: UUID, service: UUID) 
         )
     )
     return bought.first() is not None
-
-
-async def lock_service(session: AsyncSession, area: UUID, service: UUID) -> CommissionedService:
-    """The service of an id that was found, as it stays until this transaction ends."""
-    # Shared: other referrals name the same provider meanwhile, and none may change it.
-    return await session.get_one(CommissionedService, (area, service), with_for_update={"read": True})
 
 
 async def lock_identity(session: AsyncSession, area: UUID, upn: str | None, nhs_number: str | None) -> None:

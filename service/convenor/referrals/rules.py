@@ -6,11 +6,13 @@ from uuid import UUID
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from convenor.commissioned_services.models import CommissionedService
 from convenor.commissioned_services.resource import SERVICES
 from convenor.kit.calendar import now, today
 from convenor.kit.db import driver_connection, violates
 from convenor.kit.errors import Faults, IllegalTransition, Member, Problem, StateConflict
 from convenor.kit.ids import record_code, uuid7
+from convenor.kit.locking import Lock, lock
 from convenor.kit.principal import Principal, Reach
 from convenor.kit.reading.run import find
 from convenor.pathways.models import Actor, Pathway
@@ -28,6 +30,7 @@ from convenor.referrals.schemas import (
     SchoolSubjectCreate,
     TransitionCreate,
 )
+from convenor.schools.models import School
 from convenor.schools.resource import SCHOOLS
 
 MENDABLE = ("submitted", "returned")
@@ -68,8 +71,12 @@ async def submit_referral(session: AsyncSession, principal: Principal, data: Ref
     if school is None or school not in principal.keys(Reach.SCHOOL):
         faults.unknown("/school_urn", "school")
         school = None
-    cluster = await queries.cluster_of(session, *school) if school else None
     provider = await _provider(session, service, faults) if service else None
+    cluster = None
+    if school:
+        # Kept in its cluster: what is read from here on holds until the referral is there.
+        await lock(session, School, school, Lock.KEEP)
+        cluster = await queries.cluster_of(session, *school)
     if school and service and not (cluster and await queries.buys(session, school[0], cluster, service[1])):
         faults.add("/service_id", "not_bought", "The school's cluster does not buy this service: see GET /v1/services.")
     faults.refuse()
@@ -229,7 +236,8 @@ def _state_consent(referral: Referral, consent: ConsentCreate | None) -> None:
 
 
 async def _provider(session: AsyncSession, service: tuple[UUID, UUID], faults: Faults) -> UUID | None:
-    found = await queries.lock_service(session, *service)
+    # Kept: other referrals name the same provider meanwhile, and none may change it.
+    found = await lock(session, CommissionedService, service, Lock.KEEP)
     day = today()
     if found.provider_id is None:
         faults.add("/service_id", "no_provider", "No provider is stated for this service, so nobody could answer.")

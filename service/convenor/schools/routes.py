@@ -3,7 +3,7 @@
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from convenor.kit.locking import load_locked
+from convenor.kit.locking import Lock, load_locked
 from convenor.kit.web.bodies import GuardedRoute
 from convenor.kit.web.reads import list_route, record_route
 from convenor.kit.web.writes import Write, Writing
@@ -33,7 +33,7 @@ async def update_school(
     urn: str, data: SchoolUpdate, write: Write = Writing("schools:write", "schools:update", changes=True)
 ) -> Response:
     """Changes what is said of a school."""
-    school = await load_locked(write.session, write.principal, SCHOOLS, School, urn)
+    school = await load_locked(write.session, write.principal, SCHOOLS, School, urn, Lock.REKEY)
     write.check_version(school)
     rules.update_school(school, data)
     write.note_changes(data)

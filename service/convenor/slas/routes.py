@@ -35,7 +35,7 @@ async def update_sla(
     write: Write = Writing("slas:write", "slas:update", changes=True),
 ) -> Response:
     """Edits a draft; once agreed, begins a new version of its terms from a date."""
-    sla = await load_locked(write.session, write.principal, SLAS, Sla, id)
+    sla = await rules.load_sla(write.session, write.principal, id, data)
     write.check_version(sla)
     await rules.update_sla(write.session, write.principal, sla, data)
     write.note_changes(data)

@@ -13,12 +13,13 @@ from convenor.commissioned_services.resource import SERVICES
 from convenor.kit.calendar import now, today
 from convenor.kit.db import driver_connection
 from convenor.kit.errors import Faults, IllegalTransition, StateConflict
+from convenor.kit.locking import Lock, lock, lock_all, resolve
 from convenor.kit.principal import Principal
 from convenor.kit.reading.run import find
 from convenor.providers.resource import PROVIDERS
 from convenor.slas import queries
 from convenor.slas.models import Sla, SlaCluster, SlaKpi, SlaStatus, SlaTerms, SlaTransition
-from convenor.slas.resource import STEPS
+from convenor.slas.resource import SLAS, STEPS
 from convenor.slas.schemas import KpiCreate, SlaCreate, SlaTransitionCreate, SlaUpdate, TermsCreate
 
 VERSIONED = {"terms", "kpis", "valid_from"}
@@ -50,6 +51,23 @@ async def create_sla(session: AsyncSession, principal: Principal, data: SlaCreat
     _add_version(session, sla, _Version(1, sla.starts_on, data.terms, data.kpis))
     _record_step(session, principal, sla, None, None)
     return sla
+
+
+async def load_sla(session: AsyncSession, principal: Principal, key: str, data: SlaUpdate) -> Sla:
+    """Load an SLA by its id or code, locked after its service and the one that `data` names.
+
+    Raises:
+        NotFound: when it is absent or not of the caller's area.
+    """
+    found = await resolve(session, principal, SLAS, key)
+    sla = await session.get_one(Sla, found)
+    named = {(sla.area_id, sla.service_id)}
+    if data.service_id and (
+        other := await find(await driver_connection(session), principal, SERVICES, data.service_id)
+    ):
+        named.add(other)
+    await lock_all(session, CommissionedService, named, Lock.KEEP)
+    return await lock(session, Sla, found, Lock.REKEY)
 
 
 async def update_sla(session: AsyncSession, principal: Principal, sla: Sla, data: SlaUpdate) -> None:
@@ -165,7 +183,7 @@ async def _service(
         faults.unknown("/service_id", "service")
         return None
     # Locked against a change of its provider until the SLA stands.
-    return await session.get_one(CommissionedService, found, with_for_update={"read": True})
+    return await lock(session, CommissionedService, found, Lock.KEEP)
 
 
 async def _check_provider(
