@@ -19,7 +19,7 @@ from convenor.kit.reading.run import Answer, read_graph
 from convenor.kit.reading.selection import Constant, One, Page
 from convenor.kit.web.problems import fault_at, problem_of
 from convenor.kit.web.reads import note_answer
-from convenor.kit.web.writes import Replay, Write, claim_of, etag_of, note_replay, open_write
+from convenor.kit.web.writes import Replay, Write, WriteCall, claim_of, etag_of, note_replay
 from convenor_graphql.document import Document
 from convenor_graphql.naming import camel_pointer, snake_keys
 from convenor_graphql.problems import errors_of
@@ -157,8 +157,8 @@ async def _written(call: Call, change: Change, selected: Selected, note: Note) -
     version: int | None = change.arguments.get("ifVersion")
     if_match = None if version is None else frozenset({etag_of(version)})
     sessions = call.state.sessions
-    async with open_write(sessions, call.principal, note, if_match, claimed, makes=makes) as write:
-        response = await mutation.run(data=data, write=write, **named)
+    write = WriteCall(sessions, call.principal, note, if_match, claimed, makes)
+    response = await mutation.run(data=data, write=write, **named)
     return bytes(response.body)
 
 

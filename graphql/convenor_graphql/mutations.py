@@ -23,7 +23,7 @@ class Mutation:
 
     Args:
         name: of the field.
-        run: what the route does: it takes `data`, `write` and what the path names.
+        run: what the route does, in a transaction: it takes `data`, the `WriteCall` and what the path names.
         body: the shape of `input`.
         answers: the resource of the record that the payload holds.
         named: the path's parameters, which are arguments here.

@@ -108,6 +108,10 @@ class Note:
     written: bool = False
     """The event was committed with its change."""
 
+    def forget(self) -> None:
+        """Forget the records and changes of an attempt that left nothing behind."""
+        self.records, self.subjects, self.areas, self.subject_areas, self.changes = (), (), (), (), None
+
 
 def events_of(note: Note, status: int) -> list[tuple[Any, ...]]:
     """The rows for a request: one for each area concerned, or one for the installation."""

@@ -131,9 +131,10 @@ class Loading(Generic[Data]):
 
         Raises:
             sqlalchemy.exc.DBAPIError: lock not available, while another load into the same rows takes its turn.
-            Nothing was stored, as with whatever else it raises.
+            Nothing was stored, as with whatever else it raises: it can be run again.
         """
-        stands = True
+        self.note.forget()
+        stands, self._recorded = True, False
         if self.on_error is OnError.SKIP:
             async for batch in _batches(lines):
                 for result in _left_out(batch) if self.broken_by else await self._commit(batch):
@@ -141,7 +142,7 @@ class Loading(Generic[Data]):
         else:
             stands = await self._commit_all(_batches(lines), keep)
         if not stands:
-            self.note.records, self.note.subjects, self.note.areas, self.note.subject_areas = (), (), (), ()
+            self.note.forget()
         self.note.written = stands and self._recorded
         return stands
 

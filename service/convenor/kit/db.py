@@ -4,19 +4,24 @@ Nothing is ever set on a session (see `context`), so a connection goes back to i
 """
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import asyncpg
 from sqlalchemy import event
-from sqlalchemy.exc import DisconnectionError, IntegrityError
+from sqlalchemy.exc import DBAPIError, DisconnectionError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 
 from convenor.kit.database import assert_app_role
 from convenor.kit.operator import OperatorError
+
+T = TypeVar("T")
+
+log = logging.getLogger("convenor")
 
 READERS, WRITERS, AUDITORS, PROBES, LISTENERS = 10, 8, 2, 1, 1
 """Connections of one worker. The listener hears of changed clients; it belongs to the verifier of tokens."""
@@ -161,12 +166,32 @@ async def driver_connection(session: AsyncSession) -> Any:
     return raw.driver_connection
 
 
+def driver_error(error: BaseException) -> BaseException:
+    """Unwrap what asyncpg raised, where SQLAlchemy wrapped it; else return the error itself."""
+    return (error.orig and error.orig.__cause__) or error if isinstance(error, DBAPIError) else error
+
+
+async def again_after_deadlock(attempt: Callable[[], Awaitable[T]]) -> T:
+    """Make an attempt, and a second one where the database ended the first to resolve a deadlock.
+
+    Args:
+        attempt: one transaction, of which nothing is left when it raises.
+    """
+    try:
+        return await attempt()
+    except Exception as error:
+        if not isinstance(driver_error(error), asyncpg.DeadlockDetectedError):
+            raise
+    log.warning("a transaction ended in a deadlock and is tried once more")
+    return await attempt()
+
+
 def violates(error: IntegrityError, constraint: str) -> bool:
     """Whether a constraint or unique index, by its name, is what the database refused for.
 
     Its message tells values, too, in which any name could stand.
     """
-    cause = error.orig.__cause__ if error.orig else None
+    cause = driver_error(error)
     return isinstance(cause, asyncpg.IntegrityConstraintViolationError) and cause.constraint_name == constraint
 
 

@@ -4,10 +4,12 @@ FastAPI asks a request for `json()` before it solves what the route depends on. 
 hears of that first, a body that cannot be read is noted on the request and refused by the writing dependency.
 """
 
+import inspect
 import json
 import math
 import re
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
+from functools import wraps
 from typing import Any
 
 from fastapi.routing import APIRoute
@@ -104,7 +106,14 @@ class GuardedRequest(Request):
 
 
 class GuardedRoute(APIRoute):
-    """A route that reads its body through `read_json`."""
+    """A route that reads its body through `read_json`, and runs a function that writes in a transaction.
+
+    The function takes a `Write`. The route's endpoint, which GraphQL calls too, takes a `WriteCall` in its place.
+    """
+
+    def __init__(self, path: str, endpoint: Callable[..., Awaitable[Response]], **options: Any) -> None:
+        writes = "write" in inspect.signature(endpoint).parameters
+        super().__init__(path, _in_transaction(endpoint) if writes else endpoint, **options)
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """The handler over a guarded request."""
@@ -114,6 +123,15 @@ class GuardedRoute(APIRoute):
             return await handler(GuardedRequest(request.scope, request.receive))
 
         return guarded
+
+
+def _in_transaction(function: Callable[..., Awaitable[Response]]) -> Callable[..., Awaitable[Response]]:
+    @wraps(function)
+    async def endpoint(*, write: Any, **given: Any) -> Response:
+        answer: Response = await write.run(lambda made: function(write=made, **given))
+        return answer
+
+    return endpoint
 
 
 def refuse_unreadable(request: Request) -> None:

@@ -20,7 +20,7 @@ from starlette.responses import Response, StreamingResponse
 
 from convenor.kit.audit import Note
 from convenor.kit.bulk import Data, Line, Load, Loading, NotStored, OnError, Result
-from convenor.kit.db import WAIT_SECONDS
+from convenor.kit.db import WAIT_SECONDS, again_after_deadlock
 from convenor.kit.errors import Faults, Invalid, Problem, TooLarge, Unavailable, Unreadable, WrongMediaType
 from convenor.kit.parameters import read_flag, read_parameters
 from convenor.kit.principal import Principal
@@ -107,16 +107,22 @@ async def answer_load(asked: LoadRequest) -> Response:
         dry_run=asked.dry_run,
         until=time.monotonic() + LOAD_SECONDS,
     )
-    results = Spool(IN_MEMORY)
+    results, body = Spool(IN_MEMORY), Spool(IN_MEMORY)
 
     def keep(result: Result) -> None:
         results.write(_write(result))
 
+    async def attempt() -> bool:
+        body.seek(0)
+        results.seek(0)
+        results.truncate()
+        return await under_way.run(read_lines(body, load), keep)
+
     try:
-        with Spool(IN_MEMORY) as body:
+        with body:
             await _set_aside(request, body)
             async with _turn(request.app.state.load_turns):
-                stands = await under_way.run(read_lines(body, load), keep)
+                stands = await again_after_deadlock(attempt)
     except BaseException:
         results.close()
         raise
@@ -133,7 +139,6 @@ async def _set_aside(request: Request, body: Spool) -> None:
         if ended + (end != b"\n") > MAX_LINES:
             raise TooLarge(f"The load has more than {MAX_LINES:,} lines, which is the most that this address takes.")
         body.write(chunk)
-    body.seek(0)
 
 
 @asynccontextmanager

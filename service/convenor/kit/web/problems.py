@@ -8,7 +8,7 @@ from typing import Any
 import asyncpg
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
-from sqlalchemy.exc import DBAPIError, InterfaceError, NoResultFound
+from sqlalchemy.exc import InterfaceError, NoResultFound
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
@@ -16,6 +16,7 @@ from starlette.responses import Response
 from starlette.routing import Match
 
 from convenor.kit.audit import Note
+from convenor.kit.db import driver_error
 from convenor.kit.errors import (
     AlreadyExists,
     Fault,
@@ -73,7 +74,7 @@ def problem_of(error: BaseException, request_id: str) -> Problem:
         return {404: NoSuchPath, 405: MethodNotAllowed}.get(error.status_code, Unreadable)()
     if isinstance(error, ClientDisconnect):
         return Unreadable("The caller went away before the end of its request.")
-    cause = error.orig.__cause__ if isinstance(error, DBAPIError) and error.orig else error
+    cause = driver_error(error)
     if isinstance(cause, _AWAY) or isinstance(error, _AWAY) or getattr(error, "connection_invalidated", False):
         log.warning("request %s: unavailable, %s at %s", request_id, type(cause).__name__, _place_of(error))
         return Unavailable()

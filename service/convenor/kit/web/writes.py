@@ -2,9 +2,9 @@
 
 import hashlib
 import re
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -18,7 +18,7 @@ from starlette.responses import Response
 
 from convenor.kit.audit import Note, add_event
 from convenor.kit.context import enter_as
-from convenor.kit.db import driver_connection
+from convenor.kit.db import again_after_deadlock, driver_connection, driver_error
 from convenor.kit.errors import (
     AlreadyExists,
     Fault,
@@ -74,7 +74,6 @@ class Write:
     if_match: IfMatch = None
     claimed: Claim | None = None
     sent: BaseModel | None = field(default=None, init=False)
-    answer: Response | None = field(default=None, init=False)
 
     def concerns(self, row: Any) -> None:
         """Tells the audit which record the call is about, so that a refusal names it too."""
@@ -116,24 +115,15 @@ class Write:
             }
         if read.etag:
             headers["ETag"] = etag_of(read.etag)
-        self.answer = Response(read.body, status, headers, "application/json")
-        return self.answer
+        return Response(read.body, status, headers, "application/json")
 
 
 Makes = Callable[[AsyncSession, Principal, Note, IfMatch, Claim | None], Write]
 
 
-@asynccontextmanager
-async def open_write(
-    sessions: Callable[[], AsyncSession],
-    principal: Principal,
-    note: Note,
-    if_match: IfMatch = None,
-    claimed: Claim | None = None,
-    *,
-    makes: Makes = Write,
-) -> AsyncIterator[Write]:
-    """The transaction of one change: committed with its idempotency key and its audit event, or not at all.
+@dataclass(frozen=True)
+class WriteCall:
+    """A call that is to change something: all that its transaction needs.
 
     Args:
         sessions: what opens a session.
@@ -142,20 +132,40 @@ async def open_write(
         if_match: the tags of the versions that the caller would change.
         claimed: the idempotency key that came with the call.
         makes: how the answer is written.
-
-    Raises:
-        Replay: the call is a repeated one.
-        StillRunning: its first one has not ended.
     """
-    async with sessions() as session, session.begin():
-        await enter_as(session, principal)
-        write = makes(session, principal, note, if_match, claimed)
-        if claimed:
-            await _take(session, claimed)
-        yield write
-        assert write.answer is not None, "a write answers through its Write"
-        await _finish(write, write.answer)
-    note.written = True
+
+    sessions: Callable[[], AsyncSession]
+    principal: Principal
+    note: Note
+    if_match: IfMatch = None
+    claimed: Claim | None = None
+    makes: Makes = Write
+
+    async def run(self, change: Callable[[Write], Awaitable[Response]]) -> Response:
+        """Make a change in one transaction: committed with its idempotency key and its audit event, or not at all.
+
+        Where the database ends the transaction to resolve a deadlock, make the change once more from its beginning.
+
+        Args:
+            change: what the route does.
+
+        Raises:
+            Replay: the call is a repeated one.
+            StillRunning: its first one has not ended.
+        """
+        return await again_after_deadlock(partial(self._attempt, change))
+
+    async def _attempt(self, change: Callable[[Write], Awaitable[Response]]) -> Response:
+        self.note.forget()
+        async with self.sessions() as session, session.begin():
+            await enter_as(session, self.principal)
+            if self.claimed:
+                await _take(session, self.claimed)
+            write = self.makes(session, self.principal, self.note, self.if_match, self.claimed)
+            answer = await change(write)
+            await _finish(write, answer)
+        self.note.written = True
+        return answer
 
 
 @dataclass(frozen=True)
@@ -194,16 +204,15 @@ class WriteOperation(Operation):
             found |= {PreconditionMissing}
         return found
 
-    async def __call__(self, request: Request) -> AsyncIterator[Write]:
-        """The transaction, which is committed once the route has answered."""
+    async def __call__(self, request: Request) -> WriteCall:
+        """Prepare the call; the route's endpoint runs its function in the transaction (see `GuardedRoute`)."""
         principal = self.authorise(request)
         refuse_unreadable(request)
         _refuse_parameters(request)
         note: Note = request.scope["state"]["note"]
         if_match = _if_match(request, required=self.changes) if self.takes_version else None
         claimed = await _claim_of(request, principal, required=self.creates) if self.takes_key else None
-        async with open_write(request.app.state.sessions, principal, note, if_match, claimed) as write:
-            yield write
+        return WriteCall(request.app.state.sessions, principal, note, if_match, claimed)
 
 
 def Writing(  # noqa: N802 - reads as the declaration that it is
@@ -215,12 +224,8 @@ def Writing(  # noqa: N802 - reads as the declaration that it is
     keyed: bool = False,
     problems: Iterable[type[Problem]] = (),
 ) -> Any:
-    """The operation as a parameter's default: `write: Write = Writing(...)`.
-
-    The dependency lives as long as the function, so that the commit happens before the answer leaves.
-    """
-    operation = WriteOperation(scope, action, creates, changes, keyed, problems=tuple(problems))
-    return Depends(operation, scope="function")
+    """Declare the operation as a parameter's default: `write: Write = Writing(...)`."""
+    return Depends(WriteOperation(scope, action, creates, changes, keyed, problems=tuple(problems)))
 
 
 def note_replay(note: Note, kept: Kept) -> None:
@@ -251,7 +256,7 @@ async def _take(session: AsyncSession, claimed: Claim) -> None:
     try:
         kept = await claim(session, claimed)
     except DBAPIError as error:
-        if error.orig is not None and isinstance(error.orig.__cause__, asyncpg.LockNotAvailableError):
+        if isinstance(driver_error(error), asyncpg.LockNotAvailableError):
             raise StillRunning(headers={"Retry-After": "5"}) from error
         raise
     if kept:
