@@ -113,7 +113,11 @@ class Note:
         self.records, self.subjects, self.areas, self.subject_areas, self.changes = (), (), (), (), None
 
 
-def events_of(note: Note, status: int) -> list[tuple[Any, ...]]:
+EventRow = tuple[Any, ...]
+"""An event, by its columns."""
+
+
+def events_of(note: Note, status: int) -> list[EventRow]:
     """The rows for a request: one for each area concerned, or one for the installation."""
     who = note.principal
     common = (
@@ -204,7 +208,11 @@ async def _insert(connection: Any, rows: Sequence[tuple[Any, ...]], mentions: It
 
 async def add_event(connection: asyncpg.Connection, note: Note, status: int) -> None:
     """Writes a request's event in the transaction of its change."""
-    rows = events_of(note, status)
+    await add_events(connection, events_of(note, status))
+
+
+async def add_events(connection: asyncpg.Connection, rows: Sequence[EventRow]) -> None:
+    """Writes events in the transaction of their changes, as its last statement: others may wait for the mentions."""
     await _insert(connection, rows, _mentions(rows))
 
 

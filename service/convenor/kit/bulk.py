@@ -15,7 +15,7 @@ from pydantic import BaseModel
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
-from convenor.kit.audit import Note, add_event
+from convenor.kit.audit import EventRow, Note, add_events, events_of
 from convenor.kit.context import enter_as
 from convenor.kit.db import driver_connection
 from convenor.kit.errors import Fault, Invalid, Problem, Unavailable
@@ -157,33 +157,42 @@ class Loading(Generic[Data]):
                 raise TimeoutError
             async with self.sessions() as session:
                 await self._take_turn(session)
-                results, recorded = await self._store(session, batch)
-                if not self.dry_run:
-                    await session.commit()
+                results, events = await self._store(session, batch)
+                await self._end(session, events)
         except Exception as error:
             if not self._recorded:
                 raise
             self.broken_by = error
             return _left_out(batch)
-        self._recorded = self._recorded or recorded
         return results
 
     async def _commit_all(
         self, batches: AsyncIterator[list[Line[Data] | Result]], keep: Callable[[Result], None]
     ) -> bool:
-        """Stores every batch or none, and says which."""
-        faultless = True
+        """Stores every batch or none, and says which.
+
+        The audit hears of all at the end: whoever reads of the same pupils writes so too, and would wait for this.
+        """
+        faultless, events = True, list[EventRow]()
         async with self.sessions() as session:
             await self._take_turn(session)
             async for batch in batches:
-                results, recorded = await self._store(session, batch)
+                results, more = await self._store(session, batch)
                 faultless = faultless and all(result.problem is None for result in results)
-                self._recorded = self._recorded or recorded
+                events += more
                 for result in results:
                     keep(result)
-            if faultless and not self.dry_run:
-                await session.commit()
+            if faultless:
+                await self._end(session, events)
         return faultless
+
+    async def _end(self, session: AsyncSession, events: Sequence[EventRow]) -> None:
+        """Commits what was stored with its events; a dry run leaves nothing."""
+        if self.dry_run:
+            return
+        await add_events(await driver_connection(session), events)
+        await session.commit()
+        self._recorded = self._recorded or bool(events)
 
     async def _take_turn(self, session: AsyncSession) -> None:
         """Begins a transaction, once no other load is at the same caller's rows: no two can lock each other out."""
@@ -194,8 +203,10 @@ class Loading(Generic[Data]):
             {"keys": sorted(f"{self.load.resource.name}/{area}/{key}" for area, key in pairs)},
         )
 
-    async def _store(self, session: AsyncSession, batch: Iterable[Line[Data] | Result]) -> tuple[list[Result], bool]:
-        """The results of a batch in order, and whether an event of it now waits for the commit."""
+    async def _store(
+        self, session: AsyncSession, batch: Iterable[Line[Data] | Result]
+    ) -> tuple[list[Result], Sequence[EventRow]]:
+        """The results of a batch in order, and the events of it that are to commit with it."""
         results: list[Result] = []
         good: list[Line[Data]] = []
         for line in batch:
@@ -207,9 +218,9 @@ class Loading(Generic[Data]):
         stored = await self.load.store(session, self.principal, good) if good else Batch()
         await session.flush()
         session.expunge_all()
-        event = await self._record(session, stored)
+        events = self._record(stored)
         results += [replace(result, id=None) if self._not_there(result) else result for result in stored.results]
-        return sorted(results, key=lambda result: result.line), event
+        return sorted(results, key=lambda result: result.line), events
 
     def _repeated(self, line: Line[Data]) -> Result | None:
         name = self.load.natural_key
@@ -222,7 +233,7 @@ class Loading(Generic[Data]):
     def _not_there(self, result: Result) -> bool:
         return self.dry_run and result.result == "created"
 
-    async def _record(self, session: AsyncSession, stored: Batch) -> bool:
+    def _record(self, stored: Batch) -> Sequence[EventRow]:
         shown = [result.id for result in stored.results if result.id is not None and not self._not_there(result)]
         areas = [stored.area_of[record] for record in shown] if stored.area_of else self.principal.areas
         if self.dry_run:
@@ -230,9 +241,9 @@ class Loading(Generic[Data]):
             self.note.areas = [*self.note.areas, *areas] if stored.area_of else areas
             subjects = dict(zip(self.note.subjects, self.note.subject_areas, strict=True)) | stored.subjects
             self.note.subjects, self.note.subject_areas = list(subjects), list(subjects.values())
-            return False
+            return ()
         if not shown:
-            return False
+            return ()
         event = replace(
             self.note,
             records=shown,
@@ -241,8 +252,7 @@ class Loading(Generic[Data]):
             subject_areas=list(stored.subjects.values()),
             changes=stored.changes or None,
         )
-        await add_event(await driver_connection(session), event, 200)
-        return True
+        return events_of(event, 200)
 
 
 async def _batches(lines: AsyncIterator[Line[Data] | Result]) -> AsyncIterator[list[Line[Data] | Result]]:
