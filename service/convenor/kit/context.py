@@ -19,15 +19,22 @@ def context_sql(first: int = 1) -> str:
     return ", ".join(f"set_config('{name}', ${first + at}, true)" for at, name in enumerate(SETTINGS))
 
 
-async def enter(session: AsyncSession, context: tuple[str, str, str]) -> None:
-    """Sets the context of the transaction that `session` is in."""
-    calls = ", ".join(f"set_config('{name}', :c{at}, true)" for at, name in enumerate(SETTINGS))
-    await session.execute(text(f"select {calls}"), {f"c{at}": value for at, value in enumerate(context)})
+async def enter(session: AsyncSession, context: tuple[str, str, str], row_wait: str | None = None) -> None:
+    """Sets the context of the transaction that `session` is in.
+
+    Args:
+        session: at the beginning of its transaction.
+        context: the values of `SETTINGS`.
+        row_wait: how long it waits for a row that another holds, from now on; as long as its connection does, if None.
+    """
+    settings = dict(zip(SETTINGS, context, strict=True)) | ({"lock_timeout": row_wait} if row_wait else {})
+    calls = ", ".join(f"set_config('{name}', :c{at}, true)" for at, name in enumerate(settings))
+    await session.execute(text(f"select {calls}"), {f"c{at}": value for at, value in enumerate(settings.values())})
 
 
-async def enter_as(session: AsyncSession, principal: Principal) -> None:
-    """Sets the context of a caller."""
-    await enter(session, principal.context)
+async def enter_as(session: AsyncSession, principal: Principal, row_wait: str | None = None) -> None:
+    """Sets the context of a caller; `row_wait` as in `enter`."""
+    await enter(session, principal.context, row_wait)
 
 
 def loading(*areas: UUID) -> tuple[str, str, str]:

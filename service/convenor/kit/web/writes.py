@@ -42,6 +42,12 @@ from convenor.kit.reading.run import Answer, read_one
 from convenor.kit.web.bodies import refuse_unreadable
 from convenor.kit.web.operation import Operation
 
+ROW_WAIT = "2s"
+"""How long a change waits for a record that another one holds: a connection is not to wait as long as for a key.
+
+Longer than it takes the database to find a deadlock (`deadlock_timeout`, 1 s), which is then tried again.
+"""
+
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
 _TAG = r'(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"'
 _TAGS = re.compile(rf"[ \t,]*{_TAG}(?:[ \t]*,[ \t,]*{_TAG})*[ \t,]*")
@@ -158,9 +164,9 @@ class WriteCall:
     async def _attempt(self, change: Callable[[Write], Awaitable[Response]]) -> Response:
         self.note.forget()
         async with self.sessions() as session, session.begin():
-            await enter_as(session, self.principal)
             if self.claimed:
                 await _take(session, self.claimed)
+            await enter_as(session, self.principal, ROW_WAIT)
             write = self.makes(session, self.principal, self.note, self.if_match, self.claimed)
             answer = await change(write)
             await _finish(write, answer)
