@@ -192,7 +192,7 @@ def check_cluster(data_dir: Path) -> str:
     if version != str(MAJOR_VERSION):
         raise OperatorError(
             f"{cluster} was made by PostgreSQL {version}; this Convenor runs PostgreSQL {MAJOR_VERSION}.",
-            "Dump it with the Convenor that made it and load the dump into a new data folder, or run pg_upgrade. "
+            "Back it up with the Convenor that made it and restore that into a new data folder, or run pg_upgrade. "
             "Nothing in it was touched.",
         )
     if not known_passwords(data_dir, SERVER).keys() >= {SUPERUSER, OWNER, APP}:
