@@ -15,7 +15,8 @@ import httpx2
 import psutil
 
 COMMAND = Path(sys.executable).with_name("convenor")
-PATIENCE_SECONDS = 60
+PATIENCE_SECONDS = 240
+"""Longer than anything takes on a busy machine, and shorter than a test may take in all."""
 
 
 def free_port() -> int:
@@ -43,6 +44,7 @@ class Installation:
     settings: dict[str, str] = field(default_factory=dict)
     limits: dict[int, int] = field(default_factory=dict)
     """Limits of the system on its processes, such as `resource.RLIMIT_NOFILE`, soft and hard."""
+    command: list[str] = field(default_factory=lambda: [str(COMMAND)])
     serving: subprocess.Popen[str] | None = field(default=None, init=False)
     output: str = field(default="", init=False)
 
@@ -60,11 +62,11 @@ class Installation:
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Runs a command to its end."""
         return subprocess.run(
-            [COMMAND, *arguments],
+            [*self.command, *arguments],
             env=self.environment,
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=PATIENCE_SECONDS,
             check=False,
             preexec_fn=self._limit,
         )
@@ -73,7 +75,7 @@ class Installation:
         """Starts `convenor serve`, or what is named, and waits until it answers."""
         self.output = ""
         self.serving = subprocess.Popen(
-            [COMMAND, *(arguments or ("serve",))],
+            [*self.command, *(arguments or ("serve",))],
             env=self.environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

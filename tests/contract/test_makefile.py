@@ -1,0 +1,167 @@
+"""Every target of the Makefile does what `make help` says of it; none reinstalls what is installed."""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import tomllib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from installation import Installation
+from packaging.requirements import Requirement
+
+ROOT = Path(__file__).parents[2]
+MAKE = ["make", "--old-file=.venv/installed", f"BIN={Path(sys.executable).parent}"]
+"""With the environment that runs the tests, which counts as installed whatever its stamp says."""
+PHONY = re.search(r"^\.PHONY: (.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
+EXERCISED: dict[str, str] = {}
+"""The test that exercises each target."""
+
+
+def exercises(*targets: str) -> Callable[[Any], Any]:
+    """Notes which targets a test exercises."""
+
+    def note(test: Any) -> Any:
+        EXERCISED.update(dict.fromkeys(targets, test.__name__))
+        return test
+
+    return note
+
+
+def make(*arguments: str, folder: Path = ROOT, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Runs make to its end."""
+    return subprocess.run(
+        [*MAKE, *arguments], cwd=folder, env=os.environ | environment, capture_output=True, text=True, check=False
+    )
+
+
+def made(*arguments: str, folder: Path = ROOT, **environment: str) -> str:
+    """What make says that ended well."""
+    done = make(*arguments, folder=folder, **environment)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    """A copy of the checkout, without what is installed."""
+    left_out = shutil.ignore_patterns(".git", ".venv", ".convenor", "node_modules", ".*_cache", "__pycache__")
+    return Path(shutil.copytree(ROOT, tmp_path / "copy", ignore=left_out))
+
+
+def test_every_target_is_exercised_here() -> None:
+    assert PHONY is not None
+    rules = re.findall(r"^([a-z-]+):(?!=)", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert set(rules) == set(PHONY[1].split()) == set(EXERCISED)
+
+
+@exercises("help")
+def test_make_alone_helps() -> None:
+    said = made()
+    assert said == made("help")
+    assert all(
+        f"make {target} " in said or f"make {target}\n" in said or f"make {target}," in said
+        for target in ("demo", "tour", "test", "check", "bench", "soak", "contract", "lock", "clean")
+    )
+
+
+@exercises("test", "check", "style", "types", "layers")
+def test_make_test_makes_every_check_and_then_runs_the_tests() -> None:
+    steps = made("--dry-run", "--old-file=tests/gql/audits/node_modules/.package-lock.json", "test").splitlines()
+    commands = [Path(step.split()[0]).name + " " + " ".join(step.split()[1:]) for step in steps]
+    assert commands == [
+        "ruff check",
+        "ruff format --check",
+        "mypy ",
+        "lint-imports ",
+        "python -m convenor.contract --check",
+        "python -m pytest -n 2",
+    ]
+    for step in steps:
+        assert os.access(step.split()[0], os.X_OK)
+
+
+@exercises("contract", "contract-check")
+def test_make_contract_mends_what_make_contract_check_finds(copy: Path) -> None:
+    paths = {"PYTHONPATH": os.pathsep.join(str(copy / name) for name in ("service", "auth", "graphql"))}
+    committed = {name: (ROOT / name).read_bytes() for name in ("openapi/openapi.json", "graphql/schema.graphql")}
+    for name in committed:
+        (copy / name).write_text("stale")
+    stale = make("contract-check", folder=copy, **paths)
+    assert (stale.returncode, stale.stderr.count("is not this version's")) == (2, 2), stale.stderr
+    made("contract", folder=copy, **paths)
+    assert {name: (copy / name).read_bytes() for name in committed} == committed
+    made("contract-check", folder=copy, **paths)
+
+
+@exercises("clean")
+def test_make_clean_leaves_the_sources_alone(copy: Path) -> None:
+    sources = {path for path in copy.rglob("*") if path.is_file()}
+    made_things = (".venv/bin", "dist", "tests/gql/audits/node_modules", ".mypy_cache", "tests/__pycache__")
+    for name in made_things:
+        (copy / name).mkdir(parents=True)
+        (copy / name / "made").touch()
+    made("clean", folder=copy)
+    assert {path for path in copy.rglob("*") if path.is_file()} == sources
+
+
+@exercises("lock")
+def test_the_lock_holds_what_the_project_needs() -> None:
+    assert "uv pip compile" in made("--dry-run", "lock")
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    wanted = [*project["dependencies"], *project["optional-dependencies"]["dev"]]
+    locked = dict(re.findall(r"^([a-z0-9.-]+)==([^ ;]+)", (ROOT / "requirements.lock").read_text(), re.MULTILINE))
+    assert len(locked) > len(wanted)
+    for line in wanted:
+        requirement = Requirement(line)
+        assert requirement.name in locked, line
+        assert requirement.specifier.contains(locked[requirement.name], prereleases=True), line
+
+
+@pytest.mark.timeout(600)
+@exercises("bench")
+def test_make_bench_measures_every_subject_with_equal_answers() -> None:
+    results = {path: path.read_bytes() for path in (ROOT / "bench").glob("results*.md")}
+    table = made("bench", "SCALE=smoke").splitlines()
+    names = {line.split("|")[1].strip() for line in table if line.startswith("| ")} - {"what", "---"}
+    assert {"by id", "list of 100", "month by cluster", "waits of 1m", "memory of a worker"} < names
+    assert {name.partition(",")[0] for name in names} > {"GraphQL", "bulk"}
+    assert {path: path.read_bytes() for path in (ROOT / "bench").glob("results*.md")} == results
+
+
+@pytest.mark.timeout(600)
+@exercises("soak")
+def test_make_soak_loses_no_write() -> None:
+    assert "acknowledged referrals are there, each step with its audit event" in made("soak", "SECONDS=1")
+
+
+@pytest.fixture
+def installation() -> Iterator[Installation]:
+    # A short path: the database's socket is in it.
+    with tempfile.TemporaryDirectory() as folder:
+        installation = Installation(Path(folder) / "data", command=[*MAKE, f"--directory={ROOT}"])
+        yield installation
+        installation.leave()
+
+
+@pytest.mark.timeout(600)
+@exercises("demo", "tour")
+def test_make_demo_serves_what_make_tour_walks_through_until_ctrl_c(installation: Installation) -> None:
+    installation.start("demo")
+    walked = installation.run("tour")
+    assert walked.returncode == 0, walked.stdout + walked.stderr
+    assert "promises were kept" in walked.stdout
+    # Ctrl-C reaches make and what it runs.
+    assert installation.serving is not None
+    for process in installation.processes():
+        if process.ppid() == installation.serving.pid:
+            process.send_signal(signal.SIGINT)
+    installation.ended()
+    assert "Stopped." in installation.output
+    assert installation.processes() == []
