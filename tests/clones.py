@@ -13,8 +13,12 @@ from partner import Service
 from world import World
 
 from convenor.app import create_app
+from convenor.kit import db
 
 ISSUER = "http://127.0.0.1:8000"
+
+# A busy machine must not end what a test lets wait until others have come.
+db._SERVER_SETTINGS |= {"statement_timeout": "240000", "lock_timeout": "240000"}
 
 
 @dataclass

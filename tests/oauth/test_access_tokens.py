@@ -136,7 +136,7 @@ async def test_a_worker_whose_line_is_cut_forgets_what_it_knew_and_watches_again
 
     partner = await register()
     token = await token_of(partner)
-    async with watching(connect, door, heartbeat_seconds=0.01):
+    async with watching(connect, door, heartbeat_seconds=1.0):
         await door.verifier.verify(token)
         free.clear()
         async with owner.begin() as session:

@@ -29,7 +29,7 @@ async def watching(
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(240):
         while not condition():  # noqa: ASYNC110 - what is waited for knows no event
             await asyncio.sleep(0)
 

@@ -218,7 +218,7 @@ async def test_a_reference_that_another_call_takes_meanwhile_is_a_fault_of_its_l
     await load(trust, [line(other, "theirs")])
     holder = await asyncpg.connect(service.superuser_url)
     waiting = "select count(*)::int as n from pg_stat_activity where datname = current_database()"
-    async with asyncio.timeout(8), asyncio.TaskGroup() as group, holder.transaction():
+    async with asyncio.timeout(240), asyncio.TaskGroup() as group, holder.transaction():
         await holder.execute("update contact set reference = 'A'")
         loading = group.create_task(load(trust, [line(one, "A"), line(one, "B")], on_error="skip"))
         while not (await rows(service, f"{waiting} and wait_event_type = 'Lock'"))[0]["n"] and not loading.done():

@@ -39,7 +39,7 @@ async def held_back(service: Service, many: int) -> AsyncIterator[list[asyncio.T
     holder, watcher = await asyncpg.connect(service.superuser_url), await asyncpg.connect(service.superuser_url)
     waiting = "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'"
     try:
-        async with holder.transaction(), asyncio.timeout(4):
+        async with holder.transaction(), asyncio.timeout(240):
             await holder.execute("select from school for update")
             yield (calls := [])
             while await watcher.fetchval(waiting) < many and not any(call.done() for call in calls):
