@@ -15,7 +15,7 @@ from strawberry.annotation import StrawberryAnnotation
 from strawberry.types.arguments import StrawberryArgument
 from strawberry.types.field import StrawberryField
 
-from convenor.kit.reading.declare import models_in
+from convenor.kit.reading.annotations import models_in
 from convenor_graphql.naming import camel, type_names
 from convenor_graphql.scalars import choice, leaf
 

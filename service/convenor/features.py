@@ -1,5 +1,7 @@
 """The features, each a room with the same file names; and every resource that they declare."""
 
+from sqlmodel import SQLModel
+
 from convenor.areas import routes as areas
 from convenor.audit_trail import routes as audit_trail
 from convenor.benchmarks import routes as benchmarks
@@ -8,6 +10,7 @@ from convenor.commissioned_services import routes as commissioned_services
 from convenor.contacts import routes as contacts
 from convenor.impact_returns import routes as impact_returns
 from convenor.insights import routes as insights
+from convenor.kit.reading.checks import check_together
 from convenor.me import routes as me
 from convenor.memberships import routes as memberships
 from convenor.networks import routes as networks
@@ -37,3 +40,8 @@ FEATURES = (
     audit_trail,
     me,
 )
+
+RESOURCES = {route.reading.resource.name: route.reading.resource for feature in FEATURES for route in feature.reads}
+"""Every resource that can be read, by name."""
+
+check_together(RESOURCES.values(), {name: table.columns.keys() for name, table in SQLModel.metadata.tables.items()})

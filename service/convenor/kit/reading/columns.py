@@ -6,14 +6,14 @@ so that none is ever taken for a row.
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import datetime
-from types import UnionType
-from typing import Annotated, Any, Union, get_args, get_origin
+from typing import Any
 
 from pydantic import BaseModel
 
 from convenor.kit.principal import Wall
-from convenor.kit.reading.declare import Part, Resource, models_in
+from convenor.kit.reading.annotations import is_timestamp, kinds_of, models_in
+from convenor.kit.reading.declare import Part, Resource
+from convenor.kit.reading.placeholders import BOUND
 from convenor.kit.reading.redaction import redacted_paths
 from convenor.kit.reading.selection import Constant, Pick, Selection, fields_of
 
@@ -33,12 +33,10 @@ class Binder:
     def fill(self, sql: str, alias: str) -> str:
         """Puts the alias and the machine's own parameters into a declaration's SQL."""
         sql = sql.replace("{t}", alias)
-        if "{keys}" in sql:
-            sql = sql.replace("{keys}", f"({self.bind('context.keys', 'text')})::uuid[]")
-        if "{pseudonym_key}" in sql:
-            sql = sql.replace("{pseudonym_key}", self.bind("pseudonym_key", "bytea"))
-        if "{today}" in sql:
-            sql = sql.replace("{today}", self.bind("today", "date"))
+        for name, bound in BOUND.items():
+            if f"{{{name}}}" in sql:
+                value = self.bind(bound.parameter, bound.cast)
+                sql = sql.replace(f"{{{name}}}", f"({value})::{bound.read_as}" if bound.read_as else value)
         return sql
 
 
@@ -91,7 +89,7 @@ class Columns:
             return json_object(self.of_model(models[0], said, alias, dotted + ".", _wanted(models[0], item)))
         else:
             expression = f'{alias}."{dotted}"'
-        if _is_moment(annotation):
+        if is_timestamp(annotation):
             # As RFC 3339 writes it; `to_char` does the same in twice the time.
             return f"replace(({expression} at time zone 'UTC')::text, ' ', 'T') || 'Z'"
         return self._from_json(expression, models[0], many, item) if item.within else expression
@@ -110,7 +108,7 @@ class Columns:
         kind = self.binder.fill(said.variants[dotted], alias)
         cases = []
         for model in models:
-            label = get_args(model.model_fields["kind"].annotation)[0]
+            (label,) = kinds_of(model)
             fields = self.of_model(model, said, alias, dotted + ".", _wanted(model, item))
             cases.append(f"when '{label}' then {json_object(fields)}")
         return f"case {kind} {' '.join(cases)} end"
@@ -156,9 +154,3 @@ def joined(resource: Resource, columns: str, binder: Binder, alias: str) -> tupl
             columns = columns.replace(placeholder, name)
             joins.append(f"{binder.fill(sql, alias)} {name}")
     return columns, joins
-
-
-def _is_moment(annotation: Any) -> bool:
-    if get_origin(annotation) in (Union, UnionType, Annotated):
-        return any(_is_moment(choice) for choice in get_args(annotation))
-    return isinstance(annotation, type) and issubclass(annotation, datetime)

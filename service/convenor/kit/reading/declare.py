@@ -2,20 +2,21 @@
 
 The read model (pydantic) gives names, types and descriptions; a declaration adds what a model cannot say: where a
 field comes from when it is not the column of its name, which wall it stands behind, who reaches which rows, filters,
-sorts and relations. In SQL texts `{t}` is the alias of the resource's own row and `{v}` a parameter.
+sorts and relations. In SQL texts `{t}` is the alias of the resource's own row and `{v}` a parameter; `placeholders`
+lists them all. What a declaration names is checked when it is made.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from types import UnionType
-from typing import Annotated, Any, Union, get_args, get_origin
+from typing import Annotated, Any
 from uuid import UUID
 
 from pydantic import BaseModel, Field, TypeAdapter
 
 from convenor.kit.calendar import Day, Moment
 from convenor.kit.principal import Reach, Role, Wall
+from convenor.kit.reading.checks import check_resource
 
 
 @dataclass(frozen=True)
@@ -148,6 +149,9 @@ class Resource:
         etag: the column that holds the record's version.
         own: by role, what its list holds when it does not ask for more.
         of_area: False for the few tables that belong to no area (pathways).
+
+    Raises:
+        ValueError: it names a field, an order, a filter or a placeholder that is not there.
     """
 
     name: str
@@ -173,6 +177,10 @@ class Resource:
     own: Mapping[Role, Own] = field(default_factory=dict)
     of_area: bool = True
 
+    def __post_init__(self) -> None:
+        """Refuse a declaration that the compiler would not follow."""
+        check_resource(self)
+
     @property
     def read_scope(self) -> str:
         """The scope that reading asks for."""
@@ -188,16 +196,3 @@ class Resource:
 
     def __hash__(self) -> int:
         return hash(self.name)
-
-
-def models_in(annotation: Any) -> tuple[list[type[BaseModel]], bool]:
-    """The pydantic models that an annotation holds, and whether as a list."""
-    origin = get_origin(annotation)
-    if origin is Annotated:
-        return models_in(get_args(annotation)[0])
-    if origin is list:
-        return models_in(get_args(annotation)[0])[0], True
-    if origin in (Union, UnionType):
-        found = [models_in(choice) for choice in get_args(annotation)]
-        return [model for models, _ in found for model in models], any(many for _, many in found)
-    return ([annotation], False) if isinstance(annotation, type) and issubclass(annotation, BaseModel) else ([], False)

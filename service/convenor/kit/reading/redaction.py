@@ -7,7 +7,8 @@ from pydantic import BaseModel
 
 from convenor.kit.errors import Faults
 from convenor.kit.principal import Wall
-from convenor.kit.reading.declare import Part, Resource, models_in
+from convenor.kit.reading.annotations import models_in
+from convenor.kit.reading.declare import Part, Resource
 from convenor.kit.reading.selection import Edges, Node, One, Page, Pick, Selection
 
 

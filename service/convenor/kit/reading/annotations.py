@@ -1,0 +1,33 @@
+"""Read the type annotations of read models."""
+
+from datetime import datetime
+from types import UnionType
+from typing import Annotated, Any, Union, get_args, get_origin
+
+from pydantic import BaseModel
+
+
+def models_in(annotation: Any) -> tuple[list[type[BaseModel]], bool]:
+    """Find the pydantic models that an annotation holds, and whether it holds them as a list."""
+    origin = get_origin(annotation)
+    if origin is Annotated:
+        return models_in(get_args(annotation)[0])
+    if origin is list:
+        return models_in(get_args(annotation)[0])[0], True
+    if origin in (Union, UnionType):
+        found = [models_in(choice) for choice in get_args(annotation)]
+        return [model for models, _ in found for model in models], any(many for _, many in found)
+    return ([annotation], False) if isinstance(annotation, type) and issubclass(annotation, BaseModel) else ([], False)
+
+
+def kinds_of(model: type[BaseModel]) -> tuple[str, ...]:
+    """List the values of a variant's discriminator `kind`; none where the model has no such field."""
+    info = model.model_fields.get("kind")
+    return tuple(map(str, get_args(info.annotation))) if info else ()
+
+
+def is_timestamp(annotation: Any) -> bool:
+    """Tell whether an annotation is that of a timestamp, required or not."""
+    if get_origin(annotation) in (Union, UnionType, Annotated):
+        return any(is_timestamp(choice) for choice in get_args(annotation))
+    return isinstance(annotation, type) and issubclass(annotation, datetime)

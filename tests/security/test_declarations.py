@@ -1,0 +1,155 @@
+"""A declaration that names what is not there stops the start of the application, and says what there is."""
+
+from dataclasses import replace
+from typing import Any, Literal
+
+import pytest
+from pydantic import BaseModel
+
+from convenor.features import RESOURCES
+from convenor.kit.principal import Role, Wall
+from convenor.kit.reading.checks import check_together
+from convenor.kit.reading.declare import DIRECTORY, Filter, Own, Part, Relation, Resource, Sort
+from convenor.referrals.resource import REFERRALS
+from convenor.slas.resource import SLAS
+
+
+class Tool(BaseModel):
+    kind: Literal["tool"]
+    name: str
+
+
+class Toy(BaseModel):
+    kind: Literal["toy"]
+    colour: str
+
+
+class Box(BaseModel):
+    size: int
+    label: str | None
+
+
+class Shelf(BaseModel):
+    id: int
+    note: str
+    box: Box
+    boxes: list[Box]
+    thing: Tool | Toy
+    redacted: list[str]
+
+
+SHELVES = Resource(
+    name="shelves",
+    singular="shelf",
+    table="shelf",
+    read=Shelf,
+    reach=DIRECTORY,
+    order="-id",
+    sorts={"id": Sort("id", "int")},
+    joins={"weighed": "cross join lateral weigh({t}.id)"},
+    sql={"box.size": "{weighed}.size", "box.label": "{t}.label"},
+    parts={"boxes": Part("box {p} where {p}.shelf_id = {t}.id", order="{p}.size")},
+    variants={"thing": "{t}.thing_kind"},
+    walls={"note": Wall.IDENTITY, "box.label": Wall.IDENTITY, "thing.colour": Wall.IDENTITY},
+    filters={"note_of": Filter("{t}.note = {v} and {area} = {area}", "text", str, "By note.", Wall.IDENTITY)},
+    relations={"neighbours": Relation("shelves", {"id": "id"}, where="{t}.id > {p}.id")},
+)
+SHOWN = Filter("{t}.id = {v}", "int", int, "By id.")
+BOXES = SHELVES.parts["boxes"]
+
+
+def _part(**changed: Any) -> dict[str, Any]:
+    return {"parts": {"boxes": replace(BOXES, **changed)}}
+
+
+WRONG: dict[str, tuple[dict[str, Any], str]] = {
+    "a hidden field that is misspelt": ({"walls": {"nota": Wall.IDENTITY}}, 'walls names "nota"'),
+    "a hidden field by another's path": ({"walls": {"box.lable": Wall.IDENTITY}}, 'walls names "box.lable"'),
+    "a hidden field within a part": ({"walls": {"boxes.label": Wall.IDENTITY}}, 'walls names "boxes.label"'),
+    "a hidden field within what is given whole": (
+        {"sql": {"box": "{t}.box"}, "walls": {"box.label": Wall.IDENTITY}},
+        'walls names "box.label"',
+    ),
+    "a part's hidden field that is misspelt": (_part(walls={"lable": Wall.IDENTITY}), 'walls names "lable"'),
+    "the SQL of no field": ({"sql": {"sise": "1"}}, 'sql names "sise"'),
+    "the SQL of no field of a part": (_part(sql={"sise": "1"}), 'sql names "sise"'),
+    "a part of no field": ({"parts": {"baskets": BOXES}}, 'parts names "baskets"'),
+    "a part of a part that is no field": (_part(parts={"lids": BOXES}), 'parts names "lids"'),
+    "variants of no field": ({"variants": {"thing": "1", "thong": "1"}}, 'variants names "thong"'),
+    "a field that is declared twice": ({"sql": {"boxes": "'[]'"}}, "stands in sql and in parts"),
+    "a part of what is no record": ({"parts": {"boxes": BOXES, "note": BOXES}}, "holds 0 models"),
+    "variants of what is no choice": ({"variants": {"thing": "1", "box": "1"}}, "needs models that each have a `kind`"),
+    "a choice without variants": ({"variants": {}, "walls": {}}, "thing is one of 2 models"),
+    "hidden fields that no answer can name": (
+        {"read": Box, "sql": {}, "parts": {}, "variants": {}, "walls": {"label": Wall.IDENTITY}},
+        "needs a field `redacted`",
+    ),
+    "an order that is none of its sorts": ({"order": "size"}, 'order names "size"'),
+    "a sort by a hidden field": ({"sorts": {"id": Sort("note", "text")}}, "gives away a field"),
+    "a default of no filter": ({"own": {Role.BOARD: Own("true", unless="note")}}, 'unless names "note"'),
+    "a placeholder of a filter in a field": ({"sql": {"id": "{v}"}}, "names {v}"),
+    "a placeholder that is misspelt": ({"sql": {"id": "{T}.id"}}, "names {T}"),
+    "a join that is misspelt": ({"sql": {"box.size": "{weighted}.size"}}, "names {weighted}"),
+    "a placeholder in a part's source": (_part(source="box {p} where {p}.id = {v}"), "source names {v}"),
+    "a placeholder in a part's order": (_part(order="{t}.size"), "order names {t}"),
+    "a placeholder in a part's field": (_part(sql={"size": "{p}.size"}), "names {p}"),
+    "a placeholder in variants": ({"variants": {"thing": "{kind}"}}, "names {kind}"),
+    "a placeholder in a join": ({"joins": {"weighed": "join x on {p}.id"}}, "names {p}"),
+    "a placeholder in a filter": ({"filters": {"id": replace(SHOWN, sql="{t}.id = {value}")}}, "names {value}"),
+    "a placeholder in a default": ({"filters": {"id": replace(SHOWN, otherwise="{t}.id = {v}")}}, "names {v}"),
+    "a placeholder in a role's default": (
+        {"own": {Role.BOARD: Own("{t}.id = any({key})", unless="note_of")}},
+        "names {key}",
+    ),
+    "a placeholder in a relation": ({"relations": {"all": Relation("shelves", where="{parent}.id")}}, "names {parent}"),
+    "a placeholder in an id": ({"id_sql": "{today}"}, "names {today}"),
+    "a placeholder in a subject": ({"subject": "{p}.id"}, "names {p}"),
+    "a placeholder in what serves clusters": ({"within_clusters": "{area}"}, "names {area}"),
+}
+
+
+@pytest.mark.parametrize(("changed", "named"), WRONG.values(), ids=WRONG)
+def test_a_declaration_refuses(changed: dict[str, Any], named: str) -> None:
+    with pytest.raises(ValueError, match="shelves: ") as refused:
+        replace(SHELVES, **changed)
+    assert named in str(refused.value)
+
+
+COLUMNS = {"shelf": {"id", "note", "version"}}
+APART: dict[str, tuple[dict[str, Any], str]] = {
+    "a relation to no resource": ({"relations": {"all": Relation("shelfs")}}, 'relations[all] names "shelfs"'),
+    "a relation on no column of the target": (
+        {"relations": {"all": Relation("shelves", {"upper_id": "id"})}},
+        'relations[all] in table shelf names "upper_id"',
+    ),
+    "a relation on no column of its own": (
+        {"relations": {"all": Relation("shelves", {"id": "lower_id"})}},
+        'relations[all] in table shelf names "lower_id"',
+    ),
+    "a sort by no column": ({"sorts": {"id": Sort("ident", "int")}}, 'sorts[id] in table shelf names "ident"'),
+    "a natural key that is no column": ({"natural_key": "code"}, 'natural_key in table shelf names "code"'),
+    "a version that is no column": ({"etag": "etag"}, 'etag in table shelf names "etag"'),
+}
+
+
+@pytest.mark.parametrize(("changed", "named"), APART.values(), ids=APART)
+def test_declarations_together_refuse(changed: dict[str, Any], named: str) -> None:
+    check_together([SHELVES], COLUMNS)
+    with pytest.raises(ValueError, match="shelves: ") as refused:
+        check_together([replace(SHELVES, **changed)], COLUMNS)
+    assert named in str(refused.value)
+
+
+def test_a_refusal_lists_what_there_is() -> None:
+    with pytest.raises(ValueError, match=r"There are: id, from_status, to, reason, organisation, at\.$"):
+        replace(RESOURCES["sla_transitions"], walls={"reson": Wall.IDENTITY})
+
+
+@pytest.mark.parametrize("resource", [REFERRALS, SLAS], ids=lambda it: it.name)
+def test_any_misspelt_key_of_a_real_resource_is_refused(resource: Resource) -> None:
+    for what in ("sql", "walls", "parts", "variants"):
+        declared = getattr(resource, what)
+        for key in declared:
+            changed = {name + "s" if name == key else name: value for name, value in declared.items()}
+            with pytest.raises(ValueError, match=f'{what} names "{key}s"'):
+                replace(resource, **{what: changed})
