@@ -6,7 +6,7 @@ from data import Area
 
 from convenor.kit.principal import Grant, Principal, Reach, Role, Wall
 from convenor.kit.reading.columns import Binder, Columns
-from convenor.kit.reading.graph import compile_graph
+from convenor.kit.reading.compile import compile_graph
 from convenor.kit.reading.reach import standing_of, values_of
 from convenor.kit.reading.selection import One, Page
 from convenor.referrals.resource import REFERRALS
@@ -48,7 +48,7 @@ def statements(area: Area, pseudonym_key: bytes) -> dict[str, tuple[str, tuple[A
     """By name, each with its arguments; `one` takes the referral's id behind them."""
     binder = Binder([])
     assert binder.bind("pseudonym_key", "bytea") == "$1::bytea"
-    columns = Columns(HEALTH_SYSTEM, binder).of_resource(REFERRALS, None)
+    columns = ", ".join(Columns(HEALTH_SYSTEM, binder).of_resource(REFERRALS, "t", None))
     one = f"select {columns} from referral t where t.area_id = $2 and t.id = $3"
     many = (
         f"select {columns} from referral t where t.area_id = $2 and t.provider_id = $3"

@@ -14,8 +14,7 @@ from security.records import make_records, may_see, people, truth_of
 from world import World
 
 from convenor.kit.reading import reach
-from convenor.kit.reading.compile import compile_plan
-from convenor.kit.reading.graph import compile_graph
+from convenor.kit.reading.compile import compile_graph, compile_plan
 
 DEEP = """
 query ($first: Int!) {

@@ -52,13 +52,13 @@ class Columns:
     def __init__(self, passed: frozenset[Wall], binder: Binder, hidden: str = "") -> None:
         self.passed, self.binder, self.hidden, self.depth = passed, binder, hidden, 0
 
-    def of_resource(self, resource: Resource, wanted: frozenset[str] | None) -> str:
-        """The select list over alias `t`; with `redacted` where the resource has walls at all."""
-        written = self.of_model(resource.read, resource, "t", "", fields_of(resource.read, wanted))
+    def of_resource(self, resource: Resource, alias: str, wanted: frozenset[str] | None) -> list[str]:
+        """The select list of a whole record; with `redacted` where the resource has walls at all."""
+        written = self.of_model(resource.read, resource, alias, "", fields_of(resource.read, wanted))
         if "redacted" in resource.read.model_fields:
             listed = ", ".join(f'"{path}"' for path in redacted_paths(resource, self.passed, wanted))
             written.append(f"'[{listed}]'::json as \"redacted\"")
-        return ", ".join(written)
+        return written
 
     def of_model(
         self, model: type[BaseModel], said: Resource | Part, alias: str, path: str, selection: Selection

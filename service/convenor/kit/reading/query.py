@@ -41,21 +41,22 @@ def parse_query(resource: Resource, raw: bytes) -> Query:
     faults = Faults()
     given = read_parameters(raw, [*resource.filters, *CONTROLS], faults)
     sort, descending = _sort(resource, given.get("sort"), faults)
-    values: dict[str, Any] = {"limit": _limit(given.get("limit"), faults)}
+    values: dict[str, Any] = {"list.limit": _limit(given.get("limit"), faults)}
     if cursor := given.get("cursor"):
-        values |= read_cursor(cursor, given.get("sort") or resource.order, resource.sorts[sort], faults)
+        place = read_cursor(cursor, given.get("sort") or resource.order, resource.sorts[sort], faults)
+        values |= {f"list.{name}": value for name, value in place.items()}
     elif cursor is not None:
         faults.add("/query/cursor", "cursor", "Leave `cursor` out for the first page.")
     filters = [name for name in resource.filters if name in given]
     for name in filters:
         try:
-            values[f"filter.{name}"] = resource.filters[name].adapter.validate_python(given[name])
+            values[f"list.{name}"] = resource.filters[name].adapter.validate_python(given[name])
         except ValidationError as error:
             faults.add(f"/query/{name}", error.errors()[0]["type"], error.errors()[0]["msg"])
     fields = _fields(resource, given.get("fields"), faults)
     count = read_flag(given, "count", faults)
     faults.refuse()
-    return Query(tuple(filters), fields, sort, descending, "after.id" in values, count, values)
+    return Query(tuple(filters), fields, sort, descending, "list.after.id" in values, count, values)
 
 
 def parse_fields(resource: Resource, raw: bytes) -> frozenset[str] | None:
@@ -69,19 +70,6 @@ def parse_fields(resource: Resource, raw: bytes) -> frozenset[str] | None:
     fields = _fields(resource, given.get("fields"), faults)
     faults.refuse()
     return fields
-
-
-def write_cursor(order: str, last: str) -> str:
-    """The cursor behind a page, from its order and the machine's `next` (sort value, space, id)."""
-    value, _, identity = last.rpartition(" ")
-    return (
-        base64.urlsafe_b64encode(json.dumps([order, value, identity], ensure_ascii=False).encode()).decode().rstrip("=")
-    )
-
-
-def order_of(query: Query) -> str:
-    """The `sort` parameter that a query amounts to."""
-    return ("-" if query.descending else "") + query.sort
 
 
 def _limit(given: str | None, faults: Faults) -> int:

@@ -1,6 +1,5 @@
 """Asks the database what a plan says, for a caller: bytes out, and the ids that the audit needs."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -9,10 +8,9 @@ from uuid import UUID
 from convenor.kit.errors import NotFound
 from convenor.kit.ids import Ids
 from convenor.kit.principal import Principal
-from convenor.kit.reading.compile import Plan, Shape, Under, compile_plan
+from convenor.kit.reading.compile import Plan, Shape, Under, compile_graph, compile_plan
 from convenor.kit.reading.declare import Resource
-from convenor.kit.reading.graph import compile_graph
-from convenor.kit.reading.query import Query, order_of, write_cursor
+from convenor.kit.reading.query import Query
 from convenor.kit.reading.reach import standing_of, values_of
 from convenor.kit.reading.redaction import refuse_search
 from convenor.kit.reading.selection import By, One, Page
@@ -53,9 +51,7 @@ async def read_one(
     by, named = name_record(resource, key)
     shape = Shape(resource, "one", standing_of(principal), fields, by=by)
     row = await _fetch(connection, principal, compile_plan(shape), named)
-    if row["body"] is None:
-        raise NotFound
-    return _answer(principal, resource, row, row["body"])
+    return _answer(principal, row, etag=row["etag"])
 
 
 async def read_list(
@@ -97,12 +93,7 @@ async def read_list(
         under=record,
     )
     row = await _fetch(connection, principal, compile_plan(shape), {**query.values, **named})
-    if record and row["parent"] is None:
-        raise NotFound
-    following = write_cursor(order_of(query), row["next"]) if row["next"] is not None else None
-    total = f',"count":{row["count"]}' if query.count else ""
-    body = b'{"data":' + row["body"] + f',"next":{json.dumps(following)}{total}}}'.encode()
-    return _answer(principal, resource, row, body, following)
+    return _answer(principal, row, following=row["next"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,18 +122,36 @@ async def read_graph(
     plan = compile_graph(roots, standing_of(principal))
     row = await _fetch(connection, principal, plan, values)
     docs = tuple(row[f"d{at}"] for at in range(len(roots)))
+    return GraphAnswer(docs, *_audited(principal, row))
+
+
+def _answer(principal: Principal, row: Any, etag: str | None = None, following: str | None = None) -> Answer:
+    """The one document of a row.
+
+    Raises:
+        NotFound: when the record is not there, or that under which the list stands.
+    """
+    if row["d0"] == b"null":
+        raise NotFound
+    ids, subjects, areas, subject_areas = _audited(principal, row)
+    return Answer(row["d0"], ids, subjects, areas, etag, following, subject_areas)
+
+
+def _audited(principal: Principal, row: Any) -> tuple[Sequence[UUID], Sequence[UUID], Sequence[UUID], Sequence[UUID]]:
+    """What the audit is told: ids, subjects, and the areas of each."""
     ids, areas = _told(row["ids"])
     subjects, subject_areas = _told(row["subjects"])
-    return GraphAnswer(docs, ids, subjects, areas or principal.areas, subject_areas)
+    return ids, subjects, areas or principal.areas, subject_areas
 
 
 def _told(text: str) -> tuple[Ids, Sequence[UUID]]:
-    """The ids of a graph, each once; and the area of each, where they come with one."""
+    """The ids of an answer, each once; and the area of each, where they come with one."""
     each = dict.fromkeys(text.split(",")) if text else {}
     if " " not in text:
         return Ids(",".join(each)), ()
     pairs = [pair.split(" ") for pair in each]
-    return Ids(",".join(pair[0] for pair in pairs)), [UUID(pair[1]) for pair in pairs]
+    known = {area: UUID(area) for _, area in pairs}
+    return Ids(",".join(identity for identity, _ in pairs)), [known[area] for _, area in pairs]
 
 
 async def find(connection: Connection, principal: Principal, resource: Resource, key: str) -> tuple[UUID, UUID] | None:
@@ -167,17 +176,4 @@ async def _fetch(connection: Connection, principal: Principal, plan: Plan, value
     known = values_of(principal, plan.parameters)
     return await connection.fetchrow(
         plan.sql, *[values[name] if name in values else known[name] for name in plan.parameters]
-    )
-
-
-def _answer(principal: Principal, resource: Resource, row: Any, body: bytes, following: str | None = None) -> Answer:
-    pairs = principal.pairs(resource.reach_of(principal.role))
-    return Answer(
-        body,
-        Ids(row["ids"] or ""),
-        Ids(row["subjects"] or "") if resource.subject else (),
-        (pairs[0][0],) if len(pairs) == 1 else (row.get("areas") or ()),
-        row.get("etag"),
-        following,
-        row.get("subject_areas") or (),
     )

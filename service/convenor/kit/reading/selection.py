@@ -1,6 +1,7 @@
 """What is asked of a record and of what hangs on it: the shape of an answer, without a value in it.
 
-A face makes a selection out of its own language; the machine compiles it. Each part stands under a key of the answer,
+A face makes a selection out of its own language; the machine compiles it. The form of an answer (a record, a list, a
+connection) is part of the selection. Each part stands under a key of the answer,
 which need not be the name of the field. Values of filters, cursors and keys are named by `at`, the place in the answer.
 """
 
@@ -22,6 +23,13 @@ class Pick:
     key: str
     name: str
     within: "tuple[tuple[type[BaseModel], Selection], ...]" = ()
+
+
+@dataclass(frozen=True)
+class Whole:
+    """The record as REST shows it: every field, or those wanted, with the list of what is hidden from the caller."""
+
+    wanted: frozenset[str] | None = None
 
 
 @dataclass(frozen=True)
@@ -67,8 +75,16 @@ class Cursor:
 
 
 @dataclass(frozen=True)
+class Rows:
+    """The records of a page, as a list of them."""
+
+    key: str
+    selection: "Selection"
+
+
+@dataclass(frozen=True)
 class Edges:
-    """The records of a page."""
+    """The records of a page, each with its place in it: as a connection."""
 
     key: str
     shows: tuple[Node | Cursor | Constant, ...]
@@ -91,20 +107,35 @@ class PageInfo:
 
 
 @dataclass(frozen=True)
+class Next:
+    """The cursor of the next page, where there is one."""
+
+    key: str
+
+
+@dataclass(frozen=True)
 class Total:
     """How many records there are beyond the page."""
 
     key: str
 
 
+Shown = Rows | Edges | PageInfo | Next | Total | Constant
+"""What is shown of a page."""
+
+
 @dataclass(frozen=True)
 class Page:
-    """A page of records, of the whole list or of those that a relation leads to."""
+    """A page of records, of the whole list or of those that a relation leads to.
+
+    Args:
+        first: how many records; None where the statement is given it as the value `limit`.
+    """
 
     key: str
     resource: Resource
-    shows: tuple[Edges | PageInfo | Total | Constant, ...]
-    first: int
+    shows: tuple[Shown, ...]
+    first: int | None
     sort: str
     descending: bool
     filters: tuple[str, ...] = ()
@@ -113,7 +144,7 @@ class Page:
     at: str = ""
 
 
-Selection = tuple[Pick | Version | Constant | One | Page, ...]
+Selection = tuple[Pick | Whole | Version | Constant | One | Page, ...]
 """What is wanted of one record, in the order of the answer."""
 
 
