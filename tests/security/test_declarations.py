@@ -145,7 +145,7 @@ def test_a_refusal_lists_what_there_is() -> None:
         replace(RESOURCES["sla_transitions"], walls={"reson": Wall.IDENTITY})
 
 
-@pytest.mark.parametrize("resource", [REFERRALS, SLAS], ids=lambda it: it.name)
+@pytest.mark.parametrize("resource", [REFERRALS, SLAS], ids=lambda resource: resource.name)
 def test_any_misspelt_key_of_a_real_resource_is_refused(resource: Resource) -> None:
     for what in ("sql", "walls", "parts", "variants"):
         declared = getattr(resource, what)

@@ -89,6 +89,8 @@ def reach_predicate(rows: Rows, binds: Binds) -> list[str]:
 
 def area_sql(rows: Rows, binds: Binds) -> str:
     """The area that a row of this statement lies in, as a value that does not vary by row: an index can use it."""
+    if rows.reach is Reach.NONE:
+        return "null::uuid"
     return "b.area_id" if rows.several else binds.bind(f"reach.{rows.kind}.area", "uuid")
 
 
