@@ -7,7 +7,7 @@ PYTHON ?= $(shell for name in python3 python3.14 python3.13 python3.12 python3.1
 BIN := .venv/bin
 STAMP := .venv/installed
 LOCK_AND_PROJECT := requirements.lock pyproject.toml
-AUDITS := tests/gql/audits
+AUDITS := tests/graphql_api/audits
 AUDITS_STAMP := $(AUDITS)/node_modules/.package-lock.json
 
 .DEFAULT_GOAL := help
@@ -50,10 +50,10 @@ layers: $(STAMP)
 	$(BIN)/lint-imports
 
 contract-check: $(STAMP)
-	$(BIN)/python -m convenor.contract --check
+	$(BIN)/python -m convenor.export_contracts --check
 
 contract: $(STAMP)
-	$(BIN)/python -m convenor.contract
+	$(BIN)/python -m convenor.export_contracts
 
 bench: $(STAMP)
 	$(BIN)/python bench/run.py

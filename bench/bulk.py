@@ -15,9 +15,9 @@ from load import Asked, Measured, fetch, post
 from rows import Row, Target
 from scale import SCALE
 
-from convenor.kit.calendar import today
-from convenor.kit.ids import uuid7
-from convenor.kit.principal import Role
+from convenor.database.ids import uuid7
+from convenor.domain_types.dates import today
+from convenor.security.principal import Role
 
 COLUMNS = [
     *("area_id", "id", "referral_id", "school_id", "provider_id", "organisation_id", "recorded_at", "on", "mode"),

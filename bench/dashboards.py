@@ -11,9 +11,9 @@ from load import Measured
 from rows import Round, Row, Target
 from scale import SCALE
 
+from convenor.domain_types.dates import AcademicYear
 from convenor.insights.queries import months_of
-from convenor.kit.calendar import AcademicYear
-from convenor.kit.principal import Role
+from convenor.security.principal import Role
 from convenor_auth.keys import load_pseudonym_secret
 from convenor_auth.principals import load_principal
 

@@ -9,7 +9,7 @@ from load import Asked, get, post
 from reading import keys_of
 from rows import Row, Target, asking
 
-from convenor.kit.principal import Role
+from convenor.security.principal import Role
 
 
 async def rows(there: Installation) -> list[Row]:

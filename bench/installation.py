@@ -22,9 +22,9 @@ from data import Area, load
 from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 from sqlalchemy.pool import NullPool
 
-from convenor.kit.embedded import open_embedded
-from convenor.kit.principal import Grant, Role
+from convenor.embedded_postgres.server import open_embedded
 from convenor.migrate import migrate
+from convenor.security.principal import Grant, Role
 from convenor_auth.clients import create_client
 from convenor_auth.keys import load_pseudonym_secret, make_keys, pseudonym_key
 from convenor_auth.models import DataSharingAgreement, Organisation

@@ -4,16 +4,16 @@ from typing import Any
 
 from data import Area
 
-from convenor.kit.principal import Grant, Principal, Reach, Role, Wall
-from convenor.kit.reading.columns import Binder, Columns
-from convenor.kit.reading.compile import compile_graph
-from convenor.kit.reading.reach import standing_of, values_of
-from convenor.kit.reading.selection import One, Page
+from convenor.read_model.columns import Binder, Columns
+from convenor.read_model.plan import compile_graph
+from convenor.read_model.row_access import access_profile_of, values_of
+from convenor.read_model.selection import One, Page
 from convenor.referrals.resource import REFERRALS
-from convenor_graphql.endpoint import Asked, Endpoint
-from convenor_graphql.schema import face
+from convenor.security.principal import FieldSensitivity, Grant, Principal, Role, RowAccess
+from convenor_graphql.http import GraphQLEndpoint, GraphQLRequest
+from convenor_graphql.schema import graphql_api
 
-HEALTH_SYSTEM = frozenset({Wall.IDENTITY, Wall.NHS_NUMBER})
+HEALTH_SYSTEM = frozenset({FieldSensitivity.IDENTITY, FieldSensitivity.NHS_NUMBER})
 QUESTION = (
     "{ clusters { edges { node { code schools(first: 20) { edges { node { name referrals(first: 20)"
     " { edges { node { code status need priority submittedAt } } } } } } } } } }"
@@ -28,18 +28,18 @@ def nested(area: Area) -> tuple[str, tuple[Any, ...]]:
         organisation_id=area.id,
         organisation="Bench",
         role=Role.COMMISSIONER,
-        reach=Reach.AREA,
+        row_access=RowAccess.AREA,
         scopes=frozenset(),
-        walls=frozenset(),
-        grants=(Grant(area.id, Reach.AREA, area.id),),
+        clearances=frozenset(),
+        grants=(Grant(area.id, RowAccess.AREA, area.id),),
         agreement="",
         agreement_ends_on=None,
         purpose="",
         pseudonym_key=b"",
     )
-    selected = Endpoint(face()).prepare(Asked(QUESTION, None, "{}")).selected
+    selected = GraphQLEndpoint(graphql_api()).prepare(GraphQLRequest(QUESTION, None, "{}")).selected
     roots = tuple(item for item in selected.fields if isinstance(item, One | Page))
-    plan = compile_graph(roots, standing_of(caller))
+    plan = compile_graph(roots, access_profile_of(caller))
     values = values_of(caller, plan.parameters)
     return plan.sql, tuple(values[name] for name in plan.parameters)
 

@@ -7,7 +7,7 @@ from limits import QUESTION
 from load import fetch, get, post
 from rows import Row, Target, asking, assert_equal
 
-from convenor.kit.principal import Role
+from convenor.security.principal import Role
 
 USUAL = (
     "The statement alone, through rawpg, is not 20 times the dataloaders either: the database takes 7 of the 8"

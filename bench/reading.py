@@ -9,7 +9,7 @@ from installation import Installation
 from load import Asked, get
 from rows import Row, Target, asking, assert_equal
 
-from convenor.kit.principal import Role
+from convenor.security.principal import Role
 
 PAGE = 50
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from fastapi import FastAPI
 
 from convenor.app import create_app
-from convenor.kit.audit import AuditWriter, Note
+from convenor.audit.writer import AuditDraft, AuditWriter
 from convenor.process import keep_what_is_there
 
 
@@ -23,5 +23,5 @@ def make_without_audit() -> FastAPI:
     return make()
 
 
-async def _forget(_writer: AuditWriter, _note: Note, _status: int) -> None:
+async def _forget(_writer: AuditWriter, _note: AuditDraft, _status: int) -> None:
     return None

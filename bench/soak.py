@@ -11,8 +11,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
-from faults.installed import installed
-from faults.partners_at_work import Work
+from support.concurrent_partners import Work
+from support.killable_service import installed
 
 PARTNERS = 50
 SECONDS = float(os.environ.get("SECONDS", "60"))

@@ -8,7 +8,7 @@ from load import get, measure
 from rows import CONNECTIONS, Target, line
 from scale import SCALE
 
-from convenor.kit.principal import Role
+from convenor.security.principal import Role
 
 MOST_MB = 120
 WHY = (

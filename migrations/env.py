@@ -5,7 +5,7 @@ from typing import Any
 from alembic import context
 from sqlalchemy import Connection
 
-from convenor.schema import metadata
+from convenor.model_registry import metadata
 
 
 def render_item(kind: str, item: Any, autogen: Any) -> str | bool:

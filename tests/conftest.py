@@ -7,12 +7,12 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from clones import Server, named, serve
-from empty import new_database
-from partner import Service
-from world import World, fill
+from support.api_client import Service
+from support.databases import Server, named, serve
+from support.dataset import World, fill
+from support.empty_databases import new_database
 
-from convenor.kit.embedded import open_embedded
+from convenor.embedded_postgres.server import open_embedded
 from convenor.migrate import migrate
 from convenor_auth.keys import make_keys
 
@@ -47,7 +47,7 @@ async def service(server: Server, world: World) -> AsyncIterator[Service]:
 
 
 @pytest.fixture(scope="session")
-async def standing(server: Server, world: World) -> AsyncIterator[Service]:
+async def profile(server: Server, world: World) -> AsyncIterator[Service]:
     """The application over a world that all tests share: for tests that change nothing in it."""
     async with serve(server, world) as served:
         yield served

@@ -17,8 +17,8 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
-from convenor.kit.operator import OperatorError
-from convenor.kit.principal import Grant, Role
+from convenor.configuration_error import ConfigurationError
+from convenor.security.principal import Grant, Role
 
 from .assertions import ALGORITHMS
 from .models import CLIENT_ID_PATTERN, Client, ClientGrant, ClientKey, DataSharingAgreement, Organisation
@@ -79,10 +79,12 @@ async def create_client(
     beyond = sorted(set(scopes) - ROLES[role].scopes)
     if beyond or not scopes:
         problem = f"A {role} does not have: {' '.join(beyond)}." if beyond else "A client needs a scope."
-        raise OperatorError(problem, f"Choose from: {' '.join(sorted(ROLES[role].scopes))}.")
+        raise ConfigurationError(problem, f"Choose from: {' '.join(sorted(ROLES[role].scopes))}.")
     client_id = client_id or f"{role.replace('_', '-')}-{secrets.token_hex(6)}"
     if not re.fullmatch(CLIENT_ID_PATTERN, client_id) or await session.get(Client, client_id) is not None:
-        raise OperatorError("This client id is taken, or not plain.", "Choose three to 64 of A-Z a-z 0-9 . _ and -.")
+        raise ConfigurationError(
+            "This client id is taken, or not plain.", "Choose three to 64 of A-Z a-z 0-9 . _ and -."
+        )
     secret = secrets.token_urlsafe(32) if public_jwk is None else None
     client = Client(
         client_id=client_id,
@@ -132,9 +134,9 @@ async def add_key(session: AsyncSession, client_id: str, public_jwk: Mapping[str
     jwk = _fit(public_jwk)
     keys = list(await session.scalars(select(ClientKey).where(col(ClientKey.client_id) == client_id)))
     if any(key.kid == jwk["kid"] for key in keys):
-        raise OperatorError("The client has, or had, a key with this kid.", "Give the new key a kid of its own.")
+        raise ConfigurationError("The client has, or had, a key with this kid.", "Give the new key a kid of its own.")
     if sum(key.ended_at is None for key in keys) >= MAX_OPEN_KEYS:
-        raise OperatorError("Two keys of this client are open.", "End the older one first.")
+        raise ConfigurationError("Two keys of this client are open.", "End the older one first.")
     session.add(ClientKey(client_id=client_id, kid=jwk["kid"], alg=jwk["alg"], public_jwk=jwk))
     await session.flush()
 
@@ -148,7 +150,7 @@ async def end_key(session: AsyncSession, client_id: str, kid: str) -> None:
     await _locked(session, client_id)
     key = await session.get(ClientKey, (client_id, kid))
     if key is None:
-        raise OperatorError("The client has no key with this kid.", "Check the kid against the client's keys.")
+        raise ConfigurationError("The client has no key with this kid.", "Check the kid against the client's keys.")
     key.ended_at = key.ended_at or datetime.now(UTC)
     await session.flush()
 
@@ -157,7 +159,7 @@ async def _locked(session: AsyncSession, client_id: str) -> Client:
     """The client, its row locked: two who open a key at once do so one after the other."""
     client = await session.get(Client, client_id, with_for_update=True)
     if client is None:
-        raise OperatorError("There is no such client.", "Check the client id.")
+        raise ConfigurationError("There is no such client.", "Check the client id.")
     return client
 
 
@@ -166,9 +168,9 @@ def _fit(public_jwk: Mapping[str, Any]) -> dict[str, Any]:
     remedy = f"Send a public JWK with kid and alg (one of {' '.join(ALGORITHMS)})."
     kid, alg = public_jwk.get("kid"), public_jwk.get("alg")
     if not isinstance(kid, str) or not kid.isascii() or not kid.isprintable() or not 1 <= len(kid) <= 255:
-        raise OperatorError("The key has no kid of 1 to 255 printable ASCII characters.", remedy)
+        raise ConfigurationError("The key has no kid of 1 to 255 printable ASCII characters.", remedy)
     if alg not in ALGORITHMS:
-        raise OperatorError("The key has no alg that is accepted here.", remedy)
+        raise ConfigurationError("The key has no alg that is accepted here.", remedy)
     try:
         with warnings.catch_warnings(action="error", category=SecurityWarning):
             key = import_key(dict(public_jwk))
@@ -176,11 +178,13 @@ def _fit(public_jwk: Mapping[str, Any]) -> dict[str, Any]:
         key.check_use("sig")
         key.check_key_op("verify")
     except SecurityWarning as weakness:
-        raise OperatorError(f"The key is too weak. {weakness}.", "Make a stronger one; " + remedy) from None
+        raise ConfigurationError(f"The key is too weak. {weakness}.", "Make a stronger one; " + remedy) from None
     except (JoseError, ValueError, KeyError, TypeError) as fault:
-        raise OperatorError("The key cannot be read, or is of another kind than its alg uses.", remedy) from fault
+        raise ConfigurationError("The key cannot be read, or is of another kind than its alg uses.", remedy) from fault
     if key.is_private:
-        raise OperatorError("This is a private key, which belongs to the client alone.", "Make a new one; " + remedy)
+        raise ConfigurationError(
+            "This is a private key, which belongs to the client alone.", "Make a new one; " + remedy
+        )
     assert isinstance(key, ECKey | RSAKey), "as every one of ALGORITHMS wants"
     # Written anew from the key itself: a JWK may carry more, which is of no use here and need not fit the database.
     return dict(type(key).import_key(key.as_pem(private=False), {"kid": kid, "alg": alg}).as_dict(private=False))

@@ -16,7 +16,7 @@ from uuid import UUID
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey
 
-from convenor.kit.operator import OperatorError
+from convenor.configuration_error import ConfigurationError
 
 ALGORITHM = "ES256"
 SIGNING_KEYS_FILE = "signing-keys.json"
@@ -67,7 +67,7 @@ def make_keys(data_dir: Path) -> None:
             new = _new_key_file() if name == SIGNING_KEYS_FILE else secrets.token_bytes(PSEUDONYM_BYTES)
             _create(data_dir / name, new)
     except OSError as error:
-        raise OperatorError(
+        raise ConfigurationError(
             f"The keys cannot be kept in {data_dir}: {error.strerror}.",
             "Set CONVENOR_DATA_DIR to a folder that Convenor can write to.",
         ) from error
@@ -95,7 +95,7 @@ def load_signing_keys(data_dir: Path) -> SigningKeys:
         # The cause can quote the file, so it is not passed on.
         raise _damaged(path) from None
     if len(signing) != 1:
-        raise OperatorError(
+        raise ConfigurationError(
             f"The signing keys in {path} have {len(signing)} in the state signing.", "Leave exactly one in that state."
         )
     return SigningKeys(signing[0], by_kid)
@@ -133,19 +133,19 @@ def _read(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except FileNotFoundError:
-        raise OperatorError(
+        raise ConfigurationError(
             f"{path} is missing, and the database has clients that rely on it.",
             f"Restore it from the backup of the data folder. Where there is no backup, {_NEW_KEYS}.",
         ) from None
     except OSError as error:
-        raise OperatorError(
+        raise ConfigurationError(
             f"{path} cannot be read: {error.strerror}.",
             "Run Convenor as the same system user as before, or give the file to the one who runs it now.",
         ) from error
 
 
-def _damaged(path: Path) -> OperatorError:
-    return OperatorError(
+def _damaged(path: Path) -> ConfigurationError:
+    return ConfigurationError(
         f"{path} is damaged.",
         f"Restore it from the backup of the data folder. Where there is no backup, move it away; then {_NEW_KEYS}.",
     )

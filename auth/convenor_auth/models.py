@@ -17,9 +17,9 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlmodel import Field, SQLModel
 
-from convenor.kit.ids import uuid7
-from convenor.kit.principal import Role
-from convenor.kit.tables import one_of
+from convenor.database.constraints import enum_check
+from convenor.database.ids import uuid7
+from convenor.security.principal import Role
 
 from .assertions import ALGORITHMS
 
@@ -41,7 +41,7 @@ class Organisation(SQLModel, table=True):
     """Who answers for a client: a school or trust, an NHS body, a provider, a cluster, a local authority."""
 
     __tablename__ = "organisation"
-    __table_args__ = (one_of("kind", ORGANISATION_KINDS),)
+    __table_args__ = (enum_check("kind", ORGANISATION_KINDS),)
 
     id: UUID = Field(default_factory=uuid7, primary_key=True)
     name: str = Field(sa_type=Text)
@@ -72,7 +72,7 @@ class Client(SQLModel, table=True):
     __tablename__ = "client"
     __table_args__ = (
         CheckConstraint(f"client_id ~ '{CLIENT_ID_PATTERN}'", name="client_id_is_plain"),
-        one_of("role", Role),
+        enum_check("role", Role),
         CheckConstraint("octet_length(secret_hash) = 32", name="secret_hash_is_sha256"),
         ForeignKeyConstraint(
             ["agreement_id", "organisation_id"],
@@ -99,7 +99,7 @@ class ClientKey(SQLModel, table=True):
     """A public key with which a client signs. Two may be open at a time, so that it can change from one to the next."""
 
     __tablename__ = "client_key"
-    __table_args__ = (one_of("alg", ALGORITHMS),)
+    __table_args__ = (enum_check("alg", ALGORITHMS),)
 
     client_id: str = Field(sa_type=Text, primary_key=True, foreign_key="client.client_id")
     kid: str = Field(sa_type=Text, primary_key=True)
@@ -114,7 +114,7 @@ class ClientGrant(SQLModel, table=True):
 
     __tablename__ = "client_grant"
     __table_args__ = (
-        one_of("kind", GRANT_KINDS),
+        enum_check("kind", GRANT_KINDS),
         CheckConstraint("kind <> 'area' or key = area_id", name="an_area_is_its_own_key"),
     )
 

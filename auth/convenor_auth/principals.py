@@ -3,11 +3,11 @@
 from collections.abc import Collection, Sequence
 from typing import Any, Protocol
 
-from convenor.kit.audit import INSTALLATION
-from convenor.kit.principal import Grant, Principal, Reach, Role
+from convenor.audit.writer import INSTALLATION
+from convenor.security.principal import Grant, Principal, Role, RowAccess
 
 from .keys import pseudonym_key
-from .roles import ROLES, walls_of
+from .roles import ROLES, clearances_of
 
 
 class Connection(Protocol):
@@ -55,11 +55,11 @@ async def load_principal(
         organisation_id=client["organisation_id"],
         organisation=client["organisation"],
         role=role,
-        reach=rule.reach,
+        row_access=rule.row_access,
         scopes=held,
-        walls=walls_of(role, held),
+        clearances=clearances_of(role, held),
         grants=(
-            (Grant(INSTALLATION, Reach.AREA, INSTALLATION),)
+            (Grant(INSTALLATION, RowAccess.AREA, INSTALLATION),)
             if role is Role.OPERATOR
             else tuple(Grant(row["area_id"], row["kind"], row["key"]) for row in rows if row["kind"] is not None)
         ),

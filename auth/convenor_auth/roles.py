@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from convenor.kit.principal import Reach, Role, Wall
+from convenor.security.principal import FieldSensitivity, Role, RowAccess
 
 IDENTIFY = "pupils:identify"
 
@@ -53,9 +53,9 @@ class RoleRule:
     """What one role has, at most: a client may be registered for less, and a token may be asked for less."""
 
     scopes: frozenset[str]
-    reach: Reach
+    row_access: RowAccess
     """Whose cases (referrals, and the contacts and outcomes on them) it works with; a cluster's contracts, no case."""
-    walls: frozenset[Wall]
+    clearances: frozenset[FieldSensitivity]
     may: str
     may_not: str
 
@@ -64,30 +64,30 @@ ROLES: Mapping[Role, RoleRule] = MappingProxyType(
     {
         Role.SCHOOL_MIS: RoleRule(
             scopes=DIRECTORY | {"referrals:read", "referrals:write", "contacts:read", "outcomes:read"},
-            reach=Reach.SCHOOL,
-            walls=frozenset({Wall.IDENTITY, Wall.UPN}),
+            row_access=RowAccess.SCHOOL,
+            clearances=frozenset({FieldSensitivity.IDENTITY, FieldSensitivity.UPN}),
             may="make referrals; read its own schools' referrals, waits and outcomes, with the pupils' names and UPN",
             may_not="see another school's pupils, or an NHS number",
         ),
         Role.HEALTH_SYSTEM: RoleRule(
             scopes=DIRECTORY | _CASEWORK | {"slas:read", "insights:read"},
-            reach=Reach.PROVIDER,
-            walls=frozenset({Wall.IDENTITY, Wall.NHS_NUMBER}),
+            row_access=RowAccess.PROVIDER,
+            clearances=frozenset({FieldSensitivity.IDENTITY, FieldSensitivity.NHS_NUMBER}),
             may="read the referrals to its services, with name and NHS number; accept, decline, pause and discharge; "
             "record contacts and outcomes; read aggregates",
             may_not="see a UPN, or a referral to a service that is not its own",
         ),
         Role.PROVIDER_PORTAL: RoleRule(
             scopes=DIRECTORY | _CASEWORK | {"slas:read", "impact_returns:read", "impact_returns:write"},
-            reach=Reach.PROVIDER,
-            walls=frozenset({Wall.IDENTITY}),
+            row_access=RowAccess.PROVIDER,
+            clearances=frozenset({FieldSensitivity.IDENTITY}),
             may="the same for the referrals to its own services, by name; read its SLAs; send impact returns",
             may_not="see an NHS number or a UPN, or anything of another provider's",
         ),
         Role.CLUSTER_LEAD: RoleRule(
             scopes=DIRECTORY | {"slas:read", "impact_returns:read", "insights:read"},
-            reach=Reach.CLUSTER,
-            walls=frozenset(),
+            row_access=RowAccess.CLUSTER,
+            clearances=frozenset(),
             may="read the services, SLAs, returns and aggregates of its cluster",
             may_not="see any child's case, or who a pupil is",
         ),
@@ -96,37 +96,37 @@ ROLES: Mapping[Role, RoleRule] = MappingProxyType(
             | {"areas:write", "clusters:write", "schools:write", "providers:write", "services:write"}
             | {"slas:read", "slas:write", "impact_returns:read", "impact_returns:write", "insights:read"}
             | {"referrals:read", "contacts:read", "outcomes:read", IDENTIFY},
-            reach=Reach.AREA,
-            walls=frozenset(),
+            row_access=RowAccess.AREA,
+            clearances=frozenset(),
             may="keep the area's directory and SLAs; answer impact returns; read referrals, contacts and outcomes "
             "under pseudonym",
             may_not="see who a pupil is, unless registered for pupils:identify and asking for it; change a case",
         ),
         Role.FINANCE: RoleRule(
             scopes=DIRECTORY | {"slas:read", "impact_returns:read", "insights:read"},
-            reach=Reach.NONE,
-            walls=frozenset(),
+            row_access=RowAccess.NONE,
+            clearances=frozenset(),
             may="read prices, volumes, returns and aggregates of its area",
             may_not="see any child's case",
         ),
         Role.BOARD: RoleRule(
             scopes=DIRECTORY | {"insights:read"},
-            reach=Reach.NONE,
-            walls=frozenset(),
+            row_access=RowAccess.NONE,
+            clearances=frozenset(),
             may="read aggregates of its area, small numbers suppressed",
             may_not="see any child's case",
         ),
         Role.AUDITOR: RoleRule(
             scopes=DIRECTORY | {"audit:read"},
-            reach=Reach.NONE,
-            walls=frozenset(),
+            row_access=RowAccess.NONE,
+            clearances=frozenset(),
             may="read who did what, to which record, when and for which purpose",
             may_not="see the records themselves",
         ),
         Role.OPERATOR: RoleRule(
             scopes=frozenset({"audit:read"}),
-            reach=Reach.NONE,
-            walls=frozenset(),
+            row_access=RowAccess.NONE,
+            clearances=frozenset(),
             may="read the audit events that belong to the installation and to no area",
             may_not="see any area's data",
         ),
@@ -134,7 +134,7 @@ ROLES: Mapping[Role, RoleRule] = MappingProxyType(
 )
 
 
-def walls_of(role: Role, scopes: Collection[str]) -> frozenset[Wall]:
+def clearances_of(role: Role, scopes: Collection[str]) -> frozenset[FieldSensitivity]:
     """The walls that a caller passes: those of its role, and all of them with `pupils:identify`.
 
     Args:
@@ -142,4 +142,4 @@ def walls_of(role: Role, scopes: Collection[str]) -> frozenset[Wall]:
         scopes: the scopes granted to it, which the role has already bounded.
     """
     rule = ROLES[role]
-    return frozenset(Wall) if IDENTIFY in rule.scopes and IDENTIFY in scopes else rule.walls
+    return frozenset(FieldSensitivity) if IDENTIFY in rule.scopes and IDENTIFY in scopes else rule.clearances

@@ -8,9 +8,9 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
 from .assertions import ASSERTION_TYPE
-from .door import Door
 from .forms import FORM, read_form
 from .metadata import JWKS_PATH, METADATA_PATH, TOKEN_PATH, server_metadata
+from .oauth_services import OAuthServices
 from .server import GRANT_TYPE, Caller, TokenRequest
 
 router = APIRouter(tags=["oauth"])
@@ -78,14 +78,14 @@ async def issue_token(request: Request) -> JSONResponse:
 
     Every scope is asked for by name; granted are those that the role and the client's registration hold.
     """
-    door: Door = request.app.state.door
+    oauth: OAuthServices = request.app.state.oauth
     caller: Caller | None = None
     try:
-        token_request = await _read_request(request, door)
+        token_request = await _read_request(request, oauth)
     except InvalidRequestError as fault:
-        answer = door.server.handle_error_response(None, fault)
+        answer = oauth.server.handle_error_response(None, fault)
     else:
-        answer = await door.answer(token_request)
+        answer = await oauth.answer(token_request)
         caller = token_request.client
     request.state.audit = {
         "action": "token:issue",
@@ -106,8 +106,8 @@ async def issue_token(request: Request) -> JSONResponse:
 )
 async def read_signing_keys(request: Request) -> JSONResponse:
     """The public halves of the signing keys, those to come and those just retired among them."""
-    door: Door = request.app.state.door
-    return JSONResponse(door.keys.jwks(), headers=_PUBLIC)
+    oauth: OAuthServices = request.app.state.oauth
+    return JSONResponse(oauth.keys.jwks(), headers=_PUBLIC)
 
 
 @router.get(
@@ -119,11 +119,11 @@ async def read_signing_keys(request: Request) -> JSONResponse:
 )
 async def read_server_metadata(request: Request) -> JSONResponse:
     """Where to ask for a token and how, for software that sets itself up (RFC 8414)."""
-    door: Door = request.app.state.door
-    return JSONResponse(server_metadata(door.issuer), headers=_PUBLIC)
+    oauth: OAuthServices = request.app.state.oauth
+    return JSONResponse(server_metadata(oauth.issuer), headers=_PUBLIC)
 
 
-async def _read_request(request: Request, door: Door) -> TokenRequest:
+async def _read_request(request: Request, oauth: OAuthServices) -> TokenRequest:
     if len(request.headers.getlist("authorization")) > 1:
         raise InvalidRequestError("The Authorization header is repeated.")
-    return TokenRequest(door.token_url, await read_form(request), request.headers.get("authorization"))
+    return TokenRequest(oauth.token_url, await read_form(request), request.headers.get("authorization"))

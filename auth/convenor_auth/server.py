@@ -28,7 +28,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 from sqlmodel import col
 
-from convenor.kit.principal import Role
+from convenor.security.principal import Role
 
 from .assertions import ASSERTION_TYPE, Assertion, AssertionRefused, Proof
 from .keys import SigningKeys

@@ -12,8 +12,8 @@ from zoneinfo import ZoneInfo
 
 from joserfc import jwt
 
-from convenor.kit.errors import AgreementOver, Unauthenticated
-from convenor.kit.principal import Principal
+from convenor.problems import AgreementOver, Unauthenticated
+from convenor.security.principal import Principal
 
 from .keys import ALGORITHM, SigningKeys
 from .signed import Unreadable, is_signed, read

@@ -6,9 +6,10 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse
 from starlette.routing import Route
 
-from convenor.kit.reading.query import MAX_LIMIT
 from convenor.pages.rendering import Templates
-from convenor_graphql import document, selecting
+from convenor.read_model.list_query import MAX_LIMIT
+from convenor_graphql import limits as document
+from convenor_graphql import planner as selecting
 
 _TEMPLATES = Templates(Path(__file__).parent)
 _LIMITS = (

@@ -9,12 +9,12 @@ import strawberry
 from fastapi.routing import APIRoute
 from pydantic import BaseModel
 
-from convenor.kit.names import words
-from convenor.kit.reading.declare import Resource
-from convenor.kit.web.writes import WriteOperation
+from convenor.domain_types.names import words
+from convenor.http.write_routes import WriteOperation
+from convenor.read_model.resource import Resource
 from convenor_graphql.naming import camel
-from convenor_graphql.nodes import Graph, Link, Nodes
-from convenor_graphql.shapes import Argument, Shapes, blank, define
+from convenor_graphql.object_types import Graph, Link, ObjectTypes
+from convenor_graphql.type_factory import Argument, TypeFactory, blank, define
 
 
 @dataclass(frozen=True)
@@ -41,11 +41,11 @@ class Mutation:
 class Mutations:
     """Writes the mutation type of some routes, each with what it declares."""
 
-    def __init__(self, writes: Iterable[tuple[APIRoute, WriteOperation]], nodes: Nodes, graph: Graph) -> None:
+    def __init__(self, writes: Iterable[tuple[APIRoute, WriteOperation]], nodes: ObjectTypes, graph: Graph) -> None:
         self.nodes, self.graph = nodes, graph
         by_model = {resource.read: resource for resource in nodes.resources.values()}
         self.by_name = {it.name: it for it in (_mutation(*write, by_model) for write in writes)}
-        self.inputs = Shapes([it.body for it in self.by_name.values()], ending="Input")
+        self.inputs = TypeFactory([it.body for it in self.by_name.values()], ending="Input")
 
     def build(self) -> type:
         """The mutation type."""

@@ -9,7 +9,7 @@ from typing import Any
 
 from graphql import GraphQLError
 
-from convenor.kit.errors import Problem
+from convenor.problems import Problem
 
 _REPEATED = tuple(
     (re.compile(pattern, re.DOTALL), instead)
@@ -28,7 +28,7 @@ class QueryUnreadable(Problem):
 
     status, code, title = 400, "query_unreadable", "GraphQL request unreadable"
     cause = "`query` is missing, a parameter is unknown or not of its type, or the body is not JSON."
-    way_out = "Send `query` (text), and if need be `operationName` (text) and `variables` (an object)."
+    remedy = "Send `query` (text), and if need be `operationName` (text) and `variables` (an object)."
 
 
 class QueryInvalid(Problem):
@@ -36,11 +36,11 @@ class QueryInvalid(Problem):
 
     status, code, title = 400, "query_invalid", "GraphQL document invalid"
     cause = "A field, argument, type or variable is not as the schema or the document declares it."
-    way_out = "Mend everything that `errors` names; the schema is shown at /graphql in a browser."
+    remedy = "Mend everything that `errors` names; the schema is shown at /graphql in a browser."
 
     def __init__(self, errors: Sequence[GraphQLError]) -> None:
         super().__init__()
-        self.errors = tuple(errors)
+        self.document_errors = tuple(errors)
 
 
 class QueryTooLarge(Problem):
@@ -48,7 +48,7 @@ class QueryTooLarge(Problem):
 
     status, code, title = 400, "query_too_large", "GraphQL document too large"
     cause = "Depth, aliases, fields, links, tokens and the number of records that the query could give are limited."
-    way_out = "Ask for fewer records with `first`, or in several requests; `extensions.cost` shows what a query costs."
+    remedy = "Ask for fewer records with `first`, or in several requests; `extensions.cost` shows what a query costs."
 
 
 class BatchRefused(Problem):
@@ -56,7 +56,7 @@ class BatchRefused(Problem):
 
     status, code, title = 400, "batch_refused", "Batch refused"
     cause = "The body is a list of requests."
-    way_out = "Send them one by one, or as one document with several fields."
+    remedy = "Send them one by one, or as one document with several fields."
 
 
 class MutationByGet(Problem):
@@ -64,7 +64,7 @@ class MutationByGet(Problem):
 
     status, code, title = 405, "mutation_by_get", "Mutation sent by GET"
     cause = "A GET changes nothing, wherever it is followed from."
-    way_out = "Send the same document by POST."
+    remedy = "Send the same document by POST."
 
     def __init__(self) -> None:
         super().__init__(headers={"Allow": "POST"})
@@ -78,12 +78,12 @@ def errors_of(problem: Problem, issuer: str, path: Sequence[str] = ()) -> list[d
         "type": f"{issuer}/problems/{problem.code}",
         **problem.extra,
     }
-    if problem.faults:
-        extensions["errors"] = [fault.as_json() for fault in problem.faults]
+    if problem.errors:
+        extensions["errors"] = [field_error.as_json() for field_error in problem.errors]
     if isinstance(problem, QueryInvalid):
         return [
             {**error.formatted, "message": _without_values(error.message), "extensions": extensions}
-            for error in problem.errors
+            for error in problem.document_errors
         ]
     placed: dict[str, Any] = {"path": list(path)} if path else {}
     return [{"message": problem.detail, **placed, "extensions": extensions}]

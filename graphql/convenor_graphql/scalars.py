@@ -97,7 +97,7 @@ def enumeration(kind: type[StrEnum]) -> Any:
     return choice(kind.__name__, cleandoc(kind.__doc__ or ""), [member.value for member in kind])
 
 
-def choice(name: str, description: str, values: list[str], says: Mapping[str, str] | None = None) -> Any:
+def choice(name: str, description: str, values: list[str], value_descriptions: Mapping[str, str] | None = None) -> Any:
     """An enumeration of these values.
 
     Args:
@@ -107,7 +107,8 @@ def choice(name: str, description: str, values: list[str], says: Mapping[str, st
         says: descriptions of values that do not speak for themselves.
     """
     members = {
-        value: strawberry.enum_value(value, description=(says or {}).get(value) or _spoken(value)) for value in values
+        value: strawberry.enum_value(value, description=(value_descriptions or {}).get(value) or _spoken(value))
+        for value in values
     }
     made: Any = Enum(name, members)  # type: ignore[misc]
     return strawberry.enum(made, name=name, description=description, graphql_name_from="value")

@@ -10,18 +10,18 @@ from strawberry.schema.config import StrawberryConfig
 
 from convenor.contacts import routes as contacts
 from convenor.features import FEATURES
+from convenor.http.operation import declared
+from convenor.http.write_routes import WriteOperation
 from convenor.impact_returns import routes as impact_returns
-from convenor.kit.web.operation import declared
-from convenor.kit.web.writes import WriteOperation
 from convenor.outcomes import routes as outcomes
 from convenor.referrals import routes as referrals
 from convenor_graphql.mutations import Mutation, Mutations
-from convenor_graphql.nodes import Graph, Nodes
+from convenor_graphql.object_types import Graph, ObjectTypes
 from convenor_graphql.scalars import SCALARS
 
 
 @dataclass(frozen=True)
-class Face:
+class GraphQLApi:
     """The schema, with what its fields mean."""
 
     schema: strawberry.Schema
@@ -44,10 +44,10 @@ PARTNERS_WRITE = (referrals, contacts, outcomes, impact_returns)
 
 
 @cache
-def face() -> Face:
+def graphql_api() -> GraphQLApi:
     """The GraphQL face of the features. Made once in a process: it depends on nothing else."""
     graph = Graph()
-    nodes = Nodes([route for feature in FEATURES for route in feature.reads], graph)
+    nodes = ObjectTypes([route for feature in FEATURES for route in feature.read_routes], graph)
     query = nodes.build()
     routes = [route for feature in PARTNERS_WRITE for route in feature.router.routes]
     declarations = [(route, declared(route)) for route in routes if isinstance(route, APIRoute)]
@@ -58,4 +58,4 @@ def face() -> Face:
         mutation=mutations.build(),
         config=StrawberryConfig(auto_camel_case=False, scalar_map=dict(SCALARS)),
     )
-    return Face(schema, graph, mutations.by_name)
+    return GraphQLApi(schema, graph, mutations.by_name)

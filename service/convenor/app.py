@@ -13,32 +13,32 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 
-import convenor.schema  # noqa: F401 - a foreign key is resolved only when every table is known
+import convenor.model_registry  # noqa: F401 - a foreign key is resolved only when every table is known
+from convenor.audit.writer import AuditWriter
+from convenor.database.background import repeat
+from convenor.database.idempotency import PURGE_EACH_SECONDS, purge_expired
+from convenor.database.pools import connect
 from convenor.features import FEATURES
 from convenor.health import routes as health
 from convenor.health.readiness import Readiness
-from convenor.kit.audit import AuditWriter
-from convenor.kit.db import connect
-from convenor.kit.errors import Problem
-from convenor.kit.idempotency import FORGET_EACH_SECONDS, forget
-from convenor.kit.recurring import keep_doing
-from convenor.kit.web.contract import build_contract
-from convenor.kit.web.dispatch import ReadsFirst
-from convenor.kit.web.edge import Edge, Paths
-from convenor.kit.web.ndjson import LOADS_AT_ONCE
-from convenor.kit.web.problems import answer_problem
-from convenor.kit.web.writes import Replay, answer_replay
+from convenor.http.bulk import LOADS_AT_ONCE
+from convenor.http.exception_handlers import answer_problem
+from convenor.http.middleware.request import Paths, RequestMiddleware
+from convenor.http.openapi.builder import build_contract
+from convenor.http.route_index import RouteIndex
+from convenor.http.write_routes import Replay, answer_replay
+from convenor.openapi_metadata import INFO, SECTIONS
 from convenor.pages import routes as pages
-from convenor.sections import INFO, SECTIONS
+from convenor.problems import Problem
 from convenor_auth import routes as door_routes
-from convenor_auth.door import open_door
 from convenor_auth.metadata import TOKEN_PATH
+from convenor_auth.oauth_services import open_oauth_services
 from convenor_auth.revocation import HEARTBEAT_SECONDS, watch
 from convenor_auth.roles import SCOPES
 from convenor_graphql import explorer, guide
-from convenor_graphql.endpoint import PATH as GRAPHQL_PATH
-from convenor_graphql.endpoint import Endpoint
-from convenor_graphql.schema import face
+from convenor_graphql.http import PATH as GRAPHQL_PATH
+from convenor_graphql.http import GraphQLEndpoint
+from convenor_graphql.schema import graphql_api
 
 
 def create_app(app_url: str, data_dir: Path, issuer: str, workers: int = 1) -> FastAPI:
@@ -56,16 +56,16 @@ def create_app(app_url: str, data_dir: Path, issuer: str, workers: int = 1) -> F
         async with connect(app_url, workers) as connections:
             app.state.readers, app.state.sessions = connections.readers, connections.sessions
             app.state.load_turns = asyncio.Semaphore(LOADS_AT_ONCE)
-            app.state.door = open_door(issuer, data_dir, connections.sessions, connections.readers)
-            app.state.verifier = app.state.door.verifier
+            app.state.oauth = open_oauth_services(issuer, data_dir, connections.sessions, connections.readers)
+            app.state.verifier = app.state.oauth.verifier
             app.state.audit_writer = AuditWriter(connections.auditors)
             app.state.readiness = Readiness(connections.open_probe)
             watches = partial(watch, lambda: asyncpg.connect(app_url), app.state.verifier)
             beside = [
-                asyncio.create_task(keep_doing(*each))
+                asyncio.create_task(repeat(*each))
                 for each in (
                     ("watching for changed clients", watches, HEARTBEAT_SECONDS),
-                    ("forgetting of old answers", partial(forget, connections.sessions), FORGET_EACH_SECONDS),
+                    ("forgetting of old answers", partial(purge_expired, connections.sessions), PURGE_EACH_SECONDS),
                 )
             ]
             try:
@@ -86,9 +86,9 @@ def create_app(app_url: str, data_dir: Path, issuer: str, workers: int = 1) -> F
         app.add_exception_handler(kind, answer_problem)
     app.add_exception_handler(HTTPStatus.NOT_FOUND, pages.answer_unknown_address)
     # First, since routes are tried in turn.
-    app.router.routes.extend([Endpoint(face()).route, *explorer.routes, *guide.routes])
+    app.router.routes.extend([GraphQLEndpoint(graphql_api()).route, *explorer.routes, *guide.routes])
     for feature in FEATURES:
-        app.router.routes.extend([*feature.reads, *feature.router.routes])
+        app.router.routes.extend([*feature.read_routes, *feature.router.routes])
     app.router.routes.extend([*door_routes.router.routes, *health.router.routes, *pages.routes])
     for route in app.router.routes:
         if isinstance(route, APIRoute) and route.methods == {"GET"}:
@@ -98,6 +98,8 @@ def create_app(app_url: str, data_dir: Path, issuer: str, workers: int = 1) -> F
     app.openapi = cache(  # type: ignore[method-assign]
         partial(build_contract, app.state.routes, info=INFO, tags=SECTIONS, scopes=SCOPES)
     )
-    app.add_middleware(ReadsFirst, [route for feature in FEATURES for route in feature.reads])
-    app.add_middleware(Edge, Paths(partners="/v1/", shared=GRAPHQL_PATH, tokens=TOKEN_PATH, bulk="/v1/bulk/"))
+    app.add_middleware(RouteIndex, [route for feature in FEATURES for route in feature.read_routes])
+    app.add_middleware(
+        RequestMiddleware, Paths(partners="/v1/", shared=GRAPHQL_PATH, tokens=TOKEN_PATH, bulk="/v1/bulk/")
+    )
     return app

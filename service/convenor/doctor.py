@@ -10,12 +10,12 @@ from pathlib import Path
 import asyncpg
 from authlib.common.security import is_secure_transport
 
+from convenor.config import Settings
+from convenor.configuration_error import ConfigurationError
+from convenor.database.demo_mark import holds_demo
 from convenor.demo.clients import FILE_NAME as CLIENTS_FILE
-from convenor.kit.database import Finding, examine
-from convenor.kit.demo_mark import holds_demo
-from convenor.kit.embedded import REQUIRED_FREE_BYTES, answers, embedded_server
-from convenor.kit.operator import OperatorError
-from convenor.kit.settings import Settings
+from convenor.embedded_postgres.open import Finding, examine
+from convenor.embedded_postgres.server import REQUIRED_FREE_BYTES, answers, embedded_server
 from convenor.revision import is_current, present_revision
 from convenor.serving import LOCK_FILE, assert_local, database_urls, hold_port
 from convenor_auth.clients import has_clients
@@ -86,7 +86,7 @@ def _port(settings: Settings, data_dir: Path) -> Finding:
     try:
         with hold_port(settings.host, settings.port):
             return Finding("port", True, f"{settings.host}, port {settings.port} is free")
-    except OperatorError as error:
+    except ConfigurationError as error:
         return Finding("port", False, error.problem, error.remedy)
 
 
@@ -116,7 +116,7 @@ def _public_address(issuer: str) -> Finding:
 def _demo(settings: Settings) -> Finding:
     try:
         assert_local(settings)
-    except OperatorError as error:
+    except ConfigurationError as error:
         return Finding("data", False, error.problem, error.remedy)
     return Finding("data", True, "a demo, for this machine alone")
 
@@ -153,5 +153,5 @@ def _keys(data_dir: Path, clients_rely_on_them: bool) -> Finding:
     try:
         load_pseudonym_secret(data_dir)
         return Finding("keys", True, f"{load_signing_keys(data_dir).signing.kid} signs")
-    except OperatorError as error:
+    except ConfigurationError as error:
         return Finding("keys", False, error.problem, error.remedy)

@@ -10,13 +10,13 @@ from convenor.commissioned_services import routes as commissioned_services
 from convenor.contacts import routes as contacts
 from convenor.impact_returns import routes as impact_returns
 from convenor.insights import routes as insights
-from convenor.kit.reading.checks import check_together
 from convenor.me import routes as me
 from convenor.memberships import routes as memberships
 from convenor.networks import routes as networks
 from convenor.outcomes import routes as outcomes
 from convenor.pathways import routes as pathways
 from convenor.providers import routes as providers
+from convenor.read_model.checks import check_together
 from convenor.referrals import routes as referrals
 from convenor.schools import routes as schools
 from convenor.slas import routes as slas
@@ -41,7 +41,9 @@ FEATURES = (
     me,
 )
 
-RESOURCES = {route.reading.resource.name: route.reading.resource for feature in FEATURES for route in feature.reads}
+RESOURCES = {
+    route.reading.resource.name: route.reading.resource for feature in FEATURES for route in feature.read_routes
+}
 """Every resource that can be read, by name."""
 
 check_together(RESOURCES.values(), {name: table.columns.keys() for name, table in SQLModel.metadata.tables.items()})

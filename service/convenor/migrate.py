@@ -15,7 +15,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
-from convenor.kit.operator import OperatorError
+from convenor.configuration_error import ConfigurationError
 from convenor.revision import migrations_folder, newest_revision, present_revision
 
 APPEND_ONLY = ("audit_event", "audit_mention")
@@ -93,7 +93,7 @@ def refuse_unknown(revision: str | None) -> None:
     """
     known = {script.revision for script in ScriptDirectory.from_config(configuration()).walk_revisions()}
     if revision and revision not in known:
-        raise OperatorError(
+        raise ConfigurationError(
             f"The database is at revision {revision}, which this version of Convenor does not know.",
             "Run the version of Convenor that migrated it, or a newer one.",
         )
@@ -116,7 +116,7 @@ async def change_schema(owner_url: str, say: Callable[[str], None] = _say_nothin
             if not waits:
                 say("Another process changes the schema of this database; waiting for it ...")
             if time.monotonic() > deadline:
-                raise OperatorError(
+                raise ConfigurationError(
                     "Another process has been changing the schema of this database for ten minutes.",
                     "Wait for it, or end it (its session holds an advisory lock in pg_locks); then start again.",
                 )
@@ -160,7 +160,7 @@ async def _upgrade_patiently(owner_url: str, say: Callable[[str], None], lock_ti
             say("The migration waits for tables that others use ...")
         # Whoever queued behind the attempt gets through before the next one.
         await asyncio.sleep(lock_timeout_seconds)
-    raise OperatorError(
+    raise ConfigurationError(
         f"The schema cannot be changed: others hold its tables, at attempt {ATTEMPTS} too. Nothing was changed.",
         "End the long transactions, or let the backup that runs finish (select pid, usename, state, xact_start from "
         "pg_stat_activity order by xact_start), then start again.",

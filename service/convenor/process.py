@@ -12,8 +12,8 @@ from typing import Any
 import uvicorn
 from starlette.types import Lifespan
 
-from convenor.kit.startup_errors import explain_failure
-from convenor.kit.web.connections import Connections, protocol_with
+from convenor.http.connections import Connections, protocol_with
+from convenor.startup_errors import explain_failure
 
 IN_FLIGHT_SECONDS = 10
 """How long the requests in flight may take to finish once the service was told to stop."""

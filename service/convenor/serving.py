@@ -18,15 +18,15 @@ import uvloop
 from fastapi import FastAPI
 
 from convenor.app import create_app
-from convenor.kit.database import Database, open_database
-from convenor.kit.demo_mark import holds_demo
-from convenor.kit.embedded import UNWRITABLE
-from convenor.kit.embedded_watch import watched
-from convenor.kit.operator import OperatorError
-from convenor.kit.settings import Settings
-from convenor.kit.startup_errors import explain_failure
+from convenor.config import Settings
+from convenor.configuration_error import ConfigurationError
+from convenor.database.demo_mark import holds_demo
+from convenor.embedded_postgres.open import Database, open_database
+from convenor.embedded_postgres.server import UNWRITABLE
+from convenor.embedded_postgres.watch import watched
 from convenor.process import configure_server, enter_lifespan, serve_application
 from convenor.revision import is_current, present_revision
+from convenor.startup_errors import explain_failure
 from convenor.workers import serve_with_workers
 from convenor_auth.clients import has_clients
 from convenor_auth.keys import make_keys
@@ -55,7 +55,7 @@ def hold_data_folder(data_dir: Path, address: str) -> Iterator[None]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise OperatorError(
+            raise ConfigurationError(
                 f"Convenor serves {data_dir} already: {lock.read().decode().strip()}.",
                 "Use that one, stop it, or set CONVENOR_DATA_DIR (and CONVENOR_PORT) for a second.",
             ) from None
@@ -117,7 +117,7 @@ def _bring_to_schema(database: Database, say: Callable[[str], None]) -> None:
 
         migrate(database.owner_url, database.app_role, say)
     elif not is_current(asyncio.run(present_revision(database.app_url))):
-        raise OperatorError(
+        raise ConfigurationError(
             "The database is not at this version's schema, and only the application's login is known.",
             "Set CONVENOR_OWNER_DATABASE_URL to the owner's login, or run `convenor migrate` with it.",
         )
@@ -145,7 +145,7 @@ def assert_local(settings: Settings) -> None:
         OperatorError: It would listen on other addresses than loopback's, or be known under one.
     """
     if not settings.is_local:
-        raise OperatorError(
+        raise ConfigurationError(
             f"A demo is for this machine alone, and not for {settings.host} under {settings.issuer}: "
             "whoever has the file with its clients' secrets could call it.",
             "Unset CONVENOR_HOST and CONVENOR_PUBLIC_URL to use a demo here. "
@@ -189,8 +189,8 @@ async def _try(app: FastAPI) -> None:
         await enter_lifespan(stack, app)
 
 
-def _no_port(host: str, port: int, error: OSError) -> OperatorError:
-    return OperatorError(
+def _no_port(host: str, port: int, error: OSError) -> ConfigurationError:
+    return ConfigurationError(
         f"Convenor cannot listen on {host}, port {port}: {error.strerror}.",
         "Stop what listens there, or set CONVENOR_PORT (and CONVENOR_HOST) to a free one.",
     )

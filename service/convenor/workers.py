@@ -15,7 +15,7 @@ import uvloop
 from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors.multiprocess import Process
 
-from convenor.kit.operator import OperatorError
+from convenor.configuration_error import ConfigurationError
 from convenor.process import serve_application, stops_on_signals
 
 log = logging.getLogger("convenor")
@@ -34,7 +34,7 @@ class Worker(Process):
     """
 
     serves = False
-    refusal: OperatorError | None = None
+    refusal: ConfigurationError | None = None
     _asked_at: float | None = None
 
     def target(self, sockets: list[socket] | None = None) -> None:
@@ -48,7 +48,7 @@ class Worker(Process):
             with stops_on_signals(), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
                 self.config.load()
                 runner.run(serve_application(server, sockets[0], lambda: None))
-        except OperatorError as error:
+        except ConfigurationError as error:
             self.child_conn.send(error)
             raise SystemExit(STARTUP_FAILURE) from None
 
@@ -59,7 +59,7 @@ class Worker(Process):
                 answer = self.parent_conn.recv()
                 self._asked_at = None
                 self.serves = self.serves or answer is True
-                if isinstance(answer, OperatorError):
+                if isinstance(answer, ConfigurationError):
                     self.refusal = answer
             if self._asked_at is None:
                 self.parent_conn.send(b"ping")
@@ -113,7 +113,7 @@ def _refuse_where_one_failed(workers: list[Worker]) -> None:
     for worker in workers:
         worker.listen()
         if failure := worker.failure():
-            raise worker.refusal or OperatorError(
+            raise worker.refusal or ConfigurationError(
                 f"Worker {worker.pid} {failure} while it was starting.",
                 "Start again with CONVENOR_WORKERS=1, which says more.",
             )

@@ -6,15 +6,15 @@ from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
-from clones import Server, serve
 from jsonschema import Draft202012Validator
-from partner import Service
-from security.records import make_records
-from world import World
+from support.api_client import Service
+from support.databases import Server, serve
+from support.dataset import World
+from support.records import make_records
 
-from convenor.kit.reading.columns import redacted_paths
-from convenor.kit.reading.declare import Resource
-from convenor.kit.web.reads import ReadRoute
+from convenor.http.read_routes import ReadRoute
+from convenor.read_model.columns import redacted_paths
+from convenor.read_model.resource import Resource
 
 CALLERS = (
     "school",

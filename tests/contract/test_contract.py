@@ -13,15 +13,15 @@ from openapi_spec_validator import validate
 from starlette.routing import Route
 
 from convenor.app import create_app
-from convenor.contract import COMMAND, CONTRACTS, contract_text
-from convenor.kit.errors import catalogue
-from convenor.kit.reading.redaction import walled_fields
-from convenor.kit.web.contract import operation_of
-from convenor.kit.web.ndjson import LoadOperation
-from convenor.kit.web.reads import ReadRoute
-from convenor.kit.web.writes import WriteOperation
+from convenor.export_contracts import COMMAND, CONTRACTS, contract_text
+from convenor.http.bulk import LoadOperation
+from convenor.http.openapi.builder import operation_of
+from convenor.http.read_routes import ReadRoute
+from convenor.http.write_routes import WriteOperation
+from convenor.problems import catalogue
+from convenor.read_model.redaction import sensitive_fields
 from convenor_auth.roles import SCOPES
-from convenor_graphql.schema import face
+from convenor_graphql.schema import graphql_api
 
 PAGES = ("/", "/docs", "/problems", "/assets/", "/openapi.json")
 """What is for people, and the contract itself: outside the contract."""
@@ -178,7 +178,7 @@ def test_every_component_s_title_is_its_name() -> None:
 
 def test_no_description_keeps_the_indentation_of_its_source() -> None:
     said = [found["description"] for found in every(contract()) if isinstance(found.get("description"), str)]
-    types = face().types.type_map.values()
+    types = graphql_api().types.type_map.values()
     said += [it.description for it in types if it.description]
     assert len(said) > len(types)
     assert [text for text in said if re.search(r"^[ \t]", text, re.MULTILINE)] == []
@@ -216,7 +216,7 @@ def test_what_a_role_may_not_see_is_not_required_and_says_so() -> None:
     for route in routes():
         if isinstance(route, ReadRoute):
             resource = route.reading.resource
-            for model, name in walled_fields(resource):
+            for model, name in sensitive_fields(resource):
                 schema = schemas[model.__name__]
                 assert name not in schema["required"]
                 assert schema["properties"][name]["description"].endswith("Absent where your role does not see it.")

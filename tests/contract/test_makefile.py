@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from installation import Installation
 from packaging.requirements import Requirement
+from support.installation import Installation
 
 ROOT = Path(__file__).parents[2]
 MAKE = ["make", "--old-file=.venv/installed", f"BIN={Path(sys.executable).parent}"]
@@ -73,14 +73,16 @@ def test_make_alone_helps() -> None:
 
 @exercises("test", "check", "style", "types", "layers")
 def test_make_test_makes_every_check_and_then_runs_the_tests() -> None:
-    steps = made("--dry-run", "--old-file=tests/gql/audits/node_modules/.package-lock.json", "test").splitlines()
+    steps = made(
+        "--dry-run", "--old-file=tests/graphql_api/audits/node_modules/.package-lock.json", "test"
+    ).splitlines()
     commands = [Path(step.split()[0]).name + " " + " ".join(step.split()[1:]) for step in steps]
     assert commands == [
         "ruff check",
         "ruff format --check",
         "mypy ",
         "lint-imports ",
-        "python -m convenor.contract --check",
+        "python -m convenor.export_contracts --check",
         "python -m pytest -n 2",
     ]
     for step in steps:
@@ -103,7 +105,7 @@ def test_make_contract_mends_what_make_contract_check_finds(copy: Path) -> None:
 @exercises("clean")
 def test_make_clean_leaves_the_sources_alone(copy: Path) -> None:
     sources = {path for path in copy.rglob("*") if path.is_file()}
-    made_things = (".venv/bin", "dist", "tests/gql/audits/node_modules", ".mypy_cache", "tests/__pycache__")
+    made_things = (".venv/bin", "dist", "tests/graphql_api/audits/node_modules", ".mypy_cache", "tests/__pycache__")
     for name in made_things:
         (copy / name).mkdir(parents=True)
         (copy / name / "made").touch()

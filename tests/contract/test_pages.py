@@ -10,15 +10,15 @@ from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
-from clones import named
 from hatchling.builders.wheel import WheelBuilder
 from jinja2 import UndefinedError
-from partner import Service
+from support.api_client import Service
+from support.databases import named
 
-from convenor.kit.errors import catalogue
 from convenor.pages.rendering import Templates
-from convenor_graphql.document import MAX_TOKENS
-from convenor_graphql.selecting import MAX_COST
+from convenor.problems import catalogue
+from convenor_graphql.limits import MAX_TOKENS
+from convenor_graphql.planner import MAX_COST
 
 VOID = {"meta", "link", "br", "hr", "img", "input"}
 BROWSER = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
@@ -102,19 +102,19 @@ async def everything(service: Service) -> dict[str, Page]:
     return found
 
 
-async def test_no_page_names_an_address_outside(standing: Service) -> None:
-    for path in await everything(standing):
-        html = (await standing.http.get(path, headers=BROWSER)).text
+async def test_no_page_names_an_address_outside(profile: Service) -> None:
+    for path in await everything(profile):
+        html = (await profile.http.get(path, headers=BROWSER)).text
         assert {
             link for link in re.findall(r"https?://[^\s\"'<&]+", html) if not link.startswith("http://127.0.0.1:8000")
         } == set()
-    style = (await standing.http.get("/assets/style.css")).text
+    style = (await profile.http.get("/assets/style.css")).text
     assert "url(" not in style
     assert "@import" not in style
 
 
-async def test_every_link_on_every_page_leads_somewhere(standing: Service) -> None:
-    found = await everything(standing)
+async def test_every_link_on_every_page_leads_somewhere(profile: Service) -> None:
+    found = await everything(profile)
     parts = {"/docs/referrals", "/docs/impact-returns", "/problems/invalid"}
     assert {"/", "/docs", "/graphql", "/problems"} | parts <= set(found)
     for path, page in found.items():
@@ -124,8 +124,8 @@ async def test_every_link_on_every_page_leads_somewhere(standing: Service) -> No
                 assert fragment in found[place or path].ids, f"{path}: {link}"
 
 
-async def test_every_page_but_the_explorer_does_without_script_and_all_can_be_heard(standing: Service) -> None:
-    for path, page in (await everything(standing)).items():
+async def test_every_page_but_the_explorer_does_without_script_and_all_can_be_heard(profile: Service) -> None:
+    for path, page in (await everything(profile)).items():
         assert (page.tags["script"], page.tags["style"]) == (path == "/graphql", 0), path
         assert page.tags["main"] == page.tags["header"] == page.tags["footer"] == page.tags["h1"] == 1, path
         assert (page.lang, page.links.count("#main")) == ("en", 1), path
@@ -133,24 +133,24 @@ async def test_every_page_but_the_explorer_does_without_script_and_all_can_be_he
         assert all(below - above <= 1 for above, below in steps), path
         assert [name for name, times in Counter(page.ids).items() if times > 1] == [], path
         assert page.is_balanced, path
-        assert "style=" not in (await standing.http.get(path, headers=BROWSER)).text, path
+        assert "style=" not in (await profile.http.get(path, headers=BROWSER)).text, path
 
 
-async def test_each_cell_of_a_table_carries_the_heading_of_its_column(standing: Service) -> None:
-    rows = [(path, *row) for path, page in (await everything(standing)).items() for row in page.rows]
+async def test_each_cell_of_a_table_carries_the_heading_of_its_column(profile: Service) -> None:
+    rows = [(path, *row) for path, page in (await everything(profile)).items() for row in page.rows]
     assert {"/docs", "/docs/graphql", "/docs/pathways", "/problems"} <= {path for path, _, _ in rows}
     for path, columns, cells in rows:
         assert list(cells) == ["row", *columns[1:]], path
 
 
-async def test_no_page_shows_a_part_of_its_template(standing: Service) -> None:
-    for path in await everything(standing):
-        html = (await standing.http.get(path, headers=BROWSER)).text
+async def test_no_page_shows_a_part_of_its_template(profile: Service) -> None:
+    for path in await everything(profile):
+        html = (await profile.http.get(path, headers=BROWSER)).text
         assert not re.search(r"{{|{%|{#|#}|%}|&lt;(a|code|p|td)\b", html), path
 
 
-async def test_a_page_may_load_its_own_styles_and_images_only_and_send_no_form(standing: Service) -> None:
-    policy = (await standing.http.get("/docs")).headers["Content-Security-Policy"]
+async def test_a_page_may_load_its_own_styles_and_images_only_and_send_no_form(profile: Service) -> None:
+    policy = (await profile.http.get("/docs")).headers["Content-Security-Policy"]
     assert policy.split("; ") == [
         "default-src 'none'",
         "style-src 'self'",
@@ -187,24 +187,24 @@ def test_the_wheel_holds_every_template_and_asset() -> None:
 
 
 @pytest.mark.parametrize("code", sorted(catalogue()))
-async def test_each_problem_has_a_page_that_says_what_to_do(standing: Service, code: str) -> None:
-    page = await read(standing, f"/problems/{code}")
+async def test_each_problem_has_a_page_that_says_what_to_do(profile: Service, code: str) -> None:
+    page = await read(profile, f"/problems/{code}")
     assert page.headings == [1, 2, 2, 2, 2]
     assert re.search(r"Meaning \S.* Cause \S.* What to do \S.* Retry \S", page.text)
-    assert f"/problems/{code}" in (await read(standing, "/problems")).links
+    assert f"/problems/{code}" in (await read(profile, "/problems")).links
 
 
-async def test_the_type_of_a_problem_is_the_address_of_its_page(standing: Service) -> None:
-    refused = await standing.as_("school").get("/v1/referrals", colour="blue")
-    page = await standing.http.get(urlsplit(refused.json()["type"]).path)
+async def test_the_type_of_a_problem_is_the_address_of_its_page(profile: Service) -> None:
+    refused = await profile.as_("school").get("/v1/referrals", colour="blue")
+    page = await profile.http.get(urlsplit(refused.json()["type"]).path)
     assert (page.status_code, "Faults in what was sent" in page.text) == (200, True)
 
 
 @pytest.mark.parametrize(
     "path", ["/problems/no-such", "/docs/no-such", "/problems/<script>", "/no-such", "/a/<script>"]
 )
-async def test_an_unknown_page_is_404_and_repeats_nothing(standing: Service, path: str) -> None:
-    answer = await standing.http.get(path, headers=BROWSER)
+async def test_an_unknown_page_is_404_and_repeats_nothing(profile: Service, path: str) -> None:
+    answer = await profile.http.get(path, headers=BROWSER)
     assert answer.status_code == 404
     assert answer.headers["content-type"].startswith("text/html")
     assert "no-such" not in answer.text
@@ -212,47 +212,47 @@ async def test_an_unknown_page_is_404_and_repeats_nothing(standing: Service, pat
     assert Page(answer.text).is_balanced
 
 
-async def test_software_gets_a_problem_for_an_unknown_address_and_a_browser_a_page(standing: Service) -> None:
+async def test_software_gets_a_problem_for_an_unknown_address_and_a_browser_a_page(profile: Service) -> None:
     for accept, media in (
         ("*/*", "application/problem+json"),
         ("application/json", "application/problem+json"),
         (BROWSER["Accept"], "text/html; charset=utf-8"),
     ):
-        answer = await standing.http.get("/no-such", headers={"Accept": accept})
+        answer = await profile.http.get("/no-such", headers={"Accept": accept})
         assert (answer.status_code, answer.headers["content-type"]) == (404, media)
         assert answer.headers["vary"] == "Accept"
-    sent = await standing.http.post("/no-such", headers=BROWSER)
+    sent = await profile.http.post("/no-such", headers=BROWSER)
     assert (sent.status_code, sent.json()["code"]) == (404, "no_such_path")
 
 
 async def test_a_partner_with_a_token_gets_a_problem_for_an_unknown_address_whatever_it_accepts(
-    standing: Service,
+    profile: Service,
 ) -> None:
-    answer = await standing.as_("school").call("GET", "/v1/no-such", headers=BROWSER)
+    answer = await profile.as_("school").call("GET", "/v1/no-such", headers=BROWSER)
     assert (answer.status_code, answer.json()["code"]) == (404, "no_such_path")
 
 
 @pytest.mark.parametrize(
     "path", ["/", "/docs", "/docs/referrals", "/graphql", "/problems", "/problems/invalid", "/assets/style.css"]
 )
-async def test_pages_answer_head(standing: Service, path: str) -> None:
-    answer = await standing.http.head(path, headers=BROWSER)
+async def test_pages_answer_head(profile: Service, path: str) -> None:
+    answer = await profile.http.head(path, headers=BROWSER)
     assert answer.status_code == 200
 
 
-async def test_the_contract_is_served_as_it_is_committed(standing: Service) -> None:
-    answer = await standing.http.get("/openapi.json")
-    assert answer.json() == standing.app.openapi()
+async def test_the_contract_is_served_as_it_is_committed(profile: Service) -> None:
+    answer = await profile.http.get("/openapi.json")
+    assert answer.json() == profile.app.openapi()
 
 
-async def test_the_reference_shows_what_each_role_may_do_and_may_not(standing: Service) -> None:
-    school = next(cells for _, cells in (await read(standing, "/docs")).rows if cells["row"] == "school_mis")
+async def test_the_reference_shows_what_each_role_may_do_and_may_not(profile: Service) -> None:
+    school = next(cells for _, cells in (await read(profile, "/docs")).rows if cells["row"] == "school_mis")
     assert school["May not"] == "see another school's pupils, or an NHS number"
     assert (school["Row access"], school["Pupil details"]) == ("school", "identity, upn")
 
 
-async def test_the_reference_shows_the_steps_of_each_pathway(standing: Service) -> None:
-    steps = [cells for _, cells in (await read(standing, "/docs/pathways")).rows if "To" in cells]
+async def test_the_reference_shows_the_steps_of_each_pathway(profile: Service) -> None:
+    steps = [cells for _, cells in (await read(profile, "/docs/pathways")).rows if "To" in cells]
     assert ("waiting", "in_progress") in {(cells["row"], cells["To"]) for cells in steps}
 
 
@@ -265,9 +265,9 @@ async def test_pages_and_probes_leave_no_event(service: Service) -> None:
     await admin.close()
 
 
-async def test_it_is_ready_once_it_can_serve(standing: Service) -> None:
-    assert (await standing.http.get("/health/live")).json() == {"status": "live"}
-    ready = await standing.http.get("/health/ready")
+async def test_it_is_ready_once_it_can_serve(profile: Service) -> None:
+    assert (await profile.http.get("/health/live")).json() == {"status": "live"}
+    ready = await profile.http.get("/health/ready")
     assert (ready.status_code, ready.json()["checks"]) == (200, {"database": "ok", "tables": "ok", "audit": "ok"})
 
 
@@ -292,6 +292,6 @@ async def test_it_is_not_ready_while_the_database_is_away_but_lives(service: Ser
     await admin.close()
 
 
-async def test_the_guide_of_the_graph_names_the_limits_as_they_are(standing: Service) -> None:
-    limits = {cells["At most"] for _, cells in (await read(standing, "/docs/graphql")).rows}
+async def test_the_guide_of_the_graph_names_the_limits_as_they_are(profile: Service) -> None:
+    limits = {cells["At most"] for _, cells in (await read(profile, "/docs/graphql")).rows}
     assert {f"{MAX_COST:,}", f"{MAX_TOKENS:,}"} <= limits

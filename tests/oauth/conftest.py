@@ -9,19 +9,19 @@ from uuid import uuid4
 import asyncpg
 import httpx2
 import pytest
-from clones import Server, named
-from empty import Empty, new_database
 from fastapi import FastAPI
-from oauth.partners import ISSUER, Clock, Partner, Register, new_key
-from oauth.watched import watching
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.pool import NullPool
+from support.databases import Server, named
+from support.empty_databases import Empty, new_database
+from support.oauth_clients import ISSUER, Clock, Partner, Register, new_key
+from support.watched_tokens import watching
 
-from convenor.kit.principal import Grant, Role
+from convenor.security.principal import Grant, Role
 from convenor_auth import models
 from convenor_auth.clients import create_client
-from convenor_auth.door import Door, open_door
 from convenor_auth.keys import make_keys
+from convenor_auth.oauth_services import OAuthServices, open_oauth_services
 from convenor_auth.roles import ROLES
 from convenor_auth.routes import router
 from convenor_auth.tokens import LONDON
@@ -72,9 +72,9 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def door(engine: AsyncEngine, pool: asyncpg.Pool, tmp_path: Path, clock: Clock) -> Door:
+def oauth(engine: AsyncEngine, pool: asyncpg.Pool, tmp_path: Path, clock: Clock) -> OAuthServices:
     make_keys(tmp_path)
-    return open_door(ISSUER, tmp_path, async_sessionmaker(engine), pool, clock)
+    return open_oauth_services(ISSUER, tmp_path, async_sessionmaker(engine), pool, clock)
 
 
 @pytest.fixture
@@ -84,9 +84,9 @@ def audited() -> list[dict[str, object]]:
 
 
 @pytest.fixture
-async def http(door: Door, audited: list[dict[str, object]]) -> AsyncIterator[httpx2.AsyncClient]:
+async def http(oauth: OAuthServices, audited: list[dict[str, object]]) -> AsyncIterator[httpx2.AsyncClient]:
     app = FastAPI()
-    app.state.door = door
+    app.state.oauth = oauth
     app.include_router(router)
 
     async def listening(scope: dict, receive: object, send: object) -> None:
@@ -154,7 +154,7 @@ def yesterday(clock: Clock) -> date:
 
 
 @pytest.fixture
-async def line(owner_url: str, door: Door) -> AsyncIterator[asyncpg.Connection]:
+async def line(owner_url: str, oauth: OAuthServices) -> AsyncIterator[asyncpg.Connection]:
     """The connection on which this worker hears of changes."""
     lines: asyncio.Queue[asyncpg.Connection] = asyncio.Queue()
 
@@ -163,5 +163,5 @@ async def line(owner_url: str, door: Door) -> AsyncIterator[asyncpg.Connection]:
         lines.put_nowait(connection)
         return connection
 
-    async with watching(connect, door):
+    async with watching(connect, oauth):
         yield await lines.get()

@@ -8,15 +8,15 @@ import asyncpg
 import pytest
 from joserfc import jwt
 from joserfc.jwk import ECKey
-from oauth.partners import ISSUER, Clock, Register, segment, sign_by_public_key
-from oauth.watched import hear, token_of, until, watching
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
+from support.oauth_clients import ISSUER, Clock, Register, segment, sign_by_public_key
+from support.watched_tokens import hear, token_of, until, watching
 
-from convenor.kit.principal import Grant, Principal, Reach, Role, Wall
+from convenor.security.principal import FieldSensitivity, Grant, Principal, Role, RowAccess
 from convenor_auth.clients import end_client
-from convenor_auth.door import Door
 from convenor_auth.keys import pseudonym_key
+from convenor_auth.oauth_services import OAuthServices
 from convenor_auth.roles import ROLES
 from convenor_auth.tokens import AgreementEnded, InvalidToken, TokenVerifier, issue_access_token
 
@@ -37,92 +37,92 @@ GOOD = {"iss": ISSUER, "aud": f"{ISSUER}/v1", "sub": "school-1", "client_id": "s
     ],
 )
 async def test_a_token_that_is_not_exactly_ours_is_refused(
-    door: Door, clock: Clock, header: dict[str, Any], claims: dict[str, Any], reason: str
+    oauth: OAuthServices, clock: Clock, header: dict[str, Any], claims: dict[str, Any], reason: str
 ) -> None:
-    heading = {"alg": "ES256", "typ": "at+jwt", "kid": door.keys.signing.kid, **header}
+    heading = {"alg": "ES256", "typ": "at+jwt", "kid": oauth.keys.signing.kid, **header}
     said = {**GOOD, "exp": int(clock.now) + 300, **claims}
     heading = {name: value for name, value in heading.items() if value is not None}
-    forged = jwt.encode(heading, said, door.keys.signing, default_type=None)
+    forged = jwt.encode(heading, said, oauth.keys.signing, default_type=None)
     with pytest.raises(InvalidToken, match=reason):
-        await door.verifier.verify(forged)
+        await oauth.verifier.verify(forged)
 
 
-async def test_a_token_signed_by_another_key_or_algorithm_is_refused(door: Door, clock: Clock) -> None:
+async def test_a_token_signed_by_another_key_or_algorithm_is_refused(oauth: OAuthServices, clock: Clock) -> None:
     said = {**GOOD, "exp": int(clock.now) + 300}
-    header = {"alg": "ES256", "typ": "at+jwt", "kid": door.keys.signing.kid}
+    header = {"alg": "ES256", "typ": "at+jwt", "kid": oauth.keys.signing.kid}
     stranger = jwt.encode(header, said, ECKey.generate_key("P-256"))
-    for forged in (stranger, sign_by_public_key(door.keys.signing, header, said)):
+    for forged in (stranger, sign_by_public_key(oauth.keys.signing, header, said)):
         with pytest.raises(InvalidToken, match="not issued here"):
-            await door.verifier.verify(forged)
+            await oauth.verifier.verify(forged)
 
 
 @pytest.mark.parametrize(
     "token", ["", "x", "a.b.c", "é.é.é", "\ud800", f"{segment('alg')}.{segment({})}.", "." * 20_000]
 )
-async def test_what_is_no_token_is_refused(door: Door, token: str) -> None:
+async def test_what_is_no_token_is_refused(oauth: OAuthServices, token: str) -> None:
     with pytest.raises(InvalidToken):
-        await door.verifier.verify(token)
+        await oauth.verifier.verify(token)
 
 
 async def test_a_token_whose_signature_was_touched_is_refused_though_the_good_one_is_remembered(
-    register: Register, door: Door, line: asyncpg.Connection
+    register: Register, oauth: OAuthServices, line: asyncpg.Connection
 ) -> None:
     token = await token_of(await register())
-    await door.verifier.verify(token)
+    await oauth.verifier.verify(token)
     head, payload, signature = token.split(".")
     for touched in (f"{head}.{payload}.{'B' if signature[0] == 'A' else 'A'}{signature[1:]}", f"{head}.{payload}."):
         with pytest.raises(InvalidToken):
-            await door.verifier.verify(touched)
+            await oauth.verifier.verify(touched)
 
 
-async def test_a_client_assertion_is_no_access_token(register: Register, door: Door) -> None:
+async def test_a_client_assertion_is_no_access_token(register: Register, oauth: OAuthServices) -> None:
     partner = await register(alg="ES256")
     with pytest.raises(InvalidToken):
-        await door.verifier.verify(partner.assertion(aud=f"{ISSUER}/v1"))
+        await oauth.verifier.verify(partner.assertion(aud=f"{ISSUER}/v1"))
 
 
 async def test_a_remembered_token_expires_to_the_second(
-    register: Register, door: Door, line: asyncpg.Connection
+    register: Register, oauth: OAuthServices, line: asyncpg.Connection
 ) -> None:
     partner = await register()
     token = await token_of(partner)
     issued = int(partner.clock.now)
     partner.clock.now = issued + 299.9
-    await door.verifier.verify(token)
+    await oauth.verifier.verify(token)
     partner.clock.now = issued + 300
     with pytest.raises(InvalidToken, match="expired"):
-        await door.verifier.verify(token)
+        await oauth.verifier.verify(token)
 
 
 async def test_an_agreement_ends_under_a_token_that_is_remembered(
-    register: Register, door: Door, line: asyncpg.Connection
+    register: Register, oauth: OAuthServices, line: asyncpg.Connection
 ) -> None:
     last_day = date(2026, 7, 31)
     partner = await register(ends_on=last_day)
     midnight = datetime(2026, 7, 31, 23, 0, tzinfo=UTC).timestamp()
     partner.clock.now = midnight - 60
     token = await token_of(partner)
-    assert (await door.verifier.verify(token)).agreement_ends_on == last_day
+    assert (await oauth.verifier.verify(token)).agreement_ends_on == last_day
     partner.clock.now = midnight
     with pytest.raises(AgreementEnded, match=r"DSA-.* ended on 2026-07-31") as ended:
-        await door.verifier.verify(token)
+        await oauth.verifier.verify(token)
     assert ended.value.ended_on == last_day
 
 
 async def test_a_client_that_has_ended_is_refused_on_its_next_request_where_nobody_watches(
-    register: Register, door: Door, owner: async_sessionmaker[AsyncSession]
+    register: Register, oauth: OAuthServices, owner: async_sessionmaker[AsyncSession]
 ) -> None:
     partner = await register()
     token = await token_of(partner)
-    await door.verifier.verify(token)
+    await oauth.verifier.verify(token)
     async with owner.begin() as session:
         await end_client(session, partner.client_id)
     with pytest.raises(InvalidToken, match="has ended"):
-        await door.verifier.verify(token)
+        await oauth.verifier.verify(token)
 
 
 async def test_a_worker_whose_line_is_cut_forgets_what_it_knew_and_watches_again(
-    register: Register, door: Door, owner_url: str, owner: async_sessionmaker[AsyncSession]
+    register: Register, oauth: OAuthServices, owner_url: str, owner: async_sessionmaker[AsyncSession]
 ) -> None:
     pids: list[int] = []
     free = asyncio.Event()
@@ -136,61 +136,61 @@ async def test_a_worker_whose_line_is_cut_forgets_what_it_knew_and_watches_again
 
     partner = await register()
     token = await token_of(partner)
-    async with watching(connect, door, heartbeat_seconds=1.0):
-        await door.verifier.verify(token)
+    async with watching(connect, oauth, heartbeat_seconds=1.0):
+        await oauth.verifier.verify(token)
         free.clear()
         async with owner.begin() as session:
             await session.execute(text("select pg_terminate_backend(:pid)"), {"pid": pids[0]})
-        await until(lambda: not door.verifier.watching)
+        await until(lambda: not oauth.verifier.watching)
         async with owner.begin() as session:
             await end_client(session, partner.client_id)
         with pytest.raises(InvalidToken, match="has ended"):
-            await door.verifier.verify(token)
+            await oauth.verifier.verify(token)
         free.set()
-        await until(lambda: door.verifier.watching)
+        await until(lambda: oauth.verifier.watching)
     assert len(pids) == 2
 
 
 async def test_a_client_that_has_ended_is_refused_on_its_next_request(
-    register: Register, door: Door, owner: async_sessionmaker[AsyncSession], line: asyncpg.Connection
+    register: Register, oauth: OAuthServices, owner: async_sessionmaker[AsyncSession], line: asyncpg.Connection
 ) -> None:
     partner = await register()
     token = await token_of(partner)
-    await door.verifier.verify(token)
+    await oauth.verifier.verify(token)
     async with owner.begin() as session:
         await end_client(session, partner.client_id)
     await hear(line)
     with pytest.raises(InvalidToken, match="has ended"):
-        await door.verifier.verify(token)
+        await oauth.verifier.verify(token)
 
 
 async def test_the_end_of_one_client_forgets_no_other(
-    register: Register, door: Door, owner: async_sessionmaker[AsyncSession], line: asyncpg.Connection
+    register: Register, oauth: OAuthServices, owner: async_sessionmaker[AsyncSession], line: asyncpg.Connection
 ) -> None:
     ending, staying = await register(), await register()
     token = await token_of(staying)
-    principal = await door.verifier.verify(token)
+    principal = await oauth.verifier.verify(token)
     async with owner.begin() as session:
         await end_client(session, ending.client_id)
     await hear(line)
-    assert await door.verifier.verify(token) is principal
+    assert await oauth.verifier.verify(token) is principal
 
 
 async def test_a_principal_read_while_its_client_changed_is_not_remembered(
-    register: Register, door: Door, clock: Clock
+    register: Register, oauth: OAuthServices, clock: Clock
 ) -> None:
     partner = await register()
     token = await token_of(partner)
     reads: list[Principal | None] = []
 
     async def load(client_id: str, scopes: frozenset[str], *, kid: str | None) -> Principal | None:
-        principal = await door.verifier.load(client_id, scopes, kid=kid)
+        principal = await oauth.verifier.load(client_id, scopes, kid=kid)
         if not reads:
             verifier.forget(client_id)
         reads.append(principal)
         return principal
 
-    verifier = TokenVerifier(ISSUER, door.keys, load, clock)
+    verifier = TokenVerifier(ISSUER, oauth.keys, load, clock)
     verifier.watching = True
     for _ in range(3):
         await verifier.verify(token)
@@ -198,7 +198,7 @@ async def test_a_principal_read_while_its_client_changed_is_not_remembered(
 
 
 async def test_no_more_tokens_are_remembered_than_there_is_room_for(
-    register: Register, door: Door, clock: Clock
+    register: Register, oauth: OAuthServices, clock: Clock
 ) -> None:
     partner = await register()
     reads = 0
@@ -206,9 +206,9 @@ async def test_no_more_tokens_are_remembered_than_there_is_room_for(
     async def load(client_id: str, scopes: frozenset[str], *, kid: str | None) -> Principal | None:
         nonlocal reads
         reads += 1
-        return await door.verifier.load(client_id, scopes, kid=kid)
+        return await oauth.verifier.load(client_id, scopes, kid=kid)
 
-    verifier = TokenVerifier(ISSUER, door.keys, load, clock, max_cached=2)
+    verifier = TokenVerifier(ISSUER, oauth.keys, load, clock, max_cached=2)
     verifier.watching = True
     first, second, third = [await token_of(partner) for _ in range(3)]
     for token in (first, second, third, second, third):
@@ -219,62 +219,66 @@ async def test_no_more_tokens_are_remembered_than_there_is_room_for(
 
 
 async def test_a_token_gives_who_calls_with_what_reach_and_walls(
-    register: Register, door: Door, line: asyncpg.Connection, area: Grant
+    register: Register, oauth: OAuthServices, line: asyncpg.Connection, area: Grant
 ) -> None:
     school = Grant(area.area_id, "school", area.key)
     partner = await register(Role.SCHOOL_MIS, grants=(area, school))
     token = await token_of(partner, "referrals:read services:read")
-    principal = await door.verifier.verify(token)
+    principal = await oauth.verifier.verify(token)
     assert principal.client_id == partner.client_id
     assert principal.organisation == "Harbour Bridge School"
-    assert (principal.role, principal.reach) == (Role.SCHOOL_MIS, Reach.SCHOOL)
+    assert (principal.role, principal.row_access) == (Role.SCHOOL_MIS, RowAccess.SCHOOL)
     assert principal.scopes == {"referrals:read", "services:read"}
-    assert principal.walls == {Wall.IDENTITY, Wall.UPN}
+    assert principal.clearances == {FieldSensitivity.IDENTITY, FieldSensitivity.UPN}
     assert set(principal.grants) == {area, school}
     assert principal.areas == (area.area_id,)
     assert principal.purpose == "neighbourhood clusters"
     assert len(principal.pseudonym_key) == 32
-    assert await door.verifier.verify(token) is principal
+    assert await oauth.verifier.verify(token) is principal
 
 
-async def test_a_commissioner_sees_pupils_only_with_a_token_that_asked_to(register: Register, door: Door) -> None:
+async def test_a_commissioner_sees_pupils_only_with_a_token_that_asked_to(
+    register: Register, oauth: OAuthServices
+) -> None:
     partner = await register(Role.COMMISSIONER)
-    plain = await door.verifier.verify(await token_of(partner, "referrals:read"))
-    naming = await door.verifier.verify(await token_of(partner, "referrals:read pupils:identify"))
-    assert (plain.walls, naming.walls) == (frozenset(), frozenset(Wall))
+    plain = await oauth.verifier.verify(await token_of(partner, "referrals:read"))
+    naming = await oauth.verifier.verify(await token_of(partner, "referrals:read pupils:identify"))
+    assert (plain.clearances, naming.clearances) == (frozenset(), frozenset(FieldSensitivity))
 
 
 async def test_a_scope_taken_from_a_client_is_gone_from_the_tokens_it_has(
-    register: Register, door: Door, owner: async_sessionmaker[AsyncSession], line: asyncpg.Connection
+    register: Register, oauth: OAuthServices, owner: async_sessionmaker[AsyncSession], line: asyncpg.Connection
 ) -> None:
     partner = await register(Role.COMMISSIONER)
     token = await token_of(partner, "referrals:read pupils:identify")
-    await door.verifier.verify(token)
+    await oauth.verifier.verify(token)
     kept = sorted(ROLES[Role.COMMISSIONER].scopes - {"pupils:identify"})
     async with owner.begin() as session:
         await (await session.connection()).exec_driver_sql(
             "update client set scopes = $1 where client_id = $2", (kept, partner.client_id)
         )
     await hear(line)
-    principal = await door.verifier.verify(token)
-    assert (principal.scopes, principal.walls) == ({"referrals:read"}, frozenset())
+    principal = await oauth.verifier.verify(token)
+    assert (principal.scopes, principal.clearances) == ({"referrals:read"}, frozenset())
 
 
 async def test_many_requests_with_one_new_token_at_once_all_pass(
-    register: Register, door: Door, line: asyncpg.Connection
+    register: Register, oauth: OAuthServices, line: asyncpg.Connection
 ) -> None:
     token = await token_of(await register())
-    principals = await asyncio.gather(*(door.verifier.verify(token) for _ in range(8)))
+    principals = await asyncio.gather(*(oauth.verifier.verify(token) for _ in range(8)))
     assert len(set(principals)) == 1
 
 
-async def test_tokens_of_a_key_that_was_just_retired_still_count(register: Register, door: Door, clock: Clock) -> None:
+async def test_tokens_of_a_key_that_was_just_retired_still_count(
+    register: Register, oauth: OAuthServices, clock: Clock
+) -> None:
     partner = await register()
     retired = ECKey.generate_key("P-256", {"kid": "last", "alg": "ES256"})
-    before = type(door.keys)(retired, {"last": retired})
-    after = type(door.keys)(door.keys.signing, {**door.keys.by_kid, "last": retired})
+    before = type(oauth.keys)(retired, {"last": retired})
+    after = type(oauth.keys)(oauth.keys.signing, {**oauth.keys.by_kid, "last": retired})
     token = issue_access_token(before, ISSUER, partner.client_id, ["referrals:read"], clock.now)
-    principal = await TokenVerifier(ISSUER, after, door.verifier.load, clock).verify(token)
+    principal = await TokenVerifier(ISSUER, after, oauth.verifier.load, clock).verify(token)
     assert principal.client_id == partner.client_id
 
 

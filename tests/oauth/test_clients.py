@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 from joserfc.errors import SecurityWarning
 from joserfc.jwk import ECKey, OctKey, OKPKey, RSAKey, import_key
-from oauth.partners import Register, new_key
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
+from support.oauth_clients import Register, new_key
 
-from convenor.kit.operator import OperatorError
-from convenor.kit.principal import Role
+from convenor.configuration_error import ConfigurationError
+from convenor.security.principal import Role
 from convenor_auth.clients import add_key, create_client, end_client, end_key
 from convenor_auth.models import Client, ClientKey, DataSharingAgreement, Organisation
 
@@ -53,20 +53,20 @@ async def organisation(session: AsyncSession, reference: str) -> dict[str, Any]:
 async def test_a_client_is_not_registered_for_more_than_its_role_or_for_nothing(
     session: AsyncSession, scopes: set[str]
 ) -> None:
-    with pytest.raises(OperatorError, match="Choose from"):
+    with pytest.raises(ConfigurationError, match="Choose from"):
         await create_client(session, **{**await organisation(session, "DSA-1"), "scopes": scopes})
 
 
 @pytest.mark.parametrize("client_id", ["ab", "a b", "ä-school", "x" * 65, "-a-b", "a/b", "abc\n"])
 async def test_an_id_that_an_encoding_would_touch_is_refused(session: AsyncSession, client_id: str) -> None:
-    with pytest.raises(OperatorError, match="client id"):
+    with pytest.raises(ConfigurationError, match="client id"):
         await create_client(session, **await organisation(session, "DSA-1"), client_id=client_id)
 
 
 async def test_an_id_is_given_once(session: AsyncSession) -> None:
     facts = await organisation(session, "DSA-1")
     await create_client(session, **facts, client_id="trust-epr")
-    with pytest.raises(OperatorError, match="taken"):
+    with pytest.raises(ConfigurationError, match="taken"):
         await create_client(session, **facts, client_id="trust-epr")
 
 
@@ -97,7 +97,7 @@ async def test_a_client_does_not_call_under_another_organisations_agreement(sess
     ],
 )
 async def test_a_key_that_does_not_fit_is_refused(session: AsyncSession, jwk: dict[str, Any], problem: str) -> None:
-    with pytest.raises(OperatorError, match=problem):
+    with pytest.raises(ConfigurationError, match=problem):
         await create_client(session, **await organisation(session, "DSA-1"), public_jwk=jwk)
 
 
@@ -119,11 +119,11 @@ async def test_a_third_key_is_refused_until_one_has_ended(session: AsyncSession)
         session, **await organisation(session, "DSA-1"), public_jwk=first.as_dict(private=False)
     )
     await add_key(session, created.client_id, second.as_dict(private=False))
-    with pytest.raises(OperatorError, match="Two keys"):
+    with pytest.raises(ConfigurationError, match="Two keys"):
         await add_key(session, created.client_id, third.as_dict(private=False))
     await end_key(session, created.client_id, first.kid)
     await add_key(session, created.client_id, third.as_dict(private=False))
-    with pytest.raises(OperatorError, match="this kid"):
+    with pytest.raises(ConfigurationError, match="this kid"):
         await add_key(session, created.client_id, first.as_dict(private=False))
 
 
@@ -144,14 +144,14 @@ async def test_two_who_open_a_key_at_once_do_not_open_a_third(
         blocked = text("select cardinality(pg_blocking_pids(:pid))")
         while not other.done() and not (pids and await watcher.scalar(blocked, {"pid": pids[0]})):  # noqa: ASYNC110
             await asyncio.sleep(0)
-    with pytest.raises(OperatorError, match="Two keys"):
+    with pytest.raises(ConfigurationError, match="Two keys"):
         await other
 
 
 async def test_what_is_not_there_cannot_end(session: AsyncSession) -> None:
     created = await create_client(session, **await organisation(session, "DSA-1"))
     for ending in (end_client(session, "nobody"), end_key(session, created.client_id, "none")):
-        with pytest.raises(OperatorError, match="no"):
+        with pytest.raises(ConfigurationError, match="no"):
             await ending
 
 

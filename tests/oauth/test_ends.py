@@ -4,14 +4,14 @@ from uuid import uuid4
 
 import asyncpg
 import pytest
-from oauth.partners import Register, new_key
-from oauth.watched import hear, token_of
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
+from support.oauth_clients import Register, new_key
+from support.watched_tokens import hear, token_of
 
-from convenor.kit.principal import Grant
+from convenor.security.principal import Grant
 from convenor_auth.clients import add_key, end_key
-from convenor_auth.door import Door
+from convenor_auth.oauth_services import OAuthServices
 from convenor_auth.tokens import AgreementEnded, InvalidToken
 
 ENDS = {
@@ -38,7 +38,7 @@ ENDS = {
 @pytest.mark.parametrize(("statement", "refusal"), ENDS.values(), ids=ENDS)
 async def test_a_remembered_token_is_refused_on_the_next_request_after(
     register: Register,
-    door: Door,
+    oauth: OAuthServices,
     owner: async_sessionmaker[AsyncSession],
     line: asyncpg.Connection,
     statement: str,
@@ -46,18 +46,18 @@ async def test_a_remembered_token_is_refused_on_the_next_request_after(
 ) -> None:
     partner, other = await register(alg="ES256"), await register(alg="ES256")
     token, staying = [(await each.present(each.assertion())).json()["access_token"] for each in (partner, other)]
-    await door.verifier.verify(token)
-    remembered = await door.verifier.verify(staying)
+    await oauth.verifier.verify(token)
+    remembered = await oauth.verifier.verify(staying)
     async with owner.begin() as session:
         await (await session.connection()).exec_driver_sql(statement, (partner.client_id,))
     await hear(line)
     with pytest.raises(refusal):
-        await door.verifier.verify(token)
-    assert await door.verifier.verify(staying) is remembered
+        await oauth.verifier.verify(token)
+    assert await oauth.verifier.verify(staying) is remembered
 
 
 async def test_a_token_ends_with_the_key_it_was_got_with_and_not_with_another_of_its_client(
-    register: Register, door: Door, owner: async_sessionmaker[AsyncSession], line: asyncpg.Connection
+    register: Register, oauth: OAuthServices, owner: async_sessionmaker[AsyncSession], line: asyncpg.Connection
 ) -> None:
     partner, second = await register(alg="ES256"), new_key("ES384")
     async with owner.begin() as session:
@@ -66,13 +66,13 @@ async def test_a_token_ends_with_the_key_it_was_got_with_and_not_with_another_of
     heading = {"kid": second.kid, "alg": "ES384"}
     second_token = (await partner.present(partner.assertion(key=second, header=heading))).json()["access_token"]
     for token in (first_token, second_token):
-        await door.verifier.verify(token)
+        await oauth.verifier.verify(token)
     async with owner.begin() as session:
         await end_key(session, partner.client_id, partner.key.kid)
     await hear(line)
     with pytest.raises(InvalidToken, match="the key that it was got with"):
-        await door.verifier.verify(first_token)
-    await door.verifier.verify(second_token)
+        await oauth.verifier.verify(first_token)
+    await oauth.verifier.verify(second_token)
 
 
 @pytest.mark.parametrize(
@@ -85,7 +85,7 @@ async def test_a_token_ends_with_the_key_it_was_got_with_and_not_with_another_of
 )
 async def test_a_remembered_token_stands_for_what_is_granted_now(
     register: Register,
-    door: Door,
+    oauth: OAuthServices,
     owner: async_sessionmaker[AsyncSession],
     line: asyncpg.Connection,
     area: Grant,
@@ -93,22 +93,22 @@ async def test_a_remembered_token_stands_for_what_is_granted_now(
 ) -> None:
     partner = await register(grants=(area,))
     token = await token_of(partner)
-    assert (await door.verifier.verify(token)).grants == (area,)
+    assert (await oauth.verifier.verify(token)).grants == (area,)
     async with owner.begin() as session:
         values = (partner.client_id, area.area_id, uuid4())
         await (await session.connection()).exec_driver_sql(statement, values)
     await hear(line)
-    assert (await door.verifier.verify(token)).grants != (area,)
+    assert (await oauth.verifier.verify(token)).grants != (area,)
 
 
 async def test_the_organisation_s_name_is_the_one_it_has_now(
-    register: Register, door: Door, owner: async_sessionmaker[AsyncSession], line: asyncpg.Connection
+    register: Register, oauth: OAuthServices, owner: async_sessionmaker[AsyncSession], line: asyncpg.Connection
 ) -> None:
     token = await token_of(await register())
-    organisation_id = (await door.verifier.verify(token)).organisation_id
+    organisation_id = (await oauth.verifier.verify(token)).organisation_id
     async with owner.begin() as session:
         await session.execute(
             text("update organisation set name = 'Quay School' where id = :id"), {"id": organisation_id}
         )
     await hear(line)
-    assert (await door.verifier.verify(token)).organisation == "Quay School"
+    assert (await oauth.verifier.verify(token)).organisation == "Quay School"

@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 from joserfc.jwk import ECKey
 
-from convenor.kit.operator import OperatorError
+from convenor.configuration_error import ConfigurationError
 from convenor_auth.keys import PSEUDONYM_FILE, SIGNING_KEYS_FILE, load_pseudonym_secret, load_signing_keys, make_keys
 
 
 @pytest.mark.parametrize("states", [[], ["published"], ["signing", "signing"], ["retired", "published"]])
 def test_a_file_without_exactly_one_signing_key_is_refused(tmp_path: Path, states: list[str]) -> None:
     write(tmp_path, states)
-    with pytest.raises(OperatorError, match="exactly one"):
+    with pytest.raises(ConfigurationError, match="exactly one"):
         load_signing_keys(tmp_path)
 
 
@@ -25,7 +25,7 @@ def test_a_file_without_exactly_one_signing_key_is_refused(tmp_path: Path, state
 )
 def test_a_damaged_file_is_refused_without_quoting_it(tmp_path: Path, content: str) -> None:
     (tmp_path / SIGNING_KEYS_FILE).write_text(content)
-    with pytest.raises(OperatorError, match="damaged") as refusal:
+    with pytest.raises(ConfigurationError, match="damaged") as refusal:
         load_signing_keys(tmp_path)
     assert "s3cret" not in str(refusal.value)
 
@@ -33,13 +33,13 @@ def test_a_damaged_file_is_refused_without_quoting_it(tmp_path: Path, content: s
 @pytest.mark.parametrize("content", [b"", bytes(31), bytes(33)])
 def test_a_pseudonym_secret_of_another_length_is_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / PSEUDONYM_FILE).write_bytes(content)
-    with pytest.raises(OperatorError, match=r"pseudonym\.key is damaged"):
+    with pytest.raises(ConfigurationError, match=r"pseudonym\.key is damaged"):
         load_pseudonym_secret(tmp_path)
 
 
 @pytest.mark.parametrize("load", [load_signing_keys, load_pseudonym_secret])
 def test_a_file_that_is_missing_is_refused_and_not_made(tmp_path: Path, load: Callable[[Path], object]) -> None:
-    with pytest.raises(OperatorError, match=r"is missing.*\nRestore it from the backup.*--new-keys"):
+    with pytest.raises(ConfigurationError, match=r"is missing.*\nRestore it from the backup.*--new-keys"):
         load(tmp_path)
     assert list(tmp_path.iterdir()) == []
 
@@ -54,7 +54,7 @@ def test_keys_that_are_there_stay_when_others_are_made(tmp_path: Path) -> None:
 
 def test_a_state_that_is_not_known_is_refused(tmp_path: Path) -> None:
     write(tmp_path, ["signing", "lost"])
-    with pytest.raises(OperatorError, match="damaged"):
+    with pytest.raises(ConfigurationError, match="damaged"):
         load_signing_keys(tmp_path)
 
 

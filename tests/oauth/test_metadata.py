@@ -8,12 +8,12 @@ import pytest
 from authlib.oauth2.rfc8414 import AuthorizationServerMetadata
 from joserfc import jwt
 from joserfc.jwk import KeySet
-from oauth.partners import ISSUER, Register
 from sqlalchemy.ext.asyncio import AsyncEngine, async_sessionmaker
+from support.oauth_clients import ISSUER, Register
 
-from convenor.kit.operator import OperatorError
-from convenor_auth.door import open_door
+from convenor.configuration_error import ConfigurationError
 from convenor_auth.keys import make_keys
+from convenor_auth.oauth_services import open_oauth_services
 from convenor_auth.roles import SCOPES
 
 
@@ -22,8 +22,8 @@ def test_a_door_on_plain_http_beyond_this_machine_is_not_opened(
     engine: AsyncEngine, pool: asyncpg.Pool, tmp_path: Path, issuer: str
 ) -> None:
     make_keys(tmp_path)
-    with pytest.raises(OperatorError, match="plain http"):
-        open_door(issuer, tmp_path, async_sessionmaker(engine), pool)
+    with pytest.raises(ConfigurationError, match="plain http"):
+        open_oauth_services(issuer, tmp_path, async_sessionmaker(engine), pool)
 
 
 async def test_the_metadata_is_as_the_standard_has_it(http: httpx2.AsyncClient) -> None:

@@ -2,8 +2,8 @@
 
 import pytest
 
-from convenor.kit.principal import Reach, Role, Wall
-from convenor_auth.roles import DIRECTORY, ROLES, SCOPES, walls_of
+from convenor.security.principal import FieldSensitivity, Role, RowAccess
+from convenor_auth.roles import DIRECTORY, ROLES, SCOPES, clearances_of
 
 BEYOND_THE_DIRECTORY = {
     Role.SCHOOL_MIS: "referrals:read referrals:write contacts:read outcomes:read",
@@ -43,29 +43,31 @@ CASES = {"referrals:read", "contacts:read", "outcomes:read"}
 
 @pytest.mark.parametrize("role", Role)
 def test_a_role_reads_cases_exactly_where_it_reaches_some(role: Role) -> None:
-    assert (ROLES[role].reach in (Reach.CLUSTER, Reach.NONE)) == ROLES[role].scopes.isdisjoint(CASES)
+    assert (ROLES[role].row_access in (RowAccess.CLUSTER, RowAccess.NONE)) == ROLES[role].scopes.isdisjoint(CASES)
 
 
 @pytest.mark.parametrize(
-    ("role", "reach", "walls"),
+    ("role", "row_access", "clearances"),
     [
-        (Role.SCHOOL_MIS, Reach.SCHOOL, {Wall.IDENTITY, Wall.UPN}),
-        (Role.HEALTH_SYSTEM, Reach.PROVIDER, {Wall.IDENTITY, Wall.NHS_NUMBER}),
-        (Role.PROVIDER_PORTAL, Reach.PROVIDER, {Wall.IDENTITY}),
-        (Role.CLUSTER_LEAD, Reach.CLUSTER, set()),
-        (Role.COMMISSIONER, Reach.AREA, set()),
-        (Role.FINANCE, Reach.NONE, set()),
-        (Role.BOARD, Reach.NONE, set()),
-        (Role.AUDITOR, Reach.NONE, set()),
-        (Role.OPERATOR, Reach.NONE, set()),
+        (Role.SCHOOL_MIS, RowAccess.SCHOOL, {FieldSensitivity.IDENTITY, FieldSensitivity.UPN}),
+        (Role.HEALTH_SYSTEM, RowAccess.PROVIDER, {FieldSensitivity.IDENTITY, FieldSensitivity.NHS_NUMBER}),
+        (Role.PROVIDER_PORTAL, RowAccess.PROVIDER, {FieldSensitivity.IDENTITY}),
+        (Role.CLUSTER_LEAD, RowAccess.CLUSTER, set()),
+        (Role.COMMISSIONER, RowAccess.AREA, set()),
+        (Role.FINANCE, RowAccess.NONE, set()),
+        (Role.BOARD, RowAccess.NONE, set()),
+        (Role.AUDITOR, RowAccess.NONE, set()),
+        (Role.OPERATOR, RowAccess.NONE, set()),
     ],
 )
-def test_education_and_health_each_see_their_own_side_of_a_pupil(role: Role, reach: Reach, walls: set[Wall]) -> None:
-    assert ROLES[role].reach is reach
-    assert walls_of(role, ROLES[role].scopes - {"pupils:identify"}) == walls
+def test_education_and_health_each_see_their_own_side_of_a_pupil(
+    role: Role, row_access: RowAccess, clearances: set[FieldSensitivity]
+) -> None:
+    assert ROLES[role].row_access is row_access
+    assert clearances_of(role, ROLES[role].scopes - {"pupils:identify"}) == clearances
 
 
 @pytest.mark.parametrize("role", Role)
 def test_only_a_commissioner_passes_every_wall_and_only_by_asking(role: Role) -> None:
-    everything = walls_of(role, {"pupils:identify"}) == set(Wall)
+    everything = clearances_of(role, {"pupils:identify"}) == set(FieldSensitivity)
     assert everything == (role is Role.COMMISSIONER)

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 from joserfc.jwk import RSAKey
-from oauth.partners import ISSUER, TOKEN_URL, Register, basic, new_key, refused, segment, sign_by_public_key
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
+from support.oauth_clients import ISSUER, TOKEN_URL, Register, basic, new_key, refused, segment, sign_by_public_key
 
 from convenor_auth.assertions import ALGORITHMS, ASSERTION_TYPE
 from convenor_auth.clients import add_key, end_key

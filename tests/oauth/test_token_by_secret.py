@@ -6,14 +6,14 @@ from datetime import UTC, date, datetime
 import httpx2
 import pytest
 from joserfc import jwt
-from oauth.partners import FORM, ISSUER, Register, basic, refused
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
+from support.oauth_clients import FORM, ISSUER, Register, basic, refused
 
-from convenor.kit.principal import Grant, Role
+from convenor.security.principal import Grant, Role
 from convenor_auth.clients import end_client
-from convenor_auth.door import Door
 from convenor_auth.models import SpentAssertion
+from convenor_auth.oauth_services import OAuthServices
 from convenor_auth.roles import ROLES
 
 
@@ -181,7 +181,9 @@ async def test_a_refusal_leaves_the_audit_who_asked_only_where_that_is_proven(
     assert audited[-1]["client_id"] == partner.client_id
 
 
-async def test_a_token_carries_what_was_asked_for_within_role_and_registration(register: Register, door: Door) -> None:
+async def test_a_token_carries_what_was_asked_for_within_role_and_registration(
+    register: Register, oauth: OAuthServices
+) -> None:
     partner = await register(scopes={"referrals:read", "services:read"})
     answer = await partner.ask(scope="services:read  referrals:read referrals:write audit:read pupils:identify")
     body = answer.json()
@@ -189,8 +191,8 @@ async def test_a_token_carries_what_was_asked_for_within_role_and_registration(r
     assert answer.headers["cache-control"] == "no-store"
     assert body.keys() == {"access_token", "token_type", "expires_in", "scope"}
     assert (body["token_type"], body["expires_in"], body["scope"]) == ("Bearer", 300, "referrals:read services:read")
-    token = jwt.decode(body["access_token"], door.keys.signing, algorithms=["ES256"])
-    assert token.header == {"alg": "ES256", "typ": "at+jwt", "kid": door.keys.signing.kid}
+    token = jwt.decode(body["access_token"], oauth.keys.signing, algorithms=["ES256"])
+    assert token.header == {"alg": "ES256", "typ": "at+jwt", "kid": oauth.keys.signing.kid}
     now = int(partner.clock.now)
     assert len(token.claims.pop("jti")) >= 16
     assert token.claims == {

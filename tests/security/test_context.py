@@ -2,12 +2,12 @@
 
 import asyncpg
 import pytest
-from partner import Service, pupil_referral
+from support.api_client import Service, pupil_referral
 
-from convenor.kit.principal import Principal
-from convenor.kit.reading.query import parse_query
-from convenor.kit.reading.run import read_list
+from convenor.read_model.execute import read_list
+from convenor.read_model.list_query import parse_query
 from convenor.referrals.resource import REFERRALS
+from convenor.security.principal import Principal
 from convenor_auth.keys import load_pseudonym_secret
 from convenor_auth.principals import load_principal
 

@@ -7,10 +7,10 @@ import pytest
 from pydantic import BaseModel
 
 from convenor.features import RESOURCES
-from convenor.kit.principal import Role, Wall
-from convenor.kit.reading.checks import check_together
-from convenor.kit.reading.declare import DIRECTORY, Filter, Own, Part, Relation, Resource, Sort
+from convenor.read_model.checks import check_together
+from convenor.read_model.resource import OPEN_TO_AREA, DefaultFilter, Filter, Part, Relation, Resource, Sort
 from convenor.referrals.resource import REFERRALS
+from convenor.security.principal import FieldSensitivity, Role
 from convenor.slas.resource import SLAS
 
 
@@ -43,15 +43,21 @@ SHELVES = Resource(
     singular="shelf",
     table="shelf",
     read=Shelf,
-    reach=DIRECTORY,
+    row_access=OPEN_TO_AREA,
     order="-id",
     sorts={"id": Sort("id", "int")},
     joins={"weighed": "cross join lateral weigh({t}.id)"},
     sql={"box.size": "{weighed}.size", "box.label": "{t}.label"},
     parts={"boxes": Part("box {p} where {p}.shelf_id = {t}.id", order="{p}.size")},
     variants={"thing": "{t}.thing_kind"},
-    walls={"note": Wall.IDENTITY, "box.label": Wall.IDENTITY, "thing.colour": Wall.IDENTITY},
-    filters={"note_of": Filter("{t}.note = {v} and {area} = {area}", "text", str, "By note.", Wall.IDENTITY)},
+    sensitivity={
+        "note": FieldSensitivity.IDENTITY,
+        "box.label": FieldSensitivity.IDENTITY,
+        "thing.colour": FieldSensitivity.IDENTITY,
+    },
+    filters={
+        "note_of": Filter("{t}.note = {v} and {area} = {area}", "text", str, "By note.", FieldSensitivity.IDENTITY)
+    },
     relations={"neighbours": Relation("shelves", {"id": "id"}, where="{t}.id > {p}.id")},
 )
 SHOWN = Filter("{t}.id = {v}", "int", int, "By id.")
@@ -63,14 +69,26 @@ def _part(**changed: Any) -> dict[str, Any]:
 
 
 WRONG: dict[str, tuple[dict[str, Any], str]] = {
-    "a hidden field that is misspelt": ({"walls": {"nota": Wall.IDENTITY}}, 'walls names "nota"'),
-    "a hidden field by another's path": ({"walls": {"box.lable": Wall.IDENTITY}}, 'walls names "box.lable"'),
-    "a hidden field within a part": ({"walls": {"boxes.label": Wall.IDENTITY}}, 'walls names "boxes.label"'),
-    "a hidden field within what is given whole": (
-        {"sql": {"box": "{t}.box"}, "walls": {"box.label": Wall.IDENTITY}},
-        'walls names "box.label"',
+    "a hidden field that is misspelt": (
+        {"sensitivity": {"nota": FieldSensitivity.IDENTITY}},
+        'sensitivity names "nota"',
     ),
-    "a part's hidden field that is misspelt": (_part(walls={"lable": Wall.IDENTITY}), 'walls names "lable"'),
+    "a hidden field by another's path": (
+        {"sensitivity": {"box.lable": FieldSensitivity.IDENTITY}},
+        'sensitivity names "box.lable"',
+    ),
+    "a hidden field within a part": (
+        {"sensitivity": {"boxes.label": FieldSensitivity.IDENTITY}},
+        'sensitivity names "boxes.label"',
+    ),
+    "a hidden field within what is given whole": (
+        {"sql": {"box": "{t}.box"}, "sensitivity": {"box.label": FieldSensitivity.IDENTITY}},
+        'sensitivity names "box.label"',
+    ),
+    "a part's hidden field that is misspelt": (
+        _part(sensitivity={"lable": FieldSensitivity.IDENTITY}),
+        'sensitivity names "lable"',
+    ),
     "the SQL of no field": ({"sql": {"sise": "1"}}, 'sql names "sise"'),
     "the SQL of no field of a part": (_part(sql={"sise": "1"}), 'sql names "sise"'),
     "a part of no field": ({"parts": {"baskets": BOXES}}, 'parts names "baskets"'),
@@ -79,14 +97,14 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "a field that is declared twice": ({"sql": {"boxes": "'[]'"}}, "stands in sql and in parts"),
     "a part of what is no record": ({"parts": {"boxes": BOXES, "note": BOXES}}, "holds 0 models"),
     "variants of what is no choice": ({"variants": {"thing": "1", "box": "1"}}, "needs models that each have a `kind`"),
-    "a choice without variants": ({"variants": {}, "walls": {}}, "thing is one of 2 models"),
+    "a choice without variants": ({"variants": {}, "sensitivity": {}}, "thing is one of 2 models"),
     "hidden fields that no answer can name": (
-        {"read": Box, "sql": {}, "parts": {}, "variants": {}, "walls": {"label": Wall.IDENTITY}},
+        {"read": Box, "sql": {}, "parts": {}, "variants": {}, "sensitivity": {"label": FieldSensitivity.IDENTITY}},
         "needs a field `redacted`",
     ),
     "an order that is none of its sorts": ({"order": "size"}, 'order names "size"'),
     "a sort by a hidden field": ({"sorts": {"id": Sort("note", "text")}}, "gives away a field"),
-    "a default of no filter": ({"own": {Role.BOARD: Own("true", unless="note")}}, 'unless names "note"'),
+    "a default of no filter": ({"own": {Role.BOARD: DefaultFilter("true", unless="note")}}, 'unless names "note"'),
     "a placeholder of a filter in a field": ({"sql": {"id": "{v}"}}, "names {v}"),
     "a placeholder that is misspelt": ({"sql": {"id": "{T}.id"}}, "names {T}"),
     "a join that is misspelt": ({"sql": {"box.size": "{weighted}.size"}}, "names {weighted}"),
@@ -98,7 +116,7 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "a placeholder in a filter": ({"filters": {"id": replace(SHOWN, sql="{t}.id = {value}")}}, "names {value}"),
     "a placeholder in a default": ({"filters": {"id": replace(SHOWN, otherwise="{t}.id = {v}")}}, "names {v}"),
     "a placeholder in a role's default": (
-        {"own": {Role.BOARD: Own("{t}.id = any({key})", unless="note_of")}},
+        {"own": {Role.BOARD: DefaultFilter("{t}.id = any({key})", unless="note_of")}},
         "names {key}",
     ),
     "a placeholder in a relation": ({"relations": {"all": Relation("shelves", where="{parent}.id")}}, "names {parent}"),
@@ -142,12 +160,12 @@ def test_declarations_together_refuse(changed: dict[str, Any], named: str) -> No
 
 def test_a_refusal_lists_what_there_is() -> None:
     with pytest.raises(ValueError, match=r"There are: id, from_status, to, reason, organisation, at\.$"):
-        replace(RESOURCES["sla_transitions"], walls={"reson": Wall.IDENTITY})
+        replace(RESOURCES["sla_transitions"], sensitivity={"reson": FieldSensitivity.IDENTITY})
 
 
 @pytest.mark.parametrize("resource", [REFERRALS, SLAS], ids=lambda resource: resource.name)
 def test_any_misspelt_key_of_a_real_resource_is_refused(resource: Resource) -> None:
-    for what in ("sql", "walls", "parts", "variants"):
+    for what in ("sql", "sensitivity", "parts", "variants"):
         declared = getattr(resource, what)
         for key in declared:
             changed = {name + "s" if name == key else name: value for name, value in declared.items()}

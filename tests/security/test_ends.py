@@ -4,7 +4,7 @@ import asyncio
 
 import asyncpg
 import pytest
-from partner import Service
+from support.api_client import Service
 
 NEVER_SECONDS = 240
 """Less than a token lives, and far more than a notification takes."""

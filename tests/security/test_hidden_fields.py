@@ -8,25 +8,25 @@ from typing import Any
 
 import asyncpg
 import pytest
-from clones import Server, serve
-from gql.asked import asked
-from gql.gathering import Gathering, gather
 from graphql import GraphQLObjectType, GraphQLUnionType, get_named_type
-from partner import Caller
-from security.declared import HIDDEN, WALLS, Hidden, graph_plans, marked, rest_plans, standings
-from world import World
+from support.api_client import Caller
+from support.databases import Server, serve
+from support.dataset import World
+from support.declared_fields import HIDDEN, WALLS, Hidden, graph_plans, marked, rest_plans, standings
+from support.graphql_dataset import Gathering, gather
+from support.graphql_requests import asked
 
 from convenor.audit_trail.resource import AUDIT_EVENTS
 from convenor.features import FEATURES, RESOURCES
-from convenor.kit.principal import Role, Wall
-from convenor.kit.reading.declare import Resource
-from convenor.kit.web.reads import ReadRoute
-from convenor_auth.roles import walls_of
+from convenor.http.read_routes import ReadRoute
+from convenor.read_model.resource import Resource
+from convenor.security.principal import FieldSensitivity, Role
+from convenor_auth.roles import clearances_of
 from convenor_graphql.naming import camel
-from convenor_graphql.nodes import Link
-from convenor_graphql.schema import face
+from convenor_graphql.object_types import Link
+from convenor_graphql.schema import graphql_api
 
-ROUTES: list[ReadRoute] = [route for feature in FEATURES for route in feature.reads]
+ROUTES: list[ReadRoute] = [route for feature in FEATURES for route in feature.read_routes]
 WITH_HIDDEN = {field.resource.name: field.resource for field in HIDDEN}
 """The resources with hidden fields, by name."""
 SEARCHED = {"upn": "B801200005001", "nhs_number": "9990000018"}
@@ -41,23 +41,25 @@ def hidden_in(resource: Resource) -> list[Hidden]:
 @pytest.mark.parametrize("resource", WITH_HIDDEN.values(), ids=WITH_HIDDEN)
 def test_no_statement_reads_a_field_that_its_caller_does_not_see(resource: Resource, role: Role) -> None:
     fields, tested = hidden_in(resource), marked(resource)
-    for walls in WALLS:
-        for standing in standings(role, walls):
-            for wanted, plan in rest_plans(tested, standing):
+    for clearances in WALLS:
+        for profile in standings(role, clearances):
+            for wanted, plan in rest_plans(tested, profile):
                 for each in fields:
                     asked_for = wanted is None or each.top in wanted
-                    assert (each.marker in plan.sql) is (each.wall in walls and asked_for), f"{each.path} {wanted}"
-            for plan in graph_plans(tested, standing):
+                    assert (each.marker in plan.sql) is (each.sensitivity in clearances and asked_for), (
+                        f"{each.path} {wanted}"
+                    )
+            for plan in graph_plans(tested, profile):
                 for each in fields:
-                    assert (each.marker in plan.sql) is (each.wall in walls), each.path
+                    assert (each.marker in plan.sql) is (each.sensitivity in clearances), each.path
 
 
 @pytest.mark.parametrize("resource", WITH_HIDDEN.values(), ids=WITH_HIDDEN)
 def test_no_order_default_or_search_of_others_names_a_hidden_column(resource: Resource) -> None:
     for each in hidden_in(resource):
         filters = resource.filters.values()
-        open_sql = [filter_.sql for filter_ in filters if filter_.wall is not each.wall]
-        open_sql += [filter_.otherwise for filter_ in filters] + [own.sql for own in resource.own.values()]
+        open_sql = [filter_.sql for filter_ in filters if filter_.sensitivity is not each.sensitivity]
+        open_sql += [filter_.otherwise for filter_ in filters] + [own.sql for own in resource.default_filters.values()]
         open_sql += [sort.column for sort in resource.sorts.values()] + [resource.natural_key or ""]
         for sql in open_sql:
             assert not re.search(rf"\b{each.column}\b", sql), f"{each.path}: {sql}"
@@ -70,13 +72,13 @@ class Planted:
     gathering: Gathering
     values: Mapping[Hidden, frozenset[str]]
 
-    def passed(self, caller: Caller) -> frozenset[Wall]:
-        return walls_of(caller.client.role, caller.client.scopes)
+    def passed(self, caller: Caller) -> frozenset[FieldSensitivity]:
+        return clearances_of(caller.client.role, caller.client.scopes)
 
     def assert_hidden(self, caller: Caller, text: str, where: str) -> set[Hidden]:
         """That a text holds nothing that is hidden from its reader; what it holds of the rest."""
         shown = {each for each, values in self.values.items() if any(value in text for value in values)}
-        assert {each.path for each in shown if each.wall not in self.passed(caller)} == set(), where
+        assert {each.path for each in shown if each.sensitivity not in self.passed(caller)} == set(), where
         return shown
 
 
@@ -108,7 +110,7 @@ async def _plant(admin: asyncpg.Connection, at: int, each: Hidden) -> frozenset[
 
 def _assert_named(planted: Planted, caller: Caller, resource: Resource, record: Any, wanted: str) -> None:
     """That a record names each field of it that is hidden from its reader, and no other."""
-    hidden = {field.path for field in hidden_in(resource) if field.wall not in planted.passed(caller)}
+    hidden = {field.path for field in hidden_in(resource) if field.sensitivity not in planted.passed(caller)}
     expected = {path for path in hidden if not wanted or path.split(".")[0] == wanted}
     assert set(record.get("redacted", [])) == expected, resource.name
 
@@ -139,7 +141,7 @@ def _everything(kind: GraphQLObjectType, scopes: frozenset[str], links: bool) ->
     """Every field of a type, with what lies in it; and a page of all that its relations lead to."""
     for name, declared in kind.fields.items():
         inner = get_named_type(declared.type)
-        link = face().graph.links.get((kind.name, name))
+        link = graphql_api().graph.links.get((kind.name, name))
         if link:
             if links and link.resource.read_scope in scopes:
                 yield _linked(name, link, inner, scopes)
@@ -158,7 +160,7 @@ def _inside(kind: GraphQLObjectType, scopes: frozenset[str]) -> str:
 def _linked(name: str, link: Link, kind: Any, scopes: frozenset[str]) -> str:
     if not link.many:
         return f"{name} {{ {_inside(kind, scopes)} }}"
-    node = face().types.get_type(kind.name.removesuffix("Connection"))
+    node = graphql_api().types.get_type(kind.name.removesuffix("Connection"))
     assert isinstance(node, GraphQLObjectType)
     return f"{name}(first: 12) {{ edges {{ node {{ {_inside(node, scopes)} }} }} }}"
 
@@ -166,22 +168,22 @@ def _linked(name: str, link: Link, kind: Any, scopes: frozenset[str]) -> str:
 async def _by_graph(planted: Planted, caller: Caller) -> set[Hidden]:
     """Reads every list of the root, with a page of every relation of its records; what was shown."""
     scopes, shown, passed = caller.client.scopes, set[Hidden](), planted.passed(caller)
-    for (kind, root), link in face().graph.links.items():
+    for (kind, root), link in graphql_api().graph.links.items():
         if kind != "Query" or not link.many or link.resource.read_scope not in scopes or link.resource is AUDIT_EVENTS:
             continue
-        node = face().types.get_type(link.resource.read.__name__.removesuffix("Read"))
+        node = graphql_api().types.get_type(link.resource.read.__name__.removesuffix("Read"))
         assert isinstance(node, GraphQLObjectType)
         parts = " ".join(_everything(node, scopes, links=True))
         answer = await asked(caller, f"{{ {root}(first: 20) {{ edges {{ node {{ {parts} }} }} }} }}")
         assert "errors" not in answer.json(), answer.text
         shown |= planted.assert_hidden(caller, answer.text, f"{caller.client.client_id} {root}")
         at, expected = f"{root}.edges.node.", set[str]()
-        expected |= {at + camel(field.path) for field in hidden_in(link.resource) if field.wall not in passed}
+        expected |= {at + camel(field.path) for field in hidden_in(link.resource) if field.sensitivity not in passed}
         for name, relation in link.resource.relations.items():
             target = RESOURCES[relation.target]
             if target.read_scope in scopes:
                 way = f"{at}{camel(name)}.{'edges.node.' if relation.many else ''}"
-                expected |= {way + camel(field.path) for field in hidden_in(target) if field.wall not in passed}
+                expected |= {way + camel(field.path) for field in hidden_in(target) if field.sensitivity not in passed}
         assert set(answer.json()["extensions"]["redacted"]) == expected, f"{caller.client.client_id} {root}"
     return shown
 
@@ -201,7 +203,7 @@ async def test_nobody_searches_by_what_they_do_not_see(planted: Planted) -> None
         (resource.name, name): each
         for resource in RESOURCES.values()
         for name, each in resource.filters.items()
-        if each.wall
+        if each.sensitivity
     }
     for who, caller in planted.gathering.callers.items():
         for (listed, name), each in searches.items():
@@ -211,7 +213,7 @@ async def test_nobody_searches_by_what_they_do_not_see(planted: Planted) -> None
             by_rest = await caller.get(path, **{name: SEARCHED[name]})
             query = f'{{ {camel(listed)}({camel(name)}: "{SEARCHED[name]}") {{ totalCount }} }}'
             by_graph = await asked(caller, query)
-            if each.wall in planted.passed(caller):
+            if each.sensitivity in planted.passed(caller):
                 assert (by_rest.status_code, by_graph.status_code) == (200, 200), f"{who} {name}"
                 continue
             assert (by_rest.status_code, by_graph.status_code) == (422, 422), f"{who} {name}"

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 
 import httpx2
 import pytest
-from casework import ACCEPTED, line, referred
 from fastapi.routing import APIRoute
-from faults.installed import Installation, installed
-from partner import Service, pupil_referral
+from support.api_client import Service, pupil_referral
+from support.killable_service import Installation, installed
+from support.referral_steps import ACCEPTED, line, referred
 
 CRLF = b"\r\n"
 VARIES = {"date", "x-request-id"}
@@ -107,11 +107,11 @@ def test_a_target_in_absolute_form_is_served(listening: Installation, token: str
 
 
 def test_head_answers_wherever_get_does_with_its_headers_and_without_a_body(
-    listening: Installation, token: str, standing: Service
+    listening: Installation, token: str, profile: Service
 ) -> None:
     known = {"/problems/{code}": "not_found", "/docs/{section}": "referrals", "/v1/schools/{urn}": "900001"}
     answered = set()
-    for route in standing.app.state.routes:
+    for route in profile.app.state.routes:
         if "GET" not in route.methods:
             continue
         for headers in ([f"Authorization: Bearer {token}"], []):
@@ -131,9 +131,9 @@ def test_head_answers_wherever_get_does_with_its_headers_and_without_a_body(
 
 
 async def test_a_method_that_a_path_does_not_take_is_refused_naming_those_of_that_path_alone(
-    standing: Service,
+    profile: Service,
 ) -> None:
-    routes, commissioner = standing.app.state.routes, standing.as_("commissioner")
+    routes, commissioner = profile.app.state.routes, profile.as_("commissioner")
     for path in {route.path for route in routes}:
         taken = {method for route in routes if route.path == path for method in route.methods}
         for method in {"OPTIONS", "DELETE", "PUT"} - taken:
@@ -142,8 +142,8 @@ async def test_a_method_that_a_path_does_not_take_is_refused_naming_those_of_tha
             assert refused.headers["Allow"] == ", ".join(sorted(taken)), f"{method} {path}"
 
 
-async def test_the_merging_of_clusters_allows_post_alone(standing: Service) -> None:
-    refused = await standing.as_("commissioner").call("OPTIONS", "/v1/clusters/merge")
+async def test_the_merging_of_clusters_allows_post_alone(profile: Service) -> None:
+    refused = await profile.as_("commissioner").call("OPTIONS", "/v1/clusters/merge")
     assert (refused.status_code, refused.headers["Allow"]) == (405, "POST")
 
 
@@ -191,6 +191,6 @@ async def test_a_body_that_is_said_to_be_as_it_is_is_taken(service: Service) -> 
         assert loaded.status_code == 200, loaded.text
 
 
-async def test_a_content_coding_of_no_body_is_passed_over(standing: Service) -> None:
-    answer = await standing.as_("school").call("GET", "/v1/areas", headers={"Content-Encoding": "gzip"})
+async def test_a_content_coding_of_no_body_is_passed_over(profile: Service) -> None:
+    answer = await profile.as_("school").call("GET", "/v1/areas", headers={"Content-Encoding": "gzip"})
     assert answer.status_code == 200

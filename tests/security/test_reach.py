@@ -10,15 +10,15 @@ from uuid import UUID, uuid4
 import asyncpg
 import httpx2
 import pytest
-from clones import Server, serve
-from partner import Caller, Service, pupil_referral
-from security.records import TRUTH, Person, Record, make_records, may_see, people, truth_of
-from world import World
+from support.api_client import Caller, Service, pupil_referral
+from support.databases import Server, serve
+from support.dataset import World
+from support.records import TRUTH, Person, Record, make_records, may_see, people, truth_of
 
-from convenor.kit.principal import Role
-from convenor.kit.reading import reach
-from convenor.kit.reading.compile import compile_plan
-from convenor.kit.web.reads import ReadRoute
+from convenor.http.read_routes import ReadRoute
+from convenor.read_model import row_access as row_access
+from convenor.read_model.plan import compile_plan
+from convenor.security.principal import Role
 from convenor_auth.roles import ROLES
 
 NARROWED = {("commissioned_service", Role.SCHOOL_MIS), ("cluster_school", None)}
@@ -147,8 +147,8 @@ def _reads(service: Service) -> list[ReadRoute]:
     return [route for route in _partner_routes(service) if isinstance(route, ReadRoute)]
 
 
-def test_every_route_has_a_rule(standing: Service) -> None:
-    for route in _partner_routes(standing):
+def test_every_route_has_a_rule(profile: Service) -> None:
+    for route in _partner_routes(profile):
         if isinstance(route, ReadRoute):
             assert route.reading.resource.table in TRUTH, f"{route.path}: say in records.TRUTH whose its rows are"
         else:
@@ -296,7 +296,7 @@ async def test_each_sees_exactly_what_is_shared_with_it(peopled: Service) -> Non
 async def test_row_level_security_alone_still_hides_everything(
     peopled: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reach, "reach_predicate", lambda rows, binds: [])
+    monkeypatch.setattr(row_access, "reach_predicate", lambda rows, binds: [])
     compile_plan.cache_clear()
     try:
         await _assert_reach(peopled)
@@ -366,7 +366,7 @@ def _filled(body: Any, truth: dict[str, list[Record]], person: Person) -> Any:
     return body
 
 
-def test_the_table_of_writes_names_no_route_that_is_gone(standing: Service) -> None:
-    there = {_name(route) for route in _partner_routes(standing)}
+def test_the_table_of_writes_names_no_route_that_is_gone(profile: Service) -> None:
+    there = {_name(route) for route in _partner_routes(profile)}
     assert set(WRITES) <= there
     assert set(ELSEWHERE) <= there

@@ -6,8 +6,8 @@ from pydantic import BaseModel
 from pydantic import Field as Says
 from sqlmodel import Field, SQLModel
 
-from convenor.kit.codes import GssCode, LaCode, Line, OdsCode
-from convenor.kit.ids import uuid7
+from convenor.database.ids import uuid7
+from convenor.domain_types.codes import GssCode, LaCode, Line, OdsCode
 
 
 class AreaFields(BaseModel):

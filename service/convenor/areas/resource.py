@@ -5,7 +5,7 @@ from uuid import UUID
 from pydantic import Field
 
 from convenor.areas.models import AreaFields
-from convenor.kit.reading.declare import DIRECTORY, Relation, Resource, Sort
+from convenor.read_model.resource import OPEN_TO_AREA, Relation, Resource, Sort
 
 
 class AreaRead(AreaFields):
@@ -19,7 +19,7 @@ AREAS = Resource(
     singular="area",
     table="area",
     read=AreaRead,
-    reach=DIRECTORY,
+    row_access=OPEN_TO_AREA,
     natural_key="la_code",
     id_sql="{t}.area_id",
     etag="version",

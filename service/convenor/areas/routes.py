@@ -1,17 +1,19 @@
 """Areas over REST. An area is made by a load: it is a tenant, and no partner founds one."""
 
+from typing import Annotated
+
 from fastapi import APIRouter
 from starlette.responses import Response
 
 from convenor.areas import rules
 from convenor.areas.resource import AREAS, AreaRead
 from convenor.areas.schemas import AreaUpdate
-from convenor.kit.web.bodies import GuardedRoute
-from convenor.kit.web.reads import list_route, record_route
-from convenor.kit.web.writes import Write, Writing
+from convenor.http.json_body import GuardedRoute
+from convenor.http.read_routes import list_route, record_route
+from convenor.http.write_routes import WriteContext, writes
 
 router = APIRouter(tags=["areas"], route_class=GuardedRoute)
-reads = [
+read_routes = [
     list_route("/v1/areas", AREAS),
     record_route("/v1/areas/{id}", AREAS),
 ]
@@ -21,7 +23,7 @@ reads = [
 async def update_area(
     id: str,  # noqa: A002 - the name in the path
     data: AreaUpdate,
-    write: Write = Writing("areas:write", "areas:update", changes=True),
+    write: Annotated[WriteContext, writes("areas:write", "areas:update", changes=True)],
 ) -> Response:
     """Describes an area."""
     area = await rules.load_area(write.session, write.principal, id)

@@ -7,11 +7,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from convenor.areas.models import Area
 from convenor.areas.resource import AREAS
 from convenor.areas.schemas import InArea
-from convenor.kit.db import driver_connection
-from convenor.kit.errors import Faults
-from convenor.kit.locking import lock, resolve
-from convenor.kit.principal import Principal
-from convenor.kit.reading.run import find
+from convenor.database.pools import driver_connection
+from convenor.problems import FieldErrors
+from convenor.read_model.execute import resolve_reference
+from convenor.read_model.locking import lock, resolve
+from convenor.security.principal import Principal
 
 
 async def load_area(session: AsyncSession, principal: Principal, key: str) -> Area:
@@ -23,14 +23,14 @@ async def load_area(session: AsyncSession, principal: Principal, key: str) -> Ar
     return await lock(session, Area, (await resolve(session, principal, AREAS, key))[1])
 
 
-async def area_of(session: AsyncSession, principal: Principal, data: InArea, faults: Faults) -> UUID | None:
+async def area_of(session: AsyncSession, principal: Principal, data: InArea, errors: FieldErrors) -> UUID | None:
     """The area in which a new record lies: the one that is named, or the caller's only one; None with a fault noted."""
     if data.area is not None:
-        found = await find(await driver_connection(session), principal, AREAS, data.area)
+        found = await resolve_reference(await driver_connection(session), principal, AREAS, data.area)
         if found is None:
-            faults.unknown("/area", "area")
+            errors.unknown("/area", "area")
         return found and found[0]
     if len(principal.areas) == 1:
         return principal.areas[0]
-    faults.add("/area", "required", "You work in several areas: name the one that the record lies in.")
+    errors.add("/area", "required", "You work in several areas: name the one that the record lies in.")
     return None

@@ -6,10 +6,10 @@ from uuid import UUID
 
 from pydantic import BaseModel, Field
 
-from convenor.kit.calendar import Moment
-from convenor.kit.codes import Line
-from convenor.kit.principal import Reach, Role
-from convenor.kit.reading.declare import Filter, Resource, Sort
+from convenor.domain_types.codes import Line
+from convenor.domain_types.dates import Timestamp
+from convenor.read_model.resource import Filter, Resource, Sort
+from convenor.security.principal import Role, RowAccess
 
 HttpStatus = Annotated[int, Field(ge=100, le=599)]
 
@@ -47,7 +47,7 @@ AUDIT_EVENTS = Resource(
     singular="audit_event",
     table="audit_event",
     read=AuditEventRead,
-    reach={Role.AUDITOR: Reach.AREA, Role.OPERATOR: Reach.AREA},
+    row_access={Role.AUDITOR: RowAccess.AREA, Role.OPERATOR: RowAccess.AREA},
     scope="audit:read",
     order="-at",
     sorts={"at": Sort("at", "timestamptz")},
@@ -57,7 +57,7 @@ AUDIT_EVENTS = Resource(
         "client": Filter("{t}.client_id = {v}", "text", Line, "What this client did."),
         "action": Filter("{t}.action = {v}", "text", Line, "Events of this action."),
         "status": Filter("{t}.status = {v}", "int", HttpStatus, "Events with this HTTP status."),
-        "at_after": Filter("{t}.at > {v}", "timestamptz", Moment, "Events after this moment (RFC 3339)."),
-        "at_before": Filter("{t}.at < {v}", "timestamptz", Moment, "Events before this moment (RFC 3339)."),
+        "at_after": Filter("{t}.at > {v}", "timestamptz", Timestamp, "Events after this moment (RFC 3339)."),
+        "at_before": Filter("{t}.at < {v}", "timestamptz", Timestamp, "Events before this moment (RFC 3339)."),
     },
 )

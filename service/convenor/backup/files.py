@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from hashlib import file_digest
 from pathlib import Path
 
+from convenor.configuration_error import ConfigurationError
 from convenor.demo.clients import FILE_NAME as CLIENTS_FILE
-from convenor.kit.database_passwords import sync_folder, write_atomically
-from convenor.kit.operator import OperatorError
+from convenor.embedded_postgres.passwords import sync_folder, write_atomically
 from convenor_auth.keys import KEY_FILES
 
 FORMAT = 1
@@ -111,11 +111,13 @@ def read_backup(path: Path) -> Backup:
     try:
         written = json.loads(keys.read_bytes())
         if written["format"] != FORMAT:
-            raise OperatorError(f"{keys} was written by another version of Convenor.", "Restore it with that version.")
+            raise ConfigurationError(
+                f"{keys} was written by another version of Convenor.", "Restore it with that version."
+            )
         files = {str(name): base64.b64decode(text, validate=True) for name, text in written["files"].items()}
         backup = Backup(str(written["revision"]), int(written["postgresql"]), str(written["sha256"]), files)
     except FileNotFoundError:
-        raise OperatorError(
+        raise ConfigurationError(
             f"{keys} is missing: without the keys, tokens end and pseudonyms change.",
             f"Put the keys that were written with {path.name} beside it.",
         ) from None
@@ -123,12 +125,12 @@ def read_backup(path: Path) -> Backup:
         raise _unreadable(keys, error) from error
     except (ValueError, TypeError, KeyError, AttributeError):
         # The cause can quote the file, so it is not passed on.
-        raise OperatorError(f"{keys} is damaged.", remedy) from None
+        raise ConfigurationError(f"{keys} is damaged.", remedy) from None
     if not set(KEY_FILES) <= backup.files.keys() <= {*KEY_FILES, CLIENTS_FILE}:
-        raise OperatorError(f"{keys} is damaged.", remedy)
+        raise ConfigurationError(f"{keys} is damaged.", remedy)
     try:
         if digest(path) != backup.sha256:
-            raise OperatorError(f"{path} is damaged, or {keys.name} was written with another file.", remedy)
+            raise ConfigurationError(f"{path} is damaged, or {keys.name} was written with another file.", remedy)
     except OSError as error:
         raise _unreadable(path, error) from error
     return backup
@@ -142,18 +144,18 @@ def refuse_to_overwrite(path: Path) -> None:
     """
     for each in (path, keys_path(path)):
         if each.exists():
-            raise OperatorError(f"{each} exists already.", "Name another file, or move that one away.")
+            raise ConfigurationError(f"{each} exists already.", "Name another file, or move that one away.")
 
 
-def unwritable(path: Path, error: OSError) -> OperatorError:
+def unwritable(path: Path, error: OSError) -> ConfigurationError:
     """What to say where a backup cannot be written."""
-    return OperatorError(
+    return ConfigurationError(
         f"The backup cannot be written to {path}: {error.strerror}.",
         "Name a file in a folder that Convenor can write to, on a disk with room for it.",
     )
 
 
-def _unreadable(path: Path, error: OSError) -> OperatorError:
-    return OperatorError(
+def _unreadable(path: Path, error: OSError) -> ConfigurationError:
+    return ConfigurationError(
         f"{path} cannot be read: {error.strerror}.", "Correct the name, or let Convenor's system user read the file."
     )

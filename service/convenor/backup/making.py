@@ -9,10 +9,10 @@ from urllib.parse import urlsplit
 
 import asyncpg
 
-from convenor.kit.database_login import Address, connect
-from convenor.kit.embedded import DATABASE, open_embedded
-from convenor.kit.operator import OperatorError
-from convenor.kit.settings import Settings
+from convenor.config import Settings
+from convenor.configuration_error import ConfigurationError
+from convenor.database.login import Address, connect
+from convenor.embedded_postgres.server import DATABASE, open_embedded
 from convenor_auth.keys import load_pseudonym_secret, load_signing_keys
 
 from .files import Backup, digest, drafted, key_files, publish, unwritable
@@ -56,7 +56,7 @@ def back_up(settings: Settings, path: Path, say: Callable[[str], None]) -> int:
         say("Counting what the file holds ...")
         counted = rows_in(draft, program("pg_restore", dumped.postgresql))
         if counted != {table: rows for table, rows in dumped.rows.items() if rows}:
-            raise OperatorError(
+            raise ConfigurationError(
                 "The file does not hold the rows that the database holds, so it was not kept.",
                 "Make sure that the disk is sound, then try again.",
             )
@@ -73,7 +73,7 @@ def _opened(settings: Settings, say: Callable[[str], None]) -> Iterator[Address]
     """The database by a login for which row-level security does not hold."""
     if settings.database_url is None:
         if not (settings.data_dir / "postgres").exists():
-            raise OperatorError(
+            raise ConfigurationError(
                 f"There is no database in {settings.data_dir}.", "Set CONVENOR_DATA_DIR to the folder that has one."
             )
         with open_embedded(settings.data_dir, say=say) as server:
@@ -81,14 +81,14 @@ def _opened(settings: Settings, say: Callable[[str], None]) -> Iterator[Address]
             yield Address.parse(url, "the embedded database")
         return
     if settings.backup_database_url is None:
-        raise OperatorError(
+        raise ConfigurationError(
             f"A backup of a PostgreSQL server of one's own needs a login of its own, and {_SETTING} is not set.",
             f"Set {_SETTING} to the login of convenor_backup, which deploy/postgres/roles.sql makes.",
         )
     address = Address.parse(settings.backup_database_url.get_secret_value(), _SETTING)
     other = Address.parse(settings.database_url.get_secret_value(), "CONVENOR_DATABASE_URL")
     if address.server.rpartition("/")[2] != other.server.rpartition("/")[2]:
-        raise OperatorError(
+        raise ConfigurationError(
             f"{_SETTING} is about another database ({address.server}) than {other.setting} ({other.server}).",
             "Let both name the same database.",
         )
@@ -104,7 +104,7 @@ async def _dump(address: Address, draft: Path, path: Path) -> _Dumped:
             )
             await _refuse_a_login_that_sees_too_little(connection, address)
             if await connection.fetchval("select to_regclass('public.alembic_version')") is None:
-                raise OperatorError(
+                raise ConfigurationError(
                     f"The database {address.server} was never migrated: there is nothing in it.", "Name another."
                 )
             revision = await connection.fetchval("select version_num from alembic_version")
@@ -123,12 +123,12 @@ async def _dump(address: Address, draft: Path, path: Path) -> _Dumped:
                 f"--file={draft}",
             )
     except ProgramError as error:
-        raise OperatorError(
+        raise ConfigurationError(
             f"The backup cannot be written to {path}: {error}.",
             "Name a file on a disk with room for it, or correct what PostgreSQL reports, then try again.",
         ) from error
     except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-        raise OperatorError(
+        raise ConfigurationError(
             f"The database {address.server} cannot be read: {error}.",
             f"Correct that, or give {address.setting} the login that deploy/postgres/roles.sql makes, then try again.",
         ) from error
@@ -140,7 +140,7 @@ async def _dump(address: Address, draft: Path, path: Path) -> _Dumped:
 async def _refuse_a_login_that_sees_too_little(connection: asyncpg.Connection, address: Address) -> None:
     # Neither property is inherited from another role, so only the role itself counts.
     if not await connection.fetchval("select rolsuper or rolbypassrls from pg_roles where rolname = current_user"):
-        raise OperatorError(
+        raise ConfigurationError(
             f"The login of {address.setting} does not see every row: row-level security holds for it.",
             "Let a database administrator run deploy/postgres/roles.sql with CONVENOR_BACKUP_PASSWORD set, and use "
             "the login that it makes.",

@@ -7,9 +7,9 @@ import subprocess
 from collections import Counter
 from pathlib import Path
 
-from convenor.kit.database_login import OLDEST_MAJOR_VERSION, Address
-from convenor.kit.embedded import MAJOR_VERSION, binaries
-from convenor.kit.operator import OperatorError
+from convenor.configuration_error import ConfigurationError
+from convenor.database.login import OLDEST_MAJOR_VERSION, Address
+from convenor.embedded_postgres.server import MAJOR_VERSION, binaries
 
 _COPY = re.compile(rb'COPY [^ ]+\."?([^" ]+)"? .*FROM stdin;\n')
 
@@ -27,7 +27,7 @@ def program(name: str, server_major: int) -> Path:
         OperatorError: The server is newer than the programs.
     """
     if server_major > MAJOR_VERSION:
-        raise OperatorError(
+        raise ConfigurationError(
             f"The server is PostgreSQL {server_major}; this Convenor backs up and restores up to {MAJOR_VERSION}.",
             f"Run a newer Convenor, or {name} of PostgreSQL {server_major} with the backup's login.",
         )

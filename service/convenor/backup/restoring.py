@@ -6,11 +6,11 @@ from pathlib import Path
 
 import asyncpg
 
-from convenor.kit.database import open_database
-from convenor.kit.database_login import Address
-from convenor.kit.database_passwords import write_atomically
-from convenor.kit.operator import OperatorError
-from convenor.kit.settings import Settings
+from convenor.config import Settings
+from convenor.configuration_error import ConfigurationError
+from convenor.database.login import Address
+from convenor.embedded_postgres.open import open_database
+from convenor.embedded_postgres.passwords import write_atomically
 from convenor.migrate import change_schema, migrate, refuse_unknown, upgrade
 from convenor.revision import present_revision
 from convenor.serving import database_urls, hold_data_folder
@@ -49,7 +49,7 @@ async def _restore(backup: Backup, path: Path, data_dir: Path, owner_url: str, s
         await _refuse_data(connection)
         major = connection.get_server_version().major
         if major < backup.postgresql:
-            raise OperatorError(
+            raise ConfigurationError(
                 f"The backup was made on PostgreSQL {backup.postgresql}, and this server is PostgreSQL {major}.",
                 "Restore it on a server of that version or a newer one.",
             )
@@ -73,7 +73,7 @@ async def _restore(backup: Backup, path: Path, data_dir: Path, owner_url: str, s
                 str(path),
             )
         except ProgramError as error:
-            raise OperatorError(
+            raise ConfigurationError(
                 f"The database was not restored, and nothing of it was kept: {error}.",
                 "Correct what PostgreSQL reports, then restore again.",
             ) from error
@@ -89,7 +89,7 @@ async def _refuse_data(connection: asyncpg.Connection) -> None:
         _FILLED_BY_MIGRATIONS,
     )
     if held:
-        raise OperatorError(
+        raise ConfigurationError(
             f"This installation has data already (in {', '.join(sorted(row[0] for row in held)[:3])} ...).",
             "Restore into a new one: set CONVENOR_DATA_DIR to a new folder, or CONVENOR_DATABASE_URL and "
             "CONVENOR_OWNER_DATABASE_URL to an empty database.",
@@ -101,7 +101,7 @@ def _restore_files(backup: Backup, data_dir: Path) -> None:
         for name, content in backup.files.items():
             write_atomically(data_dir / name, content)
     except OSError as error:
-        raise OperatorError(
+        raise ConfigurationError(
             f"The keys cannot be written to {data_dir}: {error.strerror}.",
             "Free some space, or give the folder to the system user that runs Convenor; then restore again.",
         ) from error

@@ -7,8 +7,8 @@ from pydantic import Field as Says
 from sqlalchemy import Text, UniqueConstraint
 from sqlmodel import Field
 
-from convenor.kit.codes import Line
-from convenor.kit.tables import AreaRow, of_area, one_of
+from convenor.database.constraints import AreaRow, area_foreign_key, enum_check
+from convenor.domain_types.codes import Line
 
 
 class BenchmarkUnit(StrEnum):
@@ -36,8 +36,8 @@ class Benchmark(BenchmarkFields, AreaRow, table=True):
     """One published value, held by the area that compares itself with it."""
 
     __table_args__ = (
-        of_area(),
+        area_foreign_key(),
         UniqueConstraint("area_id", "indicator", "phase", "period", "geography"),
-        one_of("unit", BenchmarkUnit),
+        enum_check("unit", BenchmarkUnit),
     )
     unit: str = Field(sa_type=Text)

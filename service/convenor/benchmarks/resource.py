@@ -5,8 +5,8 @@ from uuid import UUID
 from pydantic import Field
 
 from convenor.benchmarks.models import BenchmarkFields
-from convenor.kit.codes import Line
-from convenor.kit.reading.declare import DIRECTORY, Filter, Resource, Sort
+from convenor.domain_types.codes import Line
+from convenor.read_model.resource import OPEN_TO_AREA, Filter, Resource, Sort
 
 
 class BenchmarkRead(BenchmarkFields):
@@ -20,7 +20,7 @@ BENCHMARKS = Resource(
     singular="benchmark",
     table="benchmark",
     read=BenchmarkRead,
-    reach=DIRECTORY,
+    row_access=OPEN_TO_AREA,
     scope="areas:read",
     order="indicator",
     sorts={

@@ -3,11 +3,11 @@
 from fastapi import APIRouter
 
 from convenor.benchmarks.resource import BENCHMARKS
-from convenor.kit.web.bodies import GuardedRoute
-from convenor.kit.web.reads import list_route, record_route
+from convenor.http.json_body import GuardedRoute
+from convenor.http.read_routes import list_route, record_route
 
 router = APIRouter(tags=["benchmarks"], route_class=GuardedRoute)
-reads = [
+read_routes = [
     list_route("/v1/benchmarks", BENCHMARKS),
     record_route("/v1/benchmarks/{id}", BENCHMARKS),
 ]

@@ -8,12 +8,12 @@ from pydantic import Field as Says
 from sqlalchemy import Index, Text, UniqueConstraint, text
 from sqlmodel import Field, SQLModel
 
-from convenor.kit.calendar import FullDate
-from convenor.kit.codes import Line, Prose, Word
-from convenor.kit.tables import AreaRow, belongs_to, half_open, of_area, one_of
+from convenor.database.constraints import AreaRow, area_foreign_key, enum_check, period_check, tenant_foreign_key
+from convenor.domain_types.codes import Line, Prose, StrictStrEnum
+from convenor.domain_types.dates import FullDate
 
 
-class Development(Word):
+class Development(StrictStrEnum):
     """How far a cluster has come."""
 
     PILOT = "pilot"
@@ -22,7 +22,7 @@ class Development(Word):
     MATURITY = "maturity"
 
 
-class ClusterRoleKind(Word):
+class ClusterRoleKind(StrictStrEnum):
     """The central roles of a cluster."""
 
     LEAD_HEADTEACHER = "lead_headteacher"
@@ -32,7 +32,7 @@ class ClusterRoleKind(Word):
     FINANCE_LEAD = "finance_lead"
 
 
-class SuccessionKind(Word):
+class SuccessionKind(StrictStrEnum):
     """How one cluster came out of another."""
 
     MERGE = "merge"
@@ -52,10 +52,10 @@ class Cluster(ClusterFields, AreaRow, table=True):
     """One neighbourhood peer cluster. It ends, by a merger or a split, and is never deleted."""
 
     __table_args__ = (
-        of_area(),
+        area_foreign_key(),
         UniqueConstraint("area_id", "code"),
-        one_of("development", Development),
-        half_open(),
+        enum_check("development", Development),
+        period_check(),
     )
     development: str | None = Field(None, sa_type=Text)
     valid_from: date | None = None
@@ -68,9 +68,9 @@ class ClusterSuccession(SQLModel, table=True):
 
     __tablename__ = "cluster_succession"
     __table_args__ = (
-        belongs_to("cluster", "predecessor_id"),
-        belongs_to("cluster", "successor_id"),
-        one_of("kind", SuccessionKind),
+        tenant_foreign_key("cluster", "predecessor_id"),
+        tenant_foreign_key("cluster", "successor_id"),
+        enum_check("kind", SuccessionKind),
     )
     area_id: UUID = Field(primary_key=True)
     predecessor_id: UUID = Field(primary_key=True)
@@ -84,9 +84,9 @@ class ClusterMembership(AreaRow, table=True):
 
     __tablename__ = "cluster_membership"
     __table_args__ = (
-        belongs_to("cluster", "cluster_id"),
-        belongs_to("school", "school_id"),
-        half_open(),
+        tenant_foreign_key("cluster", "cluster_id"),
+        tenant_foreign_key("school", "school_id"),
+        period_check(),
         Index("one_open_membership", "area_id", "school_id", unique=True, postgresql_where=text("valid_to is null")),
         Index("membership_by_cluster", "area_id", "cluster_id", "school_id"),
         Index("membership_by_school", "area_id", "school_id"),
@@ -112,10 +112,10 @@ class ClusterRole(ClusterRoleFields, AreaRow, table=True):
 
     __tablename__ = "cluster_role"
     __table_args__ = (
-        belongs_to("cluster", "cluster_id"),
-        belongs_to("school", "school_id"),
-        one_of("role", ClusterRoleKind),
-        half_open(),
+        tenant_foreign_key("cluster", "cluster_id"),
+        tenant_foreign_key("school", "school_id"),
+        enum_check("role", ClusterRoleKind),
+        period_check(),
         Index("role_by_cluster", "area_id", "cluster_id"),
     )
     role: str = Field(sa_type=Text)

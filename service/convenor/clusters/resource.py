@@ -6,9 +6,9 @@ from uuid import UUID
 from pydantic import BaseModel, Field
 
 from convenor.clusters.models import ClusterFields, SuccessionKind
-from convenor.kit.calendar import Day
-from convenor.kit.reading.declare import DIRECTORY, Filter, Part, Relation, Resource, Sort
-from convenor.kit.tables import holds
+from convenor.database.constraints import valid_on
+from convenor.domain_types.dates import Day
+from convenor.read_model.resource import OPEN_TO_AREA, Filter, Part, Relation, Resource, Sort
 
 
 class SuccessionRead(BaseModel):
@@ -34,11 +34,11 @@ class ClusterRead(ClusterFields):
 _CODE = "(select c.code from cluster c where c.area_id = {t}.area_id and c.id = {t}.{others})"
 _MEMBERS_TODAY = (
     "(select count(*) from cluster_membership m where m.area_id = {t}.area_id and m.cluster_id = {t}.id and {held})"
-).replace("{held}", holds("m", "{today}"))
+).replace("{held}", valid_on("m", "{today}"))
 
 _BUYS = (
     "exists (select from service_cluster sc where sc.area_id = {t}.area_id and sc.service_id = {t}.id"
-    f" and sc.cluster_id = {{p}}.id and {holds('sc', '{today}')})"
+    f" and sc.cluster_id = {{p}}.id and {valid_on('sc', '{today}')})"
 )
 _SERVED_BY = (
     "exists (select from sla_cluster sc where sc.area_id = {t}.area_id and sc.sla_id = {t}.id"
@@ -63,7 +63,7 @@ CLUSTERS = Resource(
     singular="cluster",
     table="cluster",
     read=ClusterRead,
-    reach=DIRECTORY,
+    row_access=OPEN_TO_AREA,
     natural_key="code",
     etag="version",
     order="code",
@@ -75,11 +75,11 @@ CLUSTERS = Resource(
     },
     filters={
         "as_at": Filter(
-            holds("{t}", "{v}"),
+            valid_on("{t}", "{v}"),
             "date",
             Day,
             "Clusters that there were, or will be, on this day; those of today where it is left out.",
-            otherwise=holds("{t}", "{today}"),
+            otherwise=valid_on("{t}", "{today}"),
         ),
     },
     relations={

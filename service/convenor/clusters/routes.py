@@ -1,5 +1,7 @@
 """Clusters over REST."""
 
+from typing import Annotated
+
 from fastapi import APIRouter
 from starlette.responses import Response
 
@@ -7,13 +9,13 @@ from convenor.clusters import rules
 from convenor.clusters.models import Cluster
 from convenor.clusters.resource import CLUSTERS, ClusterRead
 from convenor.clusters.schemas import ClusterCreate, ClusterUpdate
-from convenor.kit.locking import load_locked
-from convenor.kit.web.bodies import GuardedRoute
-from convenor.kit.web.reads import list_route, record_route
-from convenor.kit.web.writes import Write, Writing
+from convenor.http.json_body import GuardedRoute
+from convenor.http.read_routes import list_route, record_route
+from convenor.http.write_routes import WriteContext, writes
+from convenor.read_model.locking import get_for_update
 
 router = APIRouter(tags=["clusters"], route_class=GuardedRoute)
-reads = [
+read_routes = [
     list_route("/v1/clusters", CLUSTERS),
     record_route("/v1/clusters/{id}", CLUSTERS),
 ]
@@ -21,7 +23,7 @@ reads = [
 
 @router.post("/v1/clusters", status_code=201, response_model=ClusterRead)
 async def create_cluster(
-    data: ClusterCreate, write: Write = Writing("clusters:write", "clusters:create", creates=True)
+    data: ClusterCreate, write: Annotated[WriteContext, writes("clusters:write", "clusters:create", creates=True)]
 ) -> Response:
     """Founds a cluster; its schools join it afterwards."""
     cluster = await rules.create_cluster(write.session, write.principal, data)
@@ -32,10 +34,10 @@ async def create_cluster(
 async def update_cluster(
     id: str,  # noqa: A002 - the name in the path
     data: ClusterUpdate,
-    write: Write = Writing("clusters:write", "clusters:update", changes=True),
+    write: Annotated[WriteContext, writes("clusters:write", "clusters:update", changes=True)],
 ) -> Response:
     """Describes a cluster."""
-    cluster = await load_locked(write.session, write.principal, CLUSTERS, Cluster, id)
+    cluster = await get_for_update(write.session, write.principal, CLUSTERS, Cluster, id)
     write.check_version(cluster)
     cluster.sqlmodel_update(data.given())
     cluster.version += 1

@@ -5,8 +5,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from convenor.areas.rules import area_of
 from convenor.clusters.models import Cluster
 from convenor.clusters.schemas import ClusterCreate
-from convenor.kit.errors import Faults
-from convenor.kit.principal import Principal
+from convenor.problems import FieldErrors
+from convenor.security.principal import Principal
 
 
 async def create_cluster(session: AsyncSession, principal: Principal, data: ClusterCreate) -> Cluster:
@@ -15,9 +15,9 @@ async def create_cluster(session: AsyncSession, principal: Principal, data: Clus
     Raises:
         Invalid: for an area that is not the caller's.
     """
-    faults = Faults()
-    area = await area_of(session, principal, data, faults)
-    faults.refuse()
+    errors = FieldErrors()
+    area = await area_of(session, principal, data, errors)
+    errors.raise_if_any()
     assert area
     cluster = Cluster(area_id=area, **data.model_dump(exclude={"area"}))
     session.add(cluster)

@@ -8,26 +8,26 @@ from pydantic import Field as Says
 from sqlalchemy import Index, Text, UniqueConstraint, text
 from sqlmodel import Field
 
-from convenor.kit.calendar import FullDate
-from convenor.kit.codes import AreaOfNeed, Line, Prose, Word
-from convenor.kit.tables import AreaRow, belongs_to, half_open, of_area, one_of
+from convenor.database.constraints import AreaRow, area_foreign_key, enum_check, period_check, tenant_foreign_key
+from convenor.domain_types.codes import AreaOfNeed, Line, Prose, StrictStrEnum
+from convenor.domain_types.dates import FullDate
 
 
-class Offer(Word):
+class Offer(StrictStrEnum):
     """Whether every cluster of the area has a service, or some chose it."""
 
     CORE = "core"
     LOCAL = "local"
 
 
-class Level(Word):
+class Level(StrictStrEnum):
     """Whom a service is for."""
 
     UNIVERSAL = "universal"
     TARGETED = "targeted"
 
 
-class Audience(Word):
+class Audience(StrictStrEnum):
     """Who takes part."""
 
     PUPILS = "pupils"
@@ -36,7 +36,7 @@ class Audience(Word):
     SCHOOLS = "schools"
 
 
-class DeliveryMode(Word):
+class DeliveryMode(StrictStrEnum):
     """How a service reaches its audience."""
 
     IN_SCHOOL = "in_school"
@@ -45,7 +45,7 @@ class DeliveryMode(Word):
     TELEPHONE = "telephone"
 
 
-class Evidence(Word):
+class Evidence(StrictStrEnum):
     """Strength and breadth of the evidence, weakest first."""
 
     EMERGING = "emerging"
@@ -76,17 +76,17 @@ class CommissionedService(ServiceFields, AreaRow, table=True):
 
     __tablename__ = "commissioned_service"
     __table_args__ = (
-        of_area(),
-        belongs_to("provider", "provider_id"),
+        area_foreign_key(),
+        tenant_foreign_key("provider", "provider_id"),
         UniqueConstraint("area_id", "code"),
         UniqueConstraint("area_id", "id", "provider_id"),
-        one_of("area_of_need", AreaOfNeed),
-        one_of("offer", Offer),
-        one_of("level", Level),
-        one_of("audience", Audience),
-        one_of("delivery_mode", DeliveryMode),
-        one_of("evidence", Evidence),
-        half_open(),
+        enum_check("area_of_need", AreaOfNeed),
+        enum_check("offer", Offer),
+        enum_check("level", Level),
+        enum_check("audience", Audience),
+        enum_check("delivery_mode", DeliveryMode),
+        enum_check("evidence", Evidence),
+        period_check(),
         Index("service_by_provider", "area_id", "provider_id"),
     )
     area_of_need: str = Field(sa_type=Text)
@@ -108,9 +108,9 @@ class ServiceCluster(AreaRow, table=True):
 
     __tablename__ = "service_cluster"
     __table_args__ = (
-        belongs_to("commissioned_service", "service_id"),
-        belongs_to("cluster", "cluster_id"),
-        half_open(),
+        tenant_foreign_key("commissioned_service", "service_id"),
+        tenant_foreign_key("cluster", "cluster_id"),
+        period_check(),
         Index(
             "one_open_purchase",
             "area_id",

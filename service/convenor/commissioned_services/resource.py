@@ -6,11 +6,11 @@ from uuid import UUID
 from pydantic import BaseModel, Field
 
 from convenor.commissioned_services.models import DeliveryMode, Level, Offer, ServiceFields
-from convenor.kit.codes import AreaOfNeed, Line
-from convenor.kit.figures import Status
-from convenor.kit.principal import Role
-from convenor.kit.reading.declare import DIRECTORY, Filter, Own, Part, Relation, Resource, Sort
-from convenor.kit.tables import holds
+from convenor.database.constraints import valid_on
+from convenor.domain_types.codes import AreaOfNeed, Line
+from convenor.domain_types.statistics import Status
+from convenor.read_model.resource import OPEN_TO_AREA, DefaultFilter, Filter, Part, Relation, Resource, Sort
+from convenor.security.principal import Role
 
 
 class ProviderOf(BaseModel):
@@ -54,12 +54,12 @@ class ServiceRead(ServiceFields):
 BUYS = (
     "select {what} from service_cluster sc join cluster c on c.area_id = sc.area_id and c.id = sc.cluster_id"
     " where sc.area_id = {t}.area_id and sc.service_id = {t}.id and {held}"
-).replace("{held}", holds("sc", "{today}"))
+).replace("{held}", valid_on("sc", "{today}"))
 
 OF_ITS_CLUSTER = (
     "sc.cluster_id in (select m.cluster_id from cluster_membership m"
     " where m.area_id = {t}.area_id and m.school_id = any({keys}) and {held})"
-).replace("{held}", holds("m", "{today}"))
+).replace("{held}", valid_on("m", "{today}"))
 
 
 def _shown(count: str) -> str:
@@ -76,7 +76,7 @@ SERVICES = Resource(
     singular="service",
     table="commissioned_service",
     read=ServiceRead,
-    reach=DIRECTORY,
+    row_access=OPEN_TO_AREA,
     natural_key="code",
     etag="version",
     order="code",
@@ -95,7 +95,9 @@ SERVICES = Resource(
         "wait.as_at": "now()",
     },
     parts={"provider": Part("provider {p} where {p}.area_id = {t}.area_id and {p}.id = {t}.provider_id")},
-    own={Role.SCHOOL_MIS: Own(f"exists ({BUYS.replace('{what}', '')} and {OF_ITS_CLUSTER})", unless="cluster")},
+    default_filters={
+        Role.SCHOOL_MIS: DefaultFilter(f"exists ({BUYS.replace('{what}', '')} and {OF_ITS_CLUSTER})", unless="cluster")
+    },
     filters={
         "area_of_need": Filter("{t}.area_of_need = {v}", "text", AreaOfNeed, "Services for this area of need."),
         "cluster": Filter(

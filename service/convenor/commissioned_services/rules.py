@@ -14,13 +14,13 @@ from convenor.clusters.resource import CLUSTERS
 from convenor.commissioned_services.models import CommissionedService, Offer, ServiceCluster
 from convenor.commissioned_services.resource import SERVICES
 from convenor.commissioned_services.schemas import ServiceCreate, ServiceUpdate
-from convenor.kit.calendar import today
-from convenor.kit.db import driver_connection
-from convenor.kit.errors import Faults, StateConflict
-from convenor.kit.locking import lock, lock_all, resolve
-from convenor.kit.principal import Principal
-from convenor.kit.reading.run import find
+from convenor.database.pools import driver_connection
+from convenor.domain_types.dates import today
+from convenor.problems import FieldErrors, StateConflict
 from convenor.providers.resource import PROVIDERS
+from convenor.read_model.execute import resolve_reference
+from convenor.read_model.locking import lock, lock_all, resolve
+from convenor.security.principal import Principal
 
 
 async def create_service(session: AsyncSession, principal: Principal, data: ServiceCreate) -> CommissionedService:
@@ -29,12 +29,12 @@ async def create_service(session: AsyncSession, principal: Principal, data: Serv
     Raises:
         Invalid: naming every reference that does not hold.
     """
-    faults = Faults()
-    area = await area_of(session, principal, data, faults)
-    provider = await _provider(session, principal, area, data.provider, faults)
-    clusters = _buyers(await lock_clusters(session, principal, data.clusters or []), area, faults)
-    faults.ends_after(data.valid_from, data.valid_to)
-    faults.refuse()
+    errors = FieldErrors()
+    area = await area_of(session, principal, data, errors)
+    provider = await _provider(session, principal, area, data.provider, errors)
+    clusters = _buyers(await lock_clusters(session, principal, data.clusters or []), area, errors)
+    errors.ends_after(data.valid_from, data.valid_to)
+    errors.raise_if_any()
     assert area
     if data.clusters is None and data.offer is Offer.CORE:
         clusters = await _lock_open_clusters(session, area)
@@ -67,11 +67,11 @@ async def update_service(
         Invalid: naming every reference that does not hold.
         StateConflict: when a cluster would stop buying what it buys only from today.
     """
-    given, faults = data.given(), Faults()
-    provider = await _provider(session, principal, service.area_id, given.pop("provider", None), faults)
-    wanted = _buyers(clusters, service.area_id, faults)
-    faults.ends_after(given.get("valid_from", service.valid_from), given.get("valid_to", service.valid_to))
-    faults.refuse()
+    given, errors = data.given(), FieldErrors()
+    provider = await _provider(session, principal, service.area_id, given.pop("provider", None), errors)
+    wanted = _buyers(clusters, service.area_id, errors)
+    errors.ends_after(given.get("valid_from", service.valid_from), given.get("valid_to", service.valid_to))
+    errors.raise_if_any()
     if given.pop("clusters", None) is not None:
         await _replace(session, service, wanted)
     if given.pop("capacity", None) and data.capacity:
@@ -117,7 +117,7 @@ async def lock_clusters(session: AsyncSession, principal: Principal, keys: Seque
     They are locked, so that no merger or split passes by a purchase that is just beginning.
     """
     connection = await driver_connection(session)
-    named = [await find(connection, principal, CLUSTERS, key) for key in keys]
+    named = [await resolve_reference(connection, principal, CLUSTERS, key) for key in keys]
     locked = {
         (cluster.area_id, cluster.id): cluster
         for cluster in await lock_all(session, Cluster, {key for key in named if key})
@@ -166,22 +166,22 @@ async def _lock_open_clusters(session: AsyncSession, area: UUID) -> Collection[U
 
 
 async def _provider(
-    session: AsyncSession, principal: Principal, area: UUID | None, key: str | None, faults: Faults
+    session: AsyncSession, principal: Principal, area: UUID | None, key: str | None, errors: FieldErrors
 ) -> UUID | None:
     if key is None:
         return None
-    found = await find(await driver_connection(session), principal, PROVIDERS, key)
+    found = await resolve_reference(await driver_connection(session), principal, PROVIDERS, key)
     if found is None or found[0] != area:
-        faults.unknown("/provider", "provider")
+        errors.unknown("/provider", "provider")
         return None
     return found[1]
 
 
-def _buyers(clusters: Sequence[Cluster | None], area: UUID | None, faults: Faults) -> Collection[UUID]:
+def _buyers(clusters: Sequence[Cluster | None], area: UUID | None, errors: FieldErrors) -> Collection[UUID]:
     """Collect the clusters that are to buy a service, with a fault for each that cannot."""
     for at, cluster in enumerate(clusters):
         if cluster is None or cluster.area_id != area:
-            faults.unknown(f"/clusters/{at}", "cluster")
+            errors.unknown(f"/clusters/{at}", "cluster")
         elif cluster.valid_to is not None:
-            faults.add(f"/clusters/{at}", "ended", "This cluster is no more, or soon will be: name its successors.")
+            errors.add(f"/clusters/{at}", "ended", "This cluster is no more, or soon will be: name its successors.")
     return {cluster.id for cluster in clusters if cluster}

@@ -15,17 +15,17 @@ from convenor.contacts.models import Attendance
 from convenor.contacts.resource import CONTACTS
 from convenor.contacts.rules import check_day, check_state, settle_start
 from convenor.contacts.schemas import ContactLine
-from convenor.kit.bulk import Batch, Line, Load, Result
-from convenor.kit.calendar import london_date, now
-from convenor.kit.errors import Fault, Invalid, Problem, StateConflict
-from convenor.kit.ids import uuid7
-from convenor.kit.principal import Principal
+from convenor.database.ids import uuid7
+from convenor.domain_types.dates import london_date, now
+from convenor.http.bulk_import import Batch, BulkImport, Line, Result
 from convenor.pathways.models import Pathway
+from convenor.problems import FieldError, Invalid, Problem, StateConflict
+from convenor.security.principal import Principal
 
-_TAKEN = Fault(
+_TAKEN = FieldError(
     "/reference", "already_exists", "Your organisation uses this reference for a session of another referral."
 )
-_UNKNOWN = Fault("/referral_code", "not_found", "There is no such referral, or it is not yours to use.")
+_UNKNOWN = FieldError("/referral_code", "not_found", "There is no such referral, or it is not yours to use.")
 
 _Pathways = Mapping[tuple[str, int], Pathway]
 
@@ -95,7 +95,7 @@ async def store_contacts(session: AsyncSession, principal: Principal, lines: Seq
         except Problem as problem:
             results.append(Result(line.number, "invalid", problem=problem))
     taken = await _write(session, principal, steps)
-    results += [Result(step.line, "invalid", problem=Invalid(faults=(_TAKEN,))) for step in steps if step.id in taken]
+    results += [Result(step.line, "invalid", problem=Invalid(errors=(_TAKEN,))) for step in steps if step.id in taken]
     done = [step for step in steps if step.id not in taken] if taken else steps
     await _settle(session, principal, done, pathways)
     results += [Result(step.line, step.what, step.id) for step in done]
@@ -115,11 +115,11 @@ def _decide(line: Line[ContactLine], case: _Case | None, known: Mapping[tuple[UU
         Invalid, StateConflict: when it cannot be stored.
     """
     if case is None:
-        raise Invalid(faults=(_UNKNOWN,))
+        raise Invalid(errors=(_UNKNOWN,))
     data, referral = line.data, case.referral
     stored = known.get((referral.area_id, data.reference))
     if stored and stored.referral_id != referral.id:
-        raise Invalid(faults=(_TAKEN,))
+        raise Invalid(errors=(_TAKEN,))
     step = _Step(line.number, "updated" if stored else "created", case, data, stored.id if stored else uuid7(), stored)
     if stored and not step.changes:
         step.what = "unchanged"
@@ -174,4 +174,4 @@ def _digests(principal: Principal, done: Sequence[_Step]) -> dict[str, str]:
     return {name: digest.hexdigest()[:16] for name, digest in digests.items()}
 
 
-CONTACTS_LOAD = Load(CONTACTS, ContactLine, "reference", store_contacts)
+CONTACTS_LOAD = BulkImport(CONTACTS, ContactLine, "reference", store_contacts)

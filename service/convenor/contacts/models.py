@@ -8,12 +8,12 @@ from pydantic import Field as Says
 from sqlalchemy import DateTime, Index, Text, text
 from sqlmodel import Field
 
-from convenor.kit.calendar import FullDate
-from convenor.kit.codes import Line, Word
-from convenor.kit.tables import AreaRow, belongs_to, one_of
+from convenor.database.constraints import AreaRow, enum_check, tenant_foreign_key
+from convenor.domain_types.codes import Line, StrictStrEnum
+from convenor.domain_types.dates import FullDate
 
 
-class ContactMode(Word):
+class ContactMode(StrictStrEnum):
     """How the session was held."""
 
     FACE_TO_FACE = "face_to_face"
@@ -21,7 +21,7 @@ class ContactMode(Word):
     TELEPHONE = "telephone"
 
 
-class ContactSetting(Word):
+class ContactSetting(StrictStrEnum):
     """Where it was held."""
 
     SCHOOL = "school"
@@ -31,7 +31,7 @@ class ContactSetting(Word):
     REMOTE = "remote"
 
 
-class Attendance(Word):
+class Attendance(StrictStrEnum):
     """Whether it took place."""
 
     ATTENDED = "attended"
@@ -41,7 +41,7 @@ class Attendance(Word):
     CANCELLED_BY_SERVICE = "cancelled_by_service"
 
 
-class StaffRole(Word):
+class StaffRole(StrictStrEnum):
     """Who held it."""
 
     SPEECH_AND_LANGUAGE_THERAPIST = "speech_and_language_therapist"
@@ -74,11 +74,11 @@ class Contact(ContactFields, AreaRow, table=True):
     """One session of one referral."""
 
     __table_args__ = (
-        belongs_to("referral", "referral_id", "school_id", "provider_id", onupdate="cascade"),
-        one_of("mode", ContactMode),
-        one_of("setting", ContactSetting),
-        one_of("attendance", Attendance),
-        one_of("staff_role", StaffRole),
+        tenant_foreign_key("referral", "referral_id", "school_id", "provider_id", onupdate="cascade"),
+        enum_check("mode", ContactMode),
+        enum_check("setting", ContactSetting),
+        enum_check("attendance", Attendance),
+        enum_check("staff_role", StaffRole),
         Index(
             "contact_reference",
             "area_id",

@@ -11,10 +11,10 @@ from sqlmodel import col
 
 from convenor.commissioned_services.models import CommissionedService
 from convenor.contacts.models import Attendance, Contact, ContactFields
-from convenor.kit.db import driver_connection
-from convenor.kit.locking import Lock, lock_all
-from convenor.kit.principal import Principal, Reach
+from convenor.database.pools import driver_connection
+from convenor.read_model.locking import Lock, lock_all
 from convenor.referrals.models import Referral
+from convenor.security.principal import Principal, RowAccess
 
 FIELDS = tuple(ContactFields.model_fields)
 """What is said of a session."""
@@ -54,7 +54,7 @@ async def lock_referrals(session: AsyncSession, principal: Principal, codes: Col
     Rows, not entities: a load needs little of the hundreds that a batch is about.
     """
     of_codes = (
-        tuple_(col(Referral.area_id), col(Referral.provider_id)).in_(principal.keys(Reach.PROVIDER)),
+        tuple_(col(Referral.area_id), col(Referral.provider_id)).in_(principal.keys(RowAccess.PROVIDER)),
         col(Referral.code) == any_(literal(list(codes), ARRAY(Text))),
     )
     services = await session.execute(

@@ -6,11 +6,11 @@ from uuid import UUID
 from pydantic import Field
 
 from convenor.contacts.models import Attendance, ContactFields
-from convenor.kit.calendar import Day
-from convenor.kit.reading.declare import Filter, Relation, Resource, Sort
+from convenor.domain_types.dates import Day
 from convenor.pupils.resource import PUPIL_OF_REFERRAL
-from convenor.referrals import belonging
-from convenor.referrals.resource import CASES
+from convenor.read_model.resource import Filter, Relation, Resource, Sort
+from convenor.referrals import referral_links as belonging
+from convenor.referrals.resource import CASE_ROW_ACCESS
 
 
 class ContactRead(ContactFields):
@@ -29,7 +29,7 @@ CONTACTS = Resource(
     singular="contact",
     table="contact",
     read=ContactRead,
-    reach=CASES,
+    row_access=CASE_ROW_ACCESS,
     etag="version",
     subject=PUPIL_OF_REFERRAL,
     order="-on",

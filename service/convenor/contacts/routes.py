@@ -9,14 +9,14 @@ from convenor.contacts import rules
 from convenor.contacts.bulk import CONTACTS_LOAD
 from convenor.contacts.resource import CONTACTS, ContactRead
 from convenor.contacts.schemas import ContactCreate
-from convenor.kit.web.bodies import GuardedRoute
-from convenor.kit.web.ndjson import LoadOperation, LoadRequest, answer_load
-from convenor.kit.web.reads import list_route, record_route, sublist_route
-from convenor.kit.web.writes import Write, Writing
+from convenor.http.bulk import LoadOperation, LoadRequest, answer_load
+from convenor.http.json_body import GuardedRoute
+from convenor.http.read_routes import list_route, record_route, sublist_route
+from convenor.http.write_routes import WriteContext, writes
 from convenor.referrals.resource import REFERRALS
 
 router = APIRouter(tags=["contacts"], route_class=GuardedRoute)
-reads = [
+read_routes = [
     list_route("/v1/contacts", CONTACTS),
     record_route("/v1/contacts/{id}", CONTACTS),
     sublist_route("/v1/referrals/{id}/contacts", REFERRALS, "contacts", CONTACTS),
@@ -27,7 +27,7 @@ reads = [
 async def add_contact(
     id: str,  # noqa: A002 - the name in the path
     data: ContactCreate,
-    write: Write = Writing("contacts:write", "contacts:record", creates=True),
+    write: Annotated[WriteContext, writes("contacts:write", "contacts:record", creates=True)],
 ) -> Response:
     """Records one session. The first attended one starts the work: the referral is in progress, the wait ends."""
     contact = await rules.add_contact(write.session, write.principal, id, data)

@@ -10,16 +10,16 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from convenor.contacts import queries
 from convenor.contacts.models import Attendance, Contact
 from convenor.contacts.schemas import ContactCreate
-from convenor.kit.calendar import london_date, now, start_of
-from convenor.kit.db import violates
-from convenor.kit.errors import AlreadyExists, Faults, StateConflict
-from convenor.kit.locking import load_locked
-from convenor.kit.principal import Principal
+from convenor.database.pools import violates
+from convenor.domain_types.dates import london_date, now, start_of
 from convenor.pathways.models import Actor, Pathway
 from convenor.pathways.rules import states_with_contacts, steps_from
+from convenor.problems import AlreadyExists, FieldErrors, StateConflict
+from convenor.read_model.locking import get_for_update
 from convenor.referrals.models import Referral
 from convenor.referrals.resource import REFERRALS
 from convenor.referrals.rules import move
+from convenor.security.principal import Principal
 
 IN_PROGRESS = "in_progress"
 
@@ -32,7 +32,7 @@ async def add_contact(session: AsyncSession, principal: Principal, referral_key:
         StateConflict, Invalid: see `check_state` and `check_day`.
         AlreadyExists: when the organisation has recorded a session under this reference.
     """
-    referral = await load_locked(session, principal, REFERRALS, Referral, referral_key)
+    referral = await get_for_update(session, principal, REFERRALS, Referral, referral_key)
     pathway = await session.get_one(Pathway, (referral.pathway, referral.pathway_version))
     check_state(referral, pathway)
     check_day(london_date(referral.submitted_at), data.on)
@@ -77,11 +77,11 @@ def check_day(submitted_on: date, held_on: date) -> None:
         Invalid: when it is before the referral.
     """
     if held_on < submitted_on:
-        faults = Faults()
-        faults.add(
+        errors = FieldErrors()
+        errors.add(
             "/on", "before_referral", f"The referral was submitted on {submitted_on}; a session cannot be earlier."
         )
-        faults.refuse()
+        errors.raise_if_any()
 
 
 def settle_start(

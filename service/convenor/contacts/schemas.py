@@ -3,12 +3,12 @@
 from pydantic import Field
 
 from convenor.contacts.models import ContactFields
-from convenor.kit.calendar import PastDate
-from convenor.kit.codes import Line
-from convenor.kit.wire import Incoming
+from convenor.domain_types.codes import Line
+from convenor.domain_types.dates import PastDate
+from convenor.domain_types.inputs import InputModel
 
 
-class ContactCreate(ContactFields, Incoming):
+class ContactCreate(ContactFields, InputModel):
     """A session of the referral in the path."""
 
     on: PastDate = Field(description="The day of the session.")

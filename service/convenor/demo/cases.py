@@ -9,13 +9,13 @@ from uuid import UUID
 from convenor.commissioned_services.models import Audience
 from convenor.demo.catalogue import NEEDS, REASONS, SERVICES, ServicePlan
 from convenor.demo.courses import Course, play
-from convenor.demo.dice import Dice, school_day
 from convenor.demo.directory import AREA_ID, Directory, ProviderEntry, SchoolEntry
 from convenor.demo.pupils import PupilEntry, Pupils
+from convenor.demo.seeded_random import Dice, school_day
 from convenor.demo.sessions import Sessions
-from convenor.kit.calendar import AcademicYear, start_of
-from convenor.kit.codes import Phase
-from convenor.loading.rows import Rows
+from convenor.domain_types.codes import Phase
+from convenor.domain_types.dates import AcademicYear, start_of
+from convenor.importers.rows import Rows
 from convenor.pathways.models import Actor
 from convenor.referrals.models import ConsentBasis, ConsentGiver, Priority, Referral, ReferralTransition, SubjectKind
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from convenor.commissioned_services.models import Audience, DeliveryMode, Evidence, Level
 from convenor.contacts.models import StaffRole
-from convenor.kit.codes import AreaOfNeed, NeedType
+from convenor.domain_types.codes import AreaOfNeed, NeedType
 from convenor.outcomes.models import Instrument
 from convenor.providers.models import ProviderKind
 from convenor.slas.models import Cadence

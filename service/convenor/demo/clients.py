@@ -15,11 +15,11 @@ from joserfc.jwk import ECKey, KeyParameters, RSAKey
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from convenor.demo.contracts import COMMISSIONER, COUNCIL
-from convenor.demo.dice import Dice
 from convenor.demo.directory import AREA_ID, NAME, Directory
-from convenor.kit.calendar import AcademicYear
-from convenor.kit.principal import Grant, Reach, Role
-from convenor.loading.areas import Authority
+from convenor.demo.seeded_random import Dice
+from convenor.domain_types.dates import AcademicYear
+from convenor.importers.areas import Authority
+from convenor.security.principal import Grant, Role, RowAccess
 from convenor_auth.clients import create_client
 from convenor_auth.models import DataSharingAgreement, Organisation
 from convenor_auth.roles import IDENTIFY, ROLES
@@ -125,7 +125,7 @@ async def _agree(
         id=dice.id_at(_AGREED_ON),
         organisation_id=organisation.id,
         reference=f"DSA-{plan.client_id}",
-        purpose="direct support of pupils" if plan.grants[0].kind != Reach.AREA else "commissioning and oversight",
+        purpose="direct support of pupils" if plan.grants[0].kind != RowAccess.AREA else "commissioning and oversight",
         legal_basis="public task",
         starts_on=_AGREED_ON,
         ends_on=ends_on,
@@ -139,17 +139,17 @@ def _wendshire(directory: Directory) -> list[_Plan]:
     first = directory.schools[0]
     other = next(school for school in directory.schools if school.cluster == "1")
     several = [school for school in directory.schools if school.cluster == "3"][:6]
-    whole = Grant(AREA_ID, Reach.AREA, AREA_ID)
+    whole = Grant(AREA_ID, RowAccess.AREA, AREA_ID)
     cluster = Grant(AREA_ID, "cluster", directory.clusters["2"])
 
     def school(entry: Any) -> _Plan:
-        grant = Grant(AREA_ID, Reach.SCHOOL, entry.id)
+        grant = Grant(AREA_ID, RowAccess.SCHOOL, entry.id)
         note = f"The MIS of one school, URN {entry.urn}, in cluster {entry.cluster}."
         return _Plan(f"mis-{entry.urn}", Role.SCHOOL_MIS, entry.name, "school", (grant,), note)
 
     def provider(key: str, role: Role, kind: str, alg: str | None, note: str) -> _Plan:
         entry = directory.providers[key]
-        grant = Grant(AREA_ID, Reach.PROVIDER, entry.id)
+        grant = Grant(AREA_ID, RowAccess.PROVIDER, entry.id)
         return _Plan(entry.client_id, role, entry.name, kind, (grant,), note, alg, entry.organisation_id)
 
     def of_area(client_id: str, role: Role, organisation: str, kind: str, note: str) -> _Plan:
@@ -172,7 +172,7 @@ def _wendshire(directory: Directory) -> list[_Plan]:
             Role.SCHOOL_MIS,
             f"{NAME} Schools Integrator",
             "school",
-            tuple(Grant(AREA_ID, Reach.SCHOOL, entry.id) for entry in several),
+            tuple(Grant(AREA_ID, RowAccess.SCHOOL, entry.id) for entry in several),
             "One integrator for several schools of cluster 3. Signs with ES256.",
             "ES256",
         ),
@@ -185,6 +185,6 @@ def _commissioner(area: Authority) -> _Plan:
         Role.COMMISSIONER,
         f"{area.name} (demo)",
         "local_authority",
-        (Grant(area.area_id, Reach.AREA, area.area_id),),
+        (Grant(area.area_id, RowAccess.AREA, area.area_id),),
         "Sees what the programme's documents say of a real area, and nothing else.",
     )

@@ -7,11 +7,11 @@ from uuid import UUID
 from convenor.commissioned_services.models import Audience, CommissionedService, Offer, ServiceCluster
 from convenor.demo.cases import Load
 from convenor.demo.catalogue import CLUSTERS, SERVICES, ServicePlan
-from convenor.demo.dice import Dice
 from convenor.demo.directory import AREA_ID, MERGED_ON, PILOT_BEGAN, Directory
+from convenor.demo.seeded_random import Dice
 from convenor.demo.sessions import Done
-from convenor.kit.calendar import AcademicYear
-from convenor.loading.rows import Rows
+from convenor.domain_types.dates import AcademicYear
+from convenor.importers.rows import Rows
 from convenor.slas.models import (
     KpiDirection,
     KpiUnit,

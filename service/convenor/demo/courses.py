@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 
 from convenor.contacts.models import Attendance
-from convenor.demo.dice import Dice, school_day, weekday
+from convenor.demo.seeded_random import Dice, school_day, weekday
 from convenor.pathways.models import Actor
 
 SHORTEST_WAIT, LONGEST_WAIT = 10, 120

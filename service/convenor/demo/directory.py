@@ -15,11 +15,11 @@ from convenor.clusters.models import (
     SuccessionKind,
 )
 from convenor.demo.catalogue import CLUSTERS, PROVIDERS
-from convenor.demo.dice import Dice
-from convenor.demo.words import COLOURS, CREATURES, FAMILY, GIVEN
-from convenor.kit.codes import Phase
-from convenor.loading.areas import area_id_of
-from convenor.loading.rows import Rows
+from convenor.demo.invented_names import COLOURS, CREATURES, FAMILY, GIVEN
+from convenor.demo.seeded_random import Dice
+from convenor.domain_types.codes import Phase
+from convenor.importers.areas import area_id_of
+from convenor.importers.rows import Rows
 from convenor.providers.models import Provider
 from convenor.schools.models import School, SchoolStatus
 from convenor_auth.models import Organisation

@@ -11,20 +11,20 @@ from sqlmodel import col
 
 from convenor import reference
 from convenor.areas.models import Area
+from convenor.configuration_error import ConfigurationError
+from convenor.database.demo_mark import DemoMark
+from convenor.database.row_security import import_context, set_context
 from convenor.demo.cases import Cases
 from convenor.demo.catalogue import SERVICES
 from convenor.demo.clients import DemoClient, create_clients
 from convenor.demo.contracts import build_services, build_slas
-from convenor.demo.dice import Dice
 from convenor.demo.directory import AREA_ID, PILOT_BEGAN, Directory, build_directory
 from convenor.demo.returns import build_returns
-from convenor.kit.calendar import AcademicYear
-from convenor.kit.context import enter, loading
-from convenor.kit.demo_mark import DemoMark
-from convenor.kit.operator import OperatorError
-from convenor.loading.areas import Authority, area_id_of, enter_area, owner_transaction
-from convenor.loading.load import load_into
-from convenor.loading.rows import Rows
+from convenor.demo.seeded_random import Dice
+from convenor.domain_types.dates import AcademicYear
+from convenor.importers.areas import Authority, area_id_of, enter_area, owner_transaction
+from convenor.importers.load import load_into
+from convenor.importers.rows import Rows
 from convenor_auth.models import Client, Organisation
 
 ALWAYS_SHOWN = AcademicYear(2025)
@@ -82,7 +82,7 @@ def assert_same_demo(loaded: DemoMark, as_at: date | None, seed: int | None) -> 
     which = "an older version, which noted no seed and no day"
     if loaded.seed is not None:
         which = f"--seed {loaded.seed} --as-at {loaded.as_at}"
-    raise OperatorError(
+    raise ConfigurationError(
         f"This database holds a demo already, loaded with {which}.",
         f"Leave --seed and --as-at out to use it. For another demo {_ELSEWHERE}.",
     )
@@ -107,7 +107,7 @@ def load_demo(
             the demo always shows.
     """
     if as_at <= ALWAYS_SHOWN.first_day:
-        raise OperatorError(
+        raise ConfigurationError(
             f"The demo shows the school year {ALWAYS_SHOWN}, which had not begun on {as_at}.",
             f"Choose a day after {ALWAYS_SHOWN.first_day}.",
         )
@@ -123,7 +123,7 @@ async def _load(owner_url: str, as_at: date, seed: int, progress: Progress, keep
         progress("Inventing Wendshire", 0.0)
         rows = Rows()
         directory = invent(rows, dice, as_at)
-        await enter(session, loading(AREA_ID))
+        await set_context(session, import_context(AREA_ID))
         await rows.store(session, lambda share: progress("Storing Wendshire", 0.2 + 0.7 * share))
         progress("Loading the programme's documents", 0.92)
         real = [await _load_documents(session, dice, area) for area in _DOCUMENTS]
@@ -137,16 +137,16 @@ async def _load(owner_url: str, as_at: date, seed: int, progress: Progress, keep
 
 async def _assert_nothing_is_there(session: AsyncSession) -> None:
     if await session.get(DemoMark, True):
-        raise OperatorError("This database holds a demo already.", f"Use it. For another demo {_ELSEWHERE}.")
+        raise ConfigurationError("This database holds a demo already.", f"Use it. For another demo {_ELSEWHERE}.")
     # Row-level security shows the owner, too, only the areas that are named: these are all that there can be.
-    await enter(session, loading(*(area_id_of(f"{la_code:03}") for la_code in range(1000))))
+    await set_context(session, import_context(*(area_id_of(f"{la_code:03}") for la_code in range(1000))))
     for kind, column in (
         ("areas", col(Area.area_id)),
         ("organisations", col(Organisation.id)),
         ("clients", col(Client.client_id)),
     ):
         if (await session.scalars(select(column).limit(1))).first() is not None:
-            raise OperatorError(
+            raise ConfigurationError(
                 f"This database holds {kind} that are no demo's: a demo among them would let in clients whose secrets"
                 " are in a file.",
                 f"For a demo {_ELSEWHERE}.",

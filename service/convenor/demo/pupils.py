@@ -6,12 +6,12 @@ from typing import Any
 from uuid import UUID
 
 from convenor.demo.catalogue import ServicePlan
-from convenor.demo.dice import Dice
 from convenor.demo.directory import AREA_ID, SchoolEntry
-from convenor.demo.words import FAMILY, GIVEN
-from convenor.kit.calendar import AcademicYear
-from convenor.kit.codes import Phase, SenProvision
-from convenor.loading.rows import Rows
+from convenor.demo.invented_names import FAMILY, GIVEN
+from convenor.demo.seeded_random import Dice
+from convenor.domain_types.codes import Phase, SenProvision
+from convenor.domain_types.dates import AcademicYear
+from convenor.importers.rows import Rows
 from convenor.pupils.models import Pupil, PupilIdentity
 
 RECEPTION = 4

@@ -5,9 +5,10 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 from convenor.demo.contracts import COMMISSIONER, COUNCIL, KPIS, Agreement
-from convenor.demo.dice import Dice, weekday
 from convenor.demo.directory import AREA_ID, Directory, ProviderEntry
+from convenor.demo.seeded_random import Dice, weekday
 from convenor.demo.sessions import Done
+from convenor.domain_types.dates import Period
 from convenor.impact_returns.models import (
     CheckOutcome,
     ImpactReturn,
@@ -15,8 +16,7 @@ from convenor.impact_returns.models import (
     ImpactReturnTransition,
     ReturnStatus,
 )
-from convenor.kit.calendar import Period
-from convenor.loading.rows import Rows
+from convenor.importers.rows import Rows
 from convenor.slas.models import Cadence, KpiDirection
 
 _MONTHS = {Cadence.MONTHLY: 1, Cadence.QUARTERLY: 3, Cadence.TERMLY: 4, Cadence.YEARLY: 12}

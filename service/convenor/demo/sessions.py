@@ -8,9 +8,9 @@ from convenor.commissioned_services.models import DeliveryMode
 from convenor.contacts.models import Attendance, Contact, ContactMode, ContactSetting
 from convenor.demo.catalogue import SERVICES, ServicePlan
 from convenor.demo.courses import Course
-from convenor.demo.dice import Dice
 from convenor.demo.directory import AREA_ID, ProviderEntry
-from convenor.loading.rows import Rows
+from convenor.demo.seeded_random import Dice
+from convenor.importers.rows import Rows
 from convenor.outcomes.models import Instrument, Outcome
 
 _WHERE = {

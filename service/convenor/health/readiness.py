@@ -7,7 +7,7 @@ from math import inf
 
 import asyncpg
 
-from convenor.kit.audit import rehearse
+from convenor.audit.writer import rehearse
 from convenor.revision import is_current
 
 PATIENCE_SECONDS = 1

@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
+from convenor.domain_types.dates import AcademicYear, Period, half_up
 from convenor.impact_returns.models import CheckFields, CheckOutcome, ImpactReturn, MeasureFields
-from convenor.kit.calendar import AcademicYear, Period, half_up
 from convenor.slas.models import KpiDirection, KpiUnit, SlaKpi, SlaTerms
 
 

@@ -10,12 +10,12 @@ from sqlalchemy import BigInteger, CheckConstraint, DateTime, Index, UniqueConst
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, SQLModel
 
-from convenor.kit.codes import Line, Prose, Word
-from convenor.kit.tables import AreaRow, belongs_to, one_of
+from convenor.database.constraints import AreaRow, enum_check, tenant_foreign_key
+from convenor.domain_types.codes import Line, Prose, StrictStrEnum
 from convenor.slas.models import Pence, VolumeFields
 
 
-class ReturnStatus(Word):
+class ReturnStatus(StrictStrEnum):
     """The life of a return."""
 
     SUBMITTED = "submitted"
@@ -24,7 +24,7 @@ class ReturnStatus(Word):
     RETURNED = "returned"
 
 
-class CheckOutcome(Word):
+class CheckOutcome(StrictStrEnum):
     """What a check found."""
 
     OK = "ok"
@@ -63,9 +63,9 @@ class ImpactReturn(ReturnFields, VolumeFields, AreaRow, table=True):
 
     __tablename__ = "impact_return"
     __table_args__ = (
-        belongs_to("sla", "sla_id", "provider_id", onupdate="cascade"),
+        tenant_foreign_key("sla", "sla_id", "provider_id", onupdate="cascade"),
         UniqueConstraint("area_id", "id", "provider_id"),
-        one_of("status", ReturnStatus),
+        enum_check("status", ReturnStatus),
         CheckConstraint("period_to >= period_from", name="period_to_after_from"),
         Index("return_by_sla", "area_id", "sla_id", "period_from"),
         Index("return_by_provider", "area_id", "provider_id", "submitted_at", "id"),
@@ -88,7 +88,7 @@ class ImpactReturnMeasure(MeasureFields, SQLModel, table=True):
 
     __tablename__ = "impact_return_measure"
     __table_args__ = (
-        belongs_to("impact_return", "impact_return_id", "provider_id", onupdate="cascade"),
+        tenant_foreign_key("impact_return", "impact_return_id", "provider_id", onupdate="cascade"),
         CheckConstraint("numerator <= denominator", name="numerator_within_denominator"),
     )
     area_id: UUID = Field(primary_key=True)
@@ -102,7 +102,7 @@ class ImpactReturnTransition(AreaRow, table=True):
 
     __tablename__ = "impact_return_transition"
     __table_args__ = (
-        belongs_to("impact_return", "impact_return_id", "provider_id", onupdate="cascade"),
+        tenant_foreign_key("impact_return", "impact_return_id", "provider_id", onupdate="cascade"),
         Index("return_transition_by_return", "area_id", "impact_return_id", "id"),
     )
     impact_return_id: UUID

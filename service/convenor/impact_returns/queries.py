@@ -6,8 +6,8 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
+from convenor.domain_types.dates import Period
 from convenor.impact_returns.models import ImpactReturn, ImpactReturnMeasure, ReturnStatus
-from convenor.kit.calendar import Period
 from convenor.slas.models import Sla
 
 

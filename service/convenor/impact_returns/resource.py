@@ -8,13 +8,13 @@ from uuid import UUID
 
 from pydantic import BaseModel, Field
 
+from convenor.domain_types.codes import Line, Prose
+from convenor.domain_types.dates import Day
 from convenor.impact_returns.models import CheckFields, MeasureFields, ReturnFields, ReturnStatus
-from convenor.kit.calendar import Day
-from convenor.kit.codes import Line, Prose
-from convenor.kit.principal import Wall
-from convenor.kit.reading.declare import Filter, Part, Relation, Resource, Sort
+from convenor.read_model.resource import Filter, Part, Relation, Resource, Sort
+from convenor.security.principal import FieldSensitivity
 from convenor.slas.models import VolumeFields
-from convenor.slas.resource import CONTRACTS, serves_clusters
+from convenor.slas.resource import SLA_ROW_ACCESS, serves_clusters
 
 
 class Actor(StrEnum):
@@ -87,7 +87,7 @@ RETURN_TRANSITIONS = Resource(
     singular="impact_return_transition",
     table="impact_return_transition",
     read=ReturnTransitionRead,
-    reach=CONTRACTS,
+    row_access=SLA_ROW_ACCESS,
     within_clusters=serves_clusters(
         "(select r.sla_id from impact_return r where r.area_id = {t}.area_id and r.id = {t}.impact_return_id)"
     ),
@@ -95,7 +95,7 @@ RETURN_TRANSITIONS = Resource(
     order="at",
     sorts={"at": Sort("at", "timestamptz")},
     sql={"to": "{t}.to_status"},
-    walls={"reason": Wall.IDENTITY},
+    sensitivity={"reason": FieldSensitivity.IDENTITY},
 )
 
 IMPACT_RETURNS = Resource(
@@ -103,7 +103,7 @@ IMPACT_RETURNS = Resource(
     singular="impact_return",
     table="impact_return",
     read=ImpactReturnRead,
-    reach=CONTRACTS,
+    row_access=SLA_ROW_ACCESS,
     within_clusters=serves_clusters("{t}.sla_id"),
     etag="version",
     order="-submitted_at",
@@ -124,7 +124,7 @@ IMPACT_RETURNS = Resource(
             order="{p}.kpi",
         )
     },
-    walls={"narrative": Wall.IDENTITY},
+    sensitivity={"narrative": FieldSensitivity.IDENTITY},
     filters={
         "sla": Filter(
             "{t}.sla_id = (select s.id from sla s where s.area_id = {area} and {v} in (s.code, s.id::text))",

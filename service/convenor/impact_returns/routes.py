@@ -1,20 +1,22 @@
 """Impact returns over REST."""
 
+from typing import Annotated
+
 from fastapi import APIRouter
 from starlette.responses import Response
 
+from convenor.http.json_body import GuardedRoute
+from convenor.http.read_routes import list_route, record_route, sublist_route
+from convenor.http.write_routes import WriteContext, writes
 from convenor.impact_returns import rules
 from convenor.impact_returns.resource import IMPACT_RETURNS, RETURN_TRANSITIONS, ImpactReturnRead
 from convenor.impact_returns.schemas import ImpactReturnCreate, ImpactReturnUpdate, ReturnTransitionCreate
-from convenor.kit.errors import IllegalTransition
-from convenor.kit.web.bodies import GuardedRoute
-from convenor.kit.web.reads import list_route, record_route, sublist_route
-from convenor.kit.web.writes import Write, Writing
+from convenor.problems import IllegalTransition
 
 PATH = "/v1/impact-returns"
 
 router = APIRouter(tags=["impact returns"], route_class=GuardedRoute)
-reads = [
+read_routes = [
     list_route(PATH, IMPACT_RETURNS),
     record_route(f"{PATH}/{{id}}", IMPACT_RETURNS),
     sublist_route(f"{PATH}/{{id}}/transitions", IMPACT_RETURNS, "transitions", RETURN_TRANSITIONS),
@@ -24,7 +26,7 @@ reads = [
 @router.post(PATH, status_code=201, response_model=ImpactReturnRead)
 async def submit_return(
     data: ImpactReturnCreate,
-    write: Write = Writing("impact_returns:write", "impact_returns:submit", creates=True),
+    write: Annotated[WriteContext, writes("impact_returns:write", "impact_returns:submit", creates=True)],
 ) -> Response:
     """Reports a period against an SLA; the answer carries the checks. For the SLA's provider."""
     report = await rules.submit_return(write.session, write.principal, data)
@@ -35,7 +37,7 @@ async def submit_return(
 async def update_return(
     id: str,  # noqa: A002 - the name in the path
     data: ImpactReturnUpdate,
-    write: Write = Writing("impact_returns:write", "impact_returns:update", changes=True),
+    write: Annotated[WriteContext, writes("impact_returns:write", "impact_returns:update", changes=True)],
 ) -> Response:
     """Mends a return that was sent back. For the provider; a transition to `submitted` sends it again."""
     report = await rules.load_return(write.session, write.principal, id)
@@ -49,9 +51,12 @@ async def update_return(
 async def transition_return(
     id: str,  # noqa: A002
     data: ReturnTransitionCreate,
-    write: Write = Writing(
-        "impact_returns:write", "impact_returns:transition", changes=True, keyed=True, problems=[IllegalTransition]
-    ),
+    write: Annotated[
+        WriteContext,
+        writes(
+            "impact_returns:write", "impact_returns:transition", changes=True, keyed=True, problems=[IllegalTransition]
+        ),
+    ],
 ) -> Response:
     """Validates, accepts or sends back a return, or submits it again; answers with it as it is then."""
     report = await rules.load_return(write.session, write.principal, id)

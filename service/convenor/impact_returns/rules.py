@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from convenor.database.pools import driver_connection
+from convenor.domain_types.dates import Period, now
 from convenor.impact_returns import queries
 from convenor.impact_returns.checks import check_return
 from convenor.impact_returns.models import (
@@ -19,12 +21,10 @@ from convenor.impact_returns.schemas import (
     ImpactReturnUpdate,
     ReturnTransitionCreate,
 )
-from convenor.kit.calendar import Period, now
-from convenor.kit.db import driver_connection
-from convenor.kit.errors import Faults, IllegalTransition, StateConflict
-from convenor.kit.locking import lock, resolve
-from convenor.kit.principal import Principal, Reach
-from convenor.kit.reading.run import find
+from convenor.problems import FieldErrors, IllegalTransition, StateConflict
+from convenor.read_model.execute import resolve_reference
+from convenor.read_model.locking import lock, resolve
+from convenor.security.principal import Principal, RowAccess
 from convenor.slas.models import Sla, SlaKpi, SlaStatus, SlaTerms
 from convenor.slas.queries import kpis_of, returns_due, terms_on
 from convenor.slas.resource import SLAS
@@ -39,24 +39,24 @@ async def submit_return(session: AsyncSession, principal: Principal, data: Impac
     Raises:
         Invalid: naming every reference that does not hold.
     """
-    faults = Faults()
-    found = await find(await driver_connection(session), principal, SLAS, data.sla_id)
-    if found is None or principal.reach is not Reach.PROVIDER:
-        faults.unknown("/sla_id", "SLA")
-        faults.refuse()
+    errors = FieldErrors()
+    found = await resolve_reference(await driver_connection(session), principal, SLAS, data.sla_id)
+    if found is None or principal.row_access is not RowAccess.PROVIDER:
+        errors.unknown("/sla_id", "SLA")
+        errors.raise_if_any()
     assert found
     sla = await lock(session, Sla, found)
     period = Period(data.period.first, data.period.last)
     if sla.status not in (SlaStatus.ACTIVE, SlaStatus.ENDED):
-        faults.add("/sla_id", "not_active", f"This SLA is {sla.status}; returns are sent once it is active.")
+        errors.add("/sla_id", "not_active", f"This SLA is {sla.status}; returns are sent once it is active.")
     if not sla.starts_on <= period.first <= period.last <= sla.ends_on:
         detail = f"The period lies outside the SLA's term, {sla.starts_on} to {sla.ends_on}."
-        faults.add("/period", "outside_term", detail)
+        errors.add("/period", "outside_term", detail)
     for other in await queries.standing_returns(session, sla, period):
-        faults.add("/period", "overlaps", f"The period overlaps {_named(other)}.")
+        errors.add("/period", "overlaps", f"The period overlaps {_named(other)}.")
     terms = await terms_on(session, sla, period.first)
-    _check_measures(data.measures, await kpis_of(session, sla.area_id, sla.id, terms.number), faults)
-    faults.refuse()
+    _check_measures(data.measures, await kpis_of(session, sla.area_id, sla.id, terms.number), errors)
+    errors.raise_if_any()
     report = ImpactReturn(
         area_id=sla.area_id,
         sla_id=sla.id,
@@ -101,15 +101,15 @@ async def update_return(
         StateConflict: in any other state, or for anybody but the provider.
         Invalid: for measures that are not those of the SLA.
     """
-    if principal.reach is not Reach.PROVIDER:
+    if principal.row_access is not RowAccess.PROVIDER:
         raise StateConflict("Only the provider that sent a return mends it; send it back with reasons instead.")
     if report.status != ReturnStatus.RETURNED:
         raise StateConflict(f"A return that is {report.status} is mended no more; only one that was sent back is.")
     if data.measures is not None:
-        faults = Faults()
+        errors = FieldErrors()
         kpis = await kpis_of(session, report.area_id, report.sla_id, report.terms_number)
-        _check_measures(data.measures, kpis, faults)
-        faults.refuse()
+        _check_measures(data.measures, kpis, errors)
+        errors.raise_if_any()
         for measure in data.measures:
             await session.merge(_measure(report, measure))
     given = data.given()
@@ -131,14 +131,14 @@ async def transition_return(
         Invalid: when it is sent back without a reason.
         StateConflict: when another return took the period meanwhile.
     """
-    actor = Actor.PROVIDER if principal.reach is Reach.PROVIDER else Actor.COMMISSIONER
+    actor = Actor.PROVIDER if principal.row_access is RowAccess.PROVIDER else Actor.COMMISSIONER
     legal = STEPS[ReturnStatus(report.status)].get(actor, ())
     if data.to not in legal:
         raise IllegalTransition(report.status, data.to, list(legal))
     if data.to is ReturnStatus.RETURNED and data.reason is None:
-        faults = Faults()
-        faults.add("/reason", "required", "Say what is missing or wrong when you send a return back.")
-        faults.refuse()
+        errors = FieldErrors()
+        errors.add("/reason", "required", "Say what is missing or wrong when you send a return back.")
+        errors.raise_if_any()
     if data.to is ReturnStatus.SUBMITTED:
         await _stand_again(session, report)
     left, report.status = report.status, data.to.value
@@ -165,15 +165,15 @@ async def _check(session: AsyncSession, sla: Sla, report: ImpactReturn, measures
     report.checks = [check.model_dump(mode="json") for check in found]
 
 
-def _check_measures(measures: Sequence[MeasureFields], kpis: Mapping[str, SlaKpi], faults: Faults) -> None:
+def _check_measures(measures: Sequence[MeasureFields], kpis: Mapping[str, SlaKpi], errors: FieldErrors) -> None:
     for at, measure in enumerate(measures):
         if measure.kpi not in kpis:
             listed = ", ".join(kpis)
-            faults.add(f"/measures/{at}/kpi", "not_in_sla", f"The SLA has no such KPI. It has: {listed}.")
+            errors.add(f"/measures/{at}/kpi", "not_in_sla", f"The SLA has no such KPI. It has: {listed}.")
     reported = {measure.kpi for measure in measures}
     for kpi in kpis:
         if kpi not in reported:
-            faults.add("/measures", "kpi_not_reported", f"The SLA's KPI {kpi} is not reported.")
+            errors.add("/measures", "kpi_not_reported", f"The SLA's KPI {kpi} is not reported.")
 
 
 def _measure(report: ImpactReturn, measure: MeasureFields) -> ImpactReturnMeasure:

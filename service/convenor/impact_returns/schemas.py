@@ -6,15 +6,15 @@ from typing import Annotated
 from pydantic import Field, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
+from convenor.domain_types.codes import Line, Prose
+from convenor.domain_types.dates import PastDate
+from convenor.domain_types.inputs import InputModel, NotNullable, Patch
 from convenor.impact_returns.models import MeasureFields, ReturnFields, ReturnStatus
-from convenor.kit.calendar import PastDate
-from convenor.kit.codes import Line, Prose
-from convenor.kit.wire import Incoming, NeverEmptied, Patch
 from convenor.slas.models import Pence, VolumeFields
 from convenor.slas.schemas import KpisOnce
 
 
-class PeriodCreate(Incoming):
+class PeriodCreate(InputModel):
     """The days that a return reports on. None of them lies in the future."""
 
     first: PastDate = Field(alias="from", description="First day.")
@@ -28,11 +28,11 @@ class PeriodCreate(Incoming):
         return last
 
 
-class VolumesCreate(VolumeFields, Incoming):
+class VolumesCreate(VolumeFields, InputModel):
     """The work done in the period."""
 
 
-class MeasureCreate(MeasureFields, Incoming):
+class MeasureCreate(MeasureFields, InputModel):
     """One KPI of the SLA, as reported."""
 
     @field_validator("numerator")
@@ -47,7 +47,7 @@ class MeasureCreate(MeasureFields, Incoming):
 Measures = Annotated[list[MeasureCreate], Field(max_length=50), KpisOnce]
 
 
-class ImpactReturnCreate(ReturnFields, Incoming):
+class ImpactReturnCreate(ReturnFields, InputModel):
     """A new return for a period of an SLA."""
 
     sla_id: Line = Field(description="The id or code of the SLA.")
@@ -59,13 +59,13 @@ class ImpactReturnCreate(ReturnFields, Incoming):
 class ImpactReturnUpdate(Patch):
     """What a provider mends in a return that was sent back. Its SLA and period stay."""
 
-    volumes: Annotated[VolumesCreate | None, NeverEmptied] = Field(None, description="The work done in the period.")
-    cost_pence: Annotated[Pence | None, NeverEmptied] = Field(None, description="What the period cost, in pence.")
-    measures: Annotated[Measures | None, NeverEmptied] = Field(None, description="Every KPI of the SLA, once.")
+    volumes: Annotated[VolumesCreate | None, NotNullable] = Field(None, description="The work done in the period.")
+    cost_pence: Annotated[Pence | None, NotNullable] = Field(None, description="What the period cost, in pence.")
+    measures: Annotated[Measures | None, NotNullable] = Field(None, description="Every KPI of the SLA, once.")
     narrative: Prose | None = Field(None, description="What happened, in the provider's words; null takes it out.")
 
 
-class ReturnTransitionCreate(Incoming):
+class ReturnTransitionCreate(InputModel):
     """One step of a return."""
 
     to: ReturnStatus = Field(description="The state to go to: one of the return's `next`, if the step is yours.")

@@ -6,7 +6,7 @@ from uuid import UUID
 from sqlalchemy import BigInteger, Index
 from sqlmodel import Field
 
-from convenor.kit.tables import AreaRow, belongs_to, of_area
+from convenor.database.constraints import AreaRow, area_foreign_key, tenant_foreign_key
 
 
 class ReferralMonth(AreaRow, table=True):
@@ -14,8 +14,8 @@ class ReferralMonth(AreaRow, table=True):
 
     __tablename__ = "referral_month"
     __table_args__ = (
-        of_area(),
-        belongs_to("cluster", "cluster_id"),
+        area_foreign_key(),
+        tenant_foreign_key("cluster", "cluster_id"),
         Index("count_by_month", "area_id", "month", "cluster_id"),
     )
     month: date

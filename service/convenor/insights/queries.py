@@ -5,10 +5,10 @@ from datetime import date
 from typing import Any
 from uuid import UUID
 
-from convenor.kit.context import context_sql
-from convenor.kit.principal import Principal
-from convenor.kit.reading.run import Connection
-from convenor.kit.tables import holds
+from convenor.database.constraints import valid_on
+from convenor.database.row_security import context_sql
+from convenor.read_model.execute import Connection
+from convenor.security.principal import Principal
 
 _AREA = f"""
 with ctx as materialized (select {context_sql()})
@@ -40,7 +40,7 @@ select
                 select c.code as cluster, coalesce(w.waiting, 0) as waiting, w.median_days, w.longest_days
                 from (
                     select sc.cluster_id from service_cluster sc
-                    where sc.area_id = $4 and sc.service_id = s.id and {holds("sc", "$5::date")}
+                    where sc.area_id = $4 and sc.service_id = s.id and {valid_on("sc", "$5::date")}
                     union select w.cluster_id from w where w.service_id = s.id
                 ) b
                 left join w on w.service_id = s.id and w.cluster_id is not distinct from b.cluster_id

@@ -6,16 +6,16 @@ from fastapi import APIRouter, Query
 from pydantic import AfterValidator, TypeAdapter, WithJsonSchema
 from starlette.responses import Response
 
+from convenor.domain_types.codes import LaCode
+from convenor.domain_types.dates import AcademicYear, today
+from convenor.http.dependencies import ReadContext, reads
+from convenor.http.json_body import GuardedRoute
+from convenor.http.read_routes import ReadRoute
 from convenor.insights import rules
 from convenor.insights.schemas import GroupBy, ReferralsPublished, WaitsPublished
-from convenor.kit.calendar import AcademicYear, today
-from convenor.kit.codes import LaCode
-from convenor.kit.web.asking import Asked, Asking
-from convenor.kit.web.bodies import GuardedRoute
-from convenor.kit.web.reads import ReadRoute
 
 router = APIRouter(tags=["insights"], route_class=GuardedRoute)
-reads: list[ReadRoute] = []
+read_routes: list[ReadRoute] = []
 
 
 def _written(text: str) -> str:
@@ -31,12 +31,12 @@ AreaAsked = Annotated[
 
 @router.get("/v1/insights/referrals", response_model=ReferralsPublished)
 async def read_referral_figures(
+    asked: Annotated[ReadContext, reads("insights:read", "insights:referrals")],
     group_by: Annotated[GroupBy, Query(description="By month, by cluster, or by both.")] = GroupBy.MONTH_AND_CLUSTER,
     academic_year: Annotated[
         YearAsked | None, Query(description="The academic year, as in 2025/26; the present one where left out.")
     ] = None,
     area: AreaAsked = None,
-    asked: Asked = Asking("insights:read", "insights:referrals"),
 ) -> Response:
     """Referrals submitted in an academic year, by month and cluster; small numbers suppressed."""
     asked.refuse_unknown()
@@ -48,7 +48,9 @@ async def read_referral_figures(
 
 
 @router.get("/v1/insights/waits", response_model=WaitsPublished)
-async def read_waits(area: AreaAsked = None, asked: Asked = Asking("insights:read", "insights:waits")) -> Response:
+async def read_waits(
+    asked: Annotated[ReadContext, reads("insights:read", "insights:waits")], area: AreaAsked = None
+) -> Response:
     """How many wait for each service and how long, by cluster; small numbers suppressed, except a service's own."""
     asked.refuse_unknown()
     the_area = await rules.choose_area(asked.readers, asked.principal, area)

@@ -5,6 +5,8 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
+from convenor.domain_types.dates import AcademicYear, today
+from convenor.domain_types.statistics import Figure, Status
 from convenor.insights.queries import area_named, months_of, waits_of
 from convenor.insights.schemas import (
     ClusterWait,
@@ -15,11 +17,9 @@ from convenor.insights.schemas import (
     WaitsPublished,
 )
 from convenor.insights.suppression import Policy, ProtectedTable, suppress_table
-from convenor.kit.calendar import AcademicYear, today
-from convenor.kit.errors import Faults
-from convenor.kit.figures import Figure, Status
-from convenor.kit.principal import Principal, Reach
-from convenor.kit.reading.run import Connection
+from convenor.problems import FieldErrors
+from convenor.read_model.execute import Connection
+from convenor.security.principal import Principal, RowAccess
 
 POLICY = Policy()
 SOURCE = "Referrals recorded in this service"
@@ -35,15 +35,15 @@ async def choose_area(connection: Connection, principal: Principal, la_code: str
     Raises:
         Invalid: when it is not the caller's, or the caller works in several and names none.
     """
-    faults = Faults()
+    errors = FieldErrors()
     if la_code is None and len(principal.areas) == 1:
         return principal.areas[0]
     if la_code is None:
-        faults.add("/query/area", "required", "You work in several areas: name one by its LA code.")
+        errors.add("/query/area", "required", "You work in several areas: name one by its LA code.")
     found = await area_named(connection, principal, la_code) if la_code else None
     if la_code and found is None:
-        faults.unknown("/query/area", "area")
-    faults.refuse()
+        errors.unknown("/query/area", "area")
+    errors.raise_if_any()
     assert found
     return found
 
@@ -99,7 +99,7 @@ def _figure(figure: Figure, *, month: str | None = None, cluster: str | None = N
 async def publish_waits(connection: Connection, principal: Principal, area: UUID) -> WaitsPublished:
     """Who waits now, by service and cluster. A service sees its own figures whole."""
     la_code, waits = await waits_of(connection, principal, area, today())
-    own = {str(key) for _, key in principal.keys(Reach.PROVIDER)}
+    own = {str(key) for _, key in principal.keys(RowAccess.PROVIDER)}
     services: list[ServiceWait] = []
     data: list[ClusterWait] = []
     for service in waits:

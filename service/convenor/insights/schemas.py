@@ -5,7 +5,7 @@ from enum import StrEnum
 
 from pydantic import BaseModel, Field
 
-from convenor.kit.figures import Figure, Status
+from convenor.domain_types.statistics import Figure, Status
 
 
 class GroupBy(StrEnum):

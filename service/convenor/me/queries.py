@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from convenor.kit.context import context_sql
-from convenor.kit.principal import Principal
-from convenor.kit.reading.run import Connection
-from convenor.kit.tables import holds
+from convenor.database.constraints import valid_on
+from convenor.database.row_security import context_sql
+from convenor.read_model.execute import Connection
+from convenor.security.principal import Principal
 
 _SQL = f"""
 with ctx as materialized (select {context_sql()})
@@ -13,7 +13,7 @@ select
     (select array_agg(a.la_code order by a.la_code) from area a) as areas,
     (select array_agg(distinct c.code order by c.code) from client_grant g
         left join cluster_membership m on g.kind = 'school' and m.area_id = g.area_id and m.school_id = g.key
-            and {holds("m", "$5::date")}
+            and {valid_on("m", "$5::date")}
         join cluster c on c.area_id = g.area_id and c.id = case g.kind when 'cluster' then g.key else m.cluster_id end
         where g.client_id = $4) as clusters,
     (select array_agg(coalesce(s.urn, s.id::text) order by s.urn) from client_grant g
@@ -30,6 +30,6 @@ from ctx
 """  # noqa: S608 - nothing but the names of the context's settings
 
 
-async def standing_of(connection: Connection, principal: Principal, today: object) -> Any:
+async def read_standing(connection: Connection, principal: Principal, today: object) -> Any:
     """What a client's grants come to today: codes, URNs and ids, its agreement's legal basis and its keys."""
     return await connection.fetchrow(_SQL, *principal.context, principal.client_id, today)

@@ -1,29 +1,30 @@
 """Who am I, over REST."""
 
 import json
+from typing import Annotated
 
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from convenor.kit.calendar import today
-from convenor.kit.reading.query import MAX_LIMIT
-from convenor.kit.web.asking import Asked, Asking
-from convenor.kit.web.bodies import GuardedRoute
-from convenor.kit.web.edge import MAX_BODY, MAX_BULK, REQUEST_SECONDS
-from convenor.kit.web.reads import ReadRoute
-from convenor.me.queries import standing_of
+from convenor.domain_types.dates import today
+from convenor.http.dependencies import ReadContext, reads
+from convenor.http.json_body import GuardedRoute
+from convenor.http.middleware.request import MAX_BODY, MAX_BULK, REQUEST_SECONDS
+from convenor.http.read_routes import ReadRoute
+from convenor.me.queries import read_standing
 from convenor.me.schemas import MeRead
+from convenor.read_model.list_query import MAX_LIMIT
 
 router = APIRouter(tags=["me"], route_class=GuardedRoute)
-reads: list[ReadRoute] = []
+read_routes: list[ReadRoute] = []
 
 
 @router.get("/v1/me", response_model=MeRead)
-async def read_me(asked: Asked = Asking("", "me:read")) -> Response:
+async def read_me(asked: Annotated[ReadContext, reads("", "me:read")]) -> Response:
     """Who this token's client is to the service: role, scopes, reach, agreement, keys and limits."""
     asked.refuse_unknown()
     who = asked.principal
-    standing = await standing_of(asked.readers, who, today())
+    standing = await read_standing(asked.readers, who, today())
     me = MeRead.model_validate(
         {
             "client_id": who.client_id,

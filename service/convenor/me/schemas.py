@@ -5,7 +5,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, Field
 
-from convenor.kit.principal import Role
+from convenor.security.principal import Role
 
 
 class ReachRead(BaseModel):

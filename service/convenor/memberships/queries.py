@@ -12,7 +12,7 @@ from sqlmodel import col
 
 from convenor.clusters.models import Cluster, ClusterMembership, ClusterRole
 from convenor.commissioned_services.models import CommissionedService, ServiceCluster
-from convenor.kit.locking import Key, Lock, lock_all
+from convenor.read_model.locking import Key, Lock, lock_all
 from convenor.schools.models import School
 
 Dated = TypeVar("Dated", ClusterMembership, ClusterRole, ServiceCluster)

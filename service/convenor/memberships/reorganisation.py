@@ -15,15 +15,15 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from convenor.clusters.models import Cluster, ClusterMembership, ClusterRole, ClusterSuccession, SuccessionKind
 from convenor.clusters.resource import CLUSTERS
 from convenor.commissioned_services.models import ServiceCluster
-from convenor.kit.db import driver_connection
-from convenor.kit.errors import Faults, StateConflict
-from convenor.kit.locking import load_locked, lock_all
-from convenor.kit.principal import Principal
-from convenor.kit.reading.run import find
+from convenor.database.pools import driver_connection
 from convenor.memberships import queries
 from convenor.memberships.schemas import ClusterInto, MergeCreate, SplitCreate
+from convenor.problems import FieldErrors, StateConflict
+from convenor.read_model.execute import resolve_reference
+from convenor.read_model.locking import get_for_update, lock_all
 from convenor.schools.models import School
 from convenor.schools.resource import SCHOOLS
+from convenor.security.principal import Principal
 
 
 @dataclass
@@ -44,18 +44,18 @@ async def merge_clusters(
     Raises:
         Invalid: naming every cluster that is unknown, named twice or ended, and every day that does not fit.
     """
-    faults = Faults()
-    named = await _clusters(session, principal, data.clusters, faults)
+    errors = FieldErrors()
+    named = await _clusters(session, principal, data.clusters, errors)
     clusters = await lock_all(session, Cluster, named.keys())
     endings = []
     if clusters:
         await queries.lock_services(session, clusters, data.on)
         await queries.lock_members(session, clusters, data.on)
-        endings = [await _ending(session, cluster, data.on, faults) for cluster in clusters]
+        endings = [await _ending(session, cluster, data.on, errors) for cluster in clusters]
     for cluster in clusters:
         if cluster.valid_to:
-            faults.add(named[cluster.area_id, cluster.id], "ended", _ended(cluster))
-    faults.refuse()
+            errors.add(named[cluster.area_id, cluster.id], "ended", _ended(cluster))
+    errors.raise_if_any()
     [merged] = await _open(session, clusters[0].area_id, [data.into], data.on)
     place = {member.school_id: merged.id for ending in endings for member in ending.members}
     await _hand_over(session, endings, [merged], place, SuccessionKind.MERGE, data.on)
@@ -73,22 +73,22 @@ async def split_cluster(
             twice, and a day that does not fit.
         StateConflict: for a cluster that is no more.
     """
-    cluster, faults = await load_locked(session, principal, CLUSTERS, Cluster, key), Faults()
+    cluster, errors = await get_for_update(session, principal, CLUSTERS, Cluster, key), FieldErrors()
     if cluster.valid_to:
         raise StateConflict(_ended(cluster))
     await queries.lock_services(session, [cluster], data.on)
     await queries.lock_members(session, [cluster], data.on)
-    ending = await _ending(session, cluster, data.on, faults)
+    ending = await _ending(session, cluster, data.on, errors)
     members = {member.school_id for member in ending.members}
     codes = [into.code for into in data.into]
     for at, code in enumerate(codes):
         if code in codes[:at]:
-            faults.add(f"/into/{at}/code", "repeated", "Two of the clusters have this code.")
-    placed = await _placed(session, principal, cluster, data, members, faults)
+            errors.add(f"/into/{at}/code", "repeated", "Two of the clusters have this code.")
+    placed = await _placed(session, principal, cluster, data, members, errors)
     for missing in members - placed.keys():
         school = await session.get_one(School, (cluster.area_id, missing))
-        faults.add("/into", "unplaced", f"{school.name} ({school.urn or school.id}) is placed in none of the clusters.")
-    faults.refuse()
+        errors.add("/into", "unplaced", f"{school.name} ({school.urn or school.id}) is placed in none of the clusters.")
+    errors.raise_if_any()
     successors = await _open(session, cluster.area_id, data.into, data.on)
     place = {school: successors[at].id for school, at in placed.items()}
     await _hand_over(session, [ending], successors, place, SuccessionKind.SPLIT, data.on)
@@ -96,22 +96,22 @@ async def split_cluster(
 
 
 async def _clusters(
-    session: AsyncSession, principal: Principal, keys: Sequence[str], faults: Faults
+    session: AsyncSession, principal: Principal, keys: Sequence[str], errors: FieldErrors
 ) -> dict[tuple[UUID, UUID], str]:
     """The clusters that are named, each with the pointer to its name."""
     named: dict[tuple[UUID, UUID], str] = {}
     for at, key in enumerate(keys):
-        found = await find(await driver_connection(session), principal, CLUSTERS, key)
+        found = await resolve_reference(await driver_connection(session), principal, CLUSTERS, key)
         if found is None or any(found[0] != area for area, _ in named):
-            faults.unknown(f"/clusters/{at}", "cluster")
+            errors.unknown(f"/clusters/{at}", "cluster")
         elif found in named:
-            faults.add(f"/clusters/{at}", "repeated", "This cluster is named twice.")
+            errors.add(f"/clusters/{at}", "repeated", "This cluster is named twice.")
         else:
             named[found] = f"/clusters/{at}"
     return named
 
 
-async def _ending(session: AsyncSession, cluster: Cluster, on: date, faults: Faults) -> Ending:
+async def _ending(session: AsyncSession, cluster: Cluster, on: date, errors: FieldErrors) -> Ending:
     """What holds in a cluster on the day that it ends, with a fault for whatever begins on that day or later."""
     ending = Ending(
         cluster,
@@ -123,7 +123,7 @@ async def _ending(session: AsyncSession, cluster: Cluster, on: date, faults: Fau
     begun = [cluster.valid_from, *(row.valid_from for row in rows)]
     latest = max((day for day in begun if day), default=None)
     if latest and latest >= on:
-        faults.add("/on", "too_early", f"In cluster {cluster.code} something begins on {latest}: name a later day.")
+        errors.add("/on", "too_early", f"In cluster {cluster.code} something begins on {latest}: name a later day.")
     return ending
 
 
@@ -133,20 +133,20 @@ async def _placed(
     cluster: Cluster,
     data: SplitCreate,
     members: Collection[UUID],
-    faults: Faults,
+    errors: FieldErrors,
 ) -> dict[UUID, int]:
     """By school, which of the new clusters it goes to."""
     placed: dict[UUID, int] = {}
     for at, into in enumerate(data.into):
         for number, key in enumerate(into.schools):
             pointer = f"/into/{at}/schools/{number}"
-            found = await find(await driver_connection(session), principal, SCHOOLS, key)
+            found = await resolve_reference(await driver_connection(session), principal, SCHOOLS, key)
             if found is None or found[0] != cluster.area_id:
-                faults.unknown(pointer, "school")
+                errors.unknown(pointer, "school")
             elif found[1] not in members:
-                faults.add(pointer, "not_a_member", f"This school is not in cluster {cluster.code} on that day.")
+                errors.add(pointer, "not_a_member", f"This school is not in cluster {cluster.code} on that day.")
             elif found[1] in placed:
-                faults.add(pointer, "placed_twice", "This school is placed twice.")
+                errors.add(pointer, "placed_twice", "This school is placed twice.")
             else:
                 placed[found[1]] = at
     return placed

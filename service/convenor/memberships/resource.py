@@ -6,10 +6,10 @@ from uuid import UUID
 from pydantic import BaseModel, Field
 
 from convenor.clusters.models import ClusterRoleFields, ClusterRoleKind
-from convenor.kit.calendar import Day
-from convenor.kit.codes import Line, Phase
-from convenor.kit.reading.declare import DIRECTORY, Filter, Relation, Resource, Sort
-from convenor.kit.tables import holds
+from convenor.database.constraints import valid_on
+from convenor.domain_types.codes import Line, Phase
+from convenor.domain_types.dates import Day
+from convenor.read_model.resource import OPEN_TO_AREA, Filter, Relation, Resource, Sort
 from convenor.schools.models import SchoolFields, SchoolStatus
 from convenor.schools.resource import OFFERED
 
@@ -55,17 +55,17 @@ CLUSTER_SCHOOLS = Resource(
     singular="cluster_school",
     table="cluster_school",
     read=ClusterSchoolRead,
-    reach=DIRECTORY,
+    row_access=OPEN_TO_AREA,
     scope="clusters:read",
     order="name",
     sorts={"name": Sort("name", "text")},
     filters={
         "as_at": Filter(
-            holds("{t}", "{v}"),
+            valid_on("{t}", "{v}"),
             "date",
             Day,
             "Schools that were, or will be, in the cluster on this day; those of today where it is left out.",
-            otherwise=holds("{t}", "{today}"),
+            otherwise=valid_on("{t}", "{today}"),
         ),
         "phase": Filter("{t}.phase = {v}", "text", Phase, "Schools of this phase."),
         "status": Filter("{t}.status = {v}", "text", SchoolStatus, "Schools of this status."),
@@ -82,7 +82,7 @@ MEMBERSHIPS = Resource(
     singular="cluster_membership",
     table="cluster_membership",
     read=MembershipRead,
-    reach=DIRECTORY,
+    row_access=OPEN_TO_AREA,
     scope="clusters:read",
     etag="version",
     order="id",
@@ -102,7 +102,10 @@ MEMBERSHIPS = Resource(
             "Memberships of the school with this URN or id.",
         ),
         "as_at": Filter(
-            holds("{t}", "{v}"), "date", Day, "Memberships that hold on this day; all there ever were where left out."
+            valid_on("{t}", "{v}"),
+            "date",
+            Day,
+            "Memberships that hold on this day; all there ever were where left out.",
         ),
     },
 )
@@ -112,7 +115,7 @@ ROLES = Resource(
     singular="cluster_role",
     table="cluster_role",
     read=ClusterRoleRead,
-    reach=DIRECTORY,
+    row_access=OPEN_TO_AREA,
     scope="clusters:read",
     etag="version",
     order="valid_from",
@@ -121,11 +124,11 @@ ROLES = Resource(
     filters={
         "role": Filter("{t}.role = {v}", "text", ClusterRoleKind, "Holders of this role."),
         "as_at": Filter(
-            holds("{t}", "{v}"),
+            valid_on("{t}", "{v}"),
             "date",
             Day,
             "Roles that were, or will be, held on this day; those of today where it is left out.",
-            otherwise=holds("{t}", "{today}"),
+            otherwise=valid_on("{t}", "{today}"),
         ),
     },
 )

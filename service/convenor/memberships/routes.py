@@ -1,12 +1,14 @@
 """Who is in a cluster, over REST: joining, leaving, conversion, merger and split."""
 
+from typing import Annotated
+
 from fastapi import APIRouter
 from starlette.responses import Response
 
 from convenor.clusters.resource import CLUSTERS, ClusterRead
-from convenor.kit.web.bodies import GuardedRoute
-from convenor.kit.web.reads import list_route, record_route, sublist_route
-from convenor.kit.web.writes import Write, Writing
+from convenor.http.json_body import GuardedRoute
+from convenor.http.read_routes import list_route, record_route, sublist_route
+from convenor.http.write_routes import WriteContext, writes
 from convenor.memberships import reorganisation, rules
 from convenor.memberships.resource import CLUSTER_SCHOOLS, MEMBERSHIPS, ROLES, ClusterRoleRead, MembershipRead
 from convenor.memberships.schemas import (
@@ -21,7 +23,7 @@ from convenor.memberships.schemas import (
 from convenor.schools.resource import SCHOOLS, SchoolRead
 
 router = APIRouter(tags=["clusters"], route_class=GuardedRoute)
-reads = [
+read_routes = [
     sublist_route("/v1/clusters/{id}/schools", CLUSTERS, "schools", CLUSTER_SCHOOLS),
     sublist_route("/v1/clusters/{id}/roles", CLUSTERS, "roles", ROLES),
     list_route("/v1/cluster-memberships", MEMBERSHIPS),
@@ -34,7 +36,7 @@ reads = [
 async def join_cluster(
     id: str,  # noqa: A002 - the name in the path
     data: MembershipCreate,
-    write: Write = Writing("clusters:write", "clusters:join", creates=True),
+    write: Annotated[WriteContext, writes("clusters:write", "clusters:join", creates=True)],
 ) -> Response:
     """Puts a school into a cluster from a day on; a school that moves leaves the other first."""
     membership = await rules.join_cluster(write.session, write.principal, id, data)
@@ -45,7 +47,7 @@ async def join_cluster(
 async def end_membership(
     id: str,  # noqa: A002
     data: MembershipUpdate,
-    write: Write = Writing("clusters:write", "clusters:leave", changes=True),
+    write: Annotated[WriteContext, writes("clusters:write", "clusters:leave", changes=True)],
 ) -> Response:
     """Takes a school out of its cluster from a day on."""
     membership = await rules.load_membership(write.session, write.principal, id)
@@ -59,7 +61,7 @@ async def end_membership(
 async def take_up_role(
     id: str,  # noqa: A002
     data: ClusterRoleCreate,
-    write: Write = Writing("clusters:write", "clusters:appoint", creates=True),
+    write: Annotated[WriteContext, writes("clusters:write", "clusters:appoint", creates=True)],
 ) -> Response:
     """Records who holds a role in a cluster."""
     role = await rules.take_up_role(write.session, write.principal, id, data)
@@ -70,7 +72,7 @@ async def take_up_role(
 async def give_up_role(
     id: str,  # noqa: A002
     data: ClusterRoleUpdate,
-    write: Write = Writing("clusters:write", "clusters:dismiss", changes=True),
+    write: Annotated[WriteContext, writes("clusters:write", "clusters:dismiss", changes=True)],
 ) -> Response:
     """Records that somebody holds a role no more from a day on."""
     role = await rules.load_role(write.session, write.principal, id)
@@ -82,7 +84,7 @@ async def give_up_role(
 
 @router.post("/v1/clusters/merge", status_code=201, response_model=ClusterRead)
 async def merge_clusters(
-    data: MergeCreate, write: Write = Writing("clusters:write", "clusters:merge", creates=True)
+    data: MergeCreate, write: Annotated[WriteContext, writes("clusters:write", "clusters:merge", creates=True)]
 ) -> Response:
     """Makes one cluster of several from a day on; answers with the new one."""
     merged, ended = await reorganisation.merge_clusters(write.session, write.principal, data)
@@ -95,7 +97,7 @@ async def merge_clusters(
 async def split_cluster(
     id: str,  # noqa: A002
     data: SplitCreate,
-    write: Write = Writing("clusters:write", "clusters:split", creates=True),
+    write: Annotated[WriteContext, writes("clusters:write", "clusters:split", creates=True)],
 ) -> Response:
     """Makes several clusters of one from a day on; answers with the one that ends, and names its successors."""
     ended, opened = await reorganisation.split_cluster(write.session, write.principal, id, data)
@@ -106,7 +108,9 @@ async def split_cluster(
 
 @router.post("/v1/schools/{urn}/successor", status_code=201, response_model=SchoolRead, tags=["schools"])
 async def convert_school(
-    urn: str, data: SuccessorCreate, write: Write = Writing("schools:write", "schools:convert", creates=True)
+    urn: str,
+    data: SuccessorCreate,
+    write: Annotated[WriteContext, writes("schools:write", "schools:convert", creates=True)],
 ) -> Response:
     """Closes a school and opens the one that it became, in the same cluster; answers with the successor."""
     successor = await rules.convert_school(write.session, write.principal, urn, data)

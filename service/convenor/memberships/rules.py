@@ -6,12 +6,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from convenor.clusters.models import Cluster, ClusterMembership, ClusterRole
 from convenor.clusters.resource import CLUSTERS
-from convenor.kit.calendar import today
-from convenor.kit.db import driver_connection
-from convenor.kit.errors import Faults, StateConflict
-from convenor.kit.locking import load_locked, lock, resolve
-from convenor.kit.principal import Principal
-from convenor.kit.reading.run import find
+from convenor.database.pools import driver_connection
+from convenor.domain_types.dates import today
 from convenor.memberships import queries
 from convenor.memberships.resource import MEMBERSHIPS, ROLES
 from convenor.memberships.schemas import (
@@ -21,8 +17,12 @@ from convenor.memberships.schemas import (
     MembershipUpdate,
     SuccessorCreate,
 )
+from convenor.problems import FieldErrors, StateConflict
+from convenor.read_model.execute import resolve_reference
+from convenor.read_model.locking import get_for_update, lock, resolve
 from convenor.schools.models import School, SchoolStatus
 from convenor.schools.resource import SCHOOLS
+from convenor.security.principal import Principal
 
 
 async def join_cluster(
@@ -35,12 +35,12 @@ async def join_cluster(
         Invalid: for a school that is not, and for days that do not fit.
         StateConflict: when the school is in a cluster then, or the school or the cluster is no more.
     """
-    cluster, faults = await load_locked(session, principal, CLUSTERS, Cluster, key), Faults()
-    school = await _school(session, principal, cluster, data.school, faults)
-    faults.ends_after(data.valid_from, data.valid_to)
+    cluster, errors = await get_for_update(session, principal, CLUSTERS, Cluster, key), FieldErrors()
+    school = await _school(session, principal, cluster, data.school, errors)
+    errors.ends_after(data.valid_from, data.valid_to)
     if cluster.valid_from and data.valid_from < cluster.valid_from:
-        faults.add("/valid_from", "before_cluster", f"The cluster began on {cluster.valid_from}.")
-    faults.refuse()
+        errors.add("/valid_from", "before_cluster", f"The cluster began on {cluster.valid_from}.")
+    errors.raise_if_any()
     assert school
     membership = ClusterMembership(
         area_id=cluster.area_id,
@@ -74,9 +74,9 @@ async def end_membership(session: AsyncSession, membership: ClusterMembership, d
         Invalid: for an end that does not lie after its start.
         StateConflict: when the school would be in two clusters, or in one that is no more.
     """
-    faults = Faults()
-    faults.ends_after(membership.valid_from, data.valid_to)
-    faults.refuse()
+    errors = FieldErrors()
+    errors.ends_after(membership.valid_from, data.valid_to)
+    errors.raise_if_any()
     cluster = await session.get_one(Cluster, (membership.area_id, membership.cluster_id))
     wanted = ClusterMembership(**membership.model_dump() | {"valid_to": data.valid_to})
     await _refuse_misfit(session, cluster, wanted)
@@ -92,16 +92,16 @@ async def convert_school(session: AsyncSession, principal: Principal, key: str, 
         StateConflict: when it is closed already.
         Invalid: for a day that does not fit.
     """
-    school, faults = await load_locked(session, principal, SCHOOLS, School, key), Faults()
+    school, errors = await get_for_update(session, principal, SCHOOLS, School, key), FieldErrors()
     if school.successor_id or school.closed_on or school.status == SchoolStatus.CLOSED:
         raise StateConflict("This school is closed already.")
     memberships = await queries.memberships_of(session, school, data.on)
     if data.on > today():
-        faults.add("/on", "future_date", "A conversion is recorded on its day or later.")
-    faults.ends_after(school.opened_on, data.on, "/on")
+        errors.add("/on", "future_date", "A conversion is recorded on its day or later.")
+    errors.ends_after(school.opened_on, data.on, "/on")
     if any(membership.valid_from and membership.valid_from >= data.on for membership in memberships):
-        faults.add("/on", "later_membership", "The school joined a cluster on that day or later.")
-    faults.refuse()
+        errors.add("/on", "later_membership", "The school joined a cluster on that day or later.")
+    errors.raise_if_any()
     stated = data.model_dump(exclude={"on"}) | {"phase": data.phase or school.phase}
     successor = School(area_id=school.area_id, status=SchoolStatus.OPEN, **stated)
     successor.opened_on = data.on
@@ -131,10 +131,10 @@ async def take_up_role(session: AsyncSession, principal: Principal, key: str, da
         Invalid: for a school that is not, or an end before the start.
         StateConflict: when the cluster is no more.
     """
-    cluster, faults = await load_locked(session, principal, CLUSTERS, Cluster, key), Faults()
-    school = await _school(session, principal, cluster, data.school, faults) if data.school else None
-    faults.ends_after(data.valid_from, data.valid_to)
-    faults.refuse()
+    cluster, errors = await get_for_update(session, principal, CLUSTERS, Cluster, key), FieldErrors()
+    school = await _school(session, principal, cluster, data.school, errors) if data.school else None
+    errors.ends_after(data.valid_from, data.valid_to)
+    errors.raise_if_any()
     role = ClusterRole(
         area_id=cluster.area_id, cluster_id=cluster.id, school_id=school, **data.model_dump(exclude={"school"})
     )
@@ -162,9 +162,9 @@ async def give_up_role(session: AsyncSession, role: ClusterRole, data: ClusterRo
         Invalid: for an end that does not lie after its start.
         StateConflict: when the cluster is no more by then.
     """
-    faults = Faults()
-    faults.ends_after(role.valid_from, data.valid_to)
-    faults.refuse()
+    errors = FieldErrors()
+    errors.ends_after(role.valid_from, data.valid_to)
+    errors.raise_if_any()
     cluster = await session.get_one(Cluster, (role.area_id, role.cluster_id))
     role.valid_to = data.valid_to
     _refuse_beyond(cluster, role)
@@ -172,11 +172,11 @@ async def give_up_role(session: AsyncSession, role: ClusterRole, data: ClusterRo
 
 
 async def _school(
-    session: AsyncSession, principal: Principal, cluster: Cluster, key: str, faults: Faults
+    session: AsyncSession, principal: Principal, cluster: Cluster, key: str, errors: FieldErrors
 ) -> UUID | None:
-    found = await find(await driver_connection(session), principal, SCHOOLS, key)
+    found = await resolve_reference(await driver_connection(session), principal, SCHOOLS, key)
     if found is None or found[0] != cluster.area_id:
-        faults.unknown("/school", "school")
+        errors.unknown("/school", "school")
         return None
     return found[1]
 

@@ -5,14 +5,14 @@ from typing import Annotated
 from pydantic import Field
 
 from convenor.clusters.models import ClusterFields, ClusterRoleFields
-from convenor.kit.calendar import FullDate
-from convenor.kit.codes import Laestab, Line, Phase, Ukprn, Urn
-from convenor.kit.wire import Incoming, Patch
+from convenor.domain_types.codes import Laestab, Line, Phase, Ukprn, Urn
+from convenor.domain_types.dates import FullDate
+from convenor.domain_types.inputs import InputModel, Patch
 
 School = Annotated[Line, Field(description="URN or id of the school.")]
 
 
-class MembershipCreate(Incoming):
+class MembershipCreate(InputModel):
     """A school joins a cluster."""
 
     school: School
@@ -28,7 +28,7 @@ class MembershipUpdate(Patch):
     )
 
 
-class ClusterRoleCreate(ClusterRoleFields, Incoming):
+class ClusterRoleCreate(ClusterRoleFields, InputModel):
     """Somebody takes up a role in a cluster."""
 
     school: Line | None = Field(None, description="URN or id of the school that they are of.")
@@ -42,11 +42,11 @@ class ClusterRoleUpdate(Patch):
     )
 
 
-class ClusterInto(ClusterFields, Incoming):
+class ClusterInto(ClusterFields, InputModel):
     """A cluster that comes out of others."""
 
 
-class MergeCreate(Incoming):
+class MergeCreate(InputModel):
     """Clusters become one."""
 
     clusters: list[Line] = Field(min_length=2, max_length=50, description="Codes or ids of the clusters that merge.")
@@ -60,14 +60,14 @@ class SplitInto(ClusterInto):
     schools: list[School] = Field(max_length=500, description="Its schools, by URN or id.")
 
 
-class SplitCreate(Incoming):
+class SplitCreate(InputModel):
     """A cluster becomes several. Each of its schools is placed in exactly one of them."""
 
     into: list[SplitInto] = Field(min_length=2, max_length=50, description="The clusters that come out of it.")
     on: FullDate = Field(description="The day from which they stand in its place.")
 
 
-class SuccessorCreate(Incoming):
+class SuccessorCreate(InputModel):
     """The school that another became, e.g. on academy conversion."""
 
     urn: Urn = Field(description="The successor's own URN.")

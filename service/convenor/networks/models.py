@@ -7,8 +7,8 @@ from pydantic import Field as Says
 from sqlalchemy import UniqueConstraint
 from sqlmodel import Field, SQLModel
 
-from convenor.kit.codes import Line
-from convenor.kit.tables import AreaRow, belongs_to, of_area
+from convenor.database.constraints import AreaRow, area_foreign_key, tenant_foreign_key
+from convenor.domain_types.codes import Line
 
 
 class NetworkFields(BaseModel):
@@ -24,14 +24,14 @@ class NetworkFields(BaseModel):
 class Network(NetworkFields, AreaRow, table=True):
     """One primary care network, or what stands in its place."""
 
-    __table_args__ = (of_area(), UniqueConstraint("area_id", "number"))
+    __table_args__ = (area_foreign_key(), UniqueConstraint("area_id", "number"))
     version: int = 1
 
 
 class Practice(SQLModel, table=True):
     """One general practice of a network."""
 
-    __table_args__ = (belongs_to("network", "network_id"),)
+    __table_args__ = (tenant_foreign_key("network", "network_id"),)
     area_id: UUID = Field(primary_key=True)
     network_id: UUID = Field(primary_key=True)
     name: str = Field(primary_key=True)

@@ -4,9 +4,9 @@ from uuid import UUID
 
 from pydantic import BaseModel, Field
 
-from convenor.kit.codes import Line
-from convenor.kit.reading.declare import DIRECTORY, Filter, Part, Resource, Sort
+from convenor.domain_types.codes import Line
 from convenor.networks.models import NetworkFields
+from convenor.read_model.resource import OPEN_TO_AREA, Filter, Part, Resource, Sort
 
 
 class PracticeRead(BaseModel):
@@ -27,7 +27,7 @@ NETWORKS = Resource(
     singular="network",
     table="network",
     read=NetworkRead,
-    reach=DIRECTORY,
+    row_access=OPEN_TO_AREA,
     scope="areas:read",
     etag="version",
     order="number",

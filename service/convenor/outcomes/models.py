@@ -8,12 +8,12 @@ from pydantic import Field as Says
 from sqlalchemy import CheckConstraint, DateTime, Index, Text
 from sqlmodel import Field
 
-from convenor.kit.calendar import FullDate
-from convenor.kit.codes import Line, Word
-from convenor.kit.tables import AreaRow, belongs_to, one_of
+from convenor.database.constraints import AreaRow, enum_check, tenant_foreign_key
+from convenor.domain_types.codes import Line, StrictStrEnum
+from convenor.domain_types.dates import FullDate
 
 
-class Instrument(Word):
+class Instrument(StrictStrEnum):
     """What it was measured with."""
 
     TOMS = "TOMs"
@@ -44,8 +44,8 @@ class Outcome(OutcomeFields, AreaRow, table=True):
     """One measured change of one referral."""
 
     __table_args__ = (
-        belongs_to("referral", "referral_id", "school_id", "provider_id", onupdate="cascade"),
-        one_of("instrument", Instrument),
+        tenant_foreign_key("referral", "referral_id", "school_id", "provider_id", onupdate="cascade"),
+        enum_check("instrument", Instrument),
         CheckConstraint("later_on >= baseline_on", name="later_on_after_baseline"),
         CheckConstraint("(later_on is null) = (later_value is null)", name="later_is_whole"),
         Index("outcome_by_referral", "area_id", "referral_id", "recorded_at", "id"),

@@ -5,11 +5,11 @@ from uuid import UUID
 
 from pydantic import Field
 
-from convenor.kit.reading.declare import Filter, Resource, Sort
 from convenor.outcomes.models import Instrument, MeasureFields, OutcomeFields
 from convenor.pupils.resource import PUPIL_OF_REFERRAL
-from convenor.referrals import belonging
-from convenor.referrals.resource import CASES
+from convenor.read_model.resource import Filter, Resource, Sort
+from convenor.referrals import referral_links as belonging
+from convenor.referrals.resource import CASE_ROW_ACCESS
 
 
 class OutcomeRead(OutcomeFields):
@@ -30,7 +30,7 @@ OUTCOMES = Resource(
     singular="outcome",
     table="outcome",
     read=OutcomeRead,
-    reach=CASES,
+    row_access=CASE_ROW_ACCESS,
     etag="version",
     subject=PUPIL_OF_REFERRAL,
     order="-recorded_at",

@@ -2,14 +2,14 @@
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from convenor.kit.calendar import now
-from convenor.kit.errors import Faults, StateConflict
-from convenor.kit.locking import load_locked
-from convenor.kit.principal import Principal
+from convenor.domain_types.dates import now
 from convenor.outcomes.models import Outcome
 from convenor.outcomes.schemas import OutcomeCreate
+from convenor.problems import FieldErrors, StateConflict
+from convenor.read_model.locking import get_for_update
 from convenor.referrals.models import Referral
 from convenor.referrals.resource import REFERRALS
+from convenor.security.principal import Principal
 
 MEASURED = ("accepted", "waiting", "paused", "in_progress", "discharged")
 """The states in which a change may be recorded: once the service has accepted. The later value is often taken after
@@ -24,15 +24,15 @@ async def add_outcome(session: AsyncSession, principal: Principal, referral_key:
         StateConflict: before the service has accepted, or after it declined or the referrer withdrew.
         Invalid: when the later value is dated before the baseline.
     """
-    referral = await load_locked(session, principal, REFERRALS, Referral, referral_key)
+    referral = await get_for_update(session, principal, REFERRALS, Referral, referral_key)
     if referral.status not in MEASURED:
         raise StateConflict(
             f"The referral is {referral.status}; outcomes are recorded while it is {', '.join(MEASURED)}."
         )
-    faults = Faults()
+    errors = FieldErrors()
     if data.later and data.later.on < data.baseline.on:
-        faults.add("/later/on", "before_baseline", "The later value is dated before the baseline.")
-    faults.refuse()
+        errors.add("/later/on", "before_baseline", "The later value is dated before the baseline.")
+    errors.raise_if_any()
     outcome = Outcome(
         area_id=referral.area_id,
         referral_id=referral.id,

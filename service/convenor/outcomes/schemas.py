@@ -2,18 +2,18 @@
 
 from pydantic import Field
 
-from convenor.kit.calendar import PastDate
-from convenor.kit.wire import Incoming
+from convenor.domain_types.dates import PastDate
+from convenor.domain_types.inputs import InputModel
 from convenor.outcomes.models import MeasureFields, OutcomeFields
 
 
-class MeasureCreate(MeasureFields, Incoming):
+class MeasureCreate(MeasureFields, InputModel):
     """One value on one day."""
 
     on: PastDate = Field(description="The day it was measured. A baseline may be older than the referral.")
 
 
-class OutcomeCreate(OutcomeFields, Incoming):
+class OutcomeCreate(OutcomeFields, InputModel):
     """A measured change."""
 
     baseline: MeasureCreate = Field(description="The value before the work.")

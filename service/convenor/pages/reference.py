@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from urllib.parse import quote
 
-from convenor.kit.web.contract_parts import LINE_SCHEMA, OAUTH
+from convenor.http.openapi.components import LINE_SCHEMA, OAUTH
 from convenor.pages.shapes import JsonObject, Phrase, description_of, resolve, sample_of, schemas_in, type_of
 from convenor_auth.roles import ROLES
 

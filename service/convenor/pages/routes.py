@@ -13,11 +13,11 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
-from convenor.kit.db import Readers
-from convenor.kit.errors import Problem, catalogue
-from convenor.kit.web.problems import answer_problem
+from convenor.database.pools import Readers
+from convenor.http.exception_handlers import answer_problem
 from convenor.pages.reference import sections
 from convenor.pages.rendering import CACHE, Templates
+from convenor.problems import Problem, catalogue
 from convenor_auth.roles import ROLES, SCOPES
 
 _HERE = Path(__file__).parent
@@ -150,7 +150,7 @@ def _problem_kind(kind: type[Problem]) -> ProblemKind:
         phrase=HTTPStatus(kind.status).phrase,
         meaning=(kind.__doc__ or kind.title).split("\n")[0],
         cause=kind.cause,
-        remedy=kind.way_out,
+        remedy=kind.remedy,
         retry=kind.retry,
     )
 
@@ -161,8 +161,8 @@ def _roles() -> list[RoleRow]:
             name=role,
             may=rule.may.split("; "),
             may_not=rule.may_not.split("; "),
-            row_access=rule.reach,
-            details=sorted(rule.walls),
+            row_access=rule.row_access,
+            details=sorted(rule.clearances),
         )
         for role, rule in ROLES.items()
     ]

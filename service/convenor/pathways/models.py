@@ -11,9 +11,9 @@ from sqlalchemy import Text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, SQLModel
 
-from convenor.kit.codes import Line
-from convenor.kit.ids import uuid7
-from convenor.kit.tables import one_of
+from convenor.database.constraints import enum_check
+from convenor.database.ids import uuid7
+from convenor.domain_types.codes import Line
 
 
 class PathwayKind(StrEnum):
@@ -65,7 +65,7 @@ class PathwayFields(BaseModel):
 class Pathway(PathwayFields, SQLModel, table=True):
     """One version of a pathway. It belongs to no area."""
 
-    __table_args__ = (one_of("kind", PathwayKind),)
+    __table_args__ = (enum_check("kind", PathwayKind),)
     code: str = Field(primary_key=True)
     version: int = Field(primary_key=True)
     id: UUID = Field(default_factory=uuid7, unique=True)

@@ -4,8 +4,8 @@ from uuid import UUID
 
 from pydantic import Field
 
-from convenor.kit.reading.declare import DIRECTORY, Resource, Sort
 from convenor.pathways.models import PathwayFields, StateRead, StepRead
+from convenor.read_model.resource import OPEN_TO_AREA, Resource, Sort
 
 
 class PathwayRead(PathwayFields):
@@ -22,7 +22,7 @@ PATHWAYS = Resource(
     singular="pathway",
     table="current_pathway",
     read=PathwayRead,
-    reach=DIRECTORY,
+    row_access=OPEN_TO_AREA,
     of_area=False,
     natural_key="code",
     order="code",

@@ -7,7 +7,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
-from convenor.kit.calendar import today
+from convenor.domain_types.dates import today
 from convenor.pathways.models import Actor, Pathway
 
 

@@ -7,11 +7,11 @@ from pydantic import Field as Says
 from sqlalchemy import Text, UniqueConstraint
 from sqlmodel import Field
 
-from convenor.kit.codes import CompanyNumber, Line, OdsCode, Ukprn, Word
-from convenor.kit.tables import AreaRow, of_area, one_of
+from convenor.database.constraints import AreaRow, area_foreign_key, enum_check
+from convenor.domain_types.codes import CompanyNumber, Line, OdsCode, StrictStrEnum, Ukprn
 
 
-class ProviderKind(Word):
+class ProviderKind(StrictStrEnum):
     """What sort of organisation a provider is."""
 
     NHS = "nhs"
@@ -35,10 +35,10 @@ class Provider(ProviderFields, AreaRow, table=True):
     """A provider in one area. An organisation that serves two areas has a row in each."""
 
     __table_args__ = (
-        of_area(),
+        area_foreign_key(),
         UniqueConstraint("area_id", "name"),
         UniqueConstraint("area_id", "ods_code"),
-        one_of("kind", ProviderKind),
+        enum_check("kind", ProviderKind),
     )
     kind: str = Field(sa_type=Text)
     organisation_id: UUID | None = None

@@ -4,9 +4,9 @@ from uuid import UUID
 
 from pydantic import Field
 
-from convenor.kit.codes import OdsCode
-from convenor.kit.reading.declare import DIRECTORY, Filter, Relation, Resource, Sort
+from convenor.domain_types.codes import OdsCode
 from convenor.providers.models import ProviderFields, ProviderKind
+from convenor.read_model.resource import OPEN_TO_AREA, Filter, Relation, Resource, Sort
 
 
 class ProviderRead(ProviderFields):
@@ -20,7 +20,7 @@ PROVIDERS = Resource(
     singular="provider",
     table="provider",
     read=ProviderRead,
-    reach=DIRECTORY,
+    row_access=OPEN_TO_AREA,
     natural_key="ods_code",
     etag="version",
     order="name",

@@ -1,19 +1,21 @@
 """Providers over REST."""
 
+from typing import Annotated
+
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from convenor.kit.locking import Lock, load_locked
-from convenor.kit.web.bodies import GuardedRoute
-from convenor.kit.web.reads import list_route, record_route
-from convenor.kit.web.writes import Write, Writing
+from convenor.http.json_body import GuardedRoute
+from convenor.http.read_routes import list_route, record_route
+from convenor.http.write_routes import WriteContext, writes
 from convenor.providers import rules
 from convenor.providers.models import Provider
 from convenor.providers.resource import PROVIDERS, ProviderRead
 from convenor.providers.schemas import ProviderCreate, ProviderUpdate
+from convenor.read_model.locking import Lock, get_for_update
 
 router = APIRouter(tags=["providers"], route_class=GuardedRoute)
-reads = [
+read_routes = [
     list_route("/v1/providers", PROVIDERS),
     record_route("/v1/providers/{id}", PROVIDERS),
 ]
@@ -21,7 +23,7 @@ reads = [
 
 @router.post("/v1/providers", status_code=201, response_model=ProviderRead)
 async def create_provider(
-    data: ProviderCreate, write: Write = Writing("providers:write", "providers:create", creates=True)
+    data: ProviderCreate, write: Annotated[WriteContext, writes("providers:write", "providers:create", creates=True)]
 ) -> Response:
     """Enters a provider in the directory."""
     provider = await rules.create_provider(write.session, write.principal, data)
@@ -32,10 +34,10 @@ async def create_provider(
 async def update_provider(
     id: str,  # noqa: A002 - the name in the path
     data: ProviderUpdate,
-    write: Write = Writing("providers:write", "providers:update", changes=True),
+    write: Annotated[WriteContext, writes("providers:write", "providers:update", changes=True)],
 ) -> Response:
     """Changes a provider's entry."""
-    provider = await load_locked(write.session, write.principal, PROVIDERS, Provider, id, Lock.REKEY)
+    provider = await get_for_update(write.session, write.principal, PROVIDERS, Provider, id, Lock.REKEY)
     write.check_version(provider)
     provider.sqlmodel_update(data.given())
     provider.version += 1

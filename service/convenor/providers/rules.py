@@ -3,10 +3,10 @@
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from convenor.areas.rules import area_of
-from convenor.kit.errors import Faults
-from convenor.kit.principal import Principal
+from convenor.problems import FieldErrors
 from convenor.providers.models import Provider
 from convenor.providers.schemas import ProviderCreate
+from convenor.security.principal import Principal
 
 
 async def create_provider(session: AsyncSession, principal: Principal, data: ProviderCreate) -> Provider:
@@ -15,9 +15,9 @@ async def create_provider(session: AsyncSession, principal: Principal, data: Pro
     Raises:
         Invalid: for an area that is not the caller's.
     """
-    faults = Faults()
-    area = await area_of(session, principal, data, faults)
-    faults.refuse()
+    errors = FieldErrors()
+    area = await area_of(session, principal, data, errors)
+    errors.raise_if_any()
     assert area
     provider = Provider(area_id=area, **data.model_dump(exclude={"area"}))
     session.add(provider)

@@ -11,9 +11,9 @@ from pydantic import Field as Says
 from sqlalchemy import Index, Text
 from sqlmodel import Field, SQLModel
 
-from convenor.kit.calendar import FullDate
-from convenor.kit.codes import LaCode, Line, NhsNumber, SenProvision, Upn
-from convenor.kit.tables import AreaRow, belongs_to, of_area, one_of
+from convenor.database.constraints import AreaRow, area_foreign_key, enum_check, tenant_foreign_key
+from convenor.domain_types.codes import LaCode, Line, NhsNumber, SenProvision, Upn
+from convenor.domain_types.dates import FullDate
 
 
 class WhoFields(BaseModel):
@@ -46,7 +46,7 @@ class PupilFields(ParentFields, WhoFields):
 class Pupil(AreaRow, table=True):
     """The link: an id, and nothing that identifies anybody."""
 
-    __table_args__ = (of_area(),)
+    __table_args__ = (area_foreign_key(),)
 
 
 class PupilIdentity(PupilFields, SQLModel, table=True):
@@ -54,9 +54,9 @@ class PupilIdentity(PupilFields, SQLModel, table=True):
 
     __tablename__ = "pupil_identity"
     __table_args__ = (
-        belongs_to("pupil", "pupil_id"),
-        belongs_to("referral", "referral_id", "school_id", "provider_id", onupdate="cascade"),
-        one_of("sen_provision", SenProvision),
+        tenant_foreign_key("pupil", "pupil_id"),
+        tenant_foreign_key("referral", "referral_id", "school_id", "provider_id", onupdate="cascade"),
+        enum_check("sen_provision", SenProvision),
         Index("identity_by_upn", "area_id", "upn"),
         Index("identity_by_nhs_number", "area_id", "nhs_number"),
         Index("identity_by_pupil", "area_id", "pupil_id"),

@@ -4,9 +4,9 @@ from uuid import UUID
 
 from pydantic import Field
 
-from convenor.kit.principal import Wall
-from convenor.kit.reading.declare import Part
 from convenor.pupils.models import PupilFields
+from convenor.read_model.resource import Part
+from convenor.security.principal import FieldSensitivity
 
 
 class PupilRead(PupilFields):
@@ -22,10 +22,10 @@ PUPIL = Part(
         "id": "{t}.pupil_id",
         "pseudonym": "encode(substr(sha256({pseudonym_key} || uuid_send({t}.pupil_id)), 1, 10), 'hex')",
     },
-    walls={
-        "id": Wall.IDENTITY,
-        "upn": Wall.UPN,
-        "nhs_number": Wall.NHS_NUMBER,
+    sensitivity={
+        "id": FieldSensitivity.IDENTITY,
+        "upn": FieldSensitivity.UPN,
+        "nhs_number": FieldSensitivity.NHS_NUMBER,
         **dict.fromkeys(
             [
                 "given_name",
@@ -36,7 +36,7 @@ PUPIL = Part(
                 "parent_email",
                 "interpreter_language",
             ],
-            Wall.IDENTITY,
+            FieldSensitivity.IDENTITY,
         ),
     },
 )

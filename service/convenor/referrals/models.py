@@ -8,12 +8,12 @@ from pydantic import Field as Says
 from sqlalchemy import ARRAY, CheckConstraint, DateTime, ForeignKeyConstraint, Index, Text, UniqueConstraint, text
 from sqlmodel import Field
 
-from convenor.kit.calendar import FullDate
-from convenor.kit.codes import Line, NeedType, Prose, Word
-from convenor.kit.tables import AreaRow, belongs_to, of_area, one_of
+from convenor.database.constraints import AreaRow, area_foreign_key, enum_check, tenant_foreign_key
+from convenor.domain_types.codes import Line, NeedType, Prose, StrictStrEnum
+from convenor.domain_types.dates import FullDate
 
 
-class Priority(Word):
+class Priority(StrictStrEnum):
     """How soon."""
 
     ROUTINE = "routine"
@@ -21,7 +21,7 @@ class Priority(Word):
     URGENT = "urgent"
 
 
-class SubjectKind(Word):
+class SubjectKind(StrictStrEnum):
     """Whom a referral is about."""
 
     PUPIL = "pupil"
@@ -29,7 +29,7 @@ class SubjectKind(Word):
     SCHOOL = "school"
 
 
-class ConsentBasis(Word):
+class ConsentBasis(StrictStrEnum):
     """On what a referral rests towards the family."""
 
     CONSENT = "consent"
@@ -37,14 +37,14 @@ class ConsentBasis(Word):
     SAFEGUARDING = "safeguarding"
 
 
-class ConsentGiver(Word):
+class ConsentGiver(StrictStrEnum):
     """Who gave consent."""
 
     PARENT_OR_CARER = "parent_or_carer"
     YOUNG_PERSON = "young_person"
 
 
-class YearGroup(Word):
+class YearGroup(StrictStrEnum):
     """National Curriculum year groups, with nursery and reception."""
 
     N = "N"
@@ -99,19 +99,19 @@ class Referral(ReferralFields, AreaRow, table=True):
     """One referral. `school_id` and `provider_id` say whose it is; `cluster_id` is where the school was then."""
 
     __table_args__ = (
-        of_area(),
-        belongs_to("school", "school_id"),
-        belongs_to("cluster", "cluster_id"),
-        belongs_to("pupil", "pupil_id"),
-        belongs_to("commissioned_service", "service_id", "provider_id", onupdate="cascade"),
+        area_foreign_key(),
+        tenant_foreign_key("school", "school_id"),
+        tenant_foreign_key("cluster", "cluster_id"),
+        tenant_foreign_key("pupil", "pupil_id"),
+        tenant_foreign_key("commissioned_service", "service_id", "provider_id", onupdate="cascade"),
         ForeignKeyConstraint(["pathway", "pathway_version"], ["pathway.code", "pathway.version"]),
         UniqueConstraint("area_id", "code"),
         UniqueConstraint("area_id", "id", "school_id", "provider_id"),
-        one_of("need", NeedType),
-        one_of("priority", Priority),
-        one_of("subject_kind", SubjectKind),
-        one_of("consent_basis", ConsentBasis),
-        one_of("consent_given_by", ConsentGiver),
+        enum_check("need", NeedType),
+        enum_check("priority", Priority),
+        enum_check("subject_kind", SubjectKind),
+        enum_check("consent_basis", ConsentBasis),
+        enum_check("consent_given_by", ConsentGiver),
         CheckConstraint("(subject_kind = 'pupil') = (pupil_id is not null)", name="pupil_when_about_one"),
         CheckConstraint("(subject_kind = 'group') = (group_size is not null)", name="group_when_about_one"),
         CheckConstraint("started_at is null or started_at >= submitted_at", name="started_after_submitted"),
@@ -162,7 +162,7 @@ class ReferralTransition(TransitionFields, AreaRow, table=True):
 
     __tablename__ = "referral_transition"
     __table_args__ = (
-        belongs_to("referral", "referral_id", "school_id", "provider_id", onupdate="cascade"),
+        tenant_foreign_key("referral", "referral_id", "school_id", "provider_id", onupdate="cascade"),
         Index("transition_by_referral", "area_id", "referral_id", "id"),
     )
     referral_id: UUID

@@ -9,8 +9,8 @@ from sqlmodel import col
 
 from convenor.clusters.models import ClusterMembership
 from convenor.commissioned_services.models import ServiceCluster
-from convenor.kit.calendar import today
-from convenor.kit.tables import holds
+from convenor.database.constraints import valid_on
+from convenor.domain_types.dates import today
 from convenor.referrals.models import Referral
 
 
@@ -20,7 +20,7 @@ async def cluster_of(session: AsyncSession, area: UUID, school: UUID) -> UUID | 
         select(col(ClusterMembership.cluster_id)).where(
             col(ClusterMembership.area_id) == area,
             col(ClusterMembership.school_id) == school,
-            text(holds("cluster_membership", ":day")).bindparams(day=today()),
+            text(valid_on("cluster_membership", ":day")).bindparams(day=today()),
         )
     )
     return found.first()
@@ -34,7 +34,7 @@ async def buys(session: AsyncSession, area: UUID, cluster: UUID, service: UUID) 
             col(ServiceCluster.area_id) == area,
             col(ServiceCluster.service_id) == service,
             col(ServiceCluster.cluster_id) == cluster,
-            text(holds("service_cluster", ":day")).bindparams(day=day),
+            text(valid_on("service_cluster", ":day")).bindparams(day=day),
         )
     )
     return bought.first() is not None

@@ -7,18 +7,18 @@ from uuid import UUID
 
 from pydantic import BaseModel, Field
 
-from convenor.kit.calendar import Moment
-from convenor.kit.codes import Line, NeedType, NhsNumber, Upn
-from convenor.kit.principal import Reach, Role, Wall
-from convenor.kit.reading.declare import Filter, Relation, Resource, Sort
+from convenor.domain_types.codes import Line, NeedType, NhsNumber, Upn
+from convenor.domain_types.dates import Timestamp
 from convenor.pupils.resource import PUPIL, PUPIL_OF_REFERRAL, PupilRead
+from convenor.read_model.resource import Filter, Relation, Resource, Sort
 from convenor.referrals.models import ConsentFields, GroupFields, Priority, ReferralFields, TransitionFields
+from convenor.security.principal import FieldSensitivity, Role, RowAccess
 
-CASES: Mapping[Role, Reach] = {
-    Role.SCHOOL_MIS: Reach.SCHOOL,
-    Role.HEALTH_SYSTEM: Reach.PROVIDER,
-    Role.PROVIDER_PORTAL: Reach.PROVIDER,
-    Role.COMMISSIONER: Reach.AREA,
+CASE_ROW_ACCESS: Mapping[Role, RowAccess] = {
+    Role.SCHOOL_MIS: RowAccess.SCHOOL,
+    Role.HEALTH_SYSTEM: RowAccess.PROVIDER,
+    Role.PROVIDER_PORTAL: RowAccess.PROVIDER,
+    Role.COMMISSIONER: RowAccess.AREA,
 }
 """How far each role reaches into referrals and what hangs on them."""
 
@@ -91,13 +91,13 @@ TRANSITIONS = Resource(
     singular="transition",
     table="referral_transition",
     read=TransitionRead,
-    reach=CASES,
+    row_access=CASE_ROW_ACCESS,
     scope="referrals:read",
     subject=PUPIL_OF_REFERRAL,
     order="at",
     sorts={"at": Sort("at", "timestamptz")},
     sql={"to": "{t}.to_status"},
-    walls={"reason": Wall.IDENTITY, "outcome": Wall.IDENTITY},
+    sensitivity={"reason": FieldSensitivity.IDENTITY, "outcome": FieldSensitivity.IDENTITY},
 )
 
 REFERRALS = Resource(
@@ -105,7 +105,7 @@ REFERRALS = Resource(
     singular="referral",
     table="referral",
     read=ReferralRead,
-    reach=CASES,
+    row_access=CASE_ROW_ACCESS,
     natural_key="code",
     etag="version",
     subject="{t}.pupil_id",
@@ -140,7 +140,7 @@ REFERRALS = Resource(
     },
     parts={"subject.pupil": PUPIL},
     variants={"subject": "{t}.subject_kind"},
-    walls={"reason": Wall.IDENTITY, "subject.group.description": Wall.IDENTITY},
+    sensitivity={"reason": FieldSensitivity.IDENTITY, "subject.group.description": FieldSensitivity.IDENTITY},
     filters={
         "status": Filter("{t}.status = {v}", "text", Line, "Referrals in this state."),
         "open": Filter("({t}.ended_at is null) = {v}", "boolean", bool, "Open referrals, or ended ones."),
@@ -166,24 +166,24 @@ REFERRALS = Resource(
         "need": Filter("{t}.need = {v}", "text", NeedType, "Referrals for this need."),
         "priority": Filter("{t}.priority = {v}", "text", Priority, "Referrals of this priority."),
         "submitted_after": Filter(
-            "{t}.submitted_at > {v}", "timestamptz", Moment, "Submitted after this moment (RFC 3339)."
+            "{t}.submitted_at > {v}", "timestamptz", Timestamp, "Submitted after this moment (RFC 3339)."
         ),
         "submitted_before": Filter(
-            "{t}.submitted_at < {v}", "timestamptz", Moment, "Submitted before this moment (RFC 3339)."
+            "{t}.submitted_at < {v}", "timestamptz", Timestamp, "Submitted before this moment (RFC 3339)."
         ),
         "upn": Filter(
             "{t}.id in (select i.referral_id from pupil_identity i where i.area_id = {area} and i.upn = {v})",
             "text",
             Upn,
             "Referrals of the pupil with exactly this UPN.",
-            Wall.UPN,
+            FieldSensitivity.UPN,
         ),
         "nhs_number": Filter(
             "{t}.id in (select i.referral_id from pupil_identity i where i.area_id = {area} and i.nhs_number = {v})",
             "text",
             NhsNumber,
             "Referrals of the pupil with exactly this NHS number.",
-            Wall.NHS_NUMBER,
+            FieldSensitivity.NHS_NUMBER,
         ),
     },
     relations={

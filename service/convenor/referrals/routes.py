@@ -1,20 +1,22 @@
 """Referrals over REST."""
 
+from typing import Annotated
+
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from convenor.kit.errors import IllegalTransition
-from convenor.kit.locking import load_locked
-from convenor.kit.web.bodies import GuardedRoute
-from convenor.kit.web.reads import list_route, record_route, sublist_route
-from convenor.kit.web.writes import Write, Writing
+from convenor.http.json_body import GuardedRoute
+from convenor.http.read_routes import list_route, record_route, sublist_route
+from convenor.http.write_routes import WriteContext, writes
+from convenor.problems import IllegalTransition
+from convenor.read_model.locking import get_for_update
 from convenor.referrals import rules
 from convenor.referrals.models import Referral
 from convenor.referrals.resource import REFERRALS, TRANSITIONS, ReferralRead
 from convenor.referrals.schemas import ReferralCreate, ReferralUpdate, TransitionCreate
 
 router = APIRouter(tags=["referrals"], route_class=GuardedRoute)
-reads = [
+read_routes = [
     list_route("/v1/referrals", REFERRALS),
     record_route("/v1/referrals/{id}", REFERRALS),
     sublist_route("/v1/referrals/{id}/transitions", REFERRALS, "transitions", TRANSITIONS),
@@ -24,7 +26,9 @@ reads = [
 @router.post("/v1/referrals", status_code=201, response_model=ReferralRead)
 async def submit_referral(
     data: ReferralCreate,
-    write: Write = Writing("referrals:write", "referrals:submit", creates=True, problems=[rules.AlreadyOpen]),
+    write: Annotated[
+        WriteContext, writes("referrals:write", "referrals:submit", creates=True, problems=[rules.AlreadyOpen])
+    ],
 ) -> Response:
     """Refers a pupil, a group or a school to a service that the school's cluster buys."""
     try:
@@ -39,10 +43,10 @@ async def submit_referral(
 async def update_referral(
     id: str,  # noqa: A002 - the name in the path
     data: ReferralUpdate,
-    write: Write = Writing("referrals:write", "referrals:update", changes=True),
+    write: Annotated[WriteContext, writes("referrals:write", "referrals:update", changes=True)],
 ) -> Response:
     """Mends what was stated, until the service accepts. For the referrer."""
-    referral = await load_locked(write.session, write.principal, REFERRALS, Referral, id)
+    referral = await get_for_update(write.session, write.principal, REFERRALS, Referral, id)
     write.check_version(referral)
     await rules.update_referral(write.session, write.principal, referral, data)
     write.note_changes(data)
@@ -53,12 +57,13 @@ async def update_referral(
 async def transition_referral(
     id: str,  # noqa: A002
     data: TransitionCreate,
-    write: Write = Writing(
-        "referrals:write", "referrals:transition", changes=True, keyed=True, problems=[IllegalTransition]
-    ),
+    write: Annotated[
+        WriteContext,
+        writes("referrals:write", "referrals:transition", changes=True, keyed=True, problems=[IllegalTransition]),
+    ],
 ) -> Response:
     """Makes one step along the referral's pathway; answers with the referral as it is then."""
-    referral = await load_locked(write.session, write.principal, REFERRALS, Referral, id)
+    referral = await get_for_update(write.session, write.principal, REFERRALS, Referral, id)
     write.check_version(referral)
     await rules.transition_referral(write.session, write.principal, referral, data)
     write.note_changes(data)

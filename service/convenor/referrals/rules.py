@@ -8,16 +8,15 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from convenor.commissioned_services.models import CommissionedService
 from convenor.commissioned_services.resource import SERVICES
-from convenor.kit.calendar import now, today
-from convenor.kit.db import driver_connection, violates
-from convenor.kit.errors import Faults, IllegalTransition, Member, Problem, StateConflict
-from convenor.kit.ids import record_code, uuid7
-from convenor.kit.locking import Lock, lock
-from convenor.kit.principal import Principal, Reach
-from convenor.kit.reading.run import find
+from convenor.database.ids import record_code, uuid7
+from convenor.database.pools import driver_connection, violates
+from convenor.domain_types.dates import now, today
 from convenor.pathways.models import Actor, Pathway
 from convenor.pathways.rules import current_pathway, state_of, steps_from
+from convenor.problems import FieldErrors, IllegalTransition, Member, Problem, StateConflict
 from convenor.pupils.models import Pupil, PupilIdentity
+from convenor.read_model.execute import resolve_reference
+from convenor.read_model.locking import Lock, lock
 from convenor.referrals import queries
 from convenor.referrals.models import Referral, ReferralTransition
 from convenor.referrals.schemas import (
@@ -32,8 +31,9 @@ from convenor.referrals.schemas import (
 )
 from convenor.schools.models import School
 from convenor.schools.resource import SCHOOLS
+from convenor.security.principal import Principal, RowAccess
 
-MENDABLE = ("submitted", "returned")
+EDITABLE_STATES = ("submitted", "returned")
 """The states in which the referrer may still mend what it sent."""
 
 
@@ -42,7 +42,7 @@ class AlreadyOpen(Problem):
 
     status, code, title = 409, "referral_already_open", "Referral already open"
     cause = "One pupil has at most one open referral to one service. `referral` names it where it is your own school's."
-    way_out = "Follow the open referral instead; when it is yours you can withdraw it."
+    remedy = "Follow the open referral instead; when it is yours you can withdraw it."
     carries = (Member("referral", str, "the open referral's code, where it is your own school's."),)
 
     def __init__(self, area_id: UUID, pupil_id: UUID, own: str | None) -> None:
@@ -60,26 +60,26 @@ async def submit_referral(session: AsyncSession, principal: Principal, data: Ref
         Invalid: naming every reference that does not hold.
         AlreadyOpen: when this pupil has an open referral to this service, from whichever school.
     """
-    connection, faults = await driver_connection(session), Faults()
-    service = await find(connection, principal, SERVICES, data.service_id)
-    school = await find(connection, principal, SCHOOLS, data.school_urn)
+    connection, errors = await driver_connection(session), FieldErrors()
+    service = await resolve_reference(connection, principal, SERVICES, data.service_id)
+    school = await resolve_reference(connection, principal, SCHOOLS, data.school_urn)
     pathway = await current_pathway(session, data.pathway)
     if pathway is None:
-        faults.unknown("/pathway", "pathway")
+        errors.unknown("/pathway", "pathway")
     if service is None:
-        faults.unknown("/service_id", "service")
-    if school is None or school not in principal.keys(Reach.SCHOOL):
-        faults.unknown("/school_urn", "school")
+        errors.unknown("/service_id", "service")
+    if school is None or school not in principal.keys(RowAccess.SCHOOL):
+        errors.unknown("/school_urn", "school")
         school = None
-    provider = await _provider(session, service, faults) if service else None
+    provider = await _provider(session, service, errors) if service else None
     cluster = None
     if school:
         # Kept in its cluster: what is read from here on holds until the referral is there.
         await lock(session, School, school, Lock.KEEP)
         cluster = await queries.cluster_of(session, *school)
     if school and service and not (cluster and await queries.buys(session, school[0], cluster, service[1])):
-        faults.add("/service_id", "not_bought", "The school's cluster does not buy this service: see GET /v1/services.")
-    faults.refuse()
+        errors.add("/service_id", "not_bought", "The school's cluster does not buy this service: see GET /v1/services.")
+    errors.raise_if_any()
     assert pathway
     assert school
     assert service
@@ -136,16 +136,16 @@ async def update_referral(
         StateConflict: past that point, or for anybody but the referrer.
         Invalid: a pupil's details for a referral that is about none.
     """
-    if principal.reach is not Reach.SCHOOL:
+    if principal.row_access is not RowAccess.SCHOOL:
         raise StateConflict("Only the school that made a referral mends it; return it with a reason instead.")
-    if referral.status not in MENDABLE:
+    if referral.status not in EDITABLE_STATES:
         raise StateConflict(
-            f"A referral that is {referral.status} is mended no more; only {' and '.join(MENDABLE)} ones are."
+            f"A referral that is {referral.status} is mended no more; only {' and '.join(EDITABLE_STATES)} ones are."
         )
     if data.pupil and referral.subject_kind != "pupil":
-        faults = Faults()
-        faults.add("/pupil", "not_about_a_pupil", "This referral is not about one pupil.")
-        faults.refuse()
+        errors = FieldErrors()
+        errors.add("/pupil", "not_about_a_pupil", "This referral is not about one pupil.")
+        errors.raise_if_any()
     for name in data.model_fields_set & {"need", "priority", "reason"}:
         setattr(referral, name, getattr(data, name))
     if "consent" in data.model_fields_set:
@@ -168,16 +168,16 @@ async def transition_referral(
         Invalid: when the step requires what was not sent.
     """
     pathway = await session.get_one(Pathway, (referral.pathway, referral.pathway_version))
-    actor = Actor.REFERRER if principal.reach is Reach.SCHOOL else Actor.SERVICE
+    actor = Actor.REFERRER if principal.row_access is RowAccess.SCHOOL else Actor.SERVICE
     steps = steps_from(pathway, referral.status, actor)
     step = next((step for step in steps if step.to == data.to), None)
     if step is None:
         raise IllegalTransition(referral.status, data.to, [step.to for step in steps])
-    faults = Faults()
+    errors = FieldErrors()
     for name in step.requires:
         if not getattr(data, name):
-            faults.add(f"/{name}", "required", f"The step to {data.to} requires `{name}`.")
-    faults.refuse()
+            errors.add(f"/{name}", "required", f"The step to {data.to} requires `{name}`.")
+    errors.raise_if_any()
     move(session, principal, referral, pathway, data.to, actor, data.reason, data.outcome)
     return referral
 
@@ -235,14 +235,14 @@ def _state_consent(referral: Referral, consent: ConsentCreate | None) -> None:
     referral.consent_on = consent.on if consent else None
 
 
-async def _provider(session: AsyncSession, service: tuple[UUID, UUID], faults: Faults) -> UUID | None:
+async def _provider(session: AsyncSession, service: tuple[UUID, UUID], errors: FieldErrors) -> UUID | None:
     # Kept: other referrals name the same provider meanwhile, and none may change it.
     found = await lock(session, CommissionedService, service, Lock.KEEP)
     day = today()
     if found.provider_id is None:
-        faults.add("/service_id", "no_provider", "No provider is stated for this service, so nobody could answer.")
+        errors.add("/service_id", "no_provider", "No provider is stated for this service, so nobody could answer.")
     if (found.valid_from and found.valid_from > day) or (found.valid_to and found.valid_to <= day):
-        faults.add("/service_id", "not_offered", "This service is not offered today.")
+        errors.add("/service_id", "not_offered", "This service is not offered today.")
     return found.provider_id
 
 

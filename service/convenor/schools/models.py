@@ -7,12 +7,12 @@ from pydantic import Field as Says
 from sqlalchemy import Text, UniqueConstraint
 from sqlmodel import Field
 
-from convenor.kit.calendar import FullDate
-from convenor.kit.codes import Laestab, Line, Phase, Ukprn, Urn, Word
-from convenor.kit.tables import AreaRow, belongs_to, half_open, of_area, one_of
+from convenor.database.constraints import AreaRow, area_foreign_key, enum_check, period_check, tenant_foreign_key
+from convenor.domain_types.codes import Laestab, Line, Phase, StrictStrEnum, Ukprn, Urn
+from convenor.domain_types.dates import FullDate
 
 
-class SchoolStatus(Word):
+class SchoolStatus(StrictStrEnum):
     """Whether a school takes pupils."""
 
     PROPOSED = "proposed"
@@ -37,12 +37,12 @@ class School(SchoolFields, AreaRow, table=True):
     """One school. An academy conversion closes the row and names its successor, which has a URN of its own."""
 
     __table_args__ = (
-        of_area(),
-        belongs_to("school", "successor_id"),
+        area_foreign_key(),
+        tenant_foreign_key("school", "successor_id"),
         UniqueConstraint("area_id", "urn"),
-        one_of("phase", Phase),
-        one_of("status", SchoolStatus),
-        half_open("opened_on", "closed_on"),
+        enum_check("phase", Phase),
+        enum_check("status", SchoolStatus),
+        period_check("opened_on", "closed_on"),
     )
     phase: str | None = Field(None, sa_type=Text)
     status: str = Field(sa_type=Text)

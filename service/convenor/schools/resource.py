@@ -4,9 +4,9 @@ from uuid import UUID
 
 from pydantic import Field
 
-from convenor.kit.codes import Line, Phase, Urn
-from convenor.kit.reading.declare import DIRECTORY, Filter, Relation, Resource, Sort
-from convenor.kit.tables import holds
+from convenor.database.constraints import valid_on
+from convenor.domain_types.codes import Line, Phase, Urn
+from convenor.read_model.resource import OPEN_TO_AREA, Filter, Relation, Resource, Sort
 from convenor.schools.models import SchoolFields, SchoolStatus
 
 
@@ -20,14 +20,14 @@ class SchoolRead(SchoolFields):
 
 _TODAY = (
     "from cluster_membership m join cluster c on c.area_id = m.area_id and c.id = m.cluster_id"
-    f" where m.area_id = {{t}}.area_id and m.school_id = {{t}}.id and {holds('m', '{today}')}"
+    f" where m.area_id = {{t}}.area_id and m.school_id = {{t}}.id and {valid_on('m', '{today}')}"
 )
 OFFERED = Relation(
     "services",
     where="exists (select from service_cluster sc join cluster_membership m"
     " on m.area_id = sc.area_id and m.cluster_id = sc.cluster_id"
     " where sc.area_id = {t}.area_id and sc.service_id = {t}.id and m.school_id = {p}.id"
-    f" and {holds('sc', '{today}')} and {holds('m', '{today}')})",
+    f" and {valid_on('sc', '{today}')} and {valid_on('m', '{today}')})",
 )
 """The services that a school's cluster buys today."""
 
@@ -36,7 +36,7 @@ SCHOOLS = Resource(
     singular="school",
     table="school",
     read=SchoolRead,
-    reach=DIRECTORY,
+    row_access=OPEN_TO_AREA,
     natural_key="urn",
     etag="version",
     order="name",

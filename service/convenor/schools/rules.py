@@ -3,10 +3,10 @@
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from convenor.areas.rules import area_of
-from convenor.kit.errors import Faults, StateConflict
-from convenor.kit.principal import Principal
+from convenor.problems import FieldErrors, StateConflict
 from convenor.schools.models import School
 from convenor.schools.schemas import SchoolCreate, SchoolUpdate
+from convenor.security.principal import Principal
 
 
 async def create_school(session: AsyncSession, principal: Principal, data: SchoolCreate) -> School:
@@ -15,10 +15,10 @@ async def create_school(session: AsyncSession, principal: Principal, data: Schoo
     Raises:
         Invalid: for an area that is not the caller's, or an end before the start.
     """
-    faults = Faults()
-    area = await area_of(session, principal, data, faults)
-    faults.ends_after(data.opened_on, data.closed_on, "/closed_on")
-    faults.refuse()
+    errors = FieldErrors()
+    area = await area_of(session, principal, data, errors)
+    errors.ends_after(data.opened_on, data.closed_on, "/closed_on")
+    errors.raise_if_any()
     assert area
     school = School(area_id=area, **data.model_dump(exclude={"area"}))
     session.add(school)
@@ -37,7 +37,7 @@ def update_school(school: School, data: SchoolUpdate) -> None:
             "A school keeps its URN. Where another took its place, POST it to /v1/schools/{urn}/successor."
         )
     school.sqlmodel_update(data.given())
-    faults = Faults()
-    faults.ends_after(school.opened_on, school.closed_on, "/closed_on")
-    faults.refuse()
+    errors = FieldErrors()
+    errors.ends_after(school.opened_on, school.closed_on, "/closed_on")
+    errors.raise_if_any()
     school.version += 1

@@ -9,12 +9,12 @@ from pydantic import Field as Says
 from sqlalchemy import BigInteger, CheckConstraint, DateTime, Index, Text, UniqueConstraint, false
 from sqlmodel import Field, SQLModel
 
-from convenor.kit.calendar import FullDate
-from convenor.kit.codes import Line, Word
-from convenor.kit.tables import AreaRow, belongs_to, half_open, of_area, one_of
+from convenor.database.constraints import AreaRow, area_foreign_key, enum_check, period_check, tenant_foreign_key
+from convenor.domain_types.codes import Line, StrictStrEnum
+from convenor.domain_types.dates import FullDate
 
 
-class SlaStatus(Word):
+class SlaStatus(StrictStrEnum):
     """The life of an SLA."""
 
     DRAFT = "draft"
@@ -23,7 +23,7 @@ class SlaStatus(Word):
     ENDED = "ended"
 
 
-class Cadence(Word):
+class Cadence(StrictStrEnum):
     """How often the provider reports."""
 
     MONTHLY = "monthly"
@@ -32,14 +32,14 @@ class Cadence(Word):
     YEARLY = "yearly"
 
 
-class KpiUnit(Word):
+class KpiUnit(StrictStrEnum):
     """What a KPI's target counts."""
 
     PERCENT = "percent"
     COUNT = "count"
 
 
-class KpiDirection(Word):
+class KpiDirection(StrictStrEnum):
     """Which side of the target is good."""
 
     AT_LEAST = "at_least"
@@ -86,13 +86,13 @@ class Sla(SlaFields, AreaRow, table=True):
     """One agreement with one provider about one service."""
 
     __table_args__ = (
-        of_area(),
-        belongs_to("commissioned_service", "service_id", "provider_id", onupdate="cascade"),
-        belongs_to("provider", "provider_id"),
+        area_foreign_key(),
+        tenant_foreign_key("commissioned_service", "service_id", "provider_id", onupdate="cascade"),
+        tenant_foreign_key("provider", "provider_id"),
         UniqueConstraint("area_id", "code"),
         UniqueConstraint("area_id", "id", "provider_id"),
-        one_of("status", SlaStatus),
-        one_of("cadence", Cadence),
+        enum_check("status", SlaStatus),
+        enum_check("cadence", Cadence),
         CheckConstraint("ends_on >= starts_on", name="ends_on_after_starts_on"),
         Index("sla_by_provider", "area_id", "provider_id", "id"),
     )
@@ -109,7 +109,7 @@ class SlaTerms(TermsFields, VolumeFields, SQLModel, table=True):
     """One version of what an SLA agrees, from `valid_from` until the next."""
 
     __tablename__ = "sla_terms"
-    __table_args__ = (belongs_to("sla", "sla_id"), half_open())
+    __table_args__ = (tenant_foreign_key("sla", "sla_id"), period_check())
     area_id: UUID = Field(primary_key=True)
     sla_id: UUID = Field(primary_key=True)
     number: int = Field(primary_key=True)
@@ -123,9 +123,9 @@ class SlaKpi(KpiFields, SQLModel, table=True):
 
     __tablename__ = "sla_kpi"
     __table_args__ = (
-        belongs_to("sla", "sla_id"),
-        one_of("unit", KpiUnit),
-        one_of("direction", KpiDirection),
+        tenant_foreign_key("sla", "sla_id"),
+        enum_check("unit", KpiUnit),
+        enum_check("direction", KpiDirection),
     )
     area_id: UUID = Field(primary_key=True)
     sla_id: UUID = Field(primary_key=True)
@@ -141,7 +141,7 @@ class SlaCluster(SQLModel, table=True):
     """A cluster that an SLA serves."""
 
     __tablename__ = "sla_cluster"
-    __table_args__ = (belongs_to("sla", "sla_id"), belongs_to("cluster", "cluster_id"))
+    __table_args__ = (tenant_foreign_key("sla", "sla_id"), tenant_foreign_key("cluster", "cluster_id"))
     area_id: UUID = Field(primary_key=True)
     sla_id: UUID = Field(primary_key=True)
     cluster_id: UUID = Field(primary_key=True)
@@ -154,7 +154,7 @@ class SlaTransition(AreaRow, table=True):
 
     __tablename__ = "sla_transition"
     __table_args__ = (
-        belongs_to("sla", "sla_id", "provider_id", onupdate="cascade"),
+        tenant_foreign_key("sla", "sla_id", "provider_id", onupdate="cascade"),
         Index("sla_transition_by_sla", "area_id", "sla_id", "id"),
     )
     sla_id: UUID

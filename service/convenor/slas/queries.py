@@ -7,7 +7,7 @@ from sqlalchemy import func, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
-from convenor.kit.calendar import Period, today
+from convenor.domain_types.dates import Period, today
 from convenor.slas.models import Sla, SlaCluster, SlaKpi, SlaTerms
 from convenor.slas.resource import RETURNS_DUE
 

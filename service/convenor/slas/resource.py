@@ -8,18 +8,18 @@ from uuid import UUID
 from pydantic import BaseModel, Field
 
 from convenor.commissioned_services.resource import ProviderOf
-from convenor.kit.calendar import Day
-from convenor.kit.codes import Line
-from convenor.kit.principal import Reach, Role, Wall
-from convenor.kit.reading.declare import Filter, Part, Relation, Resource, Sort
+from convenor.domain_types.codes import Line
+from convenor.domain_types.dates import Day
+from convenor.read_model.resource import Filter, Part, Relation, Resource, Sort
+from convenor.security.principal import FieldSensitivity, Role, RowAccess
 from convenor.slas.models import KpiFields, SlaFields, SlaStatus, TermsFields, VolumeFields
 
-CONTRACTS: Mapping[Role, Reach] = {
-    Role.HEALTH_SYSTEM: Reach.PROVIDER,
-    Role.PROVIDER_PORTAL: Reach.PROVIDER,
-    Role.CLUSTER_LEAD: Reach.CLUSTER,
-    Role.COMMISSIONER: Reach.AREA,
-    Role.FINANCE: Reach.AREA,
+SLA_ROW_ACCESS: Mapping[Role, RowAccess] = {
+    Role.HEALTH_SYSTEM: RowAccess.PROVIDER,
+    Role.PROVIDER_PORTAL: RowAccess.PROVIDER,
+    Role.CLUSTER_LEAD: RowAccess.CLUSTER,
+    Role.COMMISSIONER: RowAccess.AREA,
+    Role.FINANCE: RowAccess.AREA,
 }
 """How far each role reaches into SLAs and what providers report against them."""
 
@@ -143,13 +143,13 @@ SLA_TRANSITIONS = Resource(
     singular="sla_transition",
     table="sla_transition",
     read=SlaTransitionRead,
-    reach=CONTRACTS,
+    row_access=SLA_ROW_ACCESS,
     within_clusters=serves_clusters("{t}.sla_id"),
     scope="slas:read",
     order="at",
     sorts={"at": Sort("at", "timestamptz")},
     sql={"to": "{t}.to_status"},
-    walls={"reason": Wall.IDENTITY},
+    sensitivity={"reason": FieldSensitivity.IDENTITY},
 )
 
 SLAS = Resource(
@@ -157,7 +157,7 @@ SLAS = Resource(
     singular="sla",
     table="sla",
     read=SlaRead,
-    reach=CONTRACTS,
+    row_access=SLA_ROW_ACCESS,
     within_clusters=serves_clusters("{t}.id"),
     natural_key="code",
     etag="version",

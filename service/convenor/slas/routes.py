@@ -1,20 +1,22 @@
 """SLAs over REST."""
 
+from typing import Annotated
+
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from convenor.kit.errors import IllegalTransition
-from convenor.kit.locking import load_locked
-from convenor.kit.web.bodies import GuardedRoute
-from convenor.kit.web.reads import list_route, record_route, sublist_route
-from convenor.kit.web.writes import Write, Writing
+from convenor.http.json_body import GuardedRoute
+from convenor.http.read_routes import list_route, record_route, sublist_route
+from convenor.http.write_routes import WriteContext, writes
+from convenor.problems import IllegalTransition
+from convenor.read_model.locking import get_for_update
 from convenor.slas import rules
 from convenor.slas.models import Sla
 from convenor.slas.resource import SLA_TRANSITIONS, SLAS, SlaRead
 from convenor.slas.schemas import SlaCreate, SlaTransitionCreate, SlaUpdate
 
 router = APIRouter(tags=["slas"], route_class=GuardedRoute)
-reads = [
+read_routes = [
     list_route("/v1/slas", SLAS),
     record_route("/v1/slas/{id}", SLAS),
     sublist_route("/v1/slas/{id}/transitions", SLAS, "transitions", SLA_TRANSITIONS),
@@ -22,7 +24,9 @@ reads = [
 
 
 @router.post("/v1/slas", status_code=201, response_model=SlaRead)
-async def create_sla(data: SlaCreate, write: Write = Writing("slas:write", "slas:create", creates=True)) -> Response:
+async def create_sla(
+    data: SlaCreate, write: Annotated[WriteContext, writes("slas:write", "slas:create", creates=True)]
+) -> Response:
     """Drafts an SLA about a service with its provider."""
     sla = await rules.create_sla(write.session, write.principal, data)
     return await write.created(SLAS, sla.id)
@@ -32,7 +36,7 @@ async def create_sla(data: SlaCreate, write: Write = Writing("slas:write", "slas
 async def update_sla(
     id: str,  # noqa: A002 - the name in the path
     data: SlaUpdate,
-    write: Write = Writing("slas:write", "slas:update", changes=True),
+    write: Annotated[WriteContext, writes("slas:write", "slas:update", changes=True)],
 ) -> Response:
     """Edits a draft; once agreed, begins a new version of its terms from a date."""
     sla = await rules.load_sla(write.session, write.principal, id, data)
@@ -46,10 +50,12 @@ async def update_sla(
 async def transition_sla(
     id: str,  # noqa: A002
     data: SlaTransitionCreate,
-    write: Write = Writing("slas:write", "slas:transition", changes=True, keyed=True, problems=[IllegalTransition]),
+    write: Annotated[
+        WriteContext, writes("slas:write", "slas:transition", changes=True, keyed=True, problems=[IllegalTransition])
+    ],
 ) -> Response:
     """Moves an SLA on: draft, agreed, active, ended; answers with the SLA as it is then."""
-    sla = await load_locked(write.session, write.principal, SLAS, Sla, id)
+    sla = await get_for_update(write.session, write.principal, SLAS, Sla, id)
     write.check_version(sla)
     await rules.transition_sla(write.session, write.principal, sla, data)
     write.note_changes(data)

@@ -10,13 +10,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from convenor.clusters.resource import CLUSTERS
 from convenor.commissioned_services.models import CommissionedService
 from convenor.commissioned_services.resource import SERVICES
-from convenor.kit.calendar import now, today
-from convenor.kit.db import driver_connection
-from convenor.kit.errors import Faults, IllegalTransition, StateConflict
-from convenor.kit.locking import Lock, lock, lock_all, resolve
-from convenor.kit.principal import Principal
-from convenor.kit.reading.run import find
+from convenor.database.pools import driver_connection
+from convenor.domain_types.dates import now, today
+from convenor.problems import FieldErrors, IllegalTransition, StateConflict
 from convenor.providers.resource import PROVIDERS
+from convenor.read_model.execute import resolve_reference
+from convenor.read_model.locking import Lock, lock, lock_all, resolve
+from convenor.security.principal import Principal
 from convenor.slas import queries
 from convenor.slas.models import Sla, SlaCluster, SlaKpi, SlaStatus, SlaTerms, SlaTransition
 from convenor.slas.resource import SLAS, STEPS
@@ -32,11 +32,11 @@ async def create_sla(session: AsyncSession, principal: Principal, data: SlaCreat
     Raises:
         Invalid: naming every reference that does not hold.
     """
-    faults = Faults()
-    service = await _service(session, principal, data.service_id, None, faults)
-    await _check_provider(session, principal, service, data.provider_id, faults)
-    clusters = await _clusters(session, principal, data.clusters, service.area_id if service else None, faults)
-    faults.refuse()
+    errors = FieldErrors()
+    service = await _service(session, principal, data.service_id, None, errors)
+    await _check_provider(session, principal, service, data.provider_id, errors)
+    clusters = await _clusters(session, principal, data.clusters, service.area_id if service else None, errors)
+    errors.raise_if_any()
     assert service
     sla = Sla(
         area_id=service.area_id,
@@ -63,7 +63,7 @@ async def load_sla(session: AsyncSession, principal: Principal, key: str, data: 
     sla = await session.get_one(Sla, found)
     named = {(sla.area_id, sla.service_id)}
     if data.service_id and (
-        other := await find(await driver_connection(session), principal, SERVICES, data.service_id)
+        other := await resolve_reference(await driver_connection(session), principal, SERVICES, data.service_id)
     ):
         named.add(other)
     await lock_all(session, CommissionedService, named, Lock.KEEP)
@@ -113,19 +113,19 @@ class _Version:
 
 
 async def _edit_draft(session: AsyncSession, principal: Principal, sla: Sla, data: SlaUpdate) -> None:
-    faults = Faults()
+    errors = FieldErrors()
     given = data.given()
     if data.valid_from:
-        faults.add("/valid_from", "not_agreed_yet", "A draft has one version, which holds from `starts_on`.")
+        errors.add("/valid_from", "not_agreed_yet", "A draft has one version, which holds from `starts_on`.")
     starts_on, ends_on = data.starts_on or sla.starts_on, data.ends_on or sla.ends_on
     if ends_on < starts_on:
         pointer = "/ends_on" if data.ends_on else "/starts_on"
-        faults.add(pointer, "before_start", "The last day of the term lies before its first.")
+        errors.add(pointer, "before_start", "The last day of the term lies before its first.")
     provider_id = data.provider_id or sla.provider_id
-    service = await _service(session, principal, data.service_id or str(sla.service_id), sla.area_id, faults)
-    await _check_provider(session, principal, service, provider_id, faults)
-    clusters = await _clusters(session, principal, data.clusters or (), sla.area_id, faults)
-    faults.refuse()
+    service = await _service(session, principal, data.service_id or str(sla.service_id), sla.area_id, errors)
+    await _check_provider(session, principal, service, provider_id, errors)
+    clusters = await _clusters(session, principal, data.clusters or (), sla.area_id, errors)
+    errors.raise_if_any()
     assert service
     for name in {"code", "starts_on", "ends_on", "cadence"} & given.keys():
         setattr(sla, name, given[name])
@@ -155,15 +155,15 @@ async def _agree_new_version(session: AsyncSession, sla: Sla, data: SlaUpdate) -
     if fixed := sorted(data.model_fields_set - VERSIONED):
         raise StateConflict(f"Once agreed, only terms and kpis change, from a date; not {', '.join(fixed)}.")
     latest = await session.get_one(SlaTerms, (sla.area_id, sla.id, sla.terms_version))
-    faults = Faults()
+    errors = FieldErrors()
     if data.valid_from is None:
-        faults.add("/valid_from", "required", "Say from which day the new terms hold.")
+        errors.add("/valid_from", "required", "Say from which day the new terms hold.")
     elif not latest.valid_from < data.valid_from <= sla.ends_on:
         detail = f"The new version begins after {latest.valid_from}, when the latest did, and by {sla.ends_on}."
-        faults.add("/valid_from", "not_after_latest", detail)
+        errors.add("/valid_from", "not_after_latest", detail)
     if not (data.terms or data.kpis):
-        faults.add("/terms", "required", "Send the terms or the KPIs that are to hold from that day.")
-    faults.refuse()
+        errors.add("/terms", "required", "Send the terms or the KPIs that are to hold from that day.")
+    errors.raise_if_any()
     assert data.valid_from
     terms = data.terms or TermsCreate.model_validate(latest.model_dump(include=set(TermsCreate.model_fields)))
     kpis = data.kpis or [
@@ -176,37 +176,41 @@ async def _agree_new_version(session: AsyncSession, sla: Sla, data: SlaUpdate) -
 
 
 async def _service(
-    session: AsyncSession, principal: Principal, key: str, area: UUID | None, faults: Faults
+    session: AsyncSession, principal: Principal, key: str, area: UUID | None, errors: FieldErrors
 ) -> CommissionedService | None:
-    found = await find(await driver_connection(session), principal, SERVICES, key)
+    found = await resolve_reference(await driver_connection(session), principal, SERVICES, key)
     if found is None or area not in (None, found[0]):
-        faults.unknown("/service_id", "service")
+        errors.unknown("/service_id", "service")
         return None
     # Locked against a change of its provider until the SLA stands.
     return await lock(session, CommissionedService, found, Lock.KEEP)
 
 
 async def _check_provider(
-    session: AsyncSession, principal: Principal, service: CommissionedService | None, provider: UUID, faults: Faults
+    session: AsyncSession,
+    principal: Principal,
+    service: CommissionedService | None,
+    provider: UUID,
+    errors: FieldErrors,
 ) -> None:
-    if await find(await driver_connection(session), principal, PROVIDERS, str(provider)) is None:
-        faults.unknown("/provider_id", "provider")
+    if await resolve_reference(await driver_connection(session), principal, PROVIDERS, str(provider)) is None:
+        errors.unknown("/provider_id", "provider")
     elif service and service.provider_id != provider:
-        faults.add(
+        errors.add(
             "/provider_id", "not_its_provider", "This provider does not provide that service: see GET /v1/services."
         )
 
 
 async def _clusters(
-    session: AsyncSession, principal: Principal, keys: Sequence[str], area: UUID | None, faults: Faults
+    session: AsyncSession, principal: Principal, keys: Sequence[str], area: UUID | None, errors: FieldErrors
 ) -> list[UUID]:
     connection, clusters = await driver_connection(session), list[UUID]()
     for at, key in enumerate(keys):
-        found = await find(connection, principal, CLUSTERS, key)
+        found = await resolve_reference(connection, principal, CLUSTERS, key)
         if found is None or area not in (None, found[0]):
-            faults.unknown(f"/clusters/{at}", "cluster")
+            errors.unknown(f"/clusters/{at}", "cluster")
         elif found[1] in clusters:
-            faults.add(f"/clusters/{at}", "repeated", "This cluster stands here more than once.")
+            errors.add(f"/clusters/{at}", "repeated", "This cluster stands here more than once.")
         else:
             clusters.append(found[1])
     return clusters

@@ -7,9 +7,9 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, Field, ValidationError, ValidationInfo, WrapValidator, field_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from convenor.kit.calendar import FullDate
-from convenor.kit.codes import Line
-from convenor.kit.wire import Incoming, NeverEmptied, Patch, RecordId
+from convenor.domain_types.codes import Line
+from convenor.domain_types.dates import FullDate
+from convenor.domain_types.inputs import InputModel, NotNullable, Patch, RecordId
 from convenor.slas.models import Cadence, KpiFields, KpiUnit, SlaFields, SlaStatus, TermsFields, VolumeFields
 
 
@@ -27,8 +27,10 @@ def _kpis_once(value: Any, read: Callable[[Any], Sequence[Any]]) -> Sequence[Any
         result = read(value)
     except ValidationError as error:
         found = [
-            InitErrorDetails(type=PydanticCustomError(fault["type"], fault["msg"]), loc=fault["loc"], input=None)
-            for fault in error.errors(include_url=False, include_input=False)
+            InitErrorDetails(
+                type=PydanticCustomError(field_error["type"], field_error["msg"]), loc=field_error["loc"], input=None
+            )
+            for field_error in error.errors(include_url=False, include_input=False)
         ]
     sent = [item.get("kpi") if isinstance(item, dict) else None for item in value] if isinstance(value, list) else []
     repeated = PydanticCustomError("repeated_kpi", "This KPI stands here more than once.")
@@ -49,11 +51,11 @@ KpisOnce = WrapValidator(_kpis_once)
 TermDate = Annotated[FullDate, AfterValidator(_in_this_century)]
 
 
-class TermsCreate(TermsFields, VolumeFields, Incoming):
+class TermsCreate(TermsFields, VolumeFields, InputModel):
     """Volumes and price, for a year of the term."""
 
 
-class KpiCreate(KpiFields, Incoming):
+class KpiCreate(KpiFields, InputModel):
     """One measure that the provider is to report."""
 
     @field_validator("target")
@@ -68,7 +70,7 @@ Kpis = Annotated[list[KpiCreate], Field(min_length=1, max_length=50), KpisOnce]
 Clusters = Annotated[list[Line], Field(min_length=1, max_length=100)]
 
 
-class SlaCreate(SlaFields, Incoming):
+class SlaCreate(SlaFields, InputModel):
     """A new SLA, as a draft."""
 
     starts_on: TermDate = Field(description="First day of the term.")
@@ -90,21 +92,21 @@ class SlaCreate(SlaFields, Incoming):
 class SlaUpdate(Patch):
     """A change: of anything while the SLA is a draft; of `terms` and `kpis` from `valid_from` once it is agreed."""
 
-    code: Annotated[Line | None, NeverEmptied] = Field(None, description="The SLA's code.", max_length=40)
-    starts_on: Annotated[TermDate | None, NeverEmptied] = Field(None, description="First day of the term.")
-    ends_on: Annotated[TermDate | None, NeverEmptied] = Field(None, description="Last day of the term.")
-    cadence: Annotated[Cadence | None, NeverEmptied] = Field(None, description="How often the provider reports.")
-    service_id: Annotated[Line | None, NeverEmptied] = Field(None, description="The service, by id or code.")
-    provider_id: Annotated[RecordId | None, NeverEmptied] = Field(None, description="The provider of that service.")
-    clusters: Annotated[Clusters | None, NeverEmptied] = Field(None, description="All the clusters that it serves.")
-    terms: Annotated[TermsCreate | None, NeverEmptied] = Field(None, description="What is agreed for a year.")
-    kpis: Annotated[Kpis | None, NeverEmptied] = Field(None, description="All the measures to report.")
-    valid_from: Annotated[TermDate | None, NeverEmptied] = Field(
+    code: Annotated[Line | None, NotNullable] = Field(None, description="The SLA's code.", max_length=40)
+    starts_on: Annotated[TermDate | None, NotNullable] = Field(None, description="First day of the term.")
+    ends_on: Annotated[TermDate | None, NotNullable] = Field(None, description="Last day of the term.")
+    cadence: Annotated[Cadence | None, NotNullable] = Field(None, description="How often the provider reports.")
+    service_id: Annotated[Line | None, NotNullable] = Field(None, description="The service, by id or code.")
+    provider_id: Annotated[RecordId | None, NotNullable] = Field(None, description="The provider of that service.")
+    clusters: Annotated[Clusters | None, NotNullable] = Field(None, description="All the clusters that it serves.")
+    terms: Annotated[TermsCreate | None, NotNullable] = Field(None, description="What is agreed for a year.")
+    kpis: Annotated[Kpis | None, NotNullable] = Field(None, description="All the measures to report.")
+    valid_from: Annotated[TermDate | None, NotNullable] = Field(
         None, description="Once agreed: the first day of the new version of terms and KPIs."
     )
 
 
-class SlaTransitionCreate(Incoming):
+class SlaTransitionCreate(InputModel):
     """One step in the life of an SLA."""
 
     to: SlaStatus = Field(description="The state to go to: one of the SLA's `next`.")

@@ -1,0 +1,305 @@
+"""From an operation to what the reading machine compiles: one tree for each field of the root.
+
+Which fields are meant, after fragments, `@include`, `@skip` and merging, and which arguments, is graphql-core's to say.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from graphql import (
+    FieldNode,
+    GraphQLObjectType,
+    GraphQLUnionType,
+    OperationDefinitionNode,
+    OperationType,
+    get_argument_values,
+    get_named_type,
+)
+from graphql.execution.collect_fields import FieldDetails, FieldDetailsList, collect_fields, collect_subfields
+from graphql.execution.values import VariableValues
+from pydantic import ValidationError
+
+from convenor.problems import FieldErrors, NotFound
+from convenor.read_model.execute import name_record
+from convenor.read_model.list_query import MAX_LIMIT, read_cursor
+from convenor.read_model.resource import Resource
+from convenor.read_model.selection import (
+    Constant,
+    Cursor,
+    Edges,
+    Node,
+    One,
+    Page,
+    PageInfo,
+    Pick,
+    Selection,
+    Total,
+    Version,
+)
+from convenor.security.principal import FieldSensitivity
+from convenor_graphql.limits import Document
+from convenor_graphql.mutations import Mutation
+from convenor_graphql.object_types import Link, order_named
+from convenor_graphql.problems import QueryTooLarge
+from convenor_graphql.scalars import plain
+from convenor_graphql.schema import GraphQLApi
+
+MAX_COST = 100_000
+"""How many records the answer to one query could hold."""
+MAX_VALUES = 1_000_000
+"""How many fields those records could have in all."""
+MAX_LINKS = 20
+"""Links of one record to others: the effort of planning them grows with their cube."""
+MAX_ROOTS = 50
+"""Fields of an operation itself."""
+COST_OF_A_TOTAL = 100
+"""What counting a list weighs: it reads past the page."""
+
+
+@dataclass(frozen=True)
+class Meta:
+    """A field about the schema itself: for the executor."""
+
+    key: str
+    nodes: tuple[FieldNode, ...]
+
+
+@dataclass(frozen=True)
+class Change:
+    """A mutation, with what is wanted of its payload."""
+
+    key: str
+    mutation: Mutation
+    arguments: Mapping[str, Any]
+    payload: tuple[One | Constant, ...]
+
+    @property
+    def records(self) -> tuple[One, ...]:
+        """The record that was written, as often as the payload shows it."""
+        return tuple(item for item in self.payload if isinstance(item, One))
+
+
+@dataclass
+class PlannedSelection:
+    """An operation, ready to be answered."""
+
+    fields: list[One | Page | Constant | Meta | Change] = field(default_factory=list)
+    values: dict[str, Any] = field(default_factory=dict)
+    scopes: dict[str, None] = field(default_factory=dict)
+    """What the token must carry, in the order in which it was met."""
+    walled: list[tuple[str, FieldSensitivity]] = field(default_factory=list)
+    """Filters, by pointer, that only those may use who pass a wall."""
+    cost: int = 0
+    """Records that the answer could hold."""
+    size: int = 0
+    """Fields that those could have."""
+
+
+def plan_selection(
+    api: GraphQLApi, document: Document, operation: OperationDefinitionNode, variables: VariableValues
+) -> PlannedSelection:
+    """What an operation asks for.
+
+    Raises:
+        Invalid: arguments are at fault; every one is named by a pointer of response keys and the argument.
+        QueryTooLarge: it could give more records than one request may.
+    """
+    selector = _Selector(api, document, operation, variables)
+    selector.run()
+    selector.errors.raise_if_any()
+    for number, most, what in (
+        (selector.selected.cost, MAX_COST, "records"),
+        (selector.selected.size, MAX_VALUES, "values"),
+    ):
+        if number > most:
+            raise QueryTooLarge(
+                f"The answer could hold {number:,} {what}; the most is {most:,}. Ask for fewer with `first`."
+            )
+    return selector.selected
+
+
+class _Selector:
+    """Walks one operation."""
+
+    def __init__(
+        self, api: GraphQLApi, document: Document, operation: OperationDefinitionNode, variables: VariableValues
+    ) -> None:
+        self.api, self.graph = api, api.graph
+        self.document, self.operation, self.variables = document, operation, variables
+        self.selected, self.errors = PlannedSelection(), FieldErrors()
+
+    def run(self) -> None:
+        writes = self.operation.operation is OperationType.MUTATION
+        root = self.api.types.mutation_type if writes else self.api.types.query_type
+        assert root is not None
+        collected = collect_fields(self.api.types, self.document.fragments, self.variables, root, self.operation)
+        if len(collected.grouped_field_set) > MAX_ROOTS:
+            raise QueryTooLarge(f"The operation has more than {MAX_ROOTS} fields of its own.")
+        for key, details in collected.grouped_field_set.items():
+            name = details[0].node.name.value
+            if name == "__typename":
+                self.selected.fields.append(Constant(key, root.name))
+            elif name.startswith("__"):
+                self.selected.fields.append(Meta(key, tuple(it.node for it in details)))
+            elif writes:
+                self.selected.fields.append(self._change(key, root, details))
+            else:
+                self.selected.fields.append(self._link(key, root, details, f"/{key}", 1))
+
+    def _change(self, key: str, root: GraphQLObjectType, details: FieldDetailsList) -> Change:
+        name = details[0].node.name.value
+        payload = self._type(root, name)
+        shows: list[One | Constant] = []
+        for inner, its in self._fields(payload, details).items():
+            if its[0].node.name.value == "__typename":
+                shows.append(Constant(inner, payload.name))
+            else:
+                link = self.graph.links[payload.name, its[0].node.name.value]
+                at = f"/{key}/{inner}"
+                selection = self._record(link.resource, self._type(payload, its[0].node.name.value), its, at, 1)
+                shows.append(One(inner, link.resource, selection, at=at))
+        return Change(key, self.api.mutations[name], self._arguments(root, details[0]), tuple(shows))
+
+    def _link(self, key: str, parent: GraphQLObjectType, details: FieldDetailsList, at: str, times: int) -> One | Page:
+        name = details[0].node.name.value
+        link = self.graph.links[parent.name, name]
+        self.selected.scopes[link.resource.read_scope] = None
+        arguments, target = self._arguments(parent, details[0]), self._type(parent, name)
+        if link.many:
+            return self._page(key, link, target, details, arguments, at, times)
+        self.selected.cost += times
+        selection = self._record(link.resource, target, details, at, times)
+        if link.relation:
+            return One(key, link.resource, selection, link.relation, at=at)
+        try:
+            by, named = name_record(link.resource, arguments[link.parameter], at)
+        except NotFound:
+            by, named = "id", {f"{at}.id": None}
+        self.selected.values |= named
+        return One(key, link.resource, selection, by=by, at=at)
+
+    def _page(
+        self,
+        key: str,
+        link: Link,
+        target: GraphQLObjectType,
+        details: FieldDetailsList,
+        arguments: Mapping[str, Any],
+        at: str,
+        times: int,
+    ) -> Page:
+        resource = link.resource
+        first = arguments["first"]
+        if not 1 <= first <= MAX_LIMIT:
+            self.errors.add(f"{at}/first", "limit", f"`first` is a whole number from 1 to {MAX_LIMIT}.")
+            first = 1
+        sort, descending = order_named(arguments["sort"])
+        after = arguments.get("after")
+        if after is not None:
+            order = f"{'-' if descending else ''}{sort}"
+            place = read_cursor(after, order, resource.sorts[sort], self.errors, f"{at}/after")
+            self.selected.values |= {f"{at}.{name}": value for name, value in place.items()}
+        filters = self._filters(resource, arguments, at)
+        shows = tuple(self._shows(resource, target, details, at, times, first))
+        return Page(key, resource, shows, first, sort, descending, filters, after is not None, link.relation, at)
+
+    def _shows(
+        self, resource: Resource, target: GraphQLObjectType, details: FieldDetailsList, at: str, times: int, first: int
+    ) -> Iterator[Edges | PageInfo | Total | Constant]:
+        for key, its in self._fields(target, details).items():
+            name = its[0].node.name.value
+            if name == "edges":
+                self.selected.cost += times * first
+                edge = self._type(target, name)
+                yield Edges(key, tuple(self._edge(resource, edge, its, f"{at}/{key}", times * first)))
+            elif name == "pageInfo":
+                info = self._type(target, name)
+                places: Any = {inner: of[0].node.name.value for inner, of in self._fields(info, its).items()}
+                yield PageInfo(
+                    key,
+                    tuple(
+                        Constant(inner, info.name) if place == "__typename" else (inner, place)
+                        for inner, place in places.items()
+                    ),
+                )
+            elif name == "totalCount":
+                self.selected.cost += times * COST_OF_A_TOTAL
+                yield Total(key)
+            else:
+                yield Constant(key, target.name)
+
+    def _edge(
+        self, resource: Resource, edge: GraphQLObjectType, details: FieldDetailsList, at: str, times: int
+    ) -> Iterator[Node | Cursor | Constant]:
+        for key, its in self._fields(edge, details).items():
+            name = its[0].node.name.value
+            if name == "node":
+                yield Node(key, self._record(resource, self._type(edge, name), its, f"{at}/{key}", times))
+            else:
+                yield Cursor(key) if name == "cursor" else Constant(key, edge.name)
+
+    def _record(
+        self, resource: Resource, target: GraphQLObjectType, details: FieldDetailsList, at: str, times: int
+    ) -> Selection:
+        selection: list[Pick | Version | Constant | One | Page] = []
+        for key, its in self._fields(target, details).items():
+            name = its[0].node.name.value
+            if name == "__typename":
+                selection.append(Constant(key, target.name))
+            elif (target.name, name) in self.graph.links:
+                selection.append(self._link(key, target, its, f"{at}/{key}", times))
+            elif (target.name, name) in self.graph.fields:
+                selection.append(self._pick(key, target, its))
+            else:
+                selection.append(Version(key))
+        if sum(isinstance(it, One | Page) for it in selection) > MAX_LINKS:
+            raise QueryTooLarge(f"{at[1:]} asks for more than {MAX_LINKS} links of one record.")
+        self.selected.size += times * len(selection)
+        return tuple(selection)
+
+    def _pick(self, key: str, parent: GraphQLObjectType, details: FieldDetailsList) -> Pick:
+        name = details[0].node.name.value
+        named = get_named_type(parent.fields[name].type)
+        its_types = named.types if isinstance(named, GraphQLUnionType) else (named,)
+        within = tuple(
+            (self.graph.models[it.name], self._object(it, details))
+            for it in its_types
+            if isinstance(it, GraphQLObjectType)
+        )
+        return Pick(key, self.graph.fields[parent.name, name], within)
+
+    def _object(self, target: GraphQLObjectType, details: FieldDetailsList) -> Selection:
+        return tuple(
+            Constant(key, target.name) if its[0].node.name.value == "__typename" else self._pick(key, target, its)
+            for key, its in self._fields(target, details).items()
+        )
+
+    def _filters(self, resource: Resource, arguments: Mapping[str, Any], at: str) -> tuple[str, ...]:
+        given = []
+        for argument, name in self.graph.filters[resource.name].items():
+            if arguments.get(argument) is None:
+                continue
+            it = resource.filters[name]
+            try:
+                self.selected.values[f"{at}.{name}"] = it.adapter.validate_python(arguments[argument])
+            except ValidationError as error:
+                self.errors.add(f"{at}/{argument}", error.errors()[0]["type"], error.errors()[0]["msg"])
+            if it.sensitivity:
+                self.selected.walled.append((f"{at}/{argument}", it.sensitivity))
+            given.append(name)
+        return tuple(given)
+
+    def _arguments(self, parent: GraphQLObjectType, details: FieldDetails) -> dict[str, Any]:
+        node = details.node
+        values = get_argument_values(parent.fields[node.name.value], node, self.variables)
+        return {name: plain(value) for name, value in values.items()}
+
+    def _fields(self, target: GraphQLObjectType, details: FieldDetailsList) -> Mapping[str, FieldDetailsList]:
+        types, fragments = self.api.types, self.document.fragments
+        return collect_subfields(types, fragments, self.variables, self.operation, target, details).grouped_field_set
+
+    def _type(self, parent: GraphQLObjectType, name: str) -> GraphQLObjectType:
+        named = get_named_type(parent.fields[name].type)
+        assert isinstance(named, GraphQLObjectType)
+        return named

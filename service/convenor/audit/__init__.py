@@ -1,0 +1,1 @@
+"""The audit trail: its tables, and the writer that makes events durable before an answer leaves."""

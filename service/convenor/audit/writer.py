@@ -1,0 +1,333 @@
+"""The audit: one event for each request, durable before its answer leaves.
+
+Events of a change are rows of the change's own transaction (`add_event`); all others are flushed together with their
+neighbours' (`AuditWriter`), and the answer waits for that flush. The app role can insert and select events, no more.
+"""
+
+import asyncio
+import contextlib
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Self
+from uuid import UUID
+
+import asyncpg
+from sqlalchemy import ARRAY, DateTime, Index, Uuid
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlmodel import Field, SQLModel
+
+from convenor.database.background import repeat
+from convenor.database.ids import text_of, uuid7
+from convenor.database.row_security import context_sql, import_context
+from convenor.domain_types.dates import now
+from convenor.security.principal import Principal
+
+INSTALLATION = UUID(int=0)
+"""The area of events that are of no area."""
+
+SINGLY_EACH_SECOND = 5
+"""Unauthenticated requests of one address that are written one by one in a second; the rest are counted."""
+
+
+class AuditEvent(SQLModel, table=True):
+    """Who did what to which records, under which agreement and purpose, with what outcome."""
+
+    __tablename__ = "audit_event"
+    __table_args__ = (
+        Index("event_by_time", "area_id", "at", "id"),
+        Index("event_by_client", "area_id", "client_id", "at", "id"),
+    )
+    area_id: UUID = Field(primary_key=True)
+    id: UUID = Field(default_factory=uuid7, primary_key=True)
+    at: datetime = Field(sa_type=DateTime(timezone=True))
+    action: str
+    status: int
+    problem: str | None = None
+    client_id: str | None = None
+    organisation: str | None = None
+    role: str | None = None
+    agreement: str | None = None
+    purpose: str | None = None
+    request_id: str
+    address: str | None = None
+    times: int = 1
+    records: list[UUID] = Field(sa_type=ARRAY(Uuid))
+    subjects: list[UUID] = Field(sa_type=ARRAY(Uuid))
+    changes: dict[str, str] | None = Field(None, sa_type=JSONB)
+
+
+class AuditMention(SQLModel, table=True):
+    """That events of a short span of time are about a record or a pupil: how events are found by either.
+
+    A table, since under row-level security no index over an array can serve: `@>` is not leakproof, `=` and `<` are.
+    A span, so that a record that is read again and again is mentioned once in it; within one, the events are few.
+    A mention is there before its event is: one without an event finds nothing, and does no harm.
+    """
+
+    __tablename__ = "audit_mention"
+    area_id: UUID = Field(primary_key=True)
+    about_id: UUID = Field(primary_key=True)
+    since: datetime = Field(primary_key=True, sa_type=DateTime(timezone=True))
+    before: datetime = Field(sa_type=DateTime(timezone=True))
+
+
+SPAN = timedelta(seconds=10)
+MOST_TOGETHER = 200_000
+"""Characters of ids, above which an event is written by itself: its neighbours do not wait for it."""
+MOST_REMEMBERED = 50_000
+"""How many lists of ids a worker remembers to have mentioned in the present span."""
+
+Mention = tuple[UUID, str, datetime]
+"""An area, ids with commas between, and the start of a span."""
+
+
+@dataclass
+class AuditDraft:
+    """What a request's handlers tell the audit about it, while it runs."""
+
+    request_id: str
+    address: str | None = None
+    action: str = "request:refuse"
+    principal: Principal | None = None
+    client_id: str | None = None
+    purpose: str | None = None
+    records: Sequence[UUID] = ()
+    subjects: Sequence[UUID] = ()
+    areas: Sequence[UUID] = ()
+    """The area of each record, or the one area of all; none where they are of no area."""
+    subject_areas: Sequence[UUID] = ()
+    """The area of each subject, where there are several areas."""
+    changes: Mapping[str, str] | None = None
+    """Names of changed fields, each with a digest of its new value; never a value."""
+    problem: str | None = None
+    status: int | None = None
+    """What became of it, where the status of the answer is another's to choose, as over GraphQL."""
+    written: bool = False
+    """The event was committed with its change."""
+
+    def forget(self) -> None:
+        """Forget the records and changes of an attempt that left nothing behind."""
+        self.records, self.subjects, self.areas, self.subject_areas, self.changes = (), (), (), (), None
+
+
+EventRow = tuple[Any, ...]
+"""An event, by its columns."""
+
+
+def events_of(note: AuditDraft, status: int) -> list[EventRow]:
+    """The rows for a request: one for each area concerned, or one for the installation."""
+    who = note.principal
+    common = (
+        now(),
+        note.action,
+        note.status or status,
+        note.problem,
+        who.client_id if who else note.client_id,
+        who.organisation if who else None,
+        who.role.value if who else None,
+        who.agreement if who else None,
+        note.purpose or (who.purpose if who else None),
+        note.request_id,
+        note.address,
+        1,
+    )
+    changes = json.dumps(note.changes) if note.changes else None
+    areas = list(dict.fromkeys(note.areas or (who.areas if who else ()))) or [INSTALLATION]
+    if len(areas) == 1:
+        return [(areas[0], uuid7(), *common, text_of(note.records), text_of(note.subjects), changes)]
+    return [
+        (
+            area,
+            uuid7(),
+            *common,
+            text_of(_of_area(area, note.records, note.areas)),
+            text_of(_of_area(area, note.subjects, note.subject_areas)),
+            changes,
+        )
+        for area in areas
+    ]
+
+
+def _of_area(area: UUID, ids: Sequence[UUID], areas: Sequence[UUID]) -> Sequence[UUID]:
+    """The ids that an area hears of: no other area's records or pupils, but what is of none, as pathways are."""
+    if not ids or not areas:
+        return ids
+    return [each for each, its in zip(ids, areas, strict=True) if its == area]
+
+
+_COLUMNS = [
+    *("area_id", "id", "at", "action", "status", "problem", "client_id", "organisation", "role", "agreement"),
+    *("purpose", "request_id", "address", "times", "records", "subjects", "changes"),
+]
+_TYPES = {"area_id": "uuid", "id": "uuid", "at": "timestamptz", "status": "int", "times": "int"} | {
+    "changes": "jsonb",
+}
+_VALUES = ", ".join(
+    f"string_to_array(${at}::text, ',')::uuid[]"
+    if name in ("records", "subjects")
+    else f"${at}::{_TYPES.get(name, 'text')}"
+    for at, name in enumerate(_COLUMNS, 1)
+)
+_INSERT = (
+    f"with ctx as materialized (select {context_sql(len(_COLUMNS) + 1)})"  # noqa: S608
+    f" insert into audit_event ({', '.join(_COLUMNS)}) select {_VALUES} from ctx"
+)
+# In the order of the key, so that two that mention the same never wait for each other.
+_MENTION = (
+    f"with ctx as materialized (select {context_sql(5)})"  # noqa: S608
+    " insert into audit_mention (area_id, about_id, since, before)"
+    " select distinct m.area_id, about_id, m.since, m.before"
+    " from ctx cross join unnest($1::uuid[], $2::text[], $3::timestamptz[], $4::timestamptz[])"
+    " as m(area_id, abouts, since, before) cross join unnest(string_to_array(m.abouts, ',')::uuid[]) as about_id"
+    " order by 1, 2, 3 on conflict do nothing"
+)
+_AREA, _AT, _RECORDS, _SUBJECTS = (_COLUMNS.index(name) for name in ("area_id", "at", "records", "subjects"))
+
+
+def _mentions(rows: Iterable[tuple[Any, ...]]) -> set[Mention]:
+    """What events are about."""
+    found = set()
+    for row in rows:
+        at: datetime = row[_AT]
+        since = at - timedelta(seconds=at.second % SPAN.seconds, microseconds=at.microsecond)
+        found |= {(row[_AREA], row[column], since) for column in (_RECORDS, _SUBJECTS) if row[column]}
+    return found
+
+
+async def _insert(connection: Any, rows: Sequence[tuple[Any, ...]], mentions: Iterable[Mention]) -> None:
+    """Writes events, and before them what they mention."""
+    new = [(area, abouts, since, since + SPAN) for area, abouts, since in mentions]
+    if new:
+        columns = tuple(zip(*new, strict=True))
+        await connection.execute(_MENTION, *columns, *import_context(*set(columns[0])))
+    await connection.executemany(_INSERT, [(*row, *import_context(row[_AREA])) for row in rows])
+
+
+async def add_event(connection: asyncpg.Connection, note: AuditDraft, status: int) -> None:
+    """Writes a request's event in the transaction of its change."""
+    await add_events(connection, events_of(note, status))
+
+
+async def add_events(connection: asyncpg.Connection, rows: Sequence[EventRow]) -> None:
+    """Writes events in the transaction of their changes, as its last statement: others may wait for the mentions."""
+    await _insert(connection, rows, _mentions(rows))
+
+
+async def rehearse(connection: asyncpg.Connection) -> None:
+    """Find out whether the event of a request could be written and made durable, and leave none.
+
+    The event is undone. The transaction around it is committed, since only a commit waits for the disk, and for the
+    standby where one must agree. What remains is a thousand bytes for PostgreSQL to clear away.
+
+    Args:
+        connection: One of the caller's own, to be closed where this fails: it may be left inside the transaction.
+
+    Raises:
+        asyncpg.PostgresError, OSError: It could not.
+    """
+    # As large as the event of a usual list, so that the rest of a page on a full disk is no room.
+    rows = events_of(AuditDraft(request_id="rehearsal", records=[INSTALLATION] * 50), 200)
+    await connection.execute("begin; savepoint undone")
+    await _insert(connection, rows, _mentions(rows))
+    await connection.execute("rollback to savepoint undone; commit")
+
+
+class AuditWriter:
+    """Flushes the events of concurrent requests together."""
+
+    def __init__(self, pool: asyncpg.Pool) -> None:
+        self._pool = pool
+        self._waiting: list[tuple[list[tuple[Any, ...]], asyncio.Future[None]]] = []
+        self._wake = asyncio.Event()
+        self._refused: Counter[str] = Counter()
+        self._span = now()
+        self._mentioned: set[int] = set()
+        """By hash, what is durable of the present span: mentioned again, it costs nothing."""
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def __aenter__(self) -> Self:
+        """Begins flushing."""
+        self._tasks = [
+            asyncio.create_task(self._flush_for_ever()),
+            asyncio.create_task(repeat("counting of refused requests", self._write_counted, 1)),
+        ]
+        return self
+
+    async def __aexit__(self, *_raised: object) -> None:
+        """Ends; whatever was to leave has been flushed by then."""
+        for task in self._tasks:
+            task.cancel()
+        for task in self._tasks:
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+        await self._write_counted()
+
+    async def write(self, note: AuditDraft, status: int) -> None:
+        """Returns once the event of a request is durable, or is one of too many that are only counted.
+
+        Raises:
+            asyncpg.PostgresError, OSError: when it cannot be written; then the answer must not leave.
+        """
+        unknown = note.principal is None and note.client_id is None
+        if unknown and note.address and status in (400, 401, 404, 413):
+            self._refused[note.address] += 1
+            if self._refused[note.address] > SINGLY_EACH_SECOND:
+                return
+        rows = events_of(note, status)
+        if sum(len(row[_RECORDS]) + len(row[_SUBJECTS]) for row in rows) > MOST_TOGETHER:
+            await self._write(rows)
+            return
+        done = asyncio.get_running_loop().create_future()
+        self._waiting.append((rows, done))
+        self._wake.set()
+        await done
+
+    async def _flush_for_ever(self) -> None:
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            batch, self._waiting = self._waiting, []
+            if batch:
+                await self._flush(batch)
+
+    async def _flush(self, batch: list[tuple[list[tuple[Any, ...]], asyncio.Future[None]]]) -> None:
+        rows = [row for rows, _ in batch for row in rows]
+        try:
+            await self._write(rows)
+        except Exception as error:  # whatever it is, each waiting answer must hear of it
+            for _, done in batch:
+                if not done.done():
+                    done.set_exception(error)
+        else:
+            for _, done in batch:
+                if not done.done():
+                    done.set_result(None)
+
+    async def _write(self, rows: Sequence[tuple[Any, ...]]) -> None:
+        mentions = {hash(mention): mention for mention in _mentions(rows)}
+        new = mentions.keys() - self._mentioned
+        async with self._pool.acquire() as connection:
+            await _insert(connection, rows, [mentions[each] for each in new])
+        latest = max((since for _, _, since in mentions.values()), default=self._span)
+        if latest != self._span or len(self._mentioned) > MOST_REMEMBERED:
+            self._span, self._mentioned = latest, set()
+        self._mentioned |= new
+
+    async def _write_counted(self) -> None:
+        counted, self._refused = self._refused, Counter()
+        rows = []
+        for address, times in counted.items():
+            if times > SINGLY_EACH_SECOND:
+                row = list(events_of(AuditDraft(request_id="counted", address=address), 401)[0])
+                row[_COLUMNS.index("times")] = times - SINGLY_EACH_SECOND
+                rows.append(tuple(row))
+        if not rows:
+            return
+        try:
+            await self._write(rows)
+        except BaseException:  # a worker that ends in the middle of it writes them at its end
+            self._refused.update(counted)
+            raise

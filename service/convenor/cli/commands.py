@@ -1,0 +1,361 @@
+"""The command `convenor`. It only reads what was typed, calls the room that does the work, and says how it ended.
+
+Exit codes: 0 done, 1 something is not as it should be (`doctor`, `tour`, `load`), 2 a person must mend something first.
+"""
+
+import asyncio
+import sys
+from collections.abc import Callable
+from contextlib import nullcontext
+from datetime import datetime
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+from shlex import quote
+from typing import Annotated, Literal, TypeVar
+
+import typer
+from pydantic import ValidationError
+from rich.text import Text
+
+from convenor.config import Settings
+from convenor.configuration_error import ConfigurationError
+from convenor.security.principal import Role
+from convenor.terminal import complain, out, progress, say, show_pairs
+
+Done = TypeVar("Done")
+
+# The rooms are imported by the commands that need them, so that help answers at once.
+
+_MARKUP: Literal["rich"] | None = "rich" if sys.stdout.isatty() else None
+app = typer.Typer(
+    help="The facts of a neighbourhood peer cluster, exchanged by schools, health and providers over one API.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    rich_markup_mode=_MARKUP,
+    epilog="Settings are environment variables with the prefix CONVENOR_; the README lists them.",
+)
+clients = typer.Typer(help="The systems that may ask for tokens.", no_args_is_help=True, rich_markup_mode=_MARKUP)
+app.add_typer(clients, name="clients")
+
+DATE = ["%Y-%m-%d"]
+
+
+def main() -> None:
+    """Runs the command; what a person must mend ends with 2 and is said in words."""
+    try:
+        app()
+    except ConfigurationError as error:
+        complain(error)
+        sys.exit(2)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        out.print(f"convenor {version('convenor')}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and leave.")
+    ] = False,
+) -> None:
+    """Takes the options that come before any command."""
+
+
+@app.command()
+def serve(
+    new_keys: Annotated[
+        bool,
+        typer.Option(
+            "--new-keys",
+            help="Make key files that are lost for good. A new signing-keys.json ends every token; a new pseudonym.key "
+            "changes every pseudonym that partners know.",
+        ),
+    ] = False,
+) -> None:
+    """Serve until Ctrl-C: start the database where it is Convenor's own, migrate it, answer."""
+    from convenor import serving
+    from convenor.process import stops_on_signals
+
+    settings = _settings()
+    with (
+        stops_on_signals(),
+        serving.hold_data_folder(settings.data_dir, settings.issuer),
+        serving.hold_port(settings.host, settings.port) as port,
+        serving.open_migrated(settings, say) as database,
+    ):
+        serving.prepare_keys(settings.data_dir, database.app_url, new_keys=new_keys)
+        serving.serve(settings, database, port, lambda: _show_addresses(settings))
+    say("Stopped.")
+
+
+@app.command()
+def demo(
+    as_at: Annotated[
+        datetime | None, typer.Option(formats=DATE, help="The day on which the demo stands.", show_default="today")
+    ] = None,
+    seed: Annotated[
+        int | None,
+        typer.Option(min=0, max=2**31 - 1, help="Another number invents another Wendshire.", show_default="1"),
+    ] = None,
+    no_serve: Annotated[bool, typer.Option("--no-serve", help="Load it and leave.")] = False,
+) -> None:
+    """Serve the demo until Ctrl-C, on this machine alone; the first start loads it."""
+    from convenor import serving
+    from convenor.demo import assert_same_demo, load_demo, loaded_demo, write_demo_clients
+    from convenor.domain_types.dates import today
+    from convenor.process import stops_on_signals
+    from convenor.startup_errors import explain_failure
+
+    settings, day = _settings(), as_at.date() if as_at else None
+    serving.assert_local(settings)
+    with (
+        stops_on_signals(),
+        serving.hold_data_folder(settings.data_dir, settings.issuer),
+        nullcontext() if no_serve else serving.hold_port(settings.host, settings.port) as port,
+        serving.open_migrated(settings, say) as database,
+    ):
+        owner_url = database.require_owner_url()
+        with explain_failure("The demo cannot be loaded", "Correct that, then start again: nothing of it was stored."):
+            serving.prepare_keys(settings.data_dir, owner_url)
+            if loaded := loaded_demo(owner_url):
+                assert_same_demo(loaded, day, seed)
+                say("The demo is there already.")
+            else:
+                keep, seed = partial(write_demo_clients, settings.data_dir), 1 if seed is None else seed
+                with progress() as advance:
+                    load_demo(owner_url, as_at=day or today(), seed=seed, progress=advance, keep=keep)
+        if port is not None:
+            serving.serve(settings, database, port, lambda: _show_demo(settings))
+    say("The demo is loaded." if no_serve else "Stopped.")
+
+
+@app.command()
+def tour(
+    base_url: Annotated[str | None, typer.Option(help="Where the demo serves.", show_default="as it is set")] = None,
+    data_dir: Annotated[
+        Path | None, typer.Option(help="The folder that holds demo-clients.json.", show_default="as it is set")
+    ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", help="One line for each step.")] = False,
+) -> None:
+    """Walk through the main job over HTTP, as each partner in turn, and check every answer."""
+    from convenor.walkthrough import walk
+
+    settings = _settings()
+    address, folder = base_url or _local_address(settings), data_dir or settings.data_dir
+    if not walk(address.rstrip("/"), folder, quiet=quiet):
+        raise typer.Exit(1)
+
+
+@app.command()
+def migrate() -> None:
+    """Bring the database to this version's schema."""
+    from convenor import serving
+
+    with serving.open_migrated(_settings(), say):
+        say("The database is at this version's schema.")
+
+
+@app.command()
+def load(
+    file: Annotated[Path, typer.Argument(help="A CSV file in UTF-8 with a header: clusters, offers, practices ...")],
+    area: Annotated[str, typer.Option(help="LA code of the area that it is about.")],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only report.")] = False,
+    apply_rest: Annotated[bool, typer.Option("--apply-rest", help="Apply what no finding leaves out.")] = False,
+) -> None:
+    """Load one of the programme's files into an area; whatever is doubtful in it is reported by line."""
+    from convenor.importers import Verdict, load_file
+
+    report = _as_owner(
+        lambda owner_url: asyncio.run(load_file(owner_url, file, area=area, dry_run=dry_run, apply_rest=apply_rest))
+    )
+    for finding in report.findings:
+        out.print(Text(str(finding), style="yellow"))
+    show_pairs(
+        {
+            "File": f"{report.kind} of {report.area}, {report.rows} rows",
+            "Findings": str(len(report.findings)),
+            "Ended": f"{report.verdict}, {report.created} records stored",
+        }
+    )
+    if report.verdict is Verdict.REFUSED:
+        say("Nothing was stored. Mend the file, or add --apply-rest.")
+        raise typer.Exit(1)
+
+
+@app.command()
+def backup(
+    file: Annotated[Path, typer.Argument(help="A new file for the database; the keys go to FILE.keys beside it.")],
+) -> None:
+    """Back up the database and the keys, each to a file of its own, also while the service runs."""
+    from convenor.backup import back_up, keys_path
+    from convenor.process import stops_on_signals
+
+    file = file.expanduser().absolute()
+    with stops_on_signals():
+        rows = back_up(_settings(), file, say)
+    show_pairs({"Database": f"{file}, {rows} rows", "Keys": str(keys_path(file))})
+    say("Whoever has both reads everything: keep them as safe as the installation, and apart from it.")
+
+
+@app.command()
+def restore(
+    file: Annotated[Path, typer.Argument(help="What `convenor backup` wrote, with FILE.keys beside it.")],
+) -> None:
+    """Restore a backup into an installation without data, and bring it to this version's schema."""
+    from convenor import backup
+    from convenor.process import stops_on_signals
+
+    with stops_on_signals():
+        backup.restore(_settings(), file.expanduser().absolute(), say)
+    say("The backup is restored, with its keys. Clients that were ended after it was made are active again.")
+
+
+@app.command()
+def doctor() -> None:
+    """Say what is wrong with this installation, and what to do about it."""
+    from convenor.doctor import diagnose
+
+    findings = diagnose(_settings())
+    width = max(len(finding.name) for finding in findings) + 2
+    for finding in findings:
+        mark = ("ok     ", "green") if finding.ok else ("wrong  ", "bold red")
+        out.print(Text.assemble(mark, (finding.name.ljust(width), "bold"), finding.detail))
+        if not finding.ok:
+            out.print(Text.assemble(" " * (7 + width), (finding.remedy, "yellow")))
+    if not all(finding.ok for finding in findings):
+        raise typer.Exit(1)
+
+
+@clients.command("create")
+def create_client(
+    role: Annotated[Role, typer.Option(help="What the client is.")],
+    organisation: Annotated[str, typer.Option(help="The name of who answers for it.")],
+    agreement: Annotated[str, typer.Option(help="Reference of the data sharing agreement.")],
+    purpose: Annotated[str, typer.Option(help="What the agreement is for.")],
+    legal_basis: Annotated[str, typer.Option(help="On what the agreement rests.")],
+    agreement_ends: Annotated[
+        datetime | None, typer.Option(formats=DATE, help="The last day of the agreement.", show_default="none")
+    ] = None,
+    area: Annotated[str, typer.Option(help="LA code of its area.")] = "",
+    school: Annotated[list[str] | None, typer.Option(help="URN of a school that it stands for.")] = None,
+    provider: Annotated[list[str] | None, typer.Option(help="ODS code or name of a provider.")] = None,
+    cluster: Annotated[list[str] | None, typer.Option(help="Code of a cluster.")] = None,
+    scope: Annotated[
+        list[str] | None, typer.Option(help="What it may ask for.", show_default="all of its role but pupils:identify")
+    ] = None,
+    jwk: Annotated[Path | None, typer.Option(help="File with its public JWK; without one it gets a secret.")] = None,
+    note: Annotated[str, typer.Option(help="For people.")] = "",
+) -> None:
+    """Register a client. Its secret, where it has one, is shown once."""
+    from convenor.client_administration import Agreement, Registration, read_jwk, register
+
+    named = {"school": school, "provider": provider, "cluster": cluster}
+    wanted = Registration(
+        role,
+        organisation,
+        Agreement(agreement, purpose, legal_basis, agreement_ends.date() if agreement_ends else None),
+        area,
+        tuple((kind, key) for kind, keys in named.items() for key in keys or ()),
+        tuple(scope or ()),
+        read_jwk(jwk) if jwk else None,
+        note,
+    )
+    created = _as_owner(lambda owner_url: asyncio.run(register(owner_url, wanted)))
+    show_pairs({"client_id": created.client_id} | ({"client_secret": created.secret} if created.secret else {}))
+    if created.secret:
+        say("The secret is kept nowhere: hand it over now, over a channel that is safe.")
+
+
+@clients.command("end")
+def end_client(client_id: Annotated[str, typer.Argument(help="The client's id.")]) -> None:
+    """End a client: its next request is refused."""
+    from convenor.client_administration import end
+
+    _as_owner(lambda owner_url: asyncio.run(end(owner_url, client_id)))
+    say(f"{client_id} has ended.")
+
+
+def _settings() -> Settings:
+    try:
+        settings = Settings()
+    except ValidationError as error:
+        # The values stay out: one of the settings is an address with a password.
+        errors = [f"CONVENOR_{'_'.join(map(str, each['loc'])).upper()}: {each['msg']}" for each in error.errors()]
+        raise ConfigurationError(
+            f"A setting cannot be used: {'; '.join(errors)}.", "Correct it, or unset it."
+        ) from None
+    return settings.model_copy(update={"data_dir": settings.data_dir.expanduser().absolute()})
+
+
+def _as_owner(work: Callable[[str], Done]) -> Done:
+    from convenor import serving
+    from convenor.startup_errors import explain_failure
+
+    settings = _settings()
+    with serving.open_migrated(settings, say) as database:
+        owner_url = database.require_owner_url()
+        with explain_failure("It could not be done", "Correct that, then repeat the command: nothing was stored."):
+            # Before there is a client: later, keys that are missing are lost.
+            serving.prepare_keys(settings.data_dir, owner_url)
+            return work(owner_url)
+
+
+def _local_address(settings: Settings) -> str:
+    everywhere = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104 - compared with, not listened on
+    host = everywhere.get(settings.host, settings.host)
+    return f"http://{host}:{settings.port}"
+
+
+def _show_addresses(settings: Settings) -> None:
+    address = _local_address(settings)
+    pairs = {"Convenor": address, "Documentation": f"{address}/docs", "Ready": f"{address}/health/ready"}
+    if settings.issuer != address:
+        pairs["Clients know it as"] = settings.issuer
+    show_pairs(pairs)
+    say("Ctrl-C stops it.")
+
+
+def _show_demo(settings: Settings) -> None:
+    from convenor.demo.clients import FILE_NAME
+
+    address, clients_file = _local_address(settings), settings.data_dir / FILE_NAME
+    show_pairs(
+        {
+            "Convenor": address,
+            "Documentation": f"{address}/docs",
+            "Demo's clients": str(clients_file),
+            "Walk through it": f"{sys.argv[0]} tour --base-url {address}",
+        }
+    )
+    out.print()
+    out.print(Text("A first call, as a school's MIS:", style="bold"))
+    out.print(Text(first_call(address, clients_file)))
+    say("Ctrl-C stops it; the next start finds the data as they are.")
+
+
+def first_call(address: str, clients_file: Path) -> str:
+    """Shell lines that get a token for the first MIS with a secret, and ask who it is and what its cluster offers.
+
+    Args:
+        address: Where the demo serves.
+        clients_file: Its `demo-clients.json`; the secret is read from it and shown nowhere.
+    """
+    login = (
+        'import json,sys; c = next(c for c in json.load(open(sys.argv[1])) if c["role"] == "school_mis" '
+        'and c["client_secret"]); print(c["client_id"] + ":" + c["client_secret"])'
+    )
+    answer = 'import json,sys; print(json.load(sys.stdin)["access_token"])'
+    return "\n".join(
+        [
+            f"LOGIN=$(python3 -c {quote(login)} {quote(str(clients_file))})",
+            'TOKEN=$(curl -s -u "$LOGIN" -d "grant_type=client_credentials&scope=services:read" \\',
+            f"  {address}/oauth/token | python3 -c {quote(answer)})",
+            f'curl -sw "\\n" -H "Authorization: Bearer $TOKEN" {address}/v1/me',
+            f'curl -s -H "Authorization: Bearer $TOKEN" "{address}/v1/services?limit=2"',
+        ]
+    )

@@ -1,0 +1,250 @@
+"""Registers and ends clients for whoever runs the installation; the rules are `convenor_auth.clients`."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import date
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from pydantic import TypeAdapter, ValidationError
+from sqlalchemy import or_, select, text
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col
+
+from convenor.clusters.models import Cluster
+from convenor.configuration_error import ConfigurationError
+from convenor.domain_types.codes import Line
+from convenor.domain_types.dates import today
+from convenor.importers.areas import enter_area, owner_transaction
+from convenor.providers.models import Provider
+from convenor.schools.models import School
+from convenor.security.principal import Grant, Role
+from convenor_auth.clients import CreatedClient, create_client, end_client
+from convenor_auth.models import DataSharingAgreement, Organisation
+from convenor_auth.roles import IDENTIFY, ROLES
+
+STANDS_FOR = {
+    Role.SCHOOL_MIS: "school",
+    Role.HEALTH_SYSTEM: "provider",
+    Role.PROVIDER_PORTAL: "provider",
+    Role.CLUSTER_LEAD: "cluster",
+}
+"""What a client of this role stands for within its area; every other role stands for the area itself."""
+
+KIND = {
+    Role.SCHOOL_MIS: "school",
+    Role.HEALTH_SYSTEM: "health",
+    Role.PROVIDER_PORTAL: "provider",
+    Role.CLUSTER_LEAD: "cluster",
+    Role.COMMISSIONER: "local_authority",
+    Role.FINANCE: "local_authority",
+    Role.BOARD: "oversight",
+    Role.AUDITOR: "oversight",
+    Role.OPERATOR: "operator",
+}
+"""The kind of organisation that a client of this role belongs to."""
+
+
+_LINE: TypeAdapter[str] = TypeAdapter(Line)
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """The data sharing agreement under which a client calls; made where there is none of this reference.
+
+    `ends_on` is its last day. Without one a new agreement has no end, and one that is there keeps its own.
+    """
+
+    reference: str
+    purpose: str
+    legal_basis: str
+    ends_on: date | None = None
+
+
+@dataclass(frozen=True)
+class Registration:
+    """A client to be.
+
+    Attributes:
+        role: What it is.
+        organisation: The name of who answers for it; made where there is none of the name and the role's kind.
+        agreement: Under what it calls.
+        area: The LA code of its area; empty for an operator.
+        stands_for: The kind (`school`, `provider`, `cluster`) and the URN, name, ODS code or code of each record.
+        scopes: What it may ask for; without any, all that its role has but `pupils:identify`.
+        public_jwk: Its public key; without one it gets a secret.
+        note: For people.
+    """
+
+    role: Role
+    organisation: str
+    agreement: Agreement
+    area: str = ""
+    stands_for: tuple[tuple[str, str], ...] = ()
+    scopes: tuple[str, ...] = ()
+    public_jwk: Mapping[str, Any] | None = field(default=None, repr=False)
+    note: str = ""
+
+
+def read_jwk(path: Path) -> dict[str, Any]:
+    """A public key from a file.
+
+    Raises:
+        OperatorError: The file cannot be read, or holds no JSON object.
+    """
+    try:
+        jwk = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        jwk = None
+    if not isinstance(jwk, dict):
+        raise ConfigurationError(f"{path} does not hold a JWK.", "Name a file with one public JWK, a JSON object.")
+    return jwk
+
+
+async def register(owner_url: str, wanted: Registration) -> CreatedClient:
+    """Registers a client; the secret in the answer is never shown again.
+
+    Raises:
+        OperatorError: An area or a record that does not exist, records of a kind which the role does not stand for, an
+            agreement that is over or has other terms, a text that is no line of text, or whatever `create_client`
+            refuses.
+    """
+    wanted = _in_lines(wanted)
+    async with owner_transaction(owner_url) as session:
+        # One after the other: two who name the same new organisation or agreement must not both make it.
+        await session.execute(text("select pg_advisory_xact_lock(hashtextextended('convenor clients', 0))"))
+        grants = await _grants(session, wanted)
+        organisation = await _organisation(session, wanted.organisation, KIND[wanted.role])
+        return await create_client(
+            session,
+            organisation=organisation,
+            agreement=await _agreement(session, organisation, wanted.agreement),
+            role=wanted.role,
+            scopes=wanted.scopes or ROLES[wanted.role].scopes - {IDENTIFY},
+            grants=grants,
+            public_jwk=wanted.public_jwk,
+            note=wanted.note,
+        )
+
+
+async def end(owner_url: str, client_id: str) -> None:
+    """Ends a client, with its next request.
+
+    Raises:
+        OperatorError: There is no such client.
+    """
+    async with owner_transaction(owner_url) as session:
+        await end_client(session, client_id)
+
+
+def _in_lines(wanted: Registration) -> Registration:
+    agreement = replace(
+        wanted.agreement,
+        reference=_line("--agreement", wanted.agreement.reference),
+        purpose=_line("--purpose", wanted.agreement.purpose),
+        legal_basis=_line("--legal-basis", wanted.agreement.legal_basis),
+    )
+    return replace(
+        wanted,
+        organisation=_line("--organisation", wanted.organisation),
+        agreement=agreement,
+        area=wanted.area and _line("--area", wanted.area),
+        stands_for=tuple((kind, _line(f"--{kind}", key)) for kind, key in wanted.stands_for),
+        note=wanted.note and _line("--note", wanted.note),
+    )
+
+
+def _line(option: str, value: str) -> str:
+    try:
+        return _LINE.validate_python(value)
+    except ValidationError as error:
+        raise ConfigurationError(
+            f"{option} is no line of text: {error.errors()[0]['msg']}.", "Give 1 to 200 characters in UTF-8."
+        ) from None
+
+
+async def _grants(session: AsyncSession, wanted: Registration) -> list[Grant]:
+    kind = STANDS_FOR.get(wanted.role)
+    if wanted.role is Role.OPERATOR:
+        if wanted.area or wanted.stands_for:
+            raise ConfigurationError("An operator belongs to no area.", "Leave --area and the like out.")
+        return []
+    if not wanted.area:
+        raise ConfigurationError(f"A {wanted.role} needs its area.", "Add --area with the LA code.")
+    if {given for given, _key in wanted.stands_for} != ({kind} if kind else set()):
+        needed = f"one --{kind} at least, and nothing else" if kind else "--area alone"
+        raise ConfigurationError(f"A {wanted.role} does not stand for what was named.", f"Give it {needed}.")
+    area = await enter_area(session, wanted.area)
+    if not area.stored:
+        raise ConfigurationError(f"Nothing of {area.name} is loaded.", "Load it first: `convenor load`.")
+    area_id = area.area_id
+    if kind is None:
+        return [Grant(area_id, "area", area_id)]
+    records = [await _record(session, area_id, kind, key) for kind, key in wanted.stands_for]
+    return [Grant(area_id, kind, record) for record in dict.fromkeys(records)]
+
+
+async def _record(session: AsyncSession, area_id: UUID, kind: str, key: str) -> UUID:
+    named = {
+        "school": select(col(School.id)).where(col(School.area_id) == area_id, col(School.urn) == key),
+        "cluster": select(col(Cluster.id)).where(col(Cluster.area_id) == area_id, col(Cluster.code) == key),
+        "provider": select(col(Provider.id)).where(
+            col(Provider.area_id) == area_id, or_(col(Provider.ods_code) == key, col(Provider.name) == key)
+        ),
+    }
+    found = (await session.scalars(named[kind])).all()
+    if len(found) != 1:
+        raise ConfigurationError(
+            f"{len(found) or 'No'} {kind}{'s' if len(found) > 1 else ''} of this area: {key}.",
+            "Name a school by its URN, a provider by its ODS code or exact name, a cluster by its code.",
+        )
+    return found[0]
+
+
+async def _organisation(session: AsyncSession, name: str, kind: str) -> Organisation:
+    same = select(Organisation).where(col(Organisation.name) == name, col(Organisation.kind) == kind)
+    organisation = (await session.scalars(same.limit(1))).first()
+    if organisation is None:
+        organisation = Organisation(name=name, kind=kind)
+        session.add(organisation)
+        await session.flush()
+    return organisation
+
+
+async def _agreement(session: AsyncSession, organisation: Organisation, wanted: Agreement) -> DataSharingAgreement:
+    same = select(DataSharingAgreement).where(col(DataSharingAgreement.reference) == wanted.reference)
+    agreement = (await session.scalars(same)).first()
+    ends_on = agreement.ends_on if agreement else wanted.ends_on
+    if ends_on is not None and ends_on < today():
+        raise ConfigurationError(
+            f"The agreement {wanted.reference} ended on {ends_on}, so its client could not call.",
+            "Give one that is in force: a later day with --agreement-ends, or another reference.",
+        )
+    if agreement is None:
+        agreement = DataSharingAgreement(
+            organisation_id=organisation.id,
+            reference=wanted.reference,
+            purpose=wanted.purpose,
+            legal_basis=wanted.legal_basis,
+            starts_on=today(),
+            ends_on=wanted.ends_on,
+        )
+        session.add(agreement)
+        await session.flush()
+    elif agreement.organisation_id != organisation.id:
+        raise ConfigurationError(
+            f"The agreement {wanted.reference} is another organisation's.", "Give this organisation's own reference."
+        )
+    elif (wanted.purpose, wanted.legal_basis, wanted.ends_on or ends_on) != (
+        agreement.purpose,
+        agreement.legal_basis,
+        ends_on,
+    ):
+        raise ConfigurationError(
+            f"The agreement {wanted.reference} is there with other terms: for {agreement.purpose}, "
+            f"on {agreement.legal_basis}, {f'until {ends_on}' if ends_on else 'without an end'}.",
+            "Repeat its terms, or give another reference.",
+        )
+    return agreement

@@ -1,0 +1,1 @@
+"""Connections, row-level security, keys and constraints: what every table shares."""

@@ -1,0 +1,218 @@
+"""One login of a PostgreSQL server: its address taken apart, the connection tried, and what its role may do."""
+
+import asyncio
+import ssl
+from dataclasses import dataclass, field, replace
+from typing import Self
+from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
+
+import asyncpg
+from asyncpg.pool import PoolConnectionProxy
+
+from convenor.configuration_error import ConfigurationError
+
+OLDEST_MAJOR_VERSION = 16
+
+_CONNECT_SECONDS = 10
+_SHAPE = "postgresql://user:password@host:5432/database"
+
+
+@dataclass(frozen=True)
+class Address:
+    """The address of a database with a login, as libpq and asyncpg read it. The password stays out of its `repr`.
+
+    Attributes:
+        setting: The environment variable that it came from, for messages.
+        url: Without a driver, as asyncpg takes it.
+        server: `host:port/database`, or the socket's folder instead of the host; nothing secret.
+    """
+
+    setting: str
+    url: str = field(repr=False)
+    server: str
+
+    @classmethod
+    def parse(cls, text: str, setting: str) -> Self:
+        """Takes an address apart.
+
+        Args:
+            text: As the operator wrote it; a driver (`postgresql+asyncpg:`) is dropped.
+            setting: The environment variable that it came from.
+
+        Raises:
+            OperatorError: It is no address of a PostgreSQL database. What was written is not repeated: it may be
+                split in the wrong place, with part of the password anywhere.
+        """
+        try:
+            parts = urlsplit(text.strip())
+            query = dict(parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query)))
+            host, port = parts.hostname or query.get("host"), int(parts.port or query.get("port") or 5432)
+        except ValueError:
+            raise _malformed(setting) from None
+        database = unquote(parts.path.removeprefix("/")) or query.get("dbname")
+        scheme = parts.scheme.partition("+")[0]
+        # More than one bare @, or one behind the host, is a password that should have been percent-encoded.
+        misplaced = text.count("@") > 1 or "@" in parts.path + parts.query or bool(parts.fragment)
+        if scheme not in {"postgresql", "postgres"} or not host or not database or misplaced:
+            raise _malformed(setting)
+        return cls(setting, parts._replace(scheme="postgresql").geturl(), f"{unquote(host)}:{port}/{database}")
+
+    def logging_in_as(self, role: str, password: str) -> "Address":
+        """The same database with another login."""
+        parts = urlsplit(self.url)
+        query = [(key, value) for key, value in parse_qsl(parts.query) if key not in {"user", "password"}]
+        login = f"{quote(role, safe='')}:{quote(password, safe='')}"
+        return replace(self, url=_url(f"{login}@{parts.netloc.rpartition('@')[2]}", parts.path, query))
+
+    def without_password(self) -> tuple[str, str]:
+        """The address as PostgreSQL's programs take it, and its password, empty where it has none."""
+        parts = urlsplit(self.url)
+        query = parse_qsl(parts.query)
+        login, at, server = parts.netloc.rpartition("@")
+        user, _colon, password = login.partition(":")
+        password = unquote(password) or dict(query).get("password", "")
+        return _url(f"{user}{at}{server}", parts.path, [each for each in query if each[0] != "password"]), password
+
+
+@dataclass(frozen=True)
+class Login:
+    """What the role behind an address is and may do, as the server says.
+
+    Attributes:
+        can_create: Whether it may create objects (schemas, extensions) in the database.
+        owns: Whether it owns the database or a table in schema `public`, itself or through a role it belongs to.
+    """
+
+    role: str
+    database: str
+    server_version: str
+    superuser: bool
+    bypasses_row_security: bool
+    can_create_roles: bool
+    can_create: bool
+    owns: bool
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether row-level security holds for it: the application may run with no other login."""
+        return not (self.superuser or self.bypasses_row_security or self.can_create_roles or self.owns)
+
+
+def connect_and_examine(address: Address) -> Login:
+    """Logs in once and asks what the role may do. Changes nothing; not for use inside a running event loop.
+
+    Raises:
+        OperatorError: The server cannot be reached, refuses the login, lacks the database, or is too old.
+    """
+
+    async def examine() -> Login:
+        connection = await connect(address)
+        try:
+            return await examine_login(connection)
+        finally:
+            await connection.close()
+
+    return asyncio.run(examine())
+
+
+async def examine_login(connection: asyncpg.Connection | PoolConnectionProxy) -> Login:
+    """Asks the server what the connected role is and may do."""
+    row = await connection.fetchrow(
+        """
+        select current_user::text as role, current_database()::text as database,
+            current_setting('server_version') as server_version,
+            exists (select from pg_roles where rolsuper and pg_has_role(current_user, oid, 'member')) as superuser,
+            exists (select from pg_roles where rolbypassrls and pg_has_role(current_user, oid, 'member'))
+                as bypasses_row_security,
+            (select rolcreaterole from pg_roles where rolname = current_user) as can_create_roles,
+            has_database_privilege(current_database(), 'create') as can_create,
+            exists (select from pg_database where datname = current_database()
+                    and pg_has_role(current_user, datdba, 'member'))
+            or exists (select from pg_class
+                       where relnamespace = to_regnamespace('public') and relkind in ('r', 'p', 'v', 'm', 'f')
+                       and pg_has_role(current_user, relowner, 'member')) as owns
+        """
+    )
+    if row is None:
+        raise RuntimeError("a SELECT without FROM gives one row")
+    return Login(**dict(row))
+
+
+async def assert_app_role(connection: asyncpg.Connection | PoolConnectionProxy) -> None:
+    """Refuses a connection for which row-level security would not hold. The application asks this before it serves.
+
+    Raises:
+        OperatorError: The role is superuser, bypasses row-level security, or owns the database or tables of it.
+    """
+    login = await examine_login(connection)
+    errors = [
+        field_error
+        for field_error, is_so in (
+            ("is a superuser", login.superuser),
+            ("bypasses row-level security", login.bypasses_row_security),
+            ("owns the database or tables in it", login.owns),
+        )
+        if is_so
+    ]
+    if errors:
+        raise ConfigurationError(
+            f"The database role {login.role} {', '.join(errors)}: one area's rows would not be kept from another's.",
+            "Give CONVENOR_DATABASE_URL the application's login, as deploy/postgres/roles.sql makes it.",
+        )
+
+
+async def connect(address: Address, oldest_major_version: int = OLDEST_MAJOR_VERSION) -> asyncpg.Connection:
+    """Opens a connection; whatever prevents it is explained, without the password.
+
+    Args:
+        address: Where, and as whom.
+        oldest_major_version: The oldest PostgreSQL that will do.
+
+    Raises:
+        OperatorError: The server cannot be reached, refuses the login, lacks the database, or is too old.
+    """
+    where, setting = address.server, address.setting
+    try:
+        connection = await asyncpg.connect(address.url, timeout=_CONNECT_SECONDS)
+    except asyncpg.InvalidAuthorizationSpecificationError as error:
+        raise ConfigurationError(
+            f"The PostgreSQL at {where} refuses the login of {setting}: {error}.",
+            f"Correct the user and the password in {setting} (percent-encode what is not a letter or a digit), "
+            "or let pg_hba.conf on the server admit them from here.",
+        ) from error
+    except asyncpg.InvalidCatalogNameError as error:
+        raise ConfigurationError(
+            f"The server of {where} has no such database.",
+            f"Create it, for example with deploy/postgres/roles.sql, or correct the name in {setting}.",
+        ) from error
+    except (OSError, TimeoutError, ssl.SSLError, asyncpg.InternalClientError) as error:
+        reason = str(error) or "no answer in time"
+        raise ConfigurationError(
+            f"No PostgreSQL can be reached at {where}: {reason}.",
+            f"Start the server, or correct the host and the port in {setting} (and sslmode, if it is there).",
+        ) from error
+    except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        raise ConfigurationError(
+            f"The PostgreSQL at {where} does not take the connection: {error}.", f"Mend that, or correct {setting}."
+        ) from error
+    version = connection.get_server_version()
+    if version.major < oldest_major_version:
+        await connection.close()
+        raise ConfigurationError(
+            f"The server of {where} is PostgreSQL {version.major}.",
+            f"Convenor needs PostgreSQL {oldest_major_version} or newer: upgrade it, or name another in {setting}.",
+        )
+    return connection
+
+
+def _url(netloc: str, path: str, query: list[tuple[str, str]]) -> str:
+    # Not urlunsplit(): it drops the slashes of an empty host, which a socket has. libpq reads no + as a space.
+    return f"postgresql://{netloc}{path}" + (f"?{urlencode(query, safe='/', quote_via=quote)}" if query else "")
+
+
+def _malformed(setting: str) -> ConfigurationError:
+    return ConfigurationError(
+        f"{setting} is not the address of a PostgreSQL database.",
+        f"Write it as {_SHAPE}, or with ?host=/folder for a Unix socket. In the password, percent-encode what is not "
+        "a letter or a digit: @ is %40, / is %2F, # is %23.",
+    )

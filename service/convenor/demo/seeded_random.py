@@ -1,0 +1,76 @@
+"""Chance that repeats itself: the same seed and day give the same demo, to the last id."""
+
+import random
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, time, timedelta
+from typing import TypeVar
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from convenor.domain_types.codes import nhs_check_digit, upn_check_letter
+
+_CODE_LETTERS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+_LONDON = ZoneInfo("Europe/London")
+
+Thing = TypeVar("Thing")
+
+
+class Dice(random.Random):
+    """A generator that knows this domain's identifiers. All of them are from ranges that are issued to nobody."""
+
+    def __init__(self, seed: int, as_at: date) -> None:
+        super().__init__(f"{seed}/{as_at}")
+        self._next_nhs = 0
+        self._upns: dict[str, int] = {}
+
+    def id_at(self, at: datetime | date) -> UUID:
+        """An id as `uuid7` would have minted it at a moment (a date is its midnight)."""
+        if not isinstance(at, datetime):
+            at = datetime.combine(at, time(), UTC)
+        stamp = int(at.timestamp() * 1000)
+        return UUID(int=stamp << 80 | 0x7 << 76 | self.getrandbits(12) << 64 | 0b10 << 62 | self.getrandbits(62))
+
+    def code(self, prefix: str) -> str:
+        """A record code as `record_code` would have made it."""
+        return prefix + "".join(self.choices(_CODE_LETTERS, k=12))
+
+    def chance(self, share: float) -> bool:
+        """True in this share of cases, from 0 to 1."""
+        return self.random() < share
+
+    def weighted(self, weights: Sequence[tuple[Thing, float]]) -> Thing:
+        """One of the things, each as often as its weight says."""
+        return self.choices([thing for thing, _ in weights], [weight for _, weight in weights])[0]
+
+    def moment(self, day: date) -> datetime:
+        """A moment of the working day in Europe/London, in UTC."""
+        begins = datetime.combine(day, time(8, 30), _LONDON)
+        return (begins + timedelta(minutes=self.randrange(8 * 60))).astimezone(UTC)
+
+    def nhs_number(self) -> str:
+        """A valid NHS number from 999..., not given before. The range that examples use (999000...) is left alone."""
+        while True:
+            first_nine = f"999{100_000 + self._next_nhs:06}"
+            self._next_nhs += 1
+            check = nhs_check_digit(first_nine)
+            if check is not None:
+                return f"{first_nine}{check}"
+
+    def upn(self, laestab: str, entry_year: int) -> str:
+        """A valid UPN of a school's own, not given before: its pupils are numbered within their year of entry."""
+        stem = f"{laestab}{entry_year % 100:02}"
+        self._upns[stem] = serial = self._upns.get(stem, 0) + 1
+        body = f"{stem}{serial:03}"
+        return upn_check_letter(body) + body
+
+
+def weekday(day: date) -> date:
+    """The day itself, or the Monday after it."""
+    return day + timedelta(days=max(0, 7 - day.weekday()) % 7 if day.weekday() > 4 else 0)
+
+
+def school_day(day: date) -> date:
+    """The day itself, or the next on which schools are open: no weekend, August, Christmas or New Year."""
+    while day.weekday() > 4 or day.month == 8 or (day.month, day.day) >= (12, 20) or (day.month, day.day) <= (1, 4):
+        day += timedelta(days=1)
+    return day

@@ -1,0 +1,1 @@
+"""Codes, dates and input types of the domain, with their checks."""

@@ -1,0 +1,1 @@
+"""PostgreSQL from its wheel, under the data folder. Commands use it; no request does."""

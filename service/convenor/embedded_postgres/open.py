@@ -1,0 +1,277 @@
+"""Which database Convenor uses, and with which two logins: the owner's to migrate, the application's for the rest."""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import asyncpg
+
+from convenor.configuration_error import ConfigurationError
+from convenor.database.login import Address, Login, assert_app_role, connect, connect_and_examine
+from convenor.embedded_postgres import server as embedded
+from convenor.embedded_postgres.passwords import FILE_NAME, known_passwords, make_passwords, scram_verifier
+from convenor.startup_errors import explain_failure
+
+__all__ = ["Database", "Finding", "assert_app_role", "examine", "open_database"]
+
+_APP_SETTING, _OWNER_SETTING = "CONVENOR_DATABASE_URL", "CONVENOR_OWNER_DATABASE_URL"
+_ROLES_SQL = "deploy/postgres/roles.sql"
+
+
+@dataclass(frozen=True)
+class Database:
+    """A database that is ready for use. The addresses hold passwords and stay out of its `repr`.
+
+    Attributes:
+        owner_url: What migrations run with, as asyncpg takes it; None where only the application's login is known.
+        app_url: The application's login: no superuser, no BYPASSRLS, owner of nothing.
+        app_role: The name of the application's role, to which migrations grant.
+        embedded: Whether the server is Convenor's own.
+    """
+
+    owner_url: str | None = field(repr=False)
+    app_url: str = field(repr=False)
+    app_role: str
+    embedded: bool
+
+    def require_owner_url(self) -> str:
+        """The owner's address, for what only the owner may do.
+
+        Raises:
+            OperatorError: Only the application's login is known.
+        """
+        if self.owner_url is None:
+            raise ConfigurationError(
+                "This is done with the owner's login, which is not known.",
+                f"Set {_OWNER_SETTING}, or unset {_APP_SETTING} to use the embedded database.",
+            )
+        return self.owner_url
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that `convenor doctor` has looked at.
+
+    Attributes:
+        name: What was looked at.
+        ok: Whether it is as it must be.
+        detail: How it stands, or what is wrong.
+        remedy: What to do where it is wrong, else empty.
+    """
+
+    name: str
+    ok: bool
+    detail: str
+    remedy: str = ""
+
+
+def _say_nothing(_sentence: str) -> None:
+    pass
+
+
+@contextmanager
+def open_database(
+    data_dir: Path,
+    database_url: str | None = None,
+    owner_url: str | None = None,
+    *,
+    say: Callable[[str], None] = _say_nothing,
+) -> Iterator[Database]:
+    """Gives the database to use for as long as the context lasts. Not for use inside a running event loop.
+
+    Without `database_url` that is the embedded server, started where it does not run. On a server of one's own the
+    login is either the application's and used as it is, or an owner's, which then makes the application's role once.
+
+    Args:
+        data_dir: Convenor's data folder.
+        database_url: CONVENOR_DATABASE_URL.
+        owner_url: CONVENOR_OWNER_DATABASE_URL, where `database_url` is the application's login.
+        say: Told, in a sentence, of what takes a while.
+
+    Raises:
+        OperatorError: Something that a person must mend; nothing is lost by it.
+    """
+    if database_url is None:
+        with embedded.open_embedded(data_dir, say=say) as server:
+            yield Database(server.owner_url, server.app_url, embedded.APP, embedded=True)
+    else:
+        with explain_failure(f"The database of {_APP_SETTING} cannot be used", f"Correct that, or {_APP_SETTING}."):
+            database = _open_own_server(data_dir.expanduser().resolve(), database_url, owner_url)
+        yield database
+
+
+def examine(data_dir: Path, database_url: str | None, owner_url: str | None) -> list[Finding]:
+    """Looks at the database as `open_database` would, but starts nothing and changes nothing.
+
+    Args:
+        data_dir: Convenor's data folder.
+        database_url: CONVENOR_DATABASE_URL.
+        owner_url: CONVENOR_OWNER_DATABASE_URL.
+    """
+    data_dir = data_dir.expanduser().resolve()
+    if database_url is None:
+        findings = [
+            _finding("data folder", lambda: embedded.check_folder(data_dir)),
+            _finding("embedded database", lambda: embedded.check_cluster(data_dir)),
+        ]
+        if (data_dir / FILE_NAME).exists():
+            findings.append(_finding("database passwords", lambda: _check_mode(data_dir / FILE_NAME)))
+        if all(finding.ok for finding in findings) and embedded.answers(data_dir):
+            findings.append(_finding("application's login", lambda: _check_embedded_login(data_dir)))
+        return findings
+    findings = [_finding("database server", lambda: _check_server(data_dir, database_url, owner_url))]
+    if owner_url is not None:
+        findings.append(_finding("owner's login", lambda: _check_owner(owner_url, database_url)))
+    return findings
+
+
+def _finding(name: str, check: Callable[[], str]) -> Finding:
+    try:
+        return Finding(name, True, check())
+    except ConfigurationError as error:
+        return Finding(name, False, error.problem, error.remedy)
+
+
+def _check_mode(path: Path) -> str:
+    if path.stat().st_mode & 0o077:
+        raise ConfigurationError(f"{path} can be read by others than its owner.", f"chmod 600 {path}")
+    return f"{path}, for its owner only"
+
+
+def _check_embedded_login(data_dir: Path) -> str:
+    login = connect_and_examine(Address.parse(embedded.embedded_server(data_dir).app_url, "the embedded database"))
+    if not login.is_plain:
+        raise _not_plain(login)
+    return f"{login.role}: row-level security holds for it"
+
+
+def _check_server(data_dir: Path, database_url: str, owner_url: str | None) -> str:
+    address = Address.parse(database_url, _APP_SETTING)
+    login = connect_and_examine(address)
+    version = f"PostgreSQL {login.server_version} at {address.server}"
+    if login.is_plain:
+        return f"{version}; {login.role}: row-level security holds for it"
+    if owner_url is not None:
+        raise _not_plain(login)
+    role = _app_role(login)
+    password = known_passwords(data_dir, address.server).get(role)
+    if asyncio.run(_role_exists(address, role)):
+        _log_in_as_app(address, role, password)
+        return f"{version}; {login.role} is the owner, {role} the application"
+    _refuse_unless_it_can_make(login, role)
+    return f"{version}; {login.role} is the owner and will make {role} for the application"
+
+
+def _check_owner(owner_url: str, database_url: str) -> str:
+    address = Address.parse(owner_url, _OWNER_SETTING)
+    login = connect_and_examine(address)
+    app = Address.parse(database_url, _APP_SETTING)
+    if address.server.rpartition("/")[2] != app.server.rpartition("/")[2]:
+        raise ConfigurationError(
+            f"{_OWNER_SETTING} is about another database ({address.server}) than {_APP_SETTING} ({app.server}).",
+            "Let both name the same database.",
+        )
+    if not (login.can_create or login.owns):
+        raise ConfigurationError(
+            f"{login.role} neither owns the database {login.database} nor may create anything in it.",
+            f"Give {_OWNER_SETTING} the owner's login, as {_ROLES_SQL} makes it.",
+        )
+    return f"{login.role} at {address.server}"
+
+
+def _open_own_server(data_dir: Path, database_url: str, owner_url: str | None) -> Database:
+    address = Address.parse(database_url, _APP_SETTING)
+    login = connect_and_examine(address)
+    if owner_url is not None:
+        _check_owner(owner_url, database_url)
+        if not login.is_plain:
+            raise _not_plain(login)
+        return Database(Address.parse(owner_url, _OWNER_SETTING).url, address.url, login.role, embedded=False)
+    if login.is_plain:
+        return Database(None, address.url, login.role, embedded=False)
+    role = _app_role(login)
+    if not asyncio.run(_role_exists(address, role)):
+        _refuse_unless_it_can_make(login, role)
+        _make_app_role(data_dir, address, role)
+    app = _log_in_as_app(address, role, known_passwords(data_dir, address.server).get(role))
+    return Database(address.url, app.url, role, embedded=False)
+
+
+def _app_role(owner: Login) -> str:
+    return f"{owner.database}_app"
+
+
+def _log_in_as_app(address: Address, role: str, password: str | None) -> Address:
+    unknown = ConfigurationError(
+        f"The application's role {role} exists at {address.server}, but its password is not known here.",
+        f"Give {_APP_SETTING} the login of {role}, and {_OWNER_SETTING} the owner's login which it holds now.",
+    )
+    if password is None:
+        raise unknown
+    app = address.logging_in_as(role, password)
+    try:
+        login = connect_and_examine(app)
+    except ConfigurationError as error:
+        # The owner has just logged in to the same server, so it is the password or the right to connect.
+        raise unknown from error
+    if not login.is_plain:
+        raise _not_plain(login)
+    return app
+
+
+def _refuse_unless_it_can_make(login: Login, role: str) -> None:
+    if not (login.superuser or (login.can_create_roles and login.can_create)):
+        raise ConfigurationError(
+            f"{login.role} is no login for the application, for it owns what the application must not own; "
+            f"and it may not create the role {role} either.",
+            f"Let a database administrator run {_ROLES_SQL}, then give {_APP_SETTING} the application's login "
+            f"and {_OWNER_SETTING} the owner's.",
+        )
+
+
+def _make_app_role(data_dir: Path, address: Address, role: str) -> None:
+    try:
+        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        password = make_passwords(data_dir, address.server, [role])[role]
+    except OSError as error:
+        raise ConfigurationError(
+            f"The password of the role {role} cannot be kept in {data_dir}: {error.strerror}.",
+            "Set CONVENOR_DATA_DIR to a folder that Convenor can write to.",
+        ) from error
+
+    async def make() -> None:
+        connection = await connect(address)
+        try:
+            # Neither statement takes parameters; the server does the quoting.
+            statements = await connection.fetchval(
+                "select format('create role %1$I login nosuperuser nocreatedb nocreaterole nobypassrls password %2$L; "
+                "grant connect on database %3$I to %1$I', $1::text, $2::text, current_database())",
+                role,
+                scram_verifier(password),
+            )
+            await connection.execute(statements)
+        except asyncpg.DuplicateObjectError:
+            # Another process, sharing the password file, was first.
+            pass
+        finally:
+            await connection.close()
+
+    asyncio.run(make())
+
+
+async def _role_exists(address: Address, role: str) -> bool:
+    connection = await connect(address)
+    try:
+        return bool(await connection.fetchval("select exists (select from pg_roles where rolname = $1)", role))
+    finally:
+        await connection.close()
+
+
+def _not_plain(login: Login) -> ConfigurationError:
+    return ConfigurationError(
+        f"{login.role} is no login for the application: it is the owner's or may do what the owner may, "
+        "so row-level security would not hold for it.",
+        f"Give {_APP_SETTING} the application's login, as {_ROLES_SQL} makes it.",
+    )

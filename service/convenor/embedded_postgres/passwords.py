@@ -1,0 +1,128 @@
+"""The file `<data dir>/database.json`: passwords that Convenor has made up for PostgreSQL roles. Nobody types them."""
+
+import base64
+import fcntl
+import hashlib
+import hmac
+import json
+import os
+import secrets
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+
+from convenor.configuration_error import ConfigurationError
+
+FILE_NAME = "database.json"
+
+Passwords = dict[str, str]
+"""Role name to password."""
+
+
+def known_passwords(data_dir: Path, server: str) -> Passwords:
+    """Reads the passwords that were made up for one server.
+
+    Args:
+        data_dir: Convenor's data folder.
+        server: `embedded`, or `host:port/database` of a server of one's own.
+
+    Raises:
+        OperatorError: The file cannot be read or is damaged.
+    """
+    return _read(data_dir / FILE_NAME).get(server, {})
+
+
+def make_passwords(data_dir: Path, server: str, roles: Iterable[str]) -> Passwords:
+    """Makes up the passwords that are missing (256 random bits each) and stores them before anyone uses them.
+
+    The file is replaced atomically with mode 0600, so a crash leaves the old one or the new one, and a set-up that was
+    interrupted goes on with the same passwords.
+
+    Args:
+        data_dir: Convenor's data folder, which exists.
+        server: As for `known_passwords`.
+        roles: The roles which must have a password.
+
+    Raises:
+        OperatorError: The file cannot be read or is damaged.
+    """
+    path = data_dir / FILE_NAME
+    folder = os.open(data_dir, os.O_RDONLY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        servers = _read(path)
+        known = servers.setdefault(server, {})
+        missing = [role for role in roles if role not in known]
+        if missing:
+            known.update({role: secrets.token_urlsafe(32) for role in missing})
+            write_atomically(path, json.dumps(servers, indent=2) + "\n")
+        return known
+    finally:
+        os.close(folder)
+
+
+def scram_verifier(password: str) -> str:
+    """Gives what PostgreSQL stores of a password, so that the password itself is in no statement a server might log.
+
+    Source: RFC 5802 section 3; PostgreSQL documentation, "pg_authid".
+    """
+    salt, iterations = os.urandom(16), 4096
+    salted = hashlib.pbkdf2_hmac("sha256", password.encode(), salt, iterations)
+    stored_key = hashlib.sha256(hmac.digest(salted, b"Client Key", "sha256")).digest()
+    server_key = hmac.digest(salted, b"Server Key", "sha256")
+    salt_text, stored_text, server_text = (base64.b64encode(part).decode() for part in (salt, stored_key, server_key))
+    return f"SCRAM-SHA-256${iterations}:{salt_text}${stored_text}:{server_text}"
+
+
+def write_atomically(path: Path, content: str | bytes, *, owner: tuple[int, int] | None = None) -> None:
+    """Replaces a file, durably, by one that only its owner can read.
+
+    Args:
+        path: The file; its folder exists.
+        content: All of it.
+        owner: System user id and group id, where they are not the caller's.
+    """
+    handle, new = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            if owner is not None:
+                os.fchown(handle, *owner)
+            file.write(content.encode() if isinstance(content, str) else content)
+            file.flush()
+            os.fsync(handle)
+        Path(new).replace(path)
+    except BaseException:
+        Path(new).unlink(missing_ok=True)
+        raise
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Makes the names in a folder durable, after a file in it was created or renamed."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _read(path: Path) -> dict[str, Passwords]:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        raise ConfigurationError(
+            f"The database passwords in {path} cannot be read: {error.strerror}.",
+            "Run Convenor as the same system user as before, or give the file to the one who runs it now.",
+        ) from error
+    try:
+        servers = json.loads(text)
+        return {
+            str(server): {str(role): str(word) for role, word in roles.items()} for server, roles in servers.items()
+        }
+    except (ValueError, AttributeError):
+        # The parser's own message can quote the file, so it is not passed on.
+        raise ConfigurationError(
+            f"The database passwords in {path} are damaged.", "Restore that file from the backup of the data folder."
+        ) from None

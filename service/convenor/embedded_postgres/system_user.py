@@ -1,0 +1,126 @@
+"""The system user that runs the embedded PostgreSQL, which refuses to run as root."""
+
+import os
+import pwd
+import shutil
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypedDict
+
+from convenor.configuration_error import ConfigurationError
+
+NAME = "convenor-postgres"
+
+
+class Identity(TypedDict, total=False):
+    """The arguments of `subprocess.run` that change the user; empty where the user stays."""
+
+    user: int
+    group: int
+    extra_groups: list[int]
+
+
+@dataclass(frozen=True)
+class SystemUser:
+    """Who PostgreSQL runs as.
+
+    Attributes:
+        ids: User id and group id.
+    """
+
+    ids: tuple[int, int]
+
+    @property
+    def _is_caller(self) -> bool:
+        return self.ids[0] == os.geteuid()
+
+    def for_subprocess(self) -> Identity:
+        """The arguments with which `subprocess.run` runs a program as this user."""
+        return {} if self._is_caller else {"user": self.ids[0], "group": self.ids[1], "extra_groups": []}
+
+    def give(self, folder: Path) -> None:
+        """Makes a folder this user's own, closed to everyone else but root."""
+        if not self._is_caller:
+            os.chown(folder, *self.ids)
+        folder.chmod(0o700)
+
+    def let_pass(self, folder: Path) -> None:
+        """Lets other users walk through a folder and those above it, without listing what is in them."""
+        for above in (folder, *folder.parents):
+            if not self._is_caller and not above.stat().st_mode & 0o001 and above.stat().st_uid != self.ids[0]:
+                above.chmod(above.stat().st_mode | 0o001)
+
+    def let_reach(self, data_dir: Path, binaries: Path, say: Callable[[str], None]) -> None:
+        """Lets this user get to the data folder, and to PostgreSQL's programs where they were installed for root only.
+
+        Args:
+            data_dir: Convenor's data folder.
+            binaries: The folder of PostgreSQL's programs, in an installation of its own.
+            say: Told where programs are opened up.
+        """
+        if self._is_caller:
+            return
+        self.let_pass(data_dir)
+        self.let_pass(binaries)
+        if not (binaries / "postgres").stat().st_mode & 0o004:
+            say(f"Letting {NAME} read PostgreSQL's programs in {binaries.parent} ...")
+            for path in (binaries.parent, *binaries.parent.rglob("*")):
+                mode = path.stat().st_mode
+                path.chmod(mode | (0o005 if mode & 0o100 else 0o004))
+
+
+def system_user_for(cluster: Path) -> SystemUser:
+    """Decides who runs PostgreSQL: the caller; for root, the owner of the cluster, or a system user made for it.
+
+    Args:
+        cluster: The folder of the cluster, which may not exist yet.
+
+    Raises:
+        OperatorError: The cluster is another user's, or root cannot make the system user.
+    """
+    owner = (cluster.stat().st_uid, cluster.stat().st_gid) if (cluster / "PG_VERSION").exists() else None
+    if os.geteuid() != 0:
+        if owner is not None and owner[0] != os.geteuid():
+            raise ConfigurationError(
+                f"{cluster} belongs to another system user.", "Run Convenor as the same user as before."
+            )
+        return SystemUser((os.geteuid(), os.getegid()))
+    if owner is not None and owner[0] != 0:
+        return SystemUser(owner)
+    entry = _entry() or _made()
+    return SystemUser((entry.pw_uid, entry.pw_gid))
+
+
+def _entry() -> pwd.struct_passwd | None:
+    try:
+        return pwd.getpwnam(NAME)
+    except KeyError:
+        return None
+
+
+def _made() -> pwd.struct_passwd:
+    remedy = "Run Convenor as an ordinary user, or make that user yourself."
+    useradd = shutil.which("useradd", path="/usr/sbin:/sbin:/usr/bin:/bin")
+    if useradd is None:
+        raise ConfigurationError(
+            f"PostgreSQL must not run as root, and useradd, to make the user {NAME}, is missing.", remedy
+        )
+    options = (
+        "--system",
+        "--user-group",
+        "--no-create-home",
+        "--home-dir",
+        "/nonexistent",
+        "--shell",
+        "/usr/sbin/nologin",
+    )
+    done = subprocess.run([useradd, *options, NAME], capture_output=True, text=True, check=False)  # noqa: S603 (no input)
+    # Another process may have made it in the meantime, which is as good.
+    entry = _entry()
+    if entry is None:
+        raise ConfigurationError(
+            f"PostgreSQL must not run as root, and {NAME} cannot be made: {done.stderr.strip()}", remedy
+        )
+    return entry

@@ -1,0 +1,1 @@
+"""HTTP: middleware, dependencies, read and write routes, problems, the OpenAPI document."""

@@ -1,0 +1,282 @@
+"""Bulk loads over HTTP: newline-delimited JSON in, a result a line out, neither held in memory.
+
+The body is set aside first, so that no transaction waits for a slow sender, and the answer leaves only once what it
+says is committed. Source: https://github.com/ndjson/ndjson-spec, version 1.0.0; each line as RFC 8259 and RFC 7493.
+"""
+
+import asyncio
+import json
+import re
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from tempfile import SpooledTemporaryFile
+from typing import Any
+
+from pydantic import ValidationError
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+
+from convenor.audit.writer import AuditDraft
+from convenor.database.pools import WAIT_SECONDS, again_after_deadlock
+from convenor.http.bulk_import import BulkImport, BulkImportRun, Data, Line, NotStored, OnError, Result
+from convenor.http.exception_handlers import error_at, problem_of
+from convenor.http.json_body import MAX_INTEGER, read_json
+from convenor.http.middleware.request import BULK_SECONDS
+from convenor.http.operation import Operation
+from convenor.problems import FieldErrors, Invalid, Problem, TooLarge, Unavailable, Unreadable, WrongMediaType
+from convenor.read_model.query_string import read_flag, read_parameters
+from convenor.security.principal import Principal
+
+MEDIA_TYPE = "application/x-ndjson"
+MAX_LINE = 64_000
+"""Bytes in one line, without its end."""
+MAX_LINES = 200_000
+"""Lines in one load, blank ones counted."""
+MAX_FAULTS, MAX_POINTER = 10, 100
+"""What is told of a line that cannot be read: so many faults, each at a place of so many characters."""
+LOADS_AT_ONCE = 2
+"""Loads that a worker has under way; each holds one of its connections for writing, and others must go on writing."""
+LOAD_SECONDS = BULK_SECONDS - 60
+"""How long after its request a load begins another batch: what is stored must be answered for within the request."""
+LINES_A_TURN = 200
+"""Lines, long ones sooner, after which other requests get a turn."""
+IN_MEMORY = 1_000_000
+"""Bytes of a body, or of an answer, that stay in memory; what is longer goes through a temporary file."""
+CHUNK = 64_000
+
+Spool = SpooledTemporaryFile[bytes]
+_NAME_ENDS = re.compile(rb'"[ \t\r\n]*:')
+"""Where a name ends, in a line without escapes; found in a text that begins with a colon, too."""
+
+
+@dataclass(frozen=True)
+class LoadRequest:
+    """A request that may load, before its body is read."""
+
+    request: Request
+    principal: Principal
+    load: BulkImport[Any]
+    on_error: OnError
+    dry_run: bool
+
+
+@dataclass(frozen=True)
+class LoadOperation(Operation):
+    """A bulk load; to the action, a dry run adds `_dry_run`.
+
+    Args:
+        load: how the resource is loaded.
+    """
+
+    load: BulkImport[Any]
+
+    @property
+    def ends_in(self) -> frozenset[type[Problem]]:
+        """The problems that a call of it can end in."""
+        return super().ends_in | {TooLarge, WrongMediaType}
+
+    async def __call__(self, request: Request) -> LoadRequest:
+        """Lets the caller load."""
+        principal = self.authorise(request)
+        if request.headers.get("content-type", "").partition(";")[0].strip().lower() != MEDIA_TYPE:
+            raise WrongMediaType(f"Send {MEDIA_TYPE}: one JSON object a line.")
+        on_error, dry_run = _options(request.scope["query_string"])
+        if dry_run:
+            _note(request).action = f"{self.action}_dry_run"
+        return LoadRequest(request, principal, self.load, on_error, dry_run)
+
+
+async def answer_load(asked: LoadRequest) -> Response:
+    """Loads the body, and answers with a result for each line that is not blank.
+
+    200, or 422 where lines have faults and `on_error` is `abort`: then nothing was stored.
+
+    Raises:
+        TooLarge: more than `MAX_LINES`; nothing was stored.
+        Unavailable: the worker has `LOADS_AT_ONCE` under way, and none ended in time; nothing was stored.
+    """
+    request, load, note = asked.request, asked.load, _note(asked.request)
+    under_way = BulkImportRun(
+        request.app.state.sessions,
+        asked.principal,
+        load,
+        note,
+        on_error=asked.on_error,
+        dry_run=asked.dry_run,
+        until=time.monotonic() + LOAD_SECONDS,
+    )
+    results, body = Spool(IN_MEMORY), Spool(IN_MEMORY)
+
+    def keep(result: Result) -> None:
+        results.write(_write(result))
+
+    async def attempt() -> bool:
+        body.seek(0)
+        results.seek(0)
+        results.truncate()
+        return await under_way.run(read_lines(body, load), keep)
+
+    try:
+        with body:
+            await _set_aside(request, body)
+            async with _turn(request.app.state.load_turns):
+                stands = await again_after_deadlock(attempt)
+    except BaseException:
+        results.close()
+        raise
+    if under_way.broken_by:
+        problem_of(under_way.broken_by, note.request_id)  # the lines tell the caller; this logs what was not foreseen
+    note.problem = None if stands else Invalid.code
+    return StreamingResponse(_leave(results, stands), 200 if stands else Invalid.status, media_type=MEDIA_TYPE)
+
+
+async def _set_aside(request: Request, body: Spool) -> None:
+    ended, end = 0, b"\n"
+    async for chunk in request.stream():
+        ended, end = ended + chunk.count(b"\n"), chunk[-1:] or end
+        if ended + (end != b"\n") > MAX_LINES:
+            raise TooLarge(f"The load has more than {MAX_LINES:,} lines, which is the most that this address takes.")
+        body.write(chunk)
+
+
+@asynccontextmanager
+async def _turn(turns: asyncio.Semaphore) -> AsyncIterator[None]:
+    try:
+        async with asyncio.timeout(WAIT_SECONDS):
+            await turns.acquire()
+    except TimeoutError as error:
+        raise Unavailable("Other loads are under way; nothing was stored.") from error
+    try:
+        yield
+    finally:
+        turns.release()
+
+
+async def read_lines(body: Spool, load: BulkImport[Data]) -> AsyncIterator[Line[Data] | Result]:
+    """The lines of a body, each in the shape of the load or with the first of its own faults; blank lines only count.
+
+    Other requests get a turn every `LINES_A_TURN` lines, and every `MAX_LINE` bytes.
+    """
+    since_turn = 0
+    for number, raw in enumerate(_raw_lines(body), 1):
+        since_turn += MAX_LINE if raw is None else max(len(raw), MAX_LINE // LINES_A_TURN)
+        if since_turn >= MAX_LINE:
+            since_turn = 0
+            await asyncio.sleep(0)
+        if raw is None or raw.strip(b" \t\r\n"):
+            try:
+                yield Line(number, _read(raw, load.model))
+            except (Unreadable, Invalid) as problem:
+                yield Result(number, "invalid", problem=_shortened(problem))
+
+
+def _shortened(problem: Unreadable | Invalid) -> Unreadable | Invalid:
+    """The problem without all that it was found in, which the traceback of the one that was raised keeps in memory."""
+    found, detail = problem.errors, problem.detail
+    if len(found) > MAX_FAULTS:
+        detail = f"The line has {len(found):,} faults; `errors` names the first {MAX_FAULTS}."
+    errors = (replace(field_error, pointer=_cut(field_error.pointer)) for field_error in found[:MAX_FAULTS])
+    return type(problem)(detail, errors=tuple(errors))
+
+
+def _cut(pointer: str) -> str:
+    return pointer if len(pointer) <= MAX_POINTER else f"{pointer[:MAX_POINTER]}..."
+
+
+def _raw_lines(body: Spool) -> Iterator[bytes | None]:
+    """Lines with their ends; None for one that is too long, which is passed over without being held."""
+    while raw := body.readline(MAX_LINE + 1):
+        if len(raw) <= MAX_LINE or raw.endswith(b"\n"):
+            yield raw
+            continue
+        while (rest := body.readline(CHUNK)) and not rest.endswith(b"\n"):
+            pass
+        yield None
+
+
+def _read(raw: bytes | None, model: type[Data]) -> Data:
+    if raw is None:
+        raise Unreadable(f"The line has more than {MAX_LINE:,} bytes.")
+    plain = _read_plain(raw, model)
+    if plain is not None:
+        return plain
+    try:
+        value = read_json(raw)
+    except Unreadable as problem:
+        raise Unreadable("Not JSON in UTF-8, or nested deeper than 32 levels.") from problem
+    if not isinstance(value, dict):
+        raise Unreadable("JSON, but not an object.")
+    try:
+        return model.model_validate(value)
+    except ValidationError as error:
+        raise Invalid(errors=tuple(error_at(found, found["loc"], value) for found in error.errors())) from error
+
+
+def _read_plain(raw: bytes, model: type[Data]) -> Data | None:
+    """The data of a good line without escapes, by pydantic's own parser: a third of the time.
+
+    None for any other line, which is then read with care, so that every fault is named. What pydantic lets pass and
+    `read_json` does not is looked for here: a name that stands twice, and numbers out of range.
+    """
+    if b"\\" in raw:
+        return None
+    try:
+        data = model.model_validate_json(raw)
+    except ValidationError:
+        return None
+    numbers = (value for value in data.__dict__.values() if isinstance(value, (int, float)))
+    if not all(abs(number) <= MAX_INTEGER for number in numbers):
+        return None
+    return data if len(_NAME_ENDS.findall(raw)) == len(data.model_fields_set) else None
+
+
+def _write(result: Result) -> bytes:
+    problem = result.problem
+    if problem is None:
+        said_id = f'"{result.id}"' if result.id else "null"
+        return f'{{"line":{result.line},"result":"{result.result}","id":{said_id},"problem":null}}\n'.encode()
+    said = {
+        "line": result.line,
+        "result": result.result,
+        "id": str(result.id) if result.id else None,
+        "problem": {
+            "code": problem.code,
+            "title": problem.title,
+            "detail": problem.detail,
+            "errors": [field_error.as_json() for field_error in problem.errors],
+        },
+    }
+    return json.dumps(said, separators=(",", ":")).encode() + b"\n"
+
+
+async def _leave(results: Spool, stands: bool) -> AsyncIterator[bytes]:
+    with results:
+        results.seek(0)
+        while lines := results.readlines(CHUNK):
+            yield b"".join(lines if stands else map(_undone, lines))
+            await asyncio.sleep(0)  # a client that reads fast never makes the server wait
+
+
+def _undone(kept: bytes) -> bytes:
+    """The result of a line after nothing was stored."""
+    said = json.loads(kept)
+    if said["result"] == "invalid":
+        return kept
+    return _write(Result(said["line"], "unchanged", problem=NotStored()))
+
+
+def _options(raw: bytes) -> tuple[OnError, bool]:
+    errors = FieldErrors()
+    given = read_parameters(raw, ["dry_run", "on_error"], errors)
+    dry_run = read_flag(given, "dry_run", errors)
+    if given.get("on_error", "abort") not in list(OnError):
+        errors.add("/query/on_error", "enum", "`on_error` is abort or skip.")
+    errors.raise_if_any()
+    return OnError(given.get("on_error", "abort")), dry_run
+
+
+def _note(request: Request) -> AuditDraft:
+    note: AuditDraft = request.scope["state"]["note"]
+    return note

@@ -1,0 +1,274 @@
+"""Bulk loads: the lines of one request, stored batch by batch, each answered. It knows no transport and no resource.
+
+A resource adds its `Load`: the shape of a line, its natural key, and how a batch of lines becomes rows in a constant
+number of statements. Turns, transactions, repeated keys, dry runs and the audit are here.
+"""
+
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import Any, Generic, Literal, TypeVar
+from uuid import UUID
+
+from pydantic import BaseModel
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
+
+from convenor.audit.writer import AuditDraft, EventRow, add_events, events_of
+from convenor.database.pools import driver_connection
+from convenor.database.row_security import set_context_of
+from convenor.problems import FieldError, Invalid, Problem, Unavailable
+from convenor.read_model.resource import Resource
+from convenor.security.principal import Principal
+
+BATCH = 1_000
+"""Lines that are stored together."""
+
+Data = TypeVar("Data", bound=BaseModel)
+
+
+class OnError(StrEnum):
+    """What a line with faults does to the others."""
+
+    ABORT = "abort"
+    """Nothing is stored."""
+    SKIP = "skip"
+    """The others are stored."""
+
+
+class NotStored(Problem):
+    """Nothing is wrong with this line; it was not stored because others in the load have faults."""
+
+    status, code, title = 422, "not_stored", "Line not stored"
+    cause = "With `on_error=abort`, which is the default, a load is stored as a whole or not at all."
+    remedy = "Mend the lines whose result is `invalid` and send the whole load again, or send it with `on_error=skip`."
+
+
+@dataclass(slots=True)
+class Line(Generic[Data]):
+    """One line whose shape holds. `number` counts from 1, blank lines included."""
+
+    number: int
+    data: Data
+
+
+@dataclass(slots=True)
+class Result:
+    """What became of one line. `id` is the record's, where there is one."""
+
+    line: int
+    result: Literal["created", "updated", "unchanged", "invalid"]
+    id: UUID | None = None
+    problem: Problem | None = None
+
+
+@dataclass
+class Batch:
+    """What became of a batch: a result for each of its lines in any order, and what the audit must know."""
+
+    results: list[Result] = field(default_factory=list)
+    area_of: Mapping[UUID, UUID] = field(default_factory=dict)
+    """The area of each record that a result names, where the caller works in several."""
+    subjects: dict[UUID, UUID] = field(default_factory=dict)
+    """The pupils whom those records are about, each with its area."""
+    changes: Mapping[str, str] = field(default_factory=dict)
+    """Names of the fields that updates changed, each with a digest of the new values."""
+
+
+@dataclass(frozen=True)
+class BulkImport(Generic[Data]):
+    """How one resource is loaded.
+
+    Args:
+        resource: what is loaded.
+        model: the shape of a line.
+        natural_key: the field by which a repeated line is known; it stands once in a load.
+        store: stores a batch within the caller's transaction, in a constant number of statements.
+    """
+
+    resource: Resource
+    model: type[Data]
+    natural_key: str
+    store: Callable[[AsyncSession, Principal, Sequence[Line[Data]]], Awaitable[Batch]]
+
+
+class BulkImportRun(Generic[Data]):
+    """One load on its way.
+
+    Args:
+        until: the time, on the clock of `time.monotonic`, after which a load that skips faults begins no other batch.
+    """
+
+    broken_by: Exception | None = None
+    """What broke the load off after some of it was stored."""
+
+    def __init__(
+        self,
+        sessions: async_sessionmaker[AsyncSession],
+        principal: Principal,
+        load: BulkImport[Data],
+        note: AuditDraft,
+        *,
+        on_error: OnError,
+        dry_run: bool,
+        until: float,
+    ) -> None:
+        self.sessions, self.principal, self.load, self.note = sessions, principal, load, note
+        self.on_error, self.dry_run, self.until = on_error, dry_run, until
+        self._recorded = False
+        self._first_lines: dict[Any, int] = {}
+
+    async def run(self, lines: AsyncIterator[Line[Data] | Result], keep: Callable[[Result], None]) -> bool:
+        """Stores the lines and gives `keep` a result for each, in order.
+
+        The event of what a batch stores commits with it, so a load of more than `BATCH` lines leaves several of one
+        request id: whatever happens half way, no change is without its event. A dry run tells `note` what it showed.
+        Whatever breaks a load off after a batch was stored becomes the result of the lines that are left.
+
+        Returns:
+            Whether the results stand. If not, some line had faults, `on_error` is `abort`, and nothing was stored.
+
+        Raises:
+            sqlalchemy.exc.DBAPIError: lock not available, while another load into the same rows takes its turn.
+            Nothing was stored, as with whatever else it raises: it can be run again.
+        """
+        self.note.forget()
+        stands, self._recorded = True, False
+        if self.on_error is OnError.SKIP:
+            async for batch in _batches(lines):
+                for result in _left_out(batch) if self.broken_by else await self._commit(batch):
+                    keep(result)
+        else:
+            stands = await self._commit_all(_batches(lines), keep)
+        if not stands:
+            self.note.forget()
+        self.note.written = stands and self._recorded
+        return stands
+
+    async def _commit(self, batch: Sequence[Line[Data] | Result]) -> list[Result]:
+        """The results of a batch that is stored on its own.
+
+        Raises:
+            Exception: when it cannot be stored, and no batch was before it.
+        """
+        try:
+            if self._recorded and time.monotonic() >= self.until:
+                raise TimeoutError
+            async with self.sessions() as session:
+                await self._take_turn(session)
+                results, events = await self._store(session, batch)
+                await self._end(session, events)
+        except Exception as error:
+            if not self._recorded:
+                raise
+            self.broken_by = error
+            return _left_out(batch)
+        return results
+
+    async def _commit_all(
+        self, batches: AsyncIterator[list[Line[Data] | Result]], keep: Callable[[Result], None]
+    ) -> bool:
+        """Stores every batch or none, and says which.
+
+        The audit hears of all at the end: whoever reads of the same pupils writes so too, and would wait for this.
+        """
+        faultless, events = True, list[EventRow]()
+        async with self.sessions() as session:
+            await self._take_turn(session)
+            async for batch in batches:
+                results, more = await self._store(session, batch)
+                faultless = faultless and all(result.problem is None for result in results)
+                events += more
+                for result in results:
+                    keep(result)
+            if faultless:
+                await self._end(session, events)
+        return faultless
+
+    async def _end(self, session: AsyncSession, events: Sequence[EventRow]) -> None:
+        """Commits what was stored with its events; a dry run leaves nothing."""
+        if self.dry_run:
+            return
+        await add_events(await driver_connection(session), events)
+        await session.commit()
+        self._recorded = self._recorded or bool(events)
+
+    async def _take_turn(self, session: AsyncSession) -> None:
+        """Begins a transaction, once no other load is at the same caller's rows: no two can lock each other out."""
+        await set_context_of(session, self.principal)
+        pairs = self.principal.pairs(self.load.resource.row_access_of(self.principal.role))
+        await session.execute(
+            text("select pg_advisory_xact_lock(hashtextextended(k, 0)) from unnest(cast(:keys as text[])) k"),
+            {"keys": sorted(f"{self.load.resource.name}/{area}/{key}" for area, key in pairs)},
+        )
+
+    async def _store(
+        self, session: AsyncSession, batch: Iterable[Line[Data] | Result]
+    ) -> tuple[list[Result], Sequence[EventRow]]:
+        """The results of a batch in order, and the events of it that are to commit with it."""
+        results: list[Result] = []
+        good: list[Line[Data]] = []
+        for line in batch:
+            refused = line if isinstance(line, Result) else self._repeated(line)
+            if refused:
+                results.append(refused)
+            elif isinstance(line, Line):
+                good.append(line)
+        stored = await self.load.store(session, self.principal, good) if good else Batch()
+        await session.flush()
+        session.expunge_all()
+        events = self._record(stored)
+        results += [replace(result, id=None) if self._not_there(result) else result for result in stored.results]
+        return sorted(results, key=lambda result: result.line), events
+
+    def _repeated(self, line: Line[Data]) -> Result | None:
+        name = self.load.natural_key
+        first = self._first_lines.setdefault(getattr(line.data, name), line.number)
+        if first == line.number:
+            return None
+        field_error = FieldError(f"/{name}", "repeated", f"This {name} is repeated: it stands in line {first} already.")
+        return Result(line.number, "invalid", problem=Invalid(errors=(field_error,)))
+
+    def _not_there(self, result: Result) -> bool:
+        return self.dry_run and result.result == "created"
+
+    def _record(self, stored: Batch) -> Sequence[EventRow]:
+        shown = [result.id for result in stored.results if result.id is not None and not self._not_there(result)]
+        areas = [stored.area_of[record] for record in shown] if stored.area_of else self.principal.areas
+        if self.dry_run:
+            self.note.records = [*self.note.records, *shown]
+            self.note.areas = [*self.note.areas, *areas] if stored.area_of else areas
+            subjects = dict(zip(self.note.subjects, self.note.subject_areas, strict=True)) | stored.subjects
+            self.note.subjects, self.note.subject_areas = list(subjects), list(subjects.values())
+            return ()
+        if not shown:
+            return ()
+        event = replace(
+            self.note,
+            records=shown,
+            areas=areas,
+            subjects=list(stored.subjects),
+            subject_areas=list(stored.subjects.values()),
+            changes=stored.changes or None,
+        )
+        return events_of(event, 200)
+
+
+async def _batches(lines: AsyncIterator[Line[Data] | Result]) -> AsyncIterator[list[Line[Data] | Result]]:
+    batch: list[Line[Data] | Result] = []
+    async for line in lines:
+        batch.append(line)
+        if len(batch) == BATCH:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+def _left_out(batch: Iterable[Line[Data] | Result]) -> list[Result]:
+    """The results of lines that a load did not come to before it broke off."""
+    problem = Unavailable(
+        "The load broke off before this line was stored. Send it again: a repeated load changes nothing."
+    )
+    return [line if isinstance(line, Result) else Result(line.number, "invalid", problem=problem) for line in batch]

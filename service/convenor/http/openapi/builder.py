@@ -1,0 +1,318 @@
+"""The contract: OpenAPI 3.1 made from what the routes declare. It knows no feature, and nothing is written twice.
+
+Reading routes are described by their `Resource`, any other by its models, its `Operation` and what its route says. A
+route outside the contract says so itself (`include_in_schema=False`).
+
+Source: OpenAPI Specification 3.1.1.
+"""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+
+from fastapi.routing import APIRoute
+from starlette.routing import BaseRoute, Route
+
+from convenor.domain_types.names import words
+from convenor.http.bulk import MEDIA_TYPE as NDJSON
+from convenor.http.bulk import LoadOperation
+from convenor.http.openapi.components import (
+    HEADERS,
+    LINE_SCHEMA,
+    OAUTH,
+    PARAMETERS,
+    JsonObject,
+    headers_of,
+    problem_response,
+    problem_schema,
+    problems_of,
+    refer,
+)
+from convenor.http.openapi.schemas import (
+    IN,
+    OUT,
+    filter_key,
+    page_name,
+    query_key,
+    query_of,
+    schemas_of,
+)
+from convenor.http.operation import Operation, declared
+from convenor.http.read_routes import Reading, ReadRoute
+from convenor.http.write_routes import WriteOperation
+from convenor.problems import Problem
+from convenor.read_model.resource import Resource
+
+_JSON = "application/json"
+_NAMES = re.compile(r"{(\w+)(?::\w+)?}")
+
+
+def build_contract(
+    routes: Iterable[BaseRoute], *, info: JsonObject, tags: Mapping[str, str], scopes: Mapping[str, str]
+) -> JsonObject:
+    """The contract of some routes.
+
+    Args:
+        routes: in the order in which they are written down.
+        info: OpenAPI's Info Object.
+        tags: what each section is about, in their order.
+        scopes: every scope with what it opens.
+
+    Raises:
+        ValueError: two operations have one id.
+    """
+    known = [route for route in routes if isinstance(route, Route) and route.include_in_schema]
+    writer = _Writer(known, tags)
+    paths: dict[str, JsonObject] = {}
+    seen: set[str] = set()
+    for route in known:
+        operation = writer.operation(route)
+        if operation["operationId"] in seen:
+            raise ValueError(f"Two operations have the id {operation['operationId']}.")
+        seen.add(operation["operationId"])
+        method = next(iter((route.methods or set()) - {"HEAD"})).lower()
+        paths.setdefault(_NAMES.sub(r"{\1}", route.path), {})[method] = operation
+    used = {operation["tags"][0] for methods in paths.values() for operation in methods.values()}
+    return {
+        "openapi": "3.1.1",
+        "info": info,
+        "servers": [{"url": "/", "description": "The address that this document was read from."}],
+        "tags": [{"name": name, "description": said} for name, said in tags.items() if name in used],
+        "paths": paths,
+        "components": {
+            "securitySchemes": {
+                OAUTH: {
+                    "type": "oauth2",
+                    "description": "Client credentials (RFC 6749 section 4.4); a token lasts five minutes.",
+                    "flows": {"clientCredentials": {"tokenUrl": "/oauth/token", "scopes": dict(scopes)}},
+                }
+            },
+            "parameters": dict(PARAMETERS),
+            "headers": dict(HEADERS),
+            "responses": dict(sorted(writer.responses.items())),
+            "schemas": dict(sorted((writer.schemas | {"Problem": problem_schema(writer.problems)}).items())),
+        },
+    }
+
+
+def operation_of(route: Route) -> Operation | None:
+    """What a route asks of its caller; None where it asks for no token."""
+    return route.operation if isinstance(route, ReadRoute) else declared(route)
+
+
+class _Writer:
+    """Writes operations, and gathers the components that they refer to."""
+
+    def __init__(self, routes: Sequence[Route], tags: Mapping[str, str]) -> None:
+        self.tags = tags
+        self.responses: dict[str, JsonObject] = {}
+        self.problems: dict[type[Problem], None] = {}
+        readings = [route.reading for route in routes if isinstance(route, ReadRoute)]
+        self.resources = {it.resource.read: it.resource for it in readings}
+        self.named = {
+            route.path: route.reading.resource
+            for route in routes
+            if isinstance(route, ReadRoute) and not route.reading.many
+        }
+        self.schemas, self.refs = schemas_of(routes)
+
+    def operation(self, route: Route) -> JsonObject:
+        operation = operation_of(route)
+        if isinstance(route, ReadRoute):
+            written = self._reading(route.reading)
+        elif isinstance(route, APIRoute):
+            written = self._api(route, operation)
+        else:
+            raise TypeError(f"{route.path} is neither described nor left out: give it include_in_schema=False.")
+        written["parameters"] = [*self._path(route), *written["parameters"], *headers_of(operation)]
+        if operation:
+            written["security"] = [{OAUTH: [operation.scope] if operation.scope else []}]
+        for status, kinds in problems_of(route.path, operation, takes_body="requestBody" in written).items():
+            # Listed by what they carry, so that equal responses stand in the document once.
+            name = ".".join(kind.code for kind in kinds)
+            self.responses[name] = problem_response(kinds)
+            self.problems |= dict.fromkeys(kinds)
+            said = written["responses"].setdefault(str(status), {"$ref": f"#/components/responses/{name}"})
+            if "$ref" not in said:
+                said["content"] |= self.responses[name]["content"]
+        written["responses"] = dict(sorted(written["responses"].items()))
+        return written
+
+    def _reading(self, reading: Reading) -> JsonObject:
+        resource = reading.resource
+        one, many = words(resource.singular), words(resource.name)
+        fields = _fields(resource)
+        said = (resource.read.__doc__ or "").split("\n")[0]
+        etag = {"ETag": {"$ref": "#/components/headers/ETag"}} if resource.etag else {}
+        record = self.refs[resource.read, OUT]
+        if not reading.many:
+            return {
+                "tags": [self._tag(resource)],
+                "operationId": f"read_{resource.singular}",
+                "summary": f"Read one {one}",
+                "description": said,
+                "parameters": [fields],
+                "responses": {"200": _success(f"The {one}.", {_JSON: record}, etag)},
+            }
+        name = f"list_{resource.name}"
+        summary = f"List {many}"
+        if reading.under:
+            name = f"list_{reading.relation}_of_{reading.under.singular}"
+            summary = f"List the {words(str(reading.relation))} of one {words(reading.under.singular)}"
+        page = {"$ref": f"#/components/schemas/{page_name(resource)}"}
+        link = {"Link": {"$ref": "#/components/headers/Link"}}
+        return {
+            "tags": [self._tag(resource)],
+            "operationId": name,
+            "summary": summary,
+            "description": f"A page of {many}: those that your role reaches and the filters leave.",
+            "parameters": [
+                *self._filters(resource),
+                *refer("parameters", ["Cursor", "Limit"]),
+                _sort(resource),
+                fields,
+                *refer("parameters", ["Count"]),
+            ],
+            "responses": {"200": _success(f"A page of {many}.", {_JSON: page}, link)},
+        }
+
+    def _api(self, route: APIRoute, operation: Operation | None) -> JsonObject:
+        description = (route.endpoint.__doc__ or "").strip()
+        written: JsonObject = {
+            "tags": [str(route.tags[-1]) if route.tags else ""],
+            "operationId": route.operation_id or route.name,
+            "summary": route.summary or _summary(route.name),
+            "description": "\n".join(line.strip() for line in description.splitlines()),
+            "parameters": [
+                {
+                    "name": it.alias,
+                    "in": "query",
+                    "required": it.field_info.is_required(),
+                    "description": it.field_info.description or "",
+                    "schema": self.refs[query_key(route, it.alias), IN],
+                }
+                for it in query_of(route.dependant)
+            ],
+            "responses": {},
+        }
+        if isinstance(operation, LoadOperation):
+            results = {"$ref": "#/components/schemas/LoadResult"}
+            written["parameters"] += refer("parameters", ["DryRun", "OnError"])
+            written["requestBody"] = {
+                "required": True,
+                "description": f"One `{operation.load.model.__name__}` a line, as JSON in UTF-8; at most 100 MB, and"
+                " 64 kB a line.",
+                "content": {NDJSON: _lines(self.refs[operation.load.model, IN])},
+            }
+            written["responses"] = {
+                status: _success(description, {}) | {"content": {NDJSON: _lines(results)}}
+                for status, description in (
+                    ("200", "A `LoadResult` a line, in order."),
+                    ("422", "With `on_error=abort`, lines with faults: nothing was stored."),
+                )
+            }
+            return written
+        if route.body_field:
+            written["requestBody"] = {
+                "required": True,
+                "content": {_JSON: {"schema": self.refs[route.body_field.field_info.annotation, IN]}},
+            }
+        written["responses"] = self._answers(route, operation)
+        extra = dict(route.openapi_extra or {})
+        return written | extra
+
+    def _answers(self, route: APIRoute, operation: Operation | None) -> JsonObject:
+        answers: JsonObject = {}
+        write = operation if isinstance(operation, WriteOperation) else None
+        status = route.status_code or 200
+        if route.response_model:
+            answers[str(status)] = _success(
+                "The record as it is then." if write else "The answer.",
+                {_JSON: self.refs[route.response_model, OUT]},
+                self._written_headers(route, write, status),
+            )
+        for code, said in route.responses.items():
+            content = {_JSON: self.refs[said["model"], OUT]} if "model" in said else {}
+            answers[str(code)] = _success(said.get("description", ""), content)
+        return answers
+
+    def _written_headers(self, route: APIRoute, write: WriteOperation | None, status: int) -> JsonObject:
+        resource = self.resources.get(route.response_model)
+        names = ["ETag"] if resource and resource.etag else []
+        if write and write.creates and status == 201:
+            names.append("Location")
+        if write and write.takes_key:
+            names.append("Idempotency-Replayed")
+        return {name: {"$ref": f"#/components/headers/{name}"} for name in names}
+
+    def _tag(self, resource: Resource) -> str:
+        own = resource.name.replace("_", " ")
+        return own if own in self.tags else resource.read_scope.partition(":")[0].replace("_", " ")
+
+    def _path(self, route: Route) -> list[JsonObject]:
+        found = []
+        for match in _NAMES.finditer(route.path):
+            resource = self.named.get(route.path[: match.end()])
+            schema: JsonObject = {"type": "string"}
+            said = "Names the record."
+            if resource and resource.natural_key:
+                said = f"The {words(resource.singular)}'s id, or its {resource.natural_key}."
+            elif resource:
+                said = f"The {words(resource.singular)}'s id."
+                schema["format"] = "uuid"
+            found.append({"name": match[1], "in": "path", "required": True, "description": said, "schema": schema})
+        return found
+
+    def _filters(self, resource: Resource) -> list[JsonObject]:
+        return [
+            {
+                "name": name,
+                "in": "query",
+                "required": False,
+                "description": it.description + (" Only for roles that see this field." if it.sensitivity else ""),
+                "schema": self.refs[filter_key(resource, name), IN],
+            }
+            for name, it in resource.filters.items()
+        ]
+
+
+def _lines(line: JsonObject) -> JsonObject:
+    """A body of lines: text to a generator, which would take the schema of a line for that of the whole body."""
+    return {"schema": {"type": "string", "format": "binary"}, LINE_SCHEMA: line}
+
+
+def _summary(name: str) -> str:
+    said = words(name)
+    return said[:1].upper() + said[1:]
+
+
+def _sort(resource: Resource) -> JsonObject:
+    orders = [order for name in resource.sorts for order in (name, f"-{name}")]
+    return {
+        "name": "sort",
+        "in": "query",
+        "required": False,
+        "description": "The order; `-` turns it round. The id breaks ties.",
+        "schema": {"type": "string", "enum": orders, "default": resource.order},
+    }
+
+
+def _fields(resource: Resource) -> JsonObject:
+    names = [name for name in resource.read.model_fields if name != "redacted"]
+    return {
+        "name": "fields",
+        "in": "query",
+        "required": False,
+        "description": "Only these fields, separated by commas: the others are then absent, required or not.",
+        "style": "form",
+        "explode": False,
+        "schema": {"type": "array", "items": {"type": "string", "enum": names}, "minItems": 1},
+    }
+
+
+def _success(description: str, content: Mapping[str, JsonObject], headers: JsonObject | None = None) -> JsonObject:
+    own = {"X-Request-ID": {"$ref": "#/components/headers/X-Request-ID"}} | (headers or {})
+    return {
+        "description": description,
+        "headers": own,
+        "content": {media: {"schema": schema} for media, schema in content.items()},
+    }

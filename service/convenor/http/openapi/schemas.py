@@ -1,0 +1,146 @@
+"""The shapes of the contract: what comes in, what goes out, and which fields may be absent."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
+from typing import Annotated, Any, Literal
+
+from fastapi.dependencies.models import Dependant
+from fastapi.routing import APIRoute
+from pydantic import BaseModel, TypeAdapter
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
+from pydantic_core import core_schema
+from starlette.routing import Route
+
+from convenor.domain_types.names import words
+from convenor.http.bulk import LoadOperation
+from convenor.http.openapi.components import SCHEMAS, JsonObject
+from convenor.http.operation import declared
+from convenor.http.read_routes import ReadRoute
+from convenor.read_model.redaction import sensitive_fields
+from convenor.read_model.resource import Resource
+
+IN: Literal["validation"] = "validation"
+OUT: Literal["serialization"] = "serialization"
+Mode = Literal["validation", "serialization"]
+
+_ABSENT = "Absent where your role does not see it."
+
+
+def schemas_of(routes: Sequence[Route]) -> tuple[dict[str, JsonObject], dict[tuple[Any, str], JsonObject]]:
+    """The component schemas of some routes, and the schema (mostly a reference) of each shape and its mode."""
+    resources = {route.reading.resource for route in routes if isinstance(route, ReadRoute)}
+    wanted = dict(chain.from_iterable(_wanted(route) for route in routes))
+    walled = {field for it in resources for field in sensitive_fields(it)}
+    wanted |= {(model, OUT): TypeAdapter(model) for model, _ in walled}
+    refs, definitions = TypeAdapter.json_schemas(
+        [(key, mode, adapter) for (key, mode), adapter in wanted.items()],
+        ref_template="#/components/schemas/{model}",
+        schema_generator=_Schema,
+    )
+    schemas: dict[str, JsonObject] = definitions.get("$defs", {})
+    for model, name in walled:
+        _open(schemas[refs[model, OUT]["$ref"].rpartition("/")[2]], model, name)
+    for resource in resources:
+        schemas[page_name(resource)] = _page(resource, refs[resource.read, OUT])
+    schemas |= SCHEMAS
+    names = {name: _short(name) for name in schemas}
+    return (
+        # Generators name their classes by the title: two of one title, and one of them is lost.
+        {names[name]: _renamed(schema, names) | {"title": names[name]} for name, schema in schemas.items()},
+        {key: _renamed(ref, names) for key, ref in refs.items()},
+    )
+
+
+class _Schema(GenerateJsonSchema):
+    def field_title_should_be_set(self, _schema: Any) -> bool:
+        return False
+
+    def default_schema(self, schema: core_schema.WithDefaultSchema) -> JsonSchemaValue:
+        """Leave out a default of null: a generated client would send it, and empty what was to be kept."""
+        if schema.get("default", ...) is None:
+            return self.generate_inner(schema["schema"])
+        return super().default_schema(schema)
+
+
+def _wanted(route: Route) -> Iterator[tuple[tuple[Any, Mode], TypeAdapter[Any]]]:
+    """Every shape that a route's description refers to."""
+    if isinstance(route, ReadRoute):
+        resource = route.reading.resource
+        yield (resource.read, OUT), TypeAdapter(resource.read)
+        for name, it in resource.filters.items():
+            yield (filter_key(resource, name), IN), it.adapter
+    elif isinstance(route, APIRoute):
+        operation = declared(route)
+        taken: list[Any] = [operation.load.model] if isinstance(operation, LoadOperation) else []
+        if route.body_field:
+            taken.append(route.body_field.field_info.annotation)
+        given = [said["model"] for said in route.responses.values() if "model" in said]
+        if route.response_model:
+            given.append(route.response_model)
+        yield from (((it, IN), TypeAdapter(it)) for it in taken)
+        yield from (((it, OUT), TypeAdapter(it)) for it in given)
+        for parameter in query_of(route.dependant):
+            info = parameter.field_info
+            key = query_key(route, parameter.alias)
+            yield (key, IN), TypeAdapter(Annotated[info.annotation, info])  # type: ignore[arg-type]
+
+
+def query_of(dependant: Dependant) -> list[Any]:
+    """The query parameters of a route and of what it depends on."""
+    return [*dependant.query_params, *chain.from_iterable(map(query_of, dependant.dependencies))]
+
+
+def filter_key(resource: Resource, name: str) -> tuple[str, str]:
+    """By what the schema of a filter is found."""
+    return resource.name, name
+
+
+def query_key(route: APIRoute, name: str) -> tuple[str, str]:
+    """By what the schema of a route's own query parameter is found."""
+    return f"{sorted(route.methods or ())} {route.path}", name
+
+
+def page_name(resource: Resource) -> str:
+    """The name of the shape of a page of a resource."""
+    return resource.read.__name__.removesuffix("Read") + "Page"
+
+
+def _page(resource: Resource, record: JsonObject) -> JsonObject:
+    many = words(resource.name)
+    return {
+        "type": "object",
+        "title": page_name(resource),
+        "description": f"A page of {many}.",
+        "required": ["data", "next"],
+        "properties": {
+            "data": {"type": "array", "items": record, "description": f"The {many}, in the order of `sort`."},
+            "next": {"type": ["string", "null"], "description": "The cursor of the next page; null on the last."},
+            "count": {"type": "integer", "minimum": 0, "description": "With `count=true`: how many there are in all."},
+        },
+    }
+
+
+def _open(schema: JsonObject, model: type[BaseModel], name: str) -> None:
+    """Makes a walled field one that may be absent."""
+    shown = model.model_fields[name].serialization_alias or name
+    schema["required"] = [field for field in schema.get("required", []) if field != shown]
+    it = schema["properties"][shown]
+    it["description"] = f"{it.get('description', '')} {_ABSENT}".strip()
+
+
+def _short(name: str) -> str:
+    """A component's name; pydantic's own for one of two models with one name holds the module's path."""
+    module, _, rest = name.removeprefix("convenor__").partition("__")
+    return module.title().replace("_", "") + rest.rpartition("__")[2] if rest else name
+
+
+def _renamed(value: Any, names: Mapping[str, str]) -> Any:
+    """The same JSON with its references to components renamed."""
+    if isinstance(value, dict):
+        return {key: _renamed(member, names) for key, member in value.items()}
+    if isinstance(value, list):
+        return [_renamed(member, names) for member in value]
+    if isinstance(value, str) and value.startswith("#/components/schemas/"):
+        head, _, name = value.rpartition("/")
+        return f"{head}/{names.get(name, name)}"
+    return value

@@ -1,0 +1,69 @@
+"""Operations: what a route asks of its caller, declared once for the request, the contract and GraphQL.
+
+Each kind of operation stands beside what it gives the route; as a callable it is the route's FastAPI dependency.
+"""
+
+from dataclasses import dataclass, field
+
+from fastapi.routing import APIRoute
+from starlette.requests import Request
+from starlette.routing import BaseRoute
+
+from convenor.audit.writer import AuditDraft
+from convenor.problems import (
+    AgreementOver,
+    Invalid,
+    NotAcceptable,
+    Problem,
+    ScopeMissing,
+    Unauthenticated,
+    Unavailable,
+    Unexpected,
+    Unreadable,
+)
+from convenor.security.principal import Principal
+
+
+@dataclass(frozen=True)
+class Operation:
+    """What a route does.
+
+    Args:
+        scope: what the token must carry; empty where any token will do.
+        action: `resource:action` for the audit.
+        problems: what its rules can end in, beside what any operation of its kind can.
+    """
+
+    scope: str
+    action: str
+    problems: tuple[type[Problem], ...] = field(default=(), kw_only=True)
+
+    @property
+    def ends_in(self) -> frozenset[type[Problem]]:
+        """The problems that a call of it can end in."""
+        scope = [ScopeMissing] if self.scope else []
+        any_call = (Unauthenticated, AgreementOver, NotAcceptable, Unreadable, Invalid, Unexpected, Unavailable)
+        return frozenset([*any_call, *scope, *self.problems])
+
+    def authorise(self, request: Request) -> Principal:
+        """The caller, if its token carries the scope; the audit hears what it is about to do.
+
+        Raises:
+            ScopeMissing: otherwise.
+        """
+        principal: Principal = request.scope["state"]["principal"]
+        note: AuditDraft = request.scope["state"]["note"]
+        note.action = self.action
+        if self.scope and self.scope not in principal.scopes:
+            raise ScopeMissing(self.scope, principal.role)
+        return principal
+
+
+def declared(route: BaseRoute) -> Operation | None:
+    """The operation that a route depends on, if it does."""
+    if not isinstance(route, APIRoute):
+        return None
+    for dependency in route.dependant.dependencies:
+        if isinstance(dependency.call, Operation):
+            return dependency.call
+    return None

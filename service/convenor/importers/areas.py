@@ -1,0 +1,85 @@
+"""Which area a load is for, and the owner's transaction in which it is written."""
+
+import csv
+import hashlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from uuid import UUID
+
+import asyncpg
+from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
+from sqlalchemy.pool import NullPool
+
+from convenor import reference
+from convenor.areas.models import Area
+from convenor.configuration_error import ConfigurationError
+from convenor.database.row_security import import_context, set_context
+
+_PROGRAMME_BEGAN = datetime(2018, 9, 1, tzinfo=UTC)
+
+
+def area_id_of(la_code: str) -> UUID:
+    """The id of the area of an LA code: a UUIDv7 whose random bits are a digest of the code.
+
+    Row-level security shows no area that the context does not name, the owner not excepted; so a load must know the id
+    of its area beforehand.
+    """
+    random = int.from_bytes(hashlib.sha256(f"area {la_code}".encode()).digest()[:10], "big")
+    stamp = int(_PROGRAMME_BEGAN.timestamp()) * 1000
+    return UUID(int=stamp << 80 | 0x7 << 76 | (random >> 62 & 0xFFF) << 64 | 0b10 << 62 | random & (1 << 62) - 1)
+
+
+@asynccontextmanager
+async def owner_transaction(owner_url: str) -> AsyncIterator[AsyncSession]:
+    """One transaction with the owner's login, committed if the block ends well: an interrupted load leaves nothing."""
+    engine = create_async_engine(
+        "postgresql+asyncpg://",
+        poolclass=NullPool,
+        async_creator=lambda: asyncpg.connect(owner_url),
+        hide_parameters=True,
+    )
+    try:
+        async with AsyncSession(engine, expire_on_commit=False) as session, session.begin():
+            yield session
+    finally:
+        await engine.dispose()
+
+
+@dataclass(frozen=True, slots=True)
+class Authority:
+    """An area to load into. `stored` says whether its row is there already."""
+
+    area_id: UUID
+    la_code: str
+    name: str
+    gss_code: str | None = None
+    stored: bool = False
+
+
+def known_authorities() -> list[Authority]:
+    """The authorities that the programme's documents are about. None is known to be stored."""
+    with reference.AREAS.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    return [Authority(area_id_of(row["la_code"]), row["la_code"], row["name"], row["gss_code"]) for row in rows]
+
+
+async def enter_area(session: AsyncSession, named: str) -> Authority:
+    """The area of an LA code, or of the name of a known authority; the context of the transaction is then its own.
+
+    Raises:
+        OperatorError: it is neither stored nor known.
+    """
+    known = {key: area for area in known_authorities() for key in (area.la_code, area.name.casefold())}
+    found = known.get(named.strip().casefold()) or Authority(area_id_of(named.strip()), named.strip(), "")
+    await set_context(session, import_context(found.area_id))
+    area = await session.get(Area, found.area_id)
+    if area is not None:
+        return Authority(area.area_id, area.la_code, area.name, area.gss_code, stored=True)
+    if not found.name:
+        names = ", ".join(f"{area.la_code} ({area.name})" for area in known_authorities())
+        raise ConfigurationError(
+            f"There is no area {named}.", f"Give the LA code of a loaded area, or one of: {names}."
+        )
+    return found

@@ -1,1 +1,0 @@
-"""What no feature owns: settings, database, errors, principal, reading, audit, idempotency, wire."""

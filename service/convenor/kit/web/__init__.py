@@ -1,1 +1,0 @@
-"""The REST face's own machinery: the edge, reading routes, writing routes, problems, bodies, the contract."""

@@ -1,7 +1,0 @@
-"""Loading the programme's files into an area, as a command does it. A partner writes through the API instead."""
-
-from convenor.loading.files import Kind
-from convenor.loading.load import load_file
-from convenor.loading.report import Finding, LoadReport, Verdict
-
-__all__ = ["Finding", "Kind", "LoadReport", "Verdict", "load_file"]

@@ -1,0 +1,156 @@
+"""The select list of a read model: names and types from the model, the rest from the declaration.
+
+What the machine itself names within a statement has a `$` in its name (`o$`, `p$1`): no key of an answer can have one,
+so that none is ever taken for a row.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import BaseModel
+
+from convenor.read_model.annotations import is_timestamp, kinds_of, models_in
+from convenor.read_model.placeholders import BOUND
+from convenor.read_model.redaction import redacted_paths
+from convenor.read_model.resource import Part, Resource
+from convenor.read_model.selection import Constant, Pick, Selection, fields_of
+from convenor.security.principal import FieldSensitivity
+
+
+@dataclass
+class Binder:
+    """Numbers the parameters of one statement; the first three are those of `context_sql`."""
+
+    names: list[str] = field(default_factory=lambda: ["context.areas", "context.reach", "context.keys"])
+
+    def bind(self, name: str, pg_type: str) -> str:
+        """The placeholder of a parameter, e.g. `$4::uuid`; the same name gives the same number."""
+        if name not in self.names:
+            self.names.append(name)
+        return f"${self.names.index(name) + 1}::{pg_type}"
+
+    def fill(self, sql: str, alias: str) -> str:
+        """Puts the alias and the machine's own parameters into a declaration's SQL."""
+        sql = sql.replace("{t}", alias)
+        for name, bound in BOUND.items():
+            if f"{{{name}}}" in sql:
+                value = self.bind(bound.parameter, bound.pg_type)
+                sql = sql.replace(f"{{{name}}}", f"({value})::{bound.read_as}" if bound.read_as else value)
+        return sql
+
+
+class Columns:
+    """Writes select lists. What stands behind a wall that the caller does not pass is left out, or null.
+
+    Args:
+        passed: the walls that the caller passes.
+        binder: of the statement.
+        hidden: what stands in the place of a walled field; empty to leave it out.
+    """
+
+    def __init__(self, clearances: frozenset[FieldSensitivity], binder: Binder, hidden: str = "") -> None:
+        self.clearances, self.binder, self.hidden, self.depth = clearances, binder, hidden, 0
+
+    def of_resource(self, resource: Resource, alias: str, wanted: frozenset[str] | None) -> list[str]:
+        """The select list of a whole record; with `redacted` where the resource has walls at all."""
+        written = self.of_model(resource.read, resource, alias, "", fields_of(resource.read, wanted))
+        if "redacted" in resource.read.model_fields:
+            listed = ", ".join(f'"{path}"' for path in redacted_paths(resource, self.clearances, wanted))
+            written.append(f"'[{listed}]'::json as \"redacted\"")
+        return written
+
+    def of_model(
+        self, model: type[BaseModel], said: Resource | Part, alias: str, path: str, selection: Selection
+    ) -> list[str]:
+        """The select list of one model, or of an object within it at `path`."""
+        written = []
+        for item in selection:
+            if isinstance(item, Constant):
+                written.append(f"'{item.word}' as \"{item.key}\"")
+            elif isinstance(item, Pick):
+                sensitivity = said.sensitivity.get(path + item.name)
+                if sensitivity is None or sensitivity in self.clearances:
+                    annotation = model.model_fields[item.name].annotation
+                    written.append(f'{self._field(annotation, said, alias, path + item.name, item)} as "{item.key}"')
+                elif self.hidden:
+                    written.append(f'{self.hidden} as "{item.key}"')
+        return written
+
+    def _field(self, annotation: Any, said: Resource | Part, alias: str, dotted: str, item: Pick) -> str:
+        models, many = models_in(annotation)
+        if dotted in said.parts:
+            return self._part(said.parts[dotted], models[0], many, alias, item)
+        if dotted in said.variants:
+            return self._variants(models, said, alias, dotted, item)
+        if dotted in said.sql:
+            expression = self.binder.fill(said.sql[dotted], alias)
+        elif models and not many:
+            return json_object(self.of_model(models[0], said, alias, dotted + ".", _wanted(models[0], item)))
+        else:
+            expression = f'{alias}."{dotted}"'
+        if is_timestamp(annotation):
+            # As RFC 3339 writes it; `to_char` does the same in twice the time.
+            return f"replace(({expression} at time zone 'UTC')::text, ' ', 'T') || 'Z'"
+        return self._from_json(expression, models[0], many, item) if item.within else expression
+
+    def _part(self, part: Part, model: type[BaseModel], many: bool, alias: str, item: Pick) -> str:
+        inner = self._alias("p")
+        source = self.binder.fill(part.source, alias).replace("{p}", inner)
+        order = f" order by {part.order.replace('{p}', inner)}" if part.order else ""
+        columns = ", ".join(self.of_model(model, part, inner, "", _wanted(model, item)))
+        rows = f"(select {columns} from {source}{order}) o$"
+        return f"(select coalesce(json_agg(o$), '[]') from {rows})" if many else f"(select row_to_json(o$) from {rows})"
+
+    def _variants(
+        self, models: list[type[BaseModel]], said: Resource | Part, alias: str, dotted: str, item: Pick
+    ) -> str:
+        kind = self.binder.fill(said.variants[dotted], alias)
+        cases = []
+        for model in models:
+            (label,) = kinds_of(model)
+            fields = self.of_model(model, said, alias, dotted + ".", _wanted(model, item))
+            cases.append(f"when '{label}' then {json_object(fields)}")
+        return f"case {kind} {' '.join(cases)} end"
+
+    def _from_json(self, expression: str, model: type[BaseModel], many: bool, item: Pick) -> str:
+        """What is wanted of a field that the declaration gives whole, as JSON."""
+        inner = self._alias("j")
+        columns = []
+        for it in _wanted(model, item):
+            if isinstance(it, Constant):
+                columns.append(f"'{it.word}' as \"{it.key}\"")
+            elif isinstance(it, Pick):
+                info = model.model_fields[it.name]
+                columns.append(f"{inner}.value -> '{info.serialization_alias or it.name}' as \"{it.key}\"")
+        record = f"cross join lateral (select {', '.join(columns)}) o$"
+        if many:
+            return (
+                f"(select coalesce(json_agg(o$), '[]') from json_array_elements(({expression})::json) {inner} {record})"
+            )
+        whole = f"(select ({expression})::json as value) {inner}"
+        return f"(select row_to_json(o$) from {whole} {record} where {inner}.value is not null)"
+
+    def _alias(self, letter: str) -> str:
+        self.depth += 1
+        return f"{letter}${self.depth}"
+
+
+def _wanted(model: type[BaseModel], item: Pick) -> Selection:
+    return dict(item.within).get(model, ()) if item.within else fields_of(model)
+
+
+def json_object(columns: Iterable[str]) -> str:
+    """A select list as one JSON object."""
+    return f"(select row_to_json(o$) from (select {', '.join(columns)}) o$)"
+
+
+def joined(resource: Resource, columns: str, binder: Binder, alias: str) -> tuple[str, list[str]]:
+    """A select list that names its joins, and the joins that it names."""
+    joins = []
+    for name, sql in resource.joins.items():
+        placeholder = f"{{{name}}}"
+        if placeholder in columns:
+            columns = columns.replace(placeholder, name)
+            joins.append(f"{binder.fill(sql, alias)} {name}")
+    return columns, joins

@@ -1,0 +1,109 @@
+"""Write the form of an answer: how the rows of a page become one document.
+
+The compiler gives each record of a page as a column of the row `x`, and what is gathered of all rows as `y`. A form
+says how a record stands in the document, and what is written beside the records.
+"""
+
+from collections.abc import Mapping
+
+from convenor.read_model.columns import json_object
+from convenor.read_model.selection import Constant, Cursor, Edges, Next, Page, PageInfo, Place, Rows, Shown, Total
+
+
+def edge_sql(page: Page, edge: Edges, nodes: Mapping[str, str], alias: str) -> str:
+    """Write the select list of an edge.
+
+    Args:
+        page, edge: what is asked.
+        nodes: the column of each of its records, by key.
+        alias: that of the record's row.
+    """
+    written = []
+    for item in edge.shows:
+        if isinstance(item, Constant):
+            value = f"'{item.word}'"
+        else:
+            value = cursor_sql(page, alias) if isinstance(item, Cursor) else nodes[item.key]
+        written.append(f'{value} as "{item.key}"')
+    return ", ".join(written)
+
+
+def gathered_sql(page: Page, lists: Mapping[str, str], found: str, size: str) -> list[str]:
+    """Write what is gathered of a page.
+
+    Args:
+        page: what is asked.
+        lists: the columns of `x` that become lists, by key.
+        found: the name of the rows that were found, where the page tells its place among them.
+        size: how many rows the page shows.
+    """
+    written = [f"coalesce(json_agg(x.{column}), '[]') as {column}" for column in lists.values()]
+    count = f"(select count(*) from {found})"
+    if looks_ahead(page):
+        written.append(f"{count} > {size} as more")
+    # A cursor is written of the one row that it names, not of all that are passed over on the way to it.
+    if _asks(page, "startCursor"):
+        written.append(f"(select {cursor_sql(page, 'l$')} from (select * from {found} limit 1) l$) as first_cursor")
+    if _asks(page, "endCursor") or asks_next(page):
+        last = f"select * from {found} offset greatest(least({count}, {size}) - 1, 0) limit 1"
+        written.append(f"(select {cursor_sql(page, 'l$')} from ({last}) l$) as last_cursor")
+    return written
+
+
+def document_sql(page: Page, lists: Mapping[str, str]) -> str:
+    """Write the document of a page; `lists` are the columns of `y` that hold its lists, by key."""
+    return json_object(f'{_shown(item, page, lists)} as "{item.key}"' for item in page.shows)
+
+
+def tells_place(page: Page) -> bool:
+    """Whether the page tells where it lies among the rows that were found."""
+    return looks_ahead(page) or _asks(page, "startCursor", "endCursor")
+
+
+def looks_ahead(page: Page) -> bool:
+    """Whether the page tells if there is another: then one more row is looked up than is shown."""
+    return asks_next(page) or _asks(page, "hasNextPage")
+
+
+def asks_next(page: Page) -> bool:
+    """Whether the cursor of the next page is asked."""
+    return any(isinstance(item, Next) for item in page.shows)
+
+
+NEXT = "case when y.more then y.last_cursor end"
+"""The cursor of the next page, of what is gathered of a page."""
+
+
+def cursor_sql(page: Page, alias: str) -> str:
+    """Write the cursor of a row, as `query.read_cursor` reads it."""
+    order = f"{'-' if page.descending else ''}{page.sort}"
+    value = f'{alias}."{page.resource.sorts[page.sort].column}"::text'
+    written = f"json_build_array('{order}', {value}, {page.resource.identity(alias)})::text"
+    return f"translate(encode(convert_to({written}, 'UTF8'), 'base64'), E'+/=\\n', '-_')"
+
+
+def _asks(page: Page, *places: Place) -> bool:
+    return any(isinstance(item, PageInfo) and not item.places.isdisjoint(places) for item in page.shows)
+
+
+def _shown(item: Shown, page: Page, lists: Mapping[str, str]) -> str:
+    if isinstance(item, Rows | Edges):
+        return f"y.{lists[item.key]}"
+    if isinstance(item, PageInfo):
+        return json_object(_place(each, page) for each in item.shows)
+    if isinstance(item, Constant):
+        return f"'{item.word}'"
+    return "y.total_count" if isinstance(item, Total) else NEXT
+
+
+def _place(item: tuple[str, Place] | Constant, page: Page) -> str:
+    """Write one field of a `PageInfo`."""
+    if isinstance(item, Constant):
+        return f"'{item.word}' as \"{item.key}\""
+    values = {
+        "hasNextPage": "y.more",
+        "hasPreviousPage": "true" if page.after else "false",
+        "startCursor": "y.first_cursor",
+        "endCursor": "y.last_cursor",
+    }
+    return f'{values[item[1]]} as "{item[0]}"'

@@ -1,0 +1,56 @@
+"""Query strings: read in one way, and refused by one rule, whatever the address. It knows no transport.
+
+Source: RFC 3986, section 2.1; WHATWG URL, section 5.1 (`application/x-www-form-urlencoded`).
+"""
+
+from collections.abc import Collection, Mapping
+from urllib.parse import parse_qsl
+
+from convenor.problems import FieldErrors, Unreadable
+
+MAX_PARAMETERS = 100
+
+
+def read_pairs(raw: bytes) -> list[tuple[str, str]]:
+    """The parameters of a query string, in their order.
+
+    Raises:
+        Unreadable: it is not percent-encoded UTF-8, or there are more than `MAX_PARAMETERS`.
+    """
+    if raw.count(b"&") >= MAX_PARAMETERS:
+        raise Unreadable(f"The query string has more than {MAX_PARAMETERS} parameters.")
+    try:
+        return parse_qsl(raw.decode("ascii"), keep_blank_values=True, errors="strict")
+    except ValueError as error:
+        raise Unreadable("The query string is not valid percent-encoded UTF-8.") from error
+
+
+def read_parameters(raw: bytes, known: Collection[str], errors: FieldErrors) -> dict[str, str]:
+    """The parameters of a query string that an address knows, each given once; what stands there besides is a fault.
+
+    Raises:
+        Unreadable: as `read_pairs`.
+    """
+    values: dict[str, list[str]] = {}
+    for name, value in read_pairs(raw):
+        values.setdefault(name, []).append(value)
+    given = {}
+    for name, (value, *more) in values.items():
+        pointer = f"/query/{name.replace('~', '~0').replace('/', '~1')}"
+        if name not in known:
+            takes = f"No such parameter. There are: {', '.join(known)}." if known else "This address takes none."
+            errors.add(pointer, "unknown_parameter", takes)
+        elif more:
+            errors.add(pointer, "repeated_parameter", "Give this parameter once.")
+        elif "\x00" in value:
+            errors.add(pointer, "text", "NUL characters are not allowed.")
+        else:
+            given[name] = value
+    return given
+
+
+def read_flag(given: Mapping[str, str], name: str, errors: FieldErrors) -> bool:
+    """A parameter that is true or false; false where it is left out."""
+    if given.get(name, "false") not in ("true", "false"):
+        errors.add(f"/query/{name}", "boolean", f"`{name}` is true or false.")
+    return given.get(name) == "true"

@@ -1,0 +1,95 @@
+"""Which fields a caller never sees nor searches by: fixed by its role and the answer's shape, whatever the values."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
+
+from pydantic import BaseModel
+
+from convenor.problems import FieldErrors
+from convenor.read_model.annotations import models_in
+from convenor.read_model.resource import Part, Resource
+from convenor.read_model.selection import Edges, Node, One, Page, Pick, Selection
+from convenor.security.principal import FieldSensitivity
+
+
+def sensitive_paths(said: Resource | Part, before: str = "") -> Iterator[tuple[str, FieldSensitivity]]:
+    """What stands behind a wall, at any depth, by dotted path: a record's own fields, then those of its parts."""
+    for path, sensitivity in said.sensitivity.items():
+        yield before + path, sensitivity
+    for path, part in said.parts.items():
+        yield from sensitive_paths(part, f"{before}{path}.")
+
+
+def redacted_paths(
+    resource: Resource, clearances: frozenset[FieldSensitivity], wanted: frozenset[str] | None = None
+) -> list[str]:
+    """The dotted paths that a caller passing these walls never sees, in the order they are declared."""
+    hidden = [path for path, sensitivity in sensitive_paths(resource) if sensitivity not in clearances]
+    return [path for path in hidden if wanted is None or path.split(".")[0] in wanted]
+
+
+def sensitive_fields(resource: Resource) -> Iterator[tuple[type[BaseModel], str]]:
+    """The fields of a read model, or of the models in it, that some roles do not see."""
+    for path, _wall in sensitive_paths(resource):
+        *steps, name = path.split(".")
+        for holder in _models_at(resource.read, steps):
+            if name in holder.model_fields:
+                yield holder, name
+
+
+def refuse_search(
+    clearances: frozenset[FieldSensitivity], asked: Iterable[tuple[str, FieldSensitivity | None]]
+) -> None:
+    """Refuses a search by what the caller does not see.
+
+    Args:
+        passed: the walls that the caller passes.
+        asked: the filters that are used, each by its pointer, and the wall behind which its field stands.
+
+    Raises:
+        Invalid: with each filter that is not for the caller.
+    """
+    errors = FieldErrors()
+    for pointer, sensitivity in asked:
+        if sensitivity is not None and sensitivity not in clearances:
+            errors.add(pointer, "not_for_role", "Your role does not see this field and cannot search by it.")
+    errors.raise_if_any()
+
+
+def _models_at(model: type[BaseModel], steps: Sequence[str]) -> list[type[BaseModel]]:
+    found = [model]
+    for step in steps:
+        fields = [holder.model_fields[step] for holder in found if step in holder.model_fields]
+        found = list(chain.from_iterable(models_in(field.annotation)[0] for field in fields))
+    return found
+
+
+def redacted_in(roots: tuple[One | Page, ...], clearances: frozenset[FieldSensitivity]) -> list[str]:
+    """The dotted paths of an answer, by its own keys and without places in lists, that hold null for that reason."""
+    found = [path for root in roots for path in _in_link(root, "", clearances)]
+    return list(dict.fromkeys(found))
+
+
+def _in_link(link: One | Page, before: str, clearances: frozenset[FieldSensitivity]) -> Iterator[str]:
+    at, hidden = f"{before}{link.key}.", frozenset(redacted_paths(link.resource, clearances))
+    if isinstance(link, One):
+        yield from _in_record(link.selection, hidden, "", at, clearances)
+        return
+    for shown in link.shows:
+        for it in shown.shows if isinstance(shown, Edges) else ():
+            if isinstance(it, Node):
+                yield from _in_record(it.selection, hidden, "", f"{at}{shown.key}.{it.key}.", clearances)
+
+
+def _in_record(
+    selection: Selection, hidden: frozenset[str], path: str, at: str, clearances: frozenset[FieldSensitivity]
+) -> Iterator[str]:
+    """What is hidden of a record, or of an object within it at `path`."""
+    for item in selection:
+        if isinstance(item, One | Page):
+            yield from _in_link(item, at, clearances)
+        elif isinstance(item, Pick) and path + item.name in hidden:
+            yield at + item.key
+        elif isinstance(item, Pick):
+            for _, inner in item.within:
+                yield from _in_record(inner, hidden, f"{path}{item.name}.", f"{at}{item.key}.", clearances)

@@ -1,0 +1,1 @@
+"""Who is calling, and what of a record each role may see."""

@@ -1,0 +1,61 @@
+"""The way of the tour: who takes part, and in which order."""
+
+from pathlib import Path
+from typing import Any
+
+import httpx2
+
+from convenor.configuration_error import ConfigurationError
+from convenor.walkthrough import graph, health, oversight, provider, school
+from convenor.walkthrough.partner import Partner, read_clients
+from convenor.walkthrough.transcript import Journal, Over
+
+TIMEOUT_SECONDS = 30
+
+
+def walk(base_url: str, data_dir: Path, *, quiet: bool) -> bool:
+    """Makes every call of the walkthrough against a running demo.
+
+    Args:
+        base_url: Where it serves, without a slash at the end.
+        data_dir: The folder of its `demo-clients.json`.
+        quiet: Whether to show one line a call instead of each request and answer.
+
+    Returns:
+        Whether every answer was as promised.
+
+    Raises:
+        OperatorError: Nothing answers there, or the demo's clients are not known.
+    """
+    clients, journal = read_clients(data_dir), Journal(quiet)
+    # A proxy of the environment has no business between two programs on one machine.
+    with httpx2.Client(base_url=base_url, timeout=TIMEOUT_SECONDS, trust_env=False) as http:
+        try:
+            issuer = http.get("/.well-known/oauth-authorization-server").raise_for_status().json()["issuer"]
+        except (httpx2.HTTPError, ValueError, KeyError):
+            raise ConfigurationError(
+                f"No Convenor answers at {base_url}.",
+                "Start the demo (`make demo`), or name its address by --base-url.",
+            ) from None
+
+        def partners(role: str) -> list[Partner]:
+            return [Partner(http, journal, client, issuer) for client in clients if client["role"] == role]
+
+        try:
+            _walk(partners)
+        except Over:
+            pass
+        except httpx2.HTTPError as error:
+            journal.expect("every call is answered", False, f"{type(error).__name__}: {error}")
+    return journal.conclude()
+
+
+def _walk(partners: Any) -> None:
+    mis = next(each for each in partners("school_mis") if each.client["client_secret"])
+    other_mis = next(each for each in partners("school_mis") if each is not mis and each.client != mis.client)
+    referred = school.refer(mis, other_mis, partners("health_system"))
+    health.treat(referred)
+    school.hear_what_became_of_it(referred)
+    provider.report(partners("provider_portal")[0], partners("commissioner")[0])
+    oversight.look_on(referred, partners("commissioner")[0], partners("board")[0], partners("auditor")[0])
+    graph.read_as_a_graph(referred, partners("commissioner")[0], partners("board")[0])

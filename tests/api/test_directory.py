@@ -1,0 +1,113 @@
+"""Areas, providers, networks and benchmarks over REST: a directory that every role of the area reads."""
+
+import pytest
+from sqlalchemy.ext.asyncio import AsyncSession
+from support.api_client import Service
+
+from convenor.benchmarks.models import Benchmark
+from convenor.database.row_security import import_context, set_context
+from convenor.networks.models import Network, Practice
+
+
+@pytest.fixture
+async def charted(service: Service) -> Service:
+    """A world with networks and benchmarks in both areas, as a load writes them."""
+    async with service.app.state.sessions() as session, session.begin():
+        for area in (service.world.wendshire.id, service.world.fenmark.id):
+            await set_context(session, import_context(area))
+            await _chart(session, area)
+    return service
+
+
+async def _chart(session: AsyncSession, area: object) -> None:
+    east = Network(area_id=area, number=1, name="East", integrated_care_area="Coast", is_pcn=True, population=31_000)
+    rest = Network(area_id=area, number=2, name="Others", integrated_care_area="Moor", is_pcn=False)
+    session.add_all([east, rest])
+    await session.flush()
+    session.add_all(
+        Practice(area_id=area, network_id=east.id, name=name) for name in ("Quay Surgery", "Beacon Surgery")
+    )
+    for place, value in (("Wendshire", 4.5), ("England", 4.0)):
+        said = {"indicator": "ehcp_rate", "phase": "all", "period": "2024/25", "unit": "percent"}
+        session.add(Benchmark(area_id=area, geography=place, value=value, **said))
+    await session.flush()
+
+
+async def test_the_directory_needs_its_scopes(profile: Service) -> None:
+    caller = profile.as_("operator")
+    for path, scope in (
+        ("/v1/areas", "areas:read"),
+        ("/v1/networks", "areas:read"),
+        ("/v1/benchmarks", "areas:read"),
+        ("/v1/providers", "providers:read"),
+        ("/v1/clusters", "clusters:read"),
+        ("/v1/cluster-memberships", "clusters:read"),
+    ):
+        refused = await caller.get(path)
+        assert (refused.status_code, refused.json()["scope"]) == (403, scope)
+    for path, scope in (("/v1/areas/999", "areas:write"), ("/v1/providers/RW1", "providers:write")):
+        refused = await profile.as_("board").patch(path, {"name": "Ours"}, '"1"')
+        assert (refused.status_code, refused.json()["scope"]) == (403, scope)
+    assert (await profile.as_("board").post("/v1/providers", {})).status_code == 403
+
+
+async def test_an_area_is_made_by_no_partner(profile: Service) -> None:
+    refused = await profile.as_("commissioner").post("/v1/areas", {"la_code": "997", "name": "Newshire"})
+    assert refused.status_code == 405
+
+
+async def test_another_area_reads_as_absent(profile: Service) -> None:
+    commissioner, foreign = profile.as_("commissioner"), profile.area("fenmark")
+    for path in (f"/v1/areas/{foreign.id}", "/v1/areas/998", f"/v1/providers/{foreign.providers['trust']}"):
+        assert (await commissioner.get(path)).status_code == 404
+        assert (await commissioner.patch(path, {"name": "Ours"}, '"1"')).status_code == 404
+    assert [area["la_code"] for area in (await commissioner.get("/v1/areas")).json()["data"]] == ["999"]
+
+
+async def test_the_central_team_describes_its_area(service: Service) -> None:
+    commissioner, area = service.as_("commissioner"), service.area()
+    wrong = await commissioner.patch("/v1/areas/999", {"name": None, "gss_code": "X", "la_code": "1"}, '"1"')
+    assert {fault["pointer"] for fault in wrong.json()["errors"]} == {"/name", "/gss_code", "/la_code"}
+    changed = await commissioner.patch(f"/v1/areas/{area.id}", {"icb_name": "Wend ICB"}, '"1"')
+    assert (changed.status_code, changed.headers["ETag"]) == (200, '"2"')
+    read = (await service.as_("school").get("/v1/areas/999")).json()
+    assert (read["id"], read["name"], read["icb_name"]) == (str(area.id), "Wendshire", "Wend ICB")
+    assert (await commissioner.patch("/v1/areas/999", {"name": "Late"}, '"1"')).status_code == 412
+
+
+async def test_the_central_team_keeps_the_providers(service: Service) -> None:
+    commissioner = service.as_("commissioner")
+    wrong = await commissioner.post("/v1/providers", {"name": "", "kind": "guild", "ukprn": "1", "secret": "x"})
+    assert {fault["pointer"] for fault in wrong.json()["errors"]} == {"/name", "/kind", "/ukprn", "/secret"}
+    assert (
+        await commissioner.post("/v1/providers", {"name": "Other", "kind": "nhs", "ods_code": "RW1"})
+    ).status_code == 409
+    made = await commissioner.post("/v1/providers", {"name": "Beacon Arts", "kind": "third_sector"})
+    assert made.status_code == 201, made.text
+    changed = await commissioner.patch(made.headers["Location"], {"company_number": "01234567"}, made.headers["ETag"])
+    assert (changed.status_code, changed.json()["company_number"]) == (200, "01234567")
+    found = (await service.as_("school").get("/v1/providers", kind="third_sector")).json()["data"]
+    assert [provider["name"] for provider in found] == ["Beacon Arts", "Open Door Outreach"]
+    assert (await service.as_("school").get("/v1/providers/RW1")).json()["name"] == "Wend Valley NHS Trust"
+
+
+async def test_networks_are_read_with_their_practices(charted: Service) -> None:
+    board = charted.as_("board")
+    assert (await board.get("/v1/networks", is_pcn="perhaps")).status_code == 422
+    [east, rest] = (await board.get("/v1/networks")).json()["data"]
+    assert east["practices"] == [{"name": "Beacon Surgery"}, {"name": "Quay Surgery"}]
+    assert (east["population"], rest["population"], rest["practices"]) == (31_000, None, [])
+    assert (await board.get("/v1/networks", integrated_care_area="Moor")).json()["data"] == [rest]
+    assert (await board.get(f"/v1/networks/{east['id']}")).json() == east
+    assert (await charted.as_("board", "fenmark").get(f"/v1/networks/{east['id']}")).status_code == 404
+
+
+async def test_benchmarks_are_found_by_indicator_place_phase_and_period(charted: Service) -> None:
+    finance = charted.as_("finance")
+    assert len((await finance.get("/v1/benchmarks")).json()["data"]) == 2
+    asked = {"indicator": "ehcp_rate", "geography": "England", "phase": "all", "period": "2024/25"}
+    [england] = (await finance.get("/v1/benchmarks", **asked)).json()["data"]
+    assert (england["value"], england["unit"]) == (4.0, "percent")
+    for name in asked:
+        assert (await finance.get("/v1/benchmarks", **asked | {name: "none"})).json()["data"] == []
+    assert (await charted.as_("finance", "fenmark").get(f"/v1/benchmarks/{england['id']}")).status_code == 404

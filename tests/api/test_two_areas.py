@@ -1,0 +1,78 @@
+"""A trust that serves two areas: one organisation, a provider row in each, and two audits that hear of their own."""
+
+import asyncpg
+from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
+from sqlalchemy.pool import NullPool
+from support.api_client import Caller, Service, pupil_referral
+from support.dataset import START, Client
+
+from convenor.security.principal import Grant, Role
+from convenor_auth.clients import create_client
+from convenor_auth.models import DataSharingAgreement, Organisation
+from convenor_auth.roles import ROLES
+
+
+async def _trust_of_both(service: Service) -> Caller:
+    engine = create_async_engine(
+        "postgresql+asyncpg://", poolclass=NullPool, async_creator=lambda: asyncpg.connect(service.superuser_url)
+    )
+    areas = (service.world.wendshire, service.world.fenmark)
+    async with AsyncSession(engine) as session, session.begin():
+        organisation = Organisation(name="Both Valleys NHS Trust", kind="health")
+        session.add(organisation)
+        await session.flush()
+        agreement = DataSharingAgreement(
+            organisation_id=organisation.id,
+            reference="DSA-both",
+            purpose="direct support",
+            legal_basis="public task",
+            starts_on=START,
+        )
+        session.add(agreement)
+        await session.flush()
+        scopes = ROLES[Role.HEALTH_SYSTEM].scopes
+        created = await create_client(
+            session,
+            organisation=organisation,
+            agreement=agreement,
+            role=Role.HEALTH_SYSTEM,
+            scopes=scopes,
+            grants=[Grant(area.id, "provider", area.providers["trust"]) for area in areas],
+            client_id="both",
+        )
+        client = Client("both", created.secret or "", Role.HEALTH_SYSTEM, organisation.id, scopes)
+    await engine.dispose()
+    return Caller(service.http, client)
+
+
+async def test_each_area_s_audit_names_its_own_records_and_pupils_only(service: Service) -> None:
+    both, pupils, referrals = await _trust_of_both(service), {}, {}
+    for area, urn in (("wendshire", "900001"), ("fenmark", "900101")):
+        made = (await service.as_("school", area).post("/v1/referrals", pupil_referral("SLT", urn))).json()
+        pupils[area], referrals[area] = made["subject"]["pupil"]["id"], made["id"]
+    page = await both.get("/v1/referrals", limit=1)
+    assert page.json()["next"]
+    listed = await both.get("/v1/referrals", count="true")
+    assert {record["id"] for record in listed.json()["data"]} == set(referrals.values())
+    assert listed.json()["count"] == 2
+    for area in ("wendshire", "fenmark"):
+        events = (await service.as_("auditor", area).get("/v1/audit/events", client="both", limit=200)).json()["data"]
+        lists = [event for event in events if event["request_id"] == listed.headers["x-request-id"]]
+        assert [(event["records"], event["subjects"]) for event in lists] == [([referrals[area]], [pupils[area]])]
+
+
+async def test_a_repeated_call_is_audited_where_its_record_lies(service: Service) -> None:
+    both = await _trust_of_both(service)
+    made = await service.as_("school", "fenmark").post("/v1/referrals", pupil_referral("SLT", "900101"))
+    path, referral = made.headers["Location"], made.json()["id"]
+    await both.post(f"{path}/transitions", {"to": "accepted"}, etag='"1"')
+    outcome = {"instrument": "TOMs", "domain": "activity", "baseline": {"on": "2026-01-20", "value": 2}}
+    for _ in range(2):
+        answer = await both.post(f"{path}/outcomes", outcome, key="once")
+        assert answer.status_code == 201, answer.text
+    replayed = answer.headers["x-request-id"]
+    own = (await service.as_("auditor", "fenmark").get("/v1/audit/events", client="both", limit=200)).json()["data"]
+    other = (await service.as_("auditor").get("/v1/audit/events", client="both", limit=200)).json()["data"]
+    assert any(event["request_id"] == replayed and event["subjects"] for event in own)
+    assert not [event for event in other if event["request_id"] == replayed]
+    assert referral not in str(other)

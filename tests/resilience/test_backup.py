@@ -1,0 +1,310 @@
+"""Backup and restore: what survives them, what they refuse, and that a refusal leaves nothing behind."""
+
+import asyncio
+import json
+import resource
+import stat
+import subprocess
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import asyncpg
+import pytest
+from pydantic import SecretStr
+from support.api_client import Service, pupil_referral
+from support.backups import CATALOGUE, ask, rows
+from support.databases import Server, named, serve, serve_database
+from support.dataset import World, fill
+from support.empty_databases import new_database
+from support.installation import COMMAND, Installation
+from support.own_server import PASSWORD, backup_url, own_server
+
+from convenor.backup import back_up, keys_path, restore
+from convenor.config import Settings
+from convenor.configuration_error import ConfigurationError
+from convenor.database.login import OLDEST_MAJOR_VERSION, Address
+from convenor.migrate import migrate
+from convenor.revision import newest_revision, present_revision
+from convenor_auth.keys import PSEUDONYM_FILE, SIGNING_KEYS_FILE, make_keys
+
+
+def say(_sentence: str) -> None:
+    pass
+
+
+@dataclass
+class Own:
+    """An installation on a server of one's own, and a folder for its backups."""
+
+    server: Server
+    settings: Settings
+    service: Service
+    folder: Path
+
+    def with_(self, **changes: Any) -> Settings:
+        return self.settings.model_copy(update=changes)
+
+    async def backed_up(self, name: str = "backup") -> Path:
+        path = self.folder / name
+        await asyncio.to_thread(back_up, self.settings, path, say)
+        return path
+
+
+def settings_of(server: Server, database: str, data_dir: Path) -> Settings:
+    owner_url = named(server.owner_url, database)
+    return Settings(
+        data_dir=data_dir,
+        database_url=SecretStr(named(server.app_url, database)),
+        owner_database_url=SecretStr(owner_url),
+        backup_database_url=SecretStr(backup_url(owner_url)),
+    )
+
+
+@pytest.fixture(scope="module")
+def oldest() -> Iterator[Server]:
+    with own_server(OLDEST_MAJOR_VERSION) as server:
+        migrate(server.owner_url, "convenor_app")
+        yield server
+
+
+@pytest.fixture(scope="module")
+async def world_there(oldest: Server) -> World:
+    return await fill(oldest.owner_url)
+
+
+@pytest.fixture
+async def own(oldest: Server, world_there: World, tmp_path: Path) -> AsyncIterator[Own]:
+    async with serve(oldest, world_there) as service:
+        settings = settings_of(oldest, urlsplit(service.app_url).path[1:], oldest.data_dir)
+        yield Own(oldest, settings, service, tmp_path)
+
+
+@pytest.fixture
+async def target(own: Own) -> AsyncIterator[Settings]:
+    """An installation with nothing in it, not even a schema, on the same server."""
+    async with new_database(own.server, "template0") as name:
+        yield settings_of(own.server, name, own.folder / "target")
+
+
+def owner_of(settings: Settings) -> str:
+    assert settings.owner_database_url is not None
+    return settings.owner_database_url.get_secret_value()
+
+
+def database_of(settings: Settings) -> str:
+    return urlsplit(owner_of(settings)).path[1:]
+
+
+class TestOnAServerOfOnesOwn:
+    async def test_every_row_and_rule_survives_and_partners_go_on_with_their_tokens(
+        self, own: Own, target: Settings
+    ) -> None:
+        school = own.service.as_("school")
+        made = await school.post("/v1/referrals", pupil_referral("SLT"))
+        assert made.status_code == 201
+        referrals = (await school.get("/v1/referrals")).json()
+        backup = await own.backed_up()
+        before = await rows(own.service.superuser_url)
+        await asyncio.to_thread(restore, target, backup, say)
+        superuser_url = named(own.server.superuser_url, database_of(target))
+        assert await rows(superuser_url) == before
+        assert await ask(superuser_url, CATALOGUE) == await ask(own.service.superuser_url, CATALOGUE)
+        there = Server(own.server.superuser_url, own.server.owner_url, own.server.app_url, target.data_dir)
+        async with serve_database(there, database_of(target), own.service.world) as service:
+            restored = service.as_("school")
+            restored.token, restored.asked_at = school.token, school.asked_at
+            assert (await restored.get("/v1/referrals")).json() == referrals
+            await restored.authorise()
+            assert (await restored.post("/v1/referrals", pupil_referral("OT"))).status_code == 201
+
+    async def test_an_installation_that_was_migrated_but_never_used_is_replaced_with_its_keys(
+        self, own: Own, target: Settings
+    ) -> None:
+        backup = await own.backed_up()
+        await asyncio.to_thread(migrate, owner_of(target), "convenor_app")
+        make_keys(target.data_dir)
+        await asyncio.to_thread(restore, target, backup, say)
+        for name in (SIGNING_KEYS_FILE, PSEUDONYM_FILE):
+            assert (target.data_dir / name).read_bytes() == (own.settings.data_dir / name).read_bytes()
+            assert stat.S_IMODE((target.data_dir / name).stat().st_mode) == 0o600
+        assert await ask(named(own.server.superuser_url, database_of(target)), "select count(*) > 0 from client") == (
+            True,
+        )
+
+    async def test_a_backup_of_an_older_schema_is_migrated_afterwards(self, own: Own, target: Settings) -> None:
+        admin = await asyncpg.connect(own.service.superuser_url)
+        await admin.execute("update alembic_version set version_num = '0005'")
+        await admin.close()
+        await asyncio.to_thread(restore, target, await own.backed_up(), say)
+        assert await present_revision(owner_of(target)) == newest_revision()
+
+
+@pytest.mark.parametrize(
+    ("url", "without"),
+    [
+        ("postgresql://a%40b:c%2Fd@host:5433/db?sslmode=require", "postgresql://a%40b@host:5433/db?sslmode=require"),
+        ("postgresql://a:c%2Fd@/db?host=/some%20where", "postgresql://a@/db?host=/some%20where"),
+        ("postgresql:///db?host=/here&user=a&password=c%2Fd", "postgresql:///db?host=/here&user=a"),
+    ],
+)
+def test_programs_get_an_address_without_the_password(url: str, without: str) -> None:
+    assert Address.parse(url, "CONVENOR_BACKUP_DATABASE_URL").without_password() == (without, "c/d")
+
+
+class TestABackupIsRefused:
+    async def refused(self, settings: Settings, path: Path, why: str) -> None:
+        before = sorted(path.parent.glob("*")) if path.parent.exists() else []
+        with pytest.raises(ConfigurationError, match=why) as refusal:
+            await asyncio.to_thread(back_up, settings, path, say)
+        assert refusal.value.remedy
+        assert (sorted(path.parent.glob("*")) if path.parent.exists() else []) == before
+
+    @pytest.mark.parametrize("taken", ["backup", "backup.keys"])
+    async def test_under_a_name_that_is_taken(self, own: Own, taken: str) -> None:
+        (own.folder / taken).write_text("another")
+        await self.refused(own.settings, own.folder / "backup", f"{taken} exists already")
+        assert (own.folder / taken).read_text() == "another"
+
+    async def test_into_a_folder_that_there_is_not(self, own: Own) -> None:
+        await self.refused(own.settings, own.folder / "nowhere" / "backup", "cannot be written to .* No such file")
+
+    @pytest.mark.parametrize("name", [SIGNING_KEYS_FILE, PSEUDONYM_FILE])
+    async def test_without_its_keys(self, own: Own, name: str) -> None:
+        data_dir = own.folder / "keys"
+        make_keys(data_dir)
+        (data_dir / name).unlink()
+        await self.refused(own.with_(data_dir=data_dir), own.folder / "backup", f"{name} is missing")
+
+    async def test_without_a_login_that_is_set(self, own: Own) -> None:
+        settings = own.with_(backup_database_url=None)
+        await self.refused(settings, own.folder / "backup", "CONVENOR_BACKUP_DATABASE_URL is not set")
+
+    @pytest.mark.parametrize("login", ["database_url", "owner_database_url"])
+    async def test_with_a_login_that_does_not_see_every_row(self, own: Own, login: str) -> None:
+        settings = own.with_(backup_database_url=getattr(own.settings, login))
+        await self.refused(settings, own.folder / "backup", r"does not see every row.*\n.*roles\.sql")
+
+    async def test_with_a_login_that_may_not_read(self, own: Own) -> None:
+        admin = await asyncpg.connect(own.service.superuser_url)
+        await admin.execute(f"create role narrow login bypassrls password $${PASSWORD}$$")
+        try:
+            url = owner_of(own.settings).replace("convenor_owner", "narrow", 1)
+            settings = own.with_(backup_database_url=SecretStr(url))
+            await self.refused(settings, own.folder / "backup", "cannot be read: permission denied")
+        finally:
+            await admin.execute("drop role narrow")
+            await admin.close()
+
+    async def test_with_the_login_of_another_database(self, own: Own) -> None:
+        settings = own.with_(backup_database_url=SecretStr(backup_url(own.server.owner_url)))
+        await self.refused(settings, own.folder / "backup", "is about another database")
+
+    async def test_of_a_database_that_was_never_migrated(self, own: Own, target: Settings) -> None:
+        await self.refused(target.model_copy(update={"data_dir": own.settings.data_dir}), own.folder / "b", "never mig")
+
+    async def test_where_the_disk_is_full(self, own: Own) -> None:
+        # A limit on the size of files ends the writing as a full disk does.
+        installation = Installation(own.settings.data_dir, settings=self.environment(own.settings))
+        done = await asyncio.to_thread(
+            subprocess.run,
+            [COMMAND, "backup", str(own.folder / "backup")],
+            env=installation.environment,
+            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096)),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert (done.returncode, "cannot be written to" in done.stderr) == (2, True), done.stderr
+        assert "Traceback" not in done.stderr
+        assert list(own.folder.iterdir()) == []
+
+    def environment(self, settings: Settings) -> dict[str, str]:
+        urls = settings.model_dump(include={"database_url", "owner_database_url", "backup_database_url"})
+        return {f"CONVENOR_{name.upper()}": url.get_secret_value() for name, url in urls.items()}
+
+
+class TestARestoreIsRefused:
+    @pytest.fixture
+    async def backup(self, own: Own) -> Path:
+        return await own.backed_up()
+
+    async def refused(self, settings: Settings, path: Path, why: str) -> None:
+        with pytest.raises(ConfigurationError, match=why) as refusal:
+            await asyncio.to_thread(restore, settings, path, say)
+        assert refusal.value.remedy
+        assert await present_revision(owner_of(settings)) is None
+        assert not (settings.data_dir / SIGNING_KEYS_FILE).exists()
+
+    @pytest.mark.parametrize(
+        "damage",
+        [
+            lambda whole: whole[:-1],
+            lambda whole: whole[: len(whole) // 2] + bytes([whole[len(whole) // 2] ^ 1]) + whole[len(whole) // 2 + 1 :],
+            lambda _whole: b"",
+        ],
+        ids=["cut", "changed", "empty"],
+    )
+    async def test_of_a_damaged_file(self, backup: Path, target: Settings, damage: Callable[[bytes], bytes]) -> None:
+        whole = await asyncio.to_thread(backup.read_bytes)
+        await asyncio.to_thread(backup.write_bytes, damage(whole))
+        await self.refused(target, backup, "is damaged, or")
+
+    @pytest.mark.parametrize("content", ["", "[]", "{", '{"format": 1}'])
+    async def test_of_damaged_keys(self, backup: Path, target: Settings, content: str) -> None:
+        keys_path(backup).write_text(content)
+        await self.refused(target, backup, r"\.keys is damaged")
+
+    async def test_without_its_keys(self, backup: Path, target: Settings) -> None:
+        keys_path(backup).unlink()
+        await self.refused(target, backup, r"\.keys is missing.*\n.*beside it")
+
+    async def test_with_the_keys_of_another_backup(self, own: Own, backup: Path, target: Settings) -> None:
+        await own.service.as_("school").post("/v1/referrals", pupil_referral("SLT"))
+        keys_path(await own.backed_up("other")).replace(keys_path(backup))
+        await self.refused(target, backup, "was written with another file")
+
+    async def test_of_a_file_that_there_is_not(self, own: Own, target: Settings) -> None:
+        await self.refused(target, own.folder / "nothing", "is missing")
+
+    @pytest.mark.parametrize(
+        ("field", "value", "why"),
+        [
+            ("revision", "9999", "revision 9999, which this version of Convenor does not know"),
+            ("postgresql", 99, "made on PostgreSQL 99"),
+            ("format", 2, "written by another version"),
+        ],
+    )
+    async def test_of_what_is_too_new(
+        self, backup: Path, target: Settings, field: str, value: object, why: str
+    ) -> None:
+        keys = keys_path(backup)
+        keys.write_text(json.dumps(json.loads(keys.read_text()) | {field: value}))
+        await self.refused(target, backup, why)
+
+    async def test_into_an_installation_with_data_which_stays(self, own: Own, backup: Path) -> None:
+        before = await rows(own.service.superuser_url)
+        keys = (own.settings.data_dir / SIGNING_KEYS_FILE).read_bytes()
+        with pytest.raises(ConfigurationError, match=r"has data already.*\nRestore into a new one"):
+            await asyncio.to_thread(restore, own.settings, backup, say)
+        assert await rows(own.service.superuser_url) == before
+        assert (own.settings.data_dir / SIGNING_KEYS_FILE).read_bytes() == keys
+
+    async def test_with_the_applications_login_alone(self, backup: Path, target: Settings) -> None:
+        settings = target.model_copy(update={"owner_database_url": None})
+        with pytest.raises(ConfigurationError, match="CONVENOR_OWNER_DATABASE_URL"):
+            await asyncio.to_thread(restore, settings, backup, say)
+
+    async def test_and_leaves_nothing_where_the_database_fails_halfway(self, backup: Path, target: Settings) -> None:
+        owner = await asyncpg.connect(owner_of(target))
+        await owner.execute("create table school (somebody_s text)")
+        with pytest.raises(ConfigurationError, match=r"nothing of it was kept: .*already exists"):
+            await asyncio.to_thread(restore, target, backup, say)
+        tables = await owner.fetch("select tablename from pg_tables where schemaname = 'public'")
+        assert [row[0] for row in tables] == ["school"]
+        await owner.execute("drop table school")
+        await owner.close()
+        await asyncio.to_thread(restore, target, backup, say)
+        assert await present_revision(owner_of(target)) == newest_revision()

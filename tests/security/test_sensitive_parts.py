@@ -1,0 +1,58 @@
+"""A wall stands wherever it is declared: what is behind it is left out of answers and named, however deep it lies."""
+
+import json
+from dataclasses import replace
+
+from support.api_client import Service
+
+from convenor.read_model.execute import read_list
+from convenor.read_model.list_query import parse_query
+from convenor.read_model.redaction import redacted_in, redacted_paths, sensitive_fields
+from convenor.read_model.selection import One, Pick
+from convenor.security.principal import FieldSensitivity
+from convenor.slas.models import KpiFields
+from convenor.slas.resource import SLAS, SlaRead, VersionRead
+from convenor_auth.keys import load_pseudonym_secret
+from convenor_auth.principals import load_principal
+
+DEEP = "versions.kpis.target"
+
+
+class WalledRead(SlaRead):
+    """An SLA that says what it hides."""
+
+    redacted: list[str]
+
+
+_VERSIONS = SLAS.parts["versions"]
+_KPIS = replace(_VERSIONS.parts["kpis"], sensitivity={"target": FieldSensitivity.IDENTITY})
+WALLED = replace(SLAS, read=WalledRead, parts={**SLAS.parts, "versions": replace(_VERSIONS, parts={"kpis": _KPIS})})
+"""SLAs, were the targets of earlier versions behind a wall: a part of a part."""
+
+
+async def test_what_is_behind_a_wall_within_a_part_s_part_is_absent_and_named(profile: Service) -> None:
+    client = profile.area().clients["finance"]
+    secret, readers = load_pseudonym_secret(profile.data_dir), profile.app.state.readers
+    principal = await load_principal(readers, client.client_id, client.scopes, secret)
+    assert principal
+    answer = await read_list(readers, principal, WALLED, parse_query(WALLED, b"fields=kpis,versions"))
+    slas = json.loads(answer.body)["data"]
+    assert slas
+    for sla in slas:
+        assert sla["redacted"] == [DEEP]
+        assert all("target" in kpi for kpi in sla["kpis"])
+        assert not any("target" in kpi for version in sla["versions"] for kpi in version["kpis"])
+
+
+def test_it_is_named_by_the_keys_of_a_graph() -> None:
+    kpis = Pick("measures", "kpis", ((KpiFields, (Pick("goal", "target"), Pick("kpi", "kpi"))),))
+    sla = One("mine", WALLED, (Pick("all", "versions", ((VersionRead, (kpis,)),)), Pick("code", "code")))
+    assert redacted_in((sla,), frozenset()) == ["mine.all.measures.goal"]
+    assert redacted_in((sla,), frozenset({FieldSensitivity.IDENTITY})) == []
+
+
+def test_whoever_passes_the_wall_has_nothing_hidden_and_the_contract_knows_the_field() -> None:
+    assert redacted_paths(WALLED, frozenset()) == redacted_paths(WALLED, frozenset(), frozenset({"versions"})) == [DEEP]
+    assert redacted_paths(WALLED, frozenset({FieldSensitivity.IDENTITY})) == redacted_paths(SLAS, frozenset()) == []
+    assert redacted_paths(WALLED, frozenset(), frozenset({"kpis"})) == []
+    assert list(sensitive_fields(WALLED)) == [(KpiFields, "target")]

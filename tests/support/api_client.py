@@ -1,0 +1,103 @@
+"""A partner's software: real HTTP semantics against the application, with real tokens."""
+
+import time
+from dataclasses import dataclass, field
+from math import inf
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import httpx2
+from support.dataset import Client, World, WorldArea
+
+ASK_AGAIN_SECONDS = 240
+"""After which a caller gets another token, before its own ends: a world that all tests share lives longer."""
+
+
+@dataclass
+class Caller:
+    """One client, calling."""
+
+    http: httpx2.AsyncClient
+    client: Client
+    token: str | None = None
+    scopes: tuple[str, ...] = ()
+    asked_at: float = inf
+
+    async def authorise(self, *scopes: str) -> str:
+        """Gets a token for these scopes, or for all that the client may ask."""
+        self.scopes, self.asked_at = scopes, time.monotonic()
+        answer = await self.http.post(
+            "/oauth/token",
+            data={"grant_type": "client_credentials", "scope": " ".join(scopes or sorted(self.client.scopes))},
+            auth=(self.client.client_id, self.client.secret),
+        )
+        assert answer.status_code == 200, answer.text
+        self.token = answer.json()["access_token"]
+        return self.token
+
+    async def call(self, method: str, path: str, **how: Any) -> httpx2.Response:
+        """Makes a call with the client's token."""
+        if self.token is None or time.monotonic() > self.asked_at + ASK_AGAIN_SECONDS:
+            await self.authorise(*self.scopes)
+        headers = {"Authorization": f"Bearer {self.token}"} | how.pop("headers", {})
+        return await self.http.request(method, path, headers=headers, **how)
+
+    async def get(self, path: str, **params: Any) -> httpx2.Response:
+        """Reads."""
+        return await self.call("GET", path, params=params or None)
+
+    async def post(self, path: str, json: Any, *, key: str | None = None, etag: str | None = None) -> httpx2.Response:
+        """Creates, with a fresh idempotency key unless one is given; or transitions, with an ETag."""
+        headers = {"If-Match": etag} if etag else {"Idempotency-Key": key or str(uuid4())}
+        return await self.call("POST", path, json=json, headers=headers)
+
+    async def patch(self, path: str, json: Any, etag: str) -> httpx2.Response:
+        """Changes."""
+        return await self.call("PATCH", path, json=json, headers={"If-Match": etag})
+
+
+@dataclass
+class Service:
+    """The application over one database that holds the world."""
+
+    http: httpx2.AsyncClient
+    world: World
+    app_url: str
+    superuser_url: str
+    app: Any
+    data_dir: Path
+    callers: dict[tuple[str, str], Caller] = field(default_factory=dict)
+
+    def as_(self, key: str, area: str = "wendshire") -> Caller:
+        """The caller of a client of the world, e.g. `as_("school")` or `as_("trust", "fenmark")`."""
+        if (key, area) not in self.callers:
+            client = self.world.operator if key == "operator" else self.area(area).clients[key]
+            self.callers[key, area] = Caller(self.http, client)
+        return self.callers[key, area]
+
+    def area(self, name: str = "wendshire") -> WorldArea:
+        """An area of the world."""
+        area: WorldArea = getattr(self.world, name)
+        return area
+
+
+def pupil_referral(service_id: Any, urn: str = "900001", **pupil: Any) -> dict[str, Any]:
+    """A well-formed referral of one pupil."""
+    stated = {
+        "upn": "B801200005001",
+        "given_name": "Robin",
+        "family_name": "Ashgrove",
+        "date_of_birth": "2016-05-04",
+        "sen_provision": "K",
+        "nhs_number": "9990000018",
+    } | pupil
+    return {
+        "pathway": "service",
+        "service_id": str(service_id),
+        "school_urn": urn,
+        "need": "SLCN",
+        "priority": "routine",
+        "reason": "Robin is hard to follow for strangers.",
+        "subject": {"kind": "pupil", "pupil": {name: value for name, value in stated.items() if value is not None}},
+    }

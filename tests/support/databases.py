@@ -1,0 +1,63 @@
+"""Serving the application over a clone of the world, for the fixtures of all tests."""
+
+import itertools
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import asyncpg
+import httpx2
+from support.api_client import Service
+from support.dataset import World
+
+from convenor.app import create_app
+from convenor.database import pools as db
+
+ISSUER = "http://127.0.0.1:8000"
+
+# A busy machine must not end what a test lets wait until others have come.
+db._SERVER_SETTINGS |= {"statement_timeout": "240000", "lock_timeout": "240000"}
+
+
+@dataclass
+class Server:
+    """The test process's own PostgreSQL."""
+
+    superuser_url: str
+    owner_url: str
+    app_url: str
+    data_dir: Path
+
+
+def named(url: str, database: str) -> str:
+    """The same login at another database."""
+    return urlsplit(url)._replace(path=f"/{database}").geturl()
+
+
+_numbers = itertools.count()
+
+
+@asynccontextmanager
+async def serve(server: Server, world: World) -> AsyncIterator[Service]:
+    """The application over a clone of the world."""
+    database = f"clone_{next(_numbers)}"
+    admin = await asyncpg.connect(named(server.superuser_url, "postgres"))
+    try:
+        await admin.execute(f"create database {database} template {urlsplit(server.owner_url).path[1:]}")
+        async with serve_database(server, database, world) as service:
+            yield service
+        await admin.execute(f"drop database {database} with (force)")
+    finally:
+        await admin.close()
+
+
+@asynccontextmanager
+async def serve_database(server: Server, database: str, world: World) -> AsyncIterator[Service]:
+    """The application over a database that holds the world."""
+    app = create_app(named(server.app_url, database), server.data_dir, ISSUER)
+    transport = httpx2.ASGITransport(app=app)
+    async with app.router.lifespan_context(app), httpx2.AsyncClient(transport=transport, base_url=ISSUER) as http:
+        urls = named(server.app_url, database), named(server.superuser_url, database)
+        yield Service(http, world, *urls, app, server.data_dir)

@@ -1,0 +1,221 @@
+"""A small invented world that every test starts from: two areas alike, with a client of every role in each.
+
+Wendshire (999) and Fenmark (998): two clusters of two schools each, two NHS trusts, a charity, three services. It is
+written through the models with the owner's login, as a load is.
+"""
+
+from dataclasses import dataclass, field
+from datetime import date
+from uuid import UUID
+
+import asyncpg
+from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
+from sqlalchemy.pool import NullPool
+
+from convenor.areas.models import Area
+from convenor.clusters.models import Cluster, ClusterMembership
+from convenor.commissioned_services.models import CommissionedService, ServiceCluster
+from convenor.database.ids import uuid7
+from convenor.database.row_security import import_context, set_context
+from convenor.providers.models import Provider
+from convenor.schools.models import School
+from convenor.security.principal import Grant, Role
+from convenor.slas.models import Sla, SlaCluster, SlaKpi, SlaTerms
+from convenor_auth.clients import create_client
+from convenor_auth.models import DataSharingAgreement, Organisation
+from convenor_auth.roles import ROLES
+
+START = date(2020, 9, 1)
+
+
+@dataclass
+class Client:
+    """A client of the world, as its owner knows it."""
+
+    client_id: str
+    secret: str
+    role: Role
+    organisation_id: UUID
+    scopes: frozenset[str]
+
+
+@dataclass
+class WorldArea:
+    """One area of the world: ids by the names that tests use."""
+
+    id: UUID
+    schools: dict[str, UUID] = field(default_factory=dict)
+    """By URN. The first two are in cluster "1", the other two in cluster "2"."""
+    clusters: dict[str, UUID] = field(default_factory=dict)
+    providers: dict[str, UUID] = field(default_factory=dict)
+    """`trust`, `second_trust`, `charity`."""
+    services: dict[str, UUID] = field(default_factory=dict)
+    """By code: SLT (trust, core, both clusters), OT (second_trust, cluster 1), OUTREACH (charity, both)."""
+    slas: dict[str, UUID] = field(default_factory=dict)
+    """By code: SLA-SLT, SLA-OT, SLA-OUTREACH; active for the years around today, 120 sessions a year."""
+    clients: dict[str, Client] = field(default_factory=dict)
+    """school, neighbour (same cluster), far_school (other cluster), trust, second_trust, charity, cluster_lead,
+    commissioner (pseudonyms), identifying_commissioner, finance, board, auditor."""
+
+
+@dataclass
+class World:
+    """Both areas, and the installation's operator."""
+
+    wendshire: WorldArea
+    fenmark: WorldArea
+    operator: Client
+
+
+async def fill(owner_url: str) -> World:
+    """Writes the world into a migrated database."""
+    engine = create_async_engine(
+        "postgresql+asyncpg://", poolclass=NullPool, async_creator=lambda: asyncpg.connect(owner_url)
+    )
+    async with AsyncSession(engine) as session, session.begin():
+        built = await build_world(session)
+    await engine.dispose()
+    return built
+
+
+async def build_world(session: AsyncSession) -> World:
+    """Writes the world. The session is the owner's."""
+    wendshire = await _build_area(session, "999", "Wendshire", 900001)
+    fenmark = await _build_area(session, "998", "Fenmark", 900101)
+    operator = await _client(session, "operator", "operator", Role.OPERATOR, "operator", [])
+    return World(wendshire, fenmark, operator)
+
+
+async def _build_area(session: AsyncSession, la_code: str, name: str, first_urn: int) -> WorldArea:
+    area = WorldArea(uuid7())
+    await set_context(session, import_context(area.id))
+    session.add(Area(area_id=area.id, la_code=la_code, name=name))
+    await session.flush()
+    of = {"area_id": area.id}
+    for code in ("1", "2"):
+        cluster = Cluster(**of, code=code, name=f"Cluster {code}", valid_from=START)
+        session.add(cluster)
+        area.clusters[code] = cluster.id
+    for at in range(4):
+        urn = str(first_urn + at)
+        school = School(**of, urn=urn, name=f"{name} School {at + 1}", phase="primary", status="open")
+        session.add(school)
+        area.schools[urn] = school.id
+    for key, provider_name, kind, ods in (
+        ("trust", "Wend Valley NHS Trust", "nhs", "RW1"),
+        ("second_trust", "Moorside NHS Trust", "nhs", "RW2"),
+        ("charity", "Open Door Outreach", "third_sector", None),
+    ):
+        provider = Provider(**of, name=provider_name, kind=kind, ods_code=ods)
+        session.add(provider)
+        area.providers[key] = provider.id
+    await session.flush()
+    for at, school_id in enumerate(area.schools.values()):
+        cluster_id = area.clusters["1" if at < 2 else "2"]
+        session.add(ClusterMembership(**of, cluster_id=cluster_id, school_id=school_id, valid_from=START))
+    for code, need, offer, provider_key, clusters in (
+        ("SLT", "C&I", "core", "trust", "12"),
+        ("OT", "P&S", "local", "second_trust", "1"),
+        ("OUTREACH", "SEMH", "local", "charity", "12"),
+    ):
+        await _service(session, area, code, need, offer, provider_key, clusters)
+    await _clients(session, area, la_code, list(area.schools.values()))
+    return area
+
+
+async def _service(
+    session: AsyncSession, area: WorldArea, code: str, need: str, offer: str, provider_key: str, clusters: str
+) -> None:
+    of, provider_id = {"area_id": area.id}, area.providers[provider_key]
+    service = CommissionedService(
+        **of, code=code, name=f"The {code} service", area_of_need=need, offer=offer, provider_id=provider_id, places=20
+    )
+    session.add(service)
+    area.services[code] = service.id
+    await session.flush()
+    sla = Sla(
+        **of,
+        code=f"SLA-{code}",
+        service_id=service.id,
+        provider_id=provider_id,
+        status="active",
+        starts_on=START,
+        ends_on=date(2035, 8, 31),
+        cadence="termly",
+    )
+    session.add(sla)
+    area.slas[sla.code] = sla.id
+    await session.flush()
+    session.add(
+        SlaTerms(
+            **of, sla_id=sla.id, number=1, sessions=120, pupils=40, schools=4, price_pence=6_000_000, valid_from=START
+        )
+    )
+    session.add(
+        SlaKpi(
+            **of,
+            sla_id=sla.id,
+            number=1,
+            kpi="goals_met",
+            name="Goals met",
+            unit="percent",
+            target=80,
+            direction="at_least",
+        )
+    )
+    for cluster in clusters:
+        session.add(ServiceCluster(**of, service_id=service.id, cluster_id=area.clusters[cluster], valid_from=START))
+        session.add(SlaCluster(**of, sla_id=sla.id, cluster_id=area.clusters[cluster]))
+    await session.flush()
+
+
+async def _clients(session: AsyncSession, area: WorldArea, la_code: str, schools: list[UUID]) -> None:
+    def grant(kind: str, key: UUID) -> Grant:
+        return Grant(area.id, kind, key)
+
+    whole = grant("area", area.id)
+    for key, role, kind, given in (
+        ("school", Role.SCHOOL_MIS, "school", grant("school", schools[0])),
+        ("neighbour", Role.SCHOOL_MIS, "school", grant("school", schools[1])),
+        ("far_school", Role.SCHOOL_MIS, "school", grant("school", schools[2])),
+        ("trust", Role.HEALTH_SYSTEM, "health", grant("provider", area.providers["trust"])),
+        ("second_trust", Role.HEALTH_SYSTEM, "health", grant("provider", area.providers["second_trust"])),
+        ("charity", Role.PROVIDER_PORTAL, "provider", grant("provider", area.providers["charity"])),
+        ("cluster_lead", Role.CLUSTER_LEAD, "cluster", grant("cluster", area.clusters["1"])),
+        ("commissioner", Role.COMMISSIONER, "local_authority", whole),
+        ("identifying_commissioner", Role.COMMISSIONER, "local_authority", whole),
+        ("finance", Role.FINANCE, "local_authority", whole),
+        ("board", Role.BOARD, "oversight", whole),
+        ("auditor", Role.AUDITOR, "oversight", whole),
+    ):
+        client = await _client(session, f"{key}-{la_code}", key, role, kind, [given])
+        area.clients[key] = client
+
+
+async def _client(
+    session: AsyncSession, client_id: str, key: str, role: Role, kind: str, grants: list[Grant]
+) -> Client:
+    organisation = Organisation(name=f"Organisation of {client_id}", kind=kind)
+    session.add(organisation)
+    await session.flush()
+    agreement = DataSharingAgreement(
+        organisation_id=organisation.id,
+        reference=f"DSA-{client_id}",
+        purpose="direct support",
+        legal_basis="public task",
+        starts_on=START,
+    )
+    session.add(agreement)
+    await session.flush()
+    scopes = ROLES[role].scopes - (frozenset() if key == "identifying_commissioner" else {"pupils:identify"})
+    created = await create_client(
+        session,
+        organisation=organisation,
+        agreement=agreement,
+        role=role,
+        scopes=scopes,
+        grants=grants,
+        client_id=client_id,
+    )
+    assert created.secret
+    return Client(client_id, created.secret, role, organisation.id, frozenset(scopes))

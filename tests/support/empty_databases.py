@@ -1,0 +1,44 @@
+"""Databases with nothing in them, for what commands load."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from itertools import count
+from typing import Any
+from urllib.parse import urlsplit
+
+import asyncpg
+from support.databases import Server, named
+
+_numbers = count()
+
+
+@dataclass
+class Empty:
+    """A database of a test's own. `superuser_url` sees past row-level security."""
+
+    owner_url: str
+    superuser_url: str
+
+    @classmethod
+    def of(cls, server: Server, name: str) -> "Empty":
+        return Empty(named(server.owner_url, name), named(server.superuser_url, name))
+
+    async def rows(self, query: str, *values: object) -> list[Any]:
+        connection = await asyncpg.connect(self.superuser_url)
+        try:
+            return list(await connection.fetch(query, *values))
+        finally:
+            await connection.close()
+
+
+@asynccontextmanager
+async def new_database(server: Server, template: str) -> AsyncIterator[str]:
+    name = f"empty_{next(_numbers)}"
+    admin = await asyncpg.connect(named(server.superuser_url, "postgres"))
+    try:
+        await admin.execute(f"create database {name} template {template} owner {urlsplit(server.owner_url).username}")
+        yield name
+        await admin.execute(f"drop database {name} with (force)")
+    finally:
+        await admin.close()

@@ -1,0 +1,293 @@
+"""What the commands say to a person, and what they refuse before anything is started."""
+
+import asyncio
+import json
+from dataclasses import replace
+from datetime import date, timedelta
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import asyncpg
+import pytest
+from joserfc.jwk import ECKey
+from support.api_client import Service
+from support.databases import Server, named
+from support.installation import Installation
+
+from convenor.areas.models import Area
+from convenor.client_administration import Agreement, Registration, end, register
+from convenor.configuration_error import ConfigurationError
+from convenor.database.row_security import import_context, set_context
+from convenor.domain_types.dates import today
+from convenor.importers.areas import area_id_of, owner_transaction
+from convenor.reference import CLUSTERS, PILOT_SCHOOLS
+from convenor.schools.models import School
+from convenor.security.principal import Role
+from convenor_auth.keys import PSEUDONYM_FILE, make_keys
+
+AGREEMENT = Agreement("DSA-997-1", "direct support", "public task")
+
+
+@pytest.fixture
+def installation(tmp_path: Path) -> Installation:
+    return Installation(tmp_path / "data")
+
+
+class TestItIsRefusedInWords:
+    def test_a_setting_that_cannot_be_read_and_its_value_is_not_repeated(self, installation: Installation) -> None:
+        installation.settings |= {"CONVENOR_WORKERS": "hidden"}
+        refused = installation.run("serve")
+        assert (refused.returncode, refused.stdout) == (2, "")
+        assert "CONVENOR_WORKERS" in refused.stderr
+        assert "hidden" not in refused.stderr
+        assert "Traceback" not in refused.stderr
+
+    def test_a_command_that_there_is_not(self, installation: Installation) -> None:
+        refused = installation.run("dance")
+        assert refused.returncode == 2
+        assert "No such command 'dance'" in refused.stderr
+
+    def test_a_tour_where_no_demo_was_loaded(self, installation: Installation) -> None:
+        refused = installation.run("tour")
+        assert refused.returncode == 2
+        assert "make demo" in refused.stderr
+
+    def test_a_tour_where_nothing_answers(self, installation: Installation) -> None:
+        installation.data_dir.mkdir()
+        (installation.data_dir / "demo-clients.json").write_text("[]")
+        refused = installation.run("tour")
+        assert refused.returncode == 2
+        assert f"No Convenor answers at {installation.url}" in refused.stderr
+
+    @pytest.mark.parametrize("content", ['["no", "key"]', "no json", "[" * 100_000], ids=["list", "text", "deep"])
+    def test_a_file_that_is_no_key(self, installation: Installation, tmp_path: Path, content: str) -> None:
+        (tmp_path / "key.json").write_text(content)
+        options = ["--role=operator", "--organisation=O", "--agreement=A", "--purpose=P", "--legal-basis=L", "--jwk"]
+        refused = installation.run("clients", "create", *options, str(tmp_path / "key.json"))
+        assert refused.returncode == 2
+        assert "does not hold a JWK" in refused.stderr
+        assert not installation.data_dir.exists()
+
+
+class TestItSays:
+    def test_which_version_it_is(self, installation: Installation) -> None:
+        assert installation.run("--version").stdout.startswith("convenor 0.")
+
+    def test_which_commands_there_are_without_colours_where_nobody_looks(self, installation: Installation) -> None:
+        help_text = installation.run("--help").stdout
+        for command in ("serve", "demo", "tour", "migrate", "load", "clients", "backup", "restore", "doctor"):
+            assert f"\n  {command} " in help_text
+        assert "\x1b" not in help_text
+
+
+class TestTheDoctor:
+    def test_finds_nothing_wrong_before_the_first_start_and_makes_nothing(self, installation: Installation) -> None:
+        well = installation.run("doctor")
+        assert well.returncode == 0, well.stdout
+        assert {line.split()[0] for line in well.stdout.splitlines()} == {"ok"}
+        assert not installation.data_dir.exists()
+
+    @pytest.mark.parametrize("name", ["signing-keys.json", "pseudonym.key", "demo-clients.json"])
+    def test_finds_secrets_that_others_can_read(self, installation: Installation, name: str) -> None:
+        installation.data_dir.mkdir(mode=0o700)
+        path = installation.data_dir / name
+        path.write_text("{}")
+        path.chmod(0o640)
+        ill = installation.run("doctor")
+        assert ill.returncode == 1
+        assert f"chmod 600 {path}" in ill.stdout
+
+    def test_finds_a_data_folder_that_others_can_read(self, installation: Installation) -> None:
+        installation.data_dir.mkdir(mode=0o755)
+        installation.data_dir.chmod(0o755)
+        ill = installation.run("doctor")
+        assert ill.returncode == 1
+        assert f"chmod 700 {installation.data_dir}" in ill.stdout
+
+    def test_finds_a_public_address_in_plain_http(self, installation: Installation) -> None:
+        installation.settings["CONVENOR_PUBLIC_URL"] = "http://convenor.example"
+        ill = installation.run("doctor")
+        assert ill.returncode == 1
+        assert "CONVENOR_PUBLIC_URL" in ill.stdout
+
+
+class TestACommandBesideTheService:
+    """On a PostgreSQL server of one's own, with both logins."""
+
+    @pytest.fixture
+    def installation(self, tmp_path: Path, server: Server, service: Service) -> Installation:
+        owner_url = named(server.owner_url, urlsplit(service.app_url).path[1:])
+        urls = {"CONVENOR_DATABASE_URL": service.app_url, "CONVENOR_OWNER_DATABASE_URL": owner_url}
+        return Installation(tmp_path / "data", settings=urls)
+
+    def test_loads_what_is_beyond_doubt_only_when_asked_to(self, installation: Installation) -> None:
+        assert installation.run("load", "--area=South Gloucestershire", str(CLUSTERS)).returncode == 0
+        load = "load", "--area=South Gloucestershire", str(PILOT_SCHOOLS)
+        checked = installation.run(*load, "--dry-run")
+        assert (checked.returncode, "0 records stored" in checked.stdout) == (0, True)
+        refused = installation.run(*load)
+        assert refused.returncode == 1
+        assert "refused, 0 records stored" in refused.stdout
+        assert "line" in refused.stdout
+        assert "--apply-rest" in refused.stderr
+        assert installation.run(*load, "--apply-rest").returncode == 0
+
+    async def test_registers_a_client_with_its_key_and_ends_it(
+        self, installation: Installation, service: Service, tmp_path: Path
+    ) -> None:
+        key = ECKey.generate_key("P-384", {"kid": "one", "alg": "ES384"})
+        (tmp_path / "key.json").write_text(json.dumps(key.as_dict(private=False)))
+        said = [
+            "--role=operator",
+            "--organisation=Operator",
+            "--agreement=DSA-1",
+            "--purpose=care",
+            "--legal-basis=task",
+        ]
+        created = installation.run("clients", "create", *said, f"--jwk={tmp_path / 'key.json'}")
+        assert created.returncode == 0, created.stderr
+        assert "client_secret" not in created.stdout
+        client_id = created.stdout.split()[1]
+        assert installation.run("clients", "end", client_id).returncode == 0
+        unknown = installation.run("clients", "end", "nobody")
+        assert (unknown.returncode, "There is no such client" in unknown.stderr) == (2, True)
+
+    def test_finds_nothing_wrong_with_it_but_keys_that_are_gone(self, installation: Installation) -> None:
+        make_keys(installation.data_dir)
+        well = installation.run("doctor")
+        assert well.returncode == 0, well.stdout
+        assert "\nok     schema " in well.stdout
+        (installation.data_dir / PSEUDONYM_FILE).unlink()
+        ill = installation.run("doctor")
+        assert ill.returncode == 1
+        assert f"{installation.data_dir / PSEUDONYM_FILE} is missing" in ill.stdout
+
+
+class TestAClientIsRegistered:
+    """By the rules behind `convenor clients`, in an area (LA code 997) with one school."""
+
+    @pytest.fixture
+    async def owner_url(self, server: Server, service: Service) -> str:
+        url = named(server.owner_url, urlsplit(service.app_url).path[1:])
+        async with owner_transaction(url) as session:
+            area_id = area_id_of("997")
+            await set_context(session, import_context(area_id))
+            session.add(Area(area_id=area_id, la_code="997", name="Merrowshire"))
+            await session.flush()
+            session.add(School(area_id=area_id, urn="900901", name="Merrow School", phase="primary", status="open"))
+        return url
+
+    @pytest.mark.parametrize(
+        ("role", "area", "stands_for", "said"),
+        [
+            (Role.SCHOOL_MIS, "", (("school", "900901"),), "needs its area"),
+            (Role.SCHOOL_MIS, "997", (), "one --school at least"),
+            (Role.SCHOOL_MIS, "997", (("provider", "RW1"),), "one --school at least"),
+            (Role.SCHOOL_MIS, "997", (("school", "900001"),), "No school of this area: 900001"),
+            (Role.BOARD, "997", (("school", "900901"),), "--area alone"),
+            (Role.BOARD, "996", (), "There is no area 996"),
+            (Role.OPERATOR, "997", (), "belongs to no area"),
+        ],
+    )
+    async def test_but_not_for_what_its_role_does_not_stand_for(
+        self, owner_url: str, role: Role, area: str, stands_for: tuple[tuple[str, str], ...], said: str
+    ) -> None:
+        with pytest.raises(ConfigurationError) as refusal:
+            await register(owner_url, Registration(role, "Merrow", AGREEMENT, area, stands_for))
+        assert said in str(refusal.value)
+
+    async def test_but_not_under_another_organisation_s_agreement(self, owner_url: str) -> None:
+        await register(owner_url, Registration(Role.BOARD, "Merrow Board", AGREEMENT, "997"))
+        with pytest.raises(ConfigurationError, match="another organisation's"):
+            await register(owner_url, Registration(Role.BOARD, "Other Board", AGREEMENT, "997"))
+
+    @pytest.mark.parametrize(
+        ("terms", "said"),
+        [
+            (replace(AGREEMENT, purpose="another"), "with other terms: for direct support, on public task, until"),
+            (replace(AGREEMENT, legal_basis="another"), "with other terms"),
+            (replace(AGREEMENT, ends_on=today() + timedelta(days=2)), "with other terms"),
+        ],
+    )
+    async def test_but_not_under_other_terms_than_its_agreement_s(
+        self, owner_url: str, terms: Agreement, said: str
+    ) -> None:
+        agreed = replace(AGREEMENT, ends_on=today() + timedelta(days=1))
+        wanted = Registration(Role.BOARD, "Merrow Board", agreed, "997")
+        await register(owner_url, wanted)
+        for same in (agreed, AGREEMENT):
+            await register(owner_url, replace(wanted, agreement=same))
+        with pytest.raises(ConfigurationError, match=said):
+            await register(owner_url, replace(wanted, agreement=terms))
+
+    @pytest.mark.parametrize("there", [False, True], ids=["new", "there"])
+    async def test_but_not_under_an_agreement_that_is_over(self, owner_url: str, service: Service, there: bool) -> None:
+        wanted = Registration(Role.BOARD, "Merrow Board", AGREEMENT, "997")
+        if there:
+            await register(owner_url, wanted)
+            connection = await asyncpg.connect(service.superuser_url)
+            await connection.execute(
+                "update data_sharing_agreement set starts_on = '2020-09-01', ends_on = '2021-07-31'"
+                " where reference = $1",
+                AGREEMENT.reference,
+            )
+            await connection.close()
+        else:
+            wanted = replace(wanted, agreement=replace(AGREEMENT, ends_on=date(2021, 7, 31)))
+        with pytest.raises(ConfigurationError, match="DSA-997-1 ended on 2021-07-31"):
+            await register(owner_url, wanted)
+
+    @pytest.mark.parametrize("option", ["--organisation", "--agreement", "--purpose", "--legal-basis", "--school"])
+    @pytest.mark.parametrize("text", ["", " ", "two\nlines", "\0", "\udcff", "x" * 201])
+    async def test_but_not_with_what_is_no_line_of_text(self, option: str, text: str) -> None:
+        await self.assert_no_line({option: text}, option)
+
+    @pytest.mark.parametrize("option", ["--area", "--note"])
+    @pytest.mark.parametrize("text", [" ", "two\nlines", "\0", "\udcff", "x" * 201])
+    async def test_but_not_with_an_area_or_a_note_that_is_no_line_of_text(self, option: str, text: str) -> None:
+        await self.assert_no_line({option: text}, option)
+
+    async def assert_no_line(self, given: dict[str, str], option: str) -> None:
+        """It is refused before any database is asked."""
+        said = dict.fromkeys(["--organisation", "--agreement", "--purpose", "--legal-basis"], "said")
+        said |= {"--area": "997", "--school": "900901", "--note": ""} | given
+        agreement = Agreement(said["--agreement"], said["--purpose"], said["--legal-basis"])
+        schools = (("school", said["--school"]),)
+        wanted = Registration(
+            Role.SCHOOL_MIS, said["--organisation"], agreement, said["--area"], schools, note=said["--note"]
+        )
+        with pytest.raises(ConfigurationError, match=f"^{option} is no line of text"):
+            await register("", wanted)
+
+    async def test_once_for_a_record_that_is_named_twice(self, owner_url: str, service: Service) -> None:
+        twice = (("school", "900901"), ("school", " 900901"))
+        created = await register(owner_url, Registration(Role.SCHOOL_MIS, "Merrow", AGREEMENT, "997", twice))
+        connection = await asyncpg.connect(service.superuser_url)
+        granted = await connection.fetchval("select count(*) from client_grant where client_id = $1", created.client_id)
+        await connection.close()
+        assert granted == 1
+
+    async def test_beside_others_of_the_same_new_organisation_and_agreement(
+        self, owner_url: str, service: Service
+    ) -> None:
+        wanted = Registration(Role.BOARD, "Merrow Board", AGREEMENT, "997")
+        created = await asyncio.gather(*(register(owner_url, wanted) for _ in range(4)))
+        assert len({each.client_id for each in created}) == 4
+        connection = await asyncpg.connect(service.superuser_url)
+        organisations = await connection.fetchval("select count(*) from organisation where name = 'Merrow Board'")
+        await connection.close()
+        assert organisations == 1
+
+    async def test_and_gets_tokens_until_it_is_ended(self, owner_url: str, service: Service) -> None:
+        wanted = Registration(Role.SCHOOL_MIS, "Merrow School", AGREEMENT, "997", (("school", "900901"),))
+        created = await register(owner_url, wanted)
+        assert created.secret
+
+        async def ask() -> int:
+            data = {"grant_type": "client_credentials", "scope": "schools:read"}
+            answer = await service.http.post("/oauth/token", data=data, auth=(created.client_id, created.secret or ""))
+            return answer.status_code
+
+        assert await ask() == 200
+        await end(owner_url, created.client_id)
+        assert await ask() == 401
