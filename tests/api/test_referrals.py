@@ -9,7 +9,7 @@ import asyncpg
 import pytest
 from support.api_client import Service, pupil_referral
 
-from convenor.database import pools as db
+from convenor.database import pools
 from convenor.domain_types.dates import today
 from convenor.read_model.list_query import Query
 
@@ -120,10 +120,13 @@ async def test_a_repeated_call_gets_the_first_answer_and_another_body_is_refused
     assert [event["action"] for event in events] == ["referrals:submit_replayed", "referrals:submit"]
 
 
-async def test_a_repeat_of_a_call_that_has_not_ended_is_told_to_wait(
-    service: Service, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(db._SERVER_SETTINGS, "lock_timeout", "100")
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wait for no lock for long. Name it before the application, whose connections take this with them."""
+    monkeypatch.setitem(pools._SERVER_SETTINGS, "lock_timeout", "100")
+
+
+async def test_a_repeat_of_a_call_that_has_not_ended_is_told_to_wait(impatient: None, service: Service) -> None:
     school, holder = service.as_("school"), await asyncpg.connect(service.superuser_url)
     async with holder.transaction():
         await holder.execute(
