@@ -1,4 +1,4 @@
-"""What may happen to an area, and in which one a new record lies."""
+"""The rules of areas, and of the area that a new record belongs to."""
 
 from uuid import UUID
 
@@ -15,16 +15,20 @@ from convenor.security.principal import Principal
 
 
 async def load_area(session: AsyncSession, principal: Principal, key: str) -> Area:
-    """The area of an id or LA code, locked until the transaction ends.
+    """Load the area of an id or LA code, locked until the transaction ends.
 
     Raises:
-        NotFound: when it is absent or not the caller's.
+        NotFound: there is none, or it is not the caller's.
     """
     return await lock(session, Area, (await resolve(session, principal, AREAS, key))[1])
 
 
 async def area_of(session: AsyncSession, principal: Principal, data: InArea, errors: FieldErrors) -> UUID | None:
-    """The area in which a new record lies: the one that is named, or the caller's only one; None with a fault noted."""
+    """Resolve the area of a new record: the one that the body names, or the caller's only one.
+
+    Returns:
+        Its id; None if there is none, with the error added to `errors`.
+    """
     if data.area is not None:
         found = await resolve_reference(await driver_connection(session), principal, AREAS, data.area)
         if found is None:
@@ -32,5 +36,5 @@ async def area_of(session: AsyncSession, principal: Principal, data: InArea, err
         return found and found[0]
     if len(principal.areas) == 1:
         return principal.areas[0]
-    errors.add("/area", "required", "You work in several areas: name the one that the record lies in.")
+    errors.add("/area", "required", "You work in several areas: name the one that the record belongs to.")
     return None

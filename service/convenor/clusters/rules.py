@@ -1,4 +1,4 @@
-"""What may happen to a cluster by itself. Who is in it, mergers and splits are `memberships`'."""
+"""The rules of a single cluster. Its members, mergers and splits are in `memberships`."""
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -10,15 +10,15 @@ from convenor.security.principal import Principal
 
 
 async def create_cluster(session: AsyncSession, principal: Principal, data: ClusterCreate) -> Cluster:
-    """Founds a cluster without schools.
+    """Create a cluster without schools.
 
     Raises:
-        Invalid: for an area that is not the caller's.
+        Invalid: the area is not the caller's.
     """
     errors = FieldErrors()
     area = await area_of(session, principal, data, errors)
     errors.raise_if_any()
     assert area
-    cluster = Cluster(area_id=area, **data.model_dump(exclude={"area"}))
+    cluster = Cluster(area_id=area, **data.columns())
     session.add(cluster)
     return cluster

@@ -1,25 +1,23 @@
-"""What comes in about clusters."""
-
-from typing import Annotated
+"""The bodies that create and change clusters."""
 
 from pydantic import Field
 
 from convenor.areas.schemas import InArea
-from convenor.clusters.models import ClusterFields, Development
+from convenor.clusters.models import Cluster, ClusterFields, Development
 from convenor.domain_types.codes import Line, Prose
 from convenor.domain_types.dates import FullDate
-from convenor.domain_types.inputs import NotNullable, Patch
+from convenor.domain_types.inputs import Patch, optional_field
 
 
-class ClusterCreate(ClusterFields, InArea):
+class ClusterCreate(ClusterFields, InArea, stored_as=Cluster):
     """A new cluster."""
 
-    valid_from: FullDate | None = Field(None, description="Its first day; leave it out where not known.")
+    valid_from: FullDate | None = Field(None, description="Its first day. Leave it out if it is not known.")
 
 
-class ClusterUpdate(Patch):
-    """What may change about a cluster. Its code names it and stays; it ends by a merger or a split."""
+class ClusterUpdate(Patch, stored_as=Cluster):
+    """Changes to a cluster. Its code identifies it and cannot change; it ends by a merger or a split."""
 
-    name: Annotated[Line | None, NotNullable] = Field(None, description="The cluster's name.")
-    development: Development | None = Field(None, description="How far it has come.")
-    note: Prose | None = Field(None, description="What the sources say of it.")
+    name: Line | None = optional_field(ClusterFields, "name")
+    development: Development | None = optional_field(ClusterFields, "development")
+    note: Prose | None = optional_field(ClusterFields, "note")

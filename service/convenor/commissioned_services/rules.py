@@ -1,4 +1,4 @@
-"""What may happen to a commissioned service: who provides it, who buys it, and its promotion to the core offer."""
+"""The rules of commissioned services: their providers and buyers, and promotion to the core offer."""
 
 from collections.abc import Collection, Sequence
 from datetime import date
@@ -24,10 +24,10 @@ from convenor.security.principal import Principal
 
 
 async def create_service(session: AsyncSession, principal: Principal, data: ServiceCreate) -> CommissionedService:
-    """Adds a service to the offer of an area.
+    """Add a service to the offer of an area.
 
     Raises:
-        Invalid: naming every reference that does not hold.
+        Invalid: names every reference that is wrong.
     """
     errors = FieldErrors()
     area = await area_of(session, principal, data, errors)
@@ -38,11 +38,7 @@ async def create_service(session: AsyncSession, principal: Principal, data: Serv
     assert area
     if data.clusters is None and data.offer is Offer.CORE:
         clusters = await _lock_open_clusters(session, area)
-    service = CommissionedService(
-        area_id=area, provider_id=provider, **data.model_dump(exclude={"area", "provider", "clusters", "capacity"})
-    )
-    if data.capacity:
-        service.places, service.capacity_confirmed_on = data.capacity.places, data.capacity.confirmed_on
+    service = CommissionedService(area_id=area, provider_id=provider, **data.columns())
     session.add(service)
     await session.flush()
     _begin(session, service, clusters, data.valid_from or today())
@@ -56,29 +52,29 @@ async def update_service(
     data: ServiceUpdate,
     clusters: Sequence[Cluster | None],
 ) -> None:
-    """Changes a service. A change of provider carries its referrals and SLAs along (`on update cascade`).
+    """Update a service. A new provider takes over its referrals and SLAs (`on update cascade`).
 
     Args:
-        session, principal, data: for whom, and what is to change.
+        session: in the caller's transaction.
+        principal: the caller.
         service: locked, after its clusters.
+        data: the changes.
         clusters: those that `data` names, see `lock_clusters`.
 
     Raises:
-        Invalid: naming every reference that does not hold.
-        StateConflict: when a cluster would stop buying what it buys only from today.
+        Invalid: names every reference that is wrong.
+        StateConflict: a cluster would stop buying a service that it buys only from today.
     """
-    given, errors = data.given(), FieldErrors()
-    provider = await _provider(session, principal, service.area_id, given.pop("provider", None), errors)
+    errors = FieldErrors()
+    provider = await _provider(session, principal, service.area_id, data.provider, errors)
     wanted = _buyers(clusters, service.area_id, errors)
-    errors.ends_after(given.get("valid_from", service.valid_from), given.get("valid_to", service.valid_to))
+    service.sqlmodel_update(data.columns())
+    errors.ends_after(service.valid_from, service.valid_to)
     errors.raise_if_any()
-    if given.pop("clusters", None) is not None:
+    if data.clusters is not None:
         await _replace(session, service, wanted)
-    if given.pop("capacity", None) and data.capacity:
-        service.places, service.capacity_confirmed_on = data.capacity.places, data.capacity.confirmed_on
     if provider:
         service.provider_id = provider
-    service.sqlmodel_update(given)
     service.version += 1
 
 
@@ -88,7 +84,7 @@ async def load_with_clusters(
     """Load a service by its id or code, locked after the clusters of its area that have no end; with their ids.
 
     Raises:
-        NotFound: when it is absent or not of the caller's area.
+        NotFound: there is none, or it is outside the caller's area.
     """
     found = await resolve(session, principal, SERVICES, key)
     clusters = await _lock_open_clusters(session, found[0])
@@ -98,13 +94,13 @@ async def load_with_clusters(
 async def promote_service(
     session: AsyncSession, service: CommissionedService, clusters: Collection[UUID], evidence: str
 ) -> None:
-    """Makes a local service part of the core offer: every cluster of the area buys it from today.
+    """Make a local service part of the core offer: every cluster of the area buys it from today.
 
     Raises:
-        StateConflict: when it is core already.
+        StateConflict: the service is core already.
     """
     if service.offer == Offer.CORE:
-        raise StateConflict("This service is part of the core offer already.")
+        raise StateConflict("This service is already part of the core offer.")
     service.offer, service.promotion_evidence, service.promoted_on = Offer.CORE, evidence, today()
     service.version += 1
     buying = {row.cluster_id for row in await _purchases(session, service)}
@@ -112,9 +108,9 @@ async def promote_service(
 
 
 async def lock_clusters(session: AsyncSession, principal: Principal, keys: Sequence[str]) -> Sequence[Cluster | None]:
-    """Load the cluster of each id or code, or None where there is none for the caller.
+    """Load the cluster of each id or code, or None where the caller has access to none.
 
-    They are locked, so that no merger or split passes by a purchase that is just beginning.
+    They are locked, so that no merger or split misses a purchase that begins at the same time.
     """
     connection = await driver_connection(session)
     named = [await resolve_reference(connection, principal, CLUSTERS, key) for key in keys]
@@ -135,13 +131,15 @@ async def _replace(session: AsyncSession, service: CommissionedService, wanted: 
     for row in present:
         if row.cluster_id not in wanted:
             if row.valid_from and row.valid_from >= day:
-                raise StateConflict("A cluster that you leave out buys this service only from today; end it tomorrow.")
+                raise StateConflict(
+                    "A cluster that you leave out buys this service only from today. End its purchase tomorrow."
+                )
             row.valid_to = day
     _begin(session, service, set(wanted) - {row.cluster_id for row in present}, day)
 
 
 async def _purchases(session: AsyncSession, service: CommissionedService) -> Sequence[ServiceCluster]:
-    """The purchases of a service that hold today or will, locked."""
+    """Load the purchases of a service that hold today or later, and lock them."""
     found = await session.scalars(
         select(ServiceCluster)
         .where(
@@ -178,10 +176,10 @@ async def _provider(
 
 
 def _buyers(clusters: Sequence[Cluster | None], area: UUID | None, errors: FieldErrors) -> Collection[UUID]:
-    """Collect the clusters that are to buy a service, with a fault for each that cannot."""
+    """Collect the clusters that are to buy a service, and add an error for each that cannot."""
     for at, cluster in enumerate(clusters):
         if cluster is None or cluster.area_id != area:
             errors.unknown(f"/clusters/{at}", "cluster")
         elif cluster.valid_to is not None:
-            errors.add(f"/clusters/{at}", "ended", "This cluster is no more, or soon will be: name its successors.")
+            errors.add(f"/clusters/{at}", "ended", "This cluster has ended or is about to end. Name its successors.")
     return {cluster.id for cluster in clusters if cluster}

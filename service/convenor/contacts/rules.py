@@ -1,4 +1,4 @@
-"""What may be recorded of a session, and what the first attended one does to its referral."""
+"""The rules of sessions, and how the first attended session starts the work on its referral."""
 
 from datetime import date
 from typing import Any
@@ -25,12 +25,12 @@ IN_PROGRESS = "in_progress"
 
 
 async def add_contact(session: AsyncSession, principal: Principal, referral_key: str, data: ContactCreate) -> Contact:
-    """Records one session; the first attended one starts the work, and ends the wait on its own day.
+    """Record one session. The first attended one starts the work, and ends the wait on its own day.
 
     Raises:
-        NotFound: when the caller reaches no such referral.
+        NotFound: the caller has no access to such a referral.
         StateConflict, Invalid: see `check_state` and `check_day`.
-        AlreadyExists: when the organisation has recorded a session under this reference.
+        AlreadyExists: the organisation has already recorded a session under this reference.
     """
     referral = await get_for_update(session, principal, REFERRALS, Referral, referral_key)
     pathway = await session.get_one(Pathway, (referral.pathway, referral.pathway_version))
@@ -43,7 +43,7 @@ async def add_contact(session: AsyncSession, principal: Principal, referral_key:
         provider_id=referral.provider_id,
         organisation_id=principal.organisation_id,
         recorded_at=now(),
-        **data.model_dump(),
+        **data.columns(),
     )
     await _insert(session, contact)
     if data.attendance is Attendance.ATTENDED:
@@ -53,28 +53,28 @@ async def add_contact(session: AsyncSession, principal: Principal, referral_key:
 
 
 def check_state(referral: Referral | Row[Any], pathway: Pathway) -> None:
-    """Whether sessions may be recorded for a referral as it is now.
+    """Refuse sessions for a referral in a state without contacts.
 
     Raises:
-        StateConflict: in a state without contacts, naming those with.
+        StateConflict: names the states in which contacts may be recorded.
     """
     states = states_with_contacts(pathway)
     if referral.status not in states:
         raise StateConflict(
             f"The referral is {referral.status}; contacts are recorded while it is {', '.join(states)}."
-            f" {_way(pathway, referral)}"
+            f" {_remedy(pathway, referral)}"
         )
 
 
 def check_day(submitted_on: date, held_on: date) -> None:
-    """Whether a session can have been held on a day.
+    """Refuse a session that is dated before its referral.
 
     Args:
         submitted_on: the day (in Europe/London) on which the referral was submitted.
         held_on: the day of the session.
 
     Raises:
-        Invalid: when it is before the referral.
+        Invalid: the session is dated before the referral.
     """
     if held_on < submitted_on:
         errors = FieldErrors()
@@ -87,13 +87,14 @@ def check_day(submitted_on: date, held_on: date) -> None:
 def settle_start(
     session: AsyncSession, principal: Principal, referral: Referral, pathway: Pathway, first: date | None
 ) -> None:
-    """Lets a referral's start follow its sessions, after one that was attended came, moved or was taken back.
+    """Align the start of a referral with its first attended session, after its sessions changed.
 
     Args:
-        session, principal: for the step and its history.
+        session: in the caller's transaction.
+        principal: the caller, for the history.
         referral: locked.
-        pathway: the version that it is on.
-        first: the day of its first attended session. Where a correction leaves none, the wait runs on; the referral
+        pathway: the version that the referral follows.
+        first: the day of its first attended session. If a correction leaves none, the wait continues; the referral
             stays in progress, since the pathway has no step back.
     """
     started = max(referral.submitted_at, start_of(first)) if first else None
@@ -105,11 +106,11 @@ def settle_start(
         referral.version += 1
 
 
-def _way(pathway: Pathway, referral: Referral | Row[Any]) -> str:
-    """What the service can do about a state without contacts."""
+def _remedy(pathway: Pathway, referral: Referral | Row[Any]) -> str:
+    """Describe what the service can do about a state without contacts."""
     states = states_with_contacts(pathway)
-    ways = [step.to for step in steps_from(pathway, referral.status, Actor.SERVICE) if step.to in states]
-    return f"Move it to {' or '.join(ways)} first." if ways else "No step of the service's leads there from here."
+    targets = [step.to for step in steps_from(pathway, referral.status, Actor.SERVICE) if step.to in states]
+    return f"Move it to {' or '.join(targets)} first." if targets else "The service can make no step to such a state."
 
 
 async def _insert(session: AsyncSession, contact: Contact) -> None:
@@ -121,6 +122,6 @@ async def _insert(session: AsyncSession, contact: Contact) -> None:
             raise
         known = await queries.contact_named(session, contact)
         raise AlreadyExists(
-            f"A session of your organisation has this reference already{f': {known}' if known else ''}.",
+            f"A session of your organisation already has this reference{f': {known}' if known else ''}.",
             extra={"contact": str(known)} if known else None,
         ) from error

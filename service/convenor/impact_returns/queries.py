@@ -1,4 +1,4 @@
-"""The selects that rules about impact returns need."""
+"""The queries of the rules of impact returns."""
 
 from collections.abc import Sequence
 
@@ -11,8 +11,8 @@ from convenor.impact_returns.models import ImpactReturn, ImpactReturnMeasure, Re
 from convenor.slas.models import Sla
 
 
-async def standing_returns(session: AsyncSession, sla: Sla, period: Period) -> Sequence[ImpactReturn]:
-    """The returns of an SLA that stand (all but those sent back) and share a day with a period, oldest first."""
+async def overlapping_returns(session: AsyncSession, sla: Sla, period: Period) -> Sequence[ImpactReturn]:
+    """Return the returns of an SLA that share a day with a period, oldest first, without those that were sent back."""
     found = await session.scalars(
         select(ImpactReturn)
         .where(
@@ -28,7 +28,7 @@ async def standing_returns(session: AsyncSession, sla: Sla, period: Period) -> S
 
 
 async def measures_of(session: AsyncSession, report: ImpactReturn) -> Sequence[ImpactReturnMeasure]:
-    """The measures of a return, in the order of their KPIs."""
+    """Return the measures of a return, in the order of their KPIs."""
     found = await session.scalars(
         select(ImpactReturnMeasure)
         .where(

@@ -1,4 +1,4 @@
-"""What may happen to an impact return: submission, correction, and the commissioner's answer."""
+"""The rules of impact returns: submission, correction, and the commissioner's answer."""
 
 from collections.abc import Mapping, Sequence
 
@@ -19,6 +19,7 @@ from convenor.impact_returns.resource import IMPACT_RETURNS, STEPS, Actor
 from convenor.impact_returns.schemas import (
     ImpactReturnCreate,
     ImpactReturnUpdate,
+    MeasureCreate,
     ReturnTransitionCreate,
 )
 from convenor.problems import FieldErrors, IllegalTransition, StateConflict
@@ -31,13 +32,13 @@ from convenor.slas.resource import SLAS
 
 
 async def submit_return(session: AsyncSession, principal: Principal, data: ImpactReturnCreate) -> ImpactReturn:
-    """Takes a provider's return for a period of its SLA, and checks it against what the SLA agrees.
+    """Submit a provider's return for a period of its SLA, and check it against the SLA.
 
-    The terms are those that hold on the period's first day. The SLA is locked, so that of two returns for one period
-    one wins.
+    The terms are those that hold on the period's first day. The SLA is locked, so that only one of two returns for the
+    same period is stored.
 
     Raises:
-        Invalid: naming every reference that does not hold.
+        Invalid: names every reference that is wrong.
     """
     errors = FieldErrors()
     found = await resolve_reference(await driver_connection(session), principal, SLAS, data.sla_id)
@@ -48,11 +49,11 @@ async def submit_return(session: AsyncSession, principal: Principal, data: Impac
     sla = await lock(session, Sla, found)
     period = Period(data.period.first, data.period.last)
     if sla.status not in (SlaStatus.ACTIVE, SlaStatus.ENDED):
-        errors.add("/sla_id", "not_active", f"This SLA is {sla.status}; returns are sent once it is active.")
+        errors.add("/sla_id", "not_active", f"This SLA is {sla.status}. Send returns once it is active.")
     if not sla.starts_on <= period.first <= period.last <= sla.ends_on:
         detail = f"The period lies outside the SLA's term, {sla.starts_on} to {sla.ends_on}."
         errors.add("/period", "outside_term", detail)
-    for other in await queries.standing_returns(session, sla, period):
+    for other in await queries.overlapping_returns(session, sla, period):
         errors.add("/period", "overlaps", f"The period overlaps {_named(other)}.")
     terms = await terms_on(session, sla, period.first)
     _check_measures(data.measures, await kpis_of(session, sla.area_id, sla.id, terms.number), errors)
@@ -62,21 +63,18 @@ async def submit_return(session: AsyncSession, principal: Principal, data: Impac
         sla_id=sla.id,
         provider_id=sla.provider_id,
         terms_number=terms.number,
-        period_from=period.first,
-        period_to=period.last,
         status=ReturnStatus.SUBMITTED.value,
         checks=[],
         submitted_at=now(),
-        **data.model_dump(include={"cost_pence", "narrative"}),
-        **data.volumes.model_dump(),
+        **data.columns(),
     )
-    # Before it stands: afterwards no return is due for its period.
+    # Checked before it is stored: afterwards no return is due for its period.
     await _check(session, sla, report, data.measures)
     session.add(report)
     await session.flush()
     for measure in data.measures:
         session.add(_measure(report, measure))
-    _record_step(session, principal, report, None, None)
+    _record_step(session, principal, report, None)
     return report
 
 
@@ -84,7 +82,7 @@ async def load_return(session: AsyncSession, principal: Principal, key: str) -> 
     """Load the return of an id, locked with its SLA until the transaction ends.
 
     Raises:
-        NotFound: when it is absent or not the caller's.
+        NotFound: there is none, or it is not the caller's.
     """
     found = await resolve(session, principal, IMPACT_RETURNS, key)
     report = await session.get_one(ImpactReturn, found)
@@ -95,16 +93,16 @@ async def load_return(session: AsyncSession, principal: Principal, key: str) -> 
 async def update_return(
     session: AsyncSession, principal: Principal, report: ImpactReturn, data: ImpactReturnUpdate
 ) -> None:
-    """Mends a return that was sent back, and checks it again.
+    """Update a return that was sent back, and check it again.
 
     Raises:
-        StateConflict: in any other state, or for anybody but the provider.
-        Invalid: for measures that are not those of the SLA.
+        StateConflict: the return was not sent back, or the caller is not its provider.
+        Invalid: the measures are not those of the SLA.
     """
     if principal.row_access is not RowAccess.PROVIDER:
-        raise StateConflict("Only the provider that sent a return mends it; send it back with reasons instead.")
+        raise StateConflict("Only the provider that sent a return can correct it. Send it back with a reason instead.")
     if report.status != ReturnStatus.RETURNED:
-        raise StateConflict(f"A return that is {report.status} is mended no more; only one that was sent back is.")
+        raise StateConflict(f"This return is {report.status}. Only a return that was sent back can be corrected.")
     if data.measures is not None:
         errors = FieldErrors()
         kpis = await kpis_of(session, report.area_id, report.sla_id, report.terms_number)
@@ -112,10 +110,7 @@ async def update_return(
         errors.raise_if_any()
         for measure in data.measures:
             await session.merge(_measure(report, measure))
-    given = data.given()
-    for name in {"cost_pence", "narrative"} & given.keys():
-        setattr(report, name, given[name])
-    report.sqlmodel_update(data.volumes.model_dump() if data.volumes else {})
+    report.sqlmodel_update(data.columns())
     await session.flush()
     await _check(session, await _sla_of(session, report), report, await queries.measures_of(session, report))
     report.version += 1
@@ -124,12 +119,12 @@ async def update_return(
 async def transition_return(
     session: AsyncSession, principal: Principal, report: ImpactReturn, data: ReturnTransitionCreate
 ) -> None:
-    """Validates, accepts or sends back a return, or submits it again.
+    """Validate, accept or send back a return, or submit it again.
 
     Raises:
-        IllegalTransition: naming the steps that are legal for this caller now.
-        Invalid: when it is sent back without a reason.
-        StateConflict: when another return took the period meanwhile.
+        IllegalTransition: names the steps that this caller may make now.
+        Invalid: the return is sent back without a reason.
+        StateConflict: another return for the period was submitted meanwhile.
     """
     actor = Actor.PROVIDER if principal.row_access is RowAccess.PROVIDER else Actor.COMMISSIONER
     legal = STEPS[ReturnStatus(report.status)].get(actor, ())
@@ -137,20 +132,20 @@ async def transition_return(
         raise IllegalTransition(report.status, data.to, list(legal))
     if data.to is ReturnStatus.RETURNED and data.reason is None:
         errors = FieldErrors()
-        errors.add("/reason", "required", "Say what is missing or wrong when you send a return back.")
+        errors.add("/reason", "required", "State what is missing or wrong when you send a return back.")
         errors.raise_if_any()
     if data.to is ReturnStatus.SUBMITTED:
-        await _stand_again(session, report)
-    left, report.status = report.status, data.to.value
+        await _submit_again(session, report)
+    from_status, report.status = report.status, data.to.value
     report.version += 1
-    _record_step(session, principal, report, left, data.reason)
+    _record_step(session, principal, report, from_status, data)
 
 
-async def _stand_again(session: AsyncSession, report: ImpactReturn) -> None:
+async def _submit_again(session: AsyncSession, report: ImpactReturn) -> None:
     sla = await _sla_of(session, report)
-    others = await queries.standing_returns(session, sla, Period(report.period_from, report.period_to))
+    others = await queries.overlapping_returns(session, sla, Period(report.period_from, report.period_to))
     if others:
-        raise StateConflict(f"Its period overlaps {_named(others[0])}, which was sent meanwhile.")
+        raise StateConflict(f"The period overlaps {_named(others[0])}, which was submitted meanwhile.")
     await _check(session, sla, report, await queries.measures_of(session, report))
 
 
@@ -176,12 +171,12 @@ def _check_measures(measures: Sequence[MeasureFields], kpis: Mapping[str, SlaKpi
             errors.add("/measures", "kpi_not_reported", f"The SLA's KPI {kpi} is not reported.")
 
 
-def _measure(report: ImpactReturn, measure: MeasureFields) -> ImpactReturnMeasure:
+def _measure(report: ImpactReturn, measure: MeasureCreate) -> ImpactReturnMeasure:
     return ImpactReturnMeasure(
         area_id=report.area_id,
         impact_return_id=report.id,
         provider_id=report.provider_id,
-        **measure.model_dump(),
+        **measure.columns(),
     )
 
 
@@ -190,18 +185,22 @@ def _named(report: ImpactReturn) -> str:
 
 
 def _record_step(
-    session: AsyncSession, principal: Principal, report: ImpactReturn, left: str | None, reason: str | None
+    session: AsyncSession,
+    principal: Principal,
+    report: ImpactReturn,
+    from_status: str | None,
+    data: ReturnTransitionCreate | None = None,
 ) -> None:
     session.add(
         ImpactReturnTransition(
             area_id=report.area_id,
             impact_return_id=report.id,
             provider_id=report.provider_id,
-            from_status=left,
+            from_status=from_status,
             to_status=report.status,
-            reason=reason,
             client_id=principal.client_id,
             organisation=principal.organisation,
             at=now(),
+            **(data.columns() if data else {}),
         )
     )

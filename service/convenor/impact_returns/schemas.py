@@ -1,4 +1,4 @@
-"""What comes in about impact returns."""
+"""The bodies that submit and change impact returns."""
 
 from datetime import date
 from typing import Annotated
@@ -8,13 +8,20 @@ from pydantic_core import PydanticCustomError
 
 from convenor.domain_types.codes import Line, Prose
 from convenor.domain_types.dates import PastDate
-from convenor.domain_types.inputs import InputModel, NotNullable, Patch
-from convenor.impact_returns.models import MeasureFields, ReturnFields, ReturnStatus
+from convenor.domain_types.inputs import InputModel, InputPart, Patch, optional_field
+from convenor.impact_returns.models import (
+    ImpactReturn,
+    ImpactReturnMeasure,
+    ImpactReturnTransition,
+    MeasureFields,
+    ReturnFields,
+    ReturnStatus,
+)
 from convenor.slas.models import Pence, VolumeFields
 from convenor.slas.schemas import KpisOnce
 
 
-class PeriodCreate(InputModel):
+class PeriodCreate(InputPart, columns={"first": "from", "last": "to"}):
     """The days that a return reports on. None of them lies in the future."""
 
     first: PastDate = Field(alias="from", description="First day.")
@@ -28,11 +35,11 @@ class PeriodCreate(InputModel):
         return last
 
 
-class VolumesCreate(VolumeFields, InputModel):
+class VolumesCreate(VolumeFields, InputPart):
     """The work done in the period."""
 
 
-class MeasureCreate(MeasureFields, InputModel):
+class MeasureCreate(MeasureFields, InputModel, stored_as=ImpactReturnMeasure):
     """One KPI of the SLA, as reported."""
 
     @field_validator("numerator")
@@ -47,7 +54,9 @@ class MeasureCreate(MeasureFields, InputModel):
 Measures = Annotated[list[MeasureCreate], Field(max_length=50), KpisOnce]
 
 
-class ImpactReturnCreate(ReturnFields, InputModel):
+class ImpactReturnCreate(
+    ReturnFields, InputModel, stored_as=ImpactReturn, columns={"volumes": ""}, resolved={"sla_id", "measures"}
+):
     """A new return for a period of an SLA."""
 
     sla_id: Line = Field(description="The id or code of the SLA.")
@@ -56,17 +65,20 @@ class ImpactReturnCreate(ReturnFields, InputModel):
     measures: Measures = Field(description="Every KPI of the SLA, once.")
 
 
-class ImpactReturnUpdate(Patch):
-    """What a provider mends in a return that was sent back. Its SLA and period stay."""
+class ImpactReturnUpdate(Patch, stored_as=ImpactReturn, columns={"volumes": ""}, resolved={"measures"}):
+    """A provider's corrections to a return that was sent back. Its SLA and period cannot change."""
 
-    volumes: Annotated[VolumesCreate | None, NotNullable] = Field(None, description="The work done in the period.")
-    cost_pence: Annotated[Pence | None, NotNullable] = Field(None, description="What the period cost, in pence.")
-    measures: Annotated[Measures | None, NotNullable] = Field(None, description="Every KPI of the SLA, once.")
-    narrative: Prose | None = Field(None, description="What happened, in the provider's words; null takes it out.")
+    volumes: VolumesCreate | None = optional_field(ImpactReturnCreate, "volumes")
+    cost_pence: Pence | None = optional_field(ReturnFields, "cost_pence")
+    measures: Measures | None = optional_field(ImpactReturnCreate, "measures")
+    narrative: Prose | None = optional_field(ReturnFields, "narrative")
 
 
-class ReturnTransitionCreate(InputModel):
+class ReturnTransitionCreate(InputModel, stored_as=ImpactReturnTransition, resolved={"to"}):
     """One step of a return."""
 
-    to: ReturnStatus = Field(description="The state to go to: one of the return's `next`, if the step is yours.")
-    reason: Prose | None = Field(None, description="Why; required when it is sent back. Walled like a name.")
+    to: ReturnStatus = Field(description="The state to move to: one of the return's `next`, if you may make the step.")
+    reason: Prose | None = Field(
+        None,
+        description="The reason; required when you send a return back. It may name a child: some roles do not see it.",
+    )

@@ -1,4 +1,4 @@
-"""The selects that the rules of memberships need."""
+"""The queries of the rules of memberships."""
 
 from collections.abc import Sequence
 from datetime import date
@@ -19,7 +19,7 @@ Dated = TypeVar("Dated", ClusterMembership, ClusterRole, ServiceCluster)
 
 
 async def overlapping(session: AsyncSession, wanted: ClusterMembership) -> tuple[str, ClusterMembership] | None:
-    """Another membership of the same school that holds on a day on which `wanted` does, with its cluster's code."""
+    """Find another membership of the same school that overlaps `wanted`, with the code of its cluster."""
     found = await session.execute(
         select(col(Cluster.code), ClusterMembership)
         .join(
@@ -40,7 +40,7 @@ async def overlapping(session: AsyncSession, wanted: ClusterMembership) -> tuple
 
 
 async def holding(session: AsyncSession, model: type[Dated], cluster: Cluster, on: date) -> Sequence[Dated]:
-    """The dated rows of a cluster that hold on a day or will, locked."""
+    """Load the dated rows of a cluster that hold on a day or later, and lock them."""
     found = await session.scalars(
         select(model)
         .where(
@@ -55,7 +55,7 @@ async def holding(session: AsyncSession, model: type[Dated], cluster: Cluster, o
 
 
 async def memberships_of(session: AsyncSession, school: School, on: date) -> Sequence[ClusterMembership]:
-    """The memberships of a school that hold on a day or will, locked."""
+    """Load the memberships of a school that hold on a day or later, and lock them."""
     found = await session.scalars(
         select(ClusterMembership)
         .where(
@@ -70,16 +70,16 @@ async def memberships_of(session: AsyncSession, school: School, on: date) -> Seq
 
 
 async def lock_services(session: AsyncSession, clusters: Sequence[Cluster], on: date) -> None:
-    """Lock the services that these clusters buy on a day or will, so that nobody else changes the purchases."""
+    """Lock the services that these clusters buy on a day or later, so that nobody else changes the purchases."""
     services = await _ids_under(session, col(ServiceCluster.service_id), ServiceCluster, clusters, on)
     await lock_all(session, CommissionedService, services, Lock.KEEP)
 
 
 async def lock_members(session: AsyncSession, clusters: Sequence[Cluster], on: date) -> None:
-    """Lock the schools that are in these clusters on a day or will be.
+    """Lock the schools that are in these clusters on a day or later.
 
-    The clusters are locked, so that none joins; but while this waits for a school, its conversion may put a newer one
-    in its place.
+    The clusters are locked, so that no school joins. But while this waits for a school, the school's conversion may
+    replace it by its successor.
     """
     locked: set[Key] = set()
     while new := await _ids_under(session, col(ClusterMembership.school_id), ClusterMembership, clusters, on) - locked:
@@ -88,25 +88,25 @@ async def lock_members(session: AsyncSession, clusters: Sequence[Cluster], on: d
 
 
 async def _ids_under(
-    session: AsyncSession, named: Mapped[UUID], model: type[Dated], clusters: Sequence[Cluster], on: date
+    session: AsyncSession, reference: Mapped[UUID], model: type[Dated], clusters: Sequence[Cluster], on: date
 ) -> set[Key]:
-    """Collect what the dated rows of clusters name, of those that hold on a day or will."""
+    """Collect the rows that the dated rows of clusters refer to, of those that hold on a day or later."""
     area = clusters[0].area_id
     found = await session.scalars(
-        select(named).where(
+        select(reference).where(
             col(model.area_id) == area,
             col(model.cluster_id).in_([cluster.id for cluster in clusters]),
             _ends_after(model, on),
         )
     )
-    return {(area, each) for each in found}
+    return {(area, key) for key in found}
 
 
 def _ends_after(model: type[Dated], day: date | None) -> ColumnElement[bool]:
-    open_ended = col(model.valid_to).is_(None)
-    return open_ended | (col(model.valid_to) > day) if day else true()
+    no_end = col(model.valid_to).is_(None)
+    return no_end | (col(model.valid_to) > day) if day else true()
 
 
 def _starts_before(model: type[Dated], day: date | None) -> ColumnElement[bool]:
-    from_ever = col(model.valid_from).is_(None)
-    return from_ever | (col(model.valid_from) < day) if day else true()
+    no_start = col(model.valid_from).is_(None)
+    return no_start | (col(model.valid_from) < day) if day else true()

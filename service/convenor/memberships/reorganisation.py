@@ -1,7 +1,7 @@
-"""Mergers and splits: clusters end and others stand in their place, and what was keeps its dates.
+"""Mergers and splits: clusters end and others replace them, and the history keeps its dates.
 
-On the day, the old clusters, their memberships, roles and purchases end; memberships and purchases go on in the new
-clusters, with the ends they had. Role holders are appointed anew. Referrals keep the cluster that they were made in.
+On the day, the old clusters, their memberships, roles and purchases end. Memberships and purchases continue in the new
+clusters, with the ends that they had. Role holders are appointed anew. Referrals keep the cluster they were made in.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -28,7 +28,7 @@ from convenor.security.principal import Principal
 
 @dataclass
 class Ending:
-    """A cluster that is to end, with what holds in it then; all of it locked."""
+    """A cluster that is to end, with the rows that hold in it on that day or later; all of them locked."""
 
     cluster: Cluster
     members: Sequence[ClusterMembership]
@@ -39,10 +39,13 @@ class Ending:
 async def merge_clusters(
     session: AsyncSession, principal: Principal, data: MergeCreate
 ) -> tuple[Cluster, list[Cluster]]:
-    """Makes one cluster of several. Answers it, and those that ended.
+    """Merge several clusters into one.
+
+    Returns:
+        The new cluster, and those that ended.
 
     Raises:
-        Invalid: naming every cluster that is unknown, named twice or ended, and every day that does not fit.
+        Invalid: names every cluster that is unknown, repeated or ended, and a day that is too early.
     """
     errors = FieldErrors()
     named = await _clusters(session, principal, data.clusters, errors)
@@ -65,13 +68,16 @@ async def merge_clusters(
 async def split_cluster(
     session: AsyncSession, principal: Principal, key: str, data: SplitCreate
 ) -> tuple[Cluster, list[Cluster]]:
-    """Makes several clusters of one. Answers it, and those that came out of it.
+    """Split a cluster into several.
+
+    Returns:
+        The cluster that ended, and those that replace it.
 
     Raises:
-        NotFound: for a cluster that is not of the caller's area.
-        Invalid: naming every school that is unknown, no member, placed twice or nowhere, every code that is given
-            twice, and a day that does not fit.
-        StateConflict: for a cluster that is no more.
+        NotFound: the cluster is outside the caller's area.
+        Invalid: names every school that is unknown, no member, placed twice or not at all, every repeated code, and
+            a day that is too early.
+        StateConflict: the cluster has ended.
     """
     cluster, errors = await get_for_update(session, principal, CLUSTERS, Cluster, key), FieldErrors()
     if cluster.valid_to:
@@ -87,7 +93,9 @@ async def split_cluster(
     placed = await _placed(session, principal, cluster, data, members, errors)
     for missing in members - placed.keys():
         school = await session.get_one(School, (cluster.area_id, missing))
-        errors.add("/into", "unplaced", f"{school.name} ({school.urn or school.id}) is placed in none of the clusters.")
+        errors.add(
+            "/into", "unplaced", f"{school.name} ({school.urn or school.id}) is not placed in any of the clusters."
+        )
     errors.raise_if_any()
     successors = await _open(session, cluster.area_id, data.into, data.on)
     place = {school: successors[at].id for school, at in placed.items()}
@@ -98,7 +106,7 @@ async def split_cluster(
 async def _clusters(
     session: AsyncSession, principal: Principal, keys: Sequence[str], errors: FieldErrors
 ) -> dict[tuple[UUID, UUID], str]:
-    """The clusters that are named, each with the pointer to its name."""
+    """Resolve the clusters that the body names, each with the pointer to its name."""
     named: dict[tuple[UUID, UUID], str] = {}
     for at, key in enumerate(keys):
         found = await resolve_reference(await driver_connection(session), principal, CLUSTERS, key)
@@ -112,7 +120,7 @@ async def _clusters(
 
 
 async def _ending(session: AsyncSession, cluster: Cluster, on: date, errors: FieldErrors) -> Ending:
-    """What holds in a cluster on the day that it ends, with a fault for whatever begins on that day or later."""
+    """Load the rows that hold in a cluster when it ends, and add an error if one begins on that day or later."""
     ending = Ending(
         cluster,
         await queries.holding(session, ClusterMembership, cluster, on),
@@ -123,7 +131,7 @@ async def _ending(session: AsyncSession, cluster: Cluster, on: date, errors: Fie
     begun = [cluster.valid_from, *(row.valid_from for row in rows)]
     latest = max((day for day in begun if day), default=None)
     if latest and latest >= on:
-        errors.add("/on", "too_early", f"In cluster {cluster.code} something begins on {latest}: name a later day.")
+        errors.add("/on", "too_early", f"A record of cluster {cluster.code} begins on {latest}. Name a later day.")
     return ending
 
 
@@ -135,7 +143,7 @@ async def _placed(
     members: Collection[UUID],
     errors: FieldErrors,
 ) -> dict[UUID, int]:
-    """By school, which of the new clusters it goes to."""
+    """Return, for each school, the position of its new cluster."""
     placed: dict[UUID, int] = {}
     for at, into in enumerate(data.into):
         for number, key in enumerate(into.schools):
@@ -153,12 +161,11 @@ async def _placed(
 
 
 def _ended(cluster: Cluster) -> str:
-    return f"Cluster {cluster.code} is no more from {cluster.valid_to}; see its successors."
+    return f"Cluster {cluster.code} is closed from {cluster.valid_to}. See its successors."
 
 
 async def _open(session: AsyncSession, area: UUID, into: Sequence[ClusterInto], on: date) -> list[Cluster]:
-    fields = set(ClusterInto.model_fields)
-    clusters = [Cluster(area_id=area, **each.model_dump(include=fields), valid_from=on) for each in into]
+    clusters = [Cluster(area_id=area, valid_from=on, **described.columns()) for described in into]
     # In the order of their codes: of two calls that take the same ones, only one waits for the other.
     session.add_all(sorted(clusters, key=attrgetter("code")))
     await session.flush()
@@ -173,7 +180,7 @@ async def _hand_over(
     kind: SuccessionKind,
     on: date,
 ) -> None:
-    """Ends the old and begins the new. Ends are flushed first: one membership of a school is open at a time."""
+    """End the old rows and begin the new ones. Ends are flushed first: a school has one open membership at a time."""
     area = successors[0].area_id
     memberships = [
         ClusterMembership(
@@ -209,7 +216,7 @@ async def _hand_over(
 
 
 def _bought(endings: Sequence[Ending]) -> dict[UUID, date | None]:
-    """The services that the ending clusters buy, each with the last of the ends that were set, None for no end."""
+    """Return the services that the ending clusters buy, each with the latest end of a purchase; None for no end."""
     ends: dict[UUID, date | None] = {}
     for purchase in (purchase for ending in endings for purchase in ending.purchases):
         known = ends.get(purchase.service_id, date.min)

@@ -1,4 +1,4 @@
-"""How a school joins and leaves a cluster, what becomes of its place when it converts, and who holds a role."""
+"""The rules of cluster membership: joining, leaving, conversion of a school, and roles in a cluster."""
 
 from uuid import UUID
 
@@ -28,12 +28,12 @@ from convenor.security.principal import Principal
 async def join_cluster(
     session: AsyncSession, principal: Principal, key: str, data: MembershipCreate
 ) -> ClusterMembership:
-    """Puts a school into a cluster from a day on.
+    """Add a school to a cluster from a given day.
 
     Raises:
-        NotFound: for a cluster that is not of the caller's area.
-        Invalid: for a school that is not, and for days that do not fit.
-        StateConflict: when the school is in a cluster then, or the school or the cluster is no more.
+        NotFound: the cluster is outside the caller's area.
+        Invalid: the school is outside the cluster's area, or the dates contradict each other or the cluster's.
+        StateConflict: the school is in a cluster in that period, or the school or the cluster has ended.
     """
     cluster, errors = await get_for_update(session, principal, CLUSTERS, Cluster, key), FieldErrors()
     school = await _school(session, principal, cluster, data.school, errors)
@@ -46,19 +46,18 @@ async def join_cluster(
         area_id=cluster.area_id,
         cluster_id=cluster.id,
         school_id=school,
-        valid_from=data.valid_from,
-        valid_to=data.valid_to,
+        **data.columns(),
     )
-    await _refuse_misfit(session, cluster, membership)
+    await _refuse_contradictions(session, cluster, membership)
     session.add(membership)
     return membership
 
 
 async def load_membership(session: AsyncSession, principal: Principal, key: str) -> ClusterMembership:
-    """The membership of an id, locked with its cluster and its school until the transaction ends.
+    """Load the membership of an id, locked with its cluster and its school until the transaction ends.
 
     Raises:
-        NotFound: when it is absent or not of the caller's area.
+        NotFound: there is none, or it is outside the caller's area.
     """
     found = await resolve(session, principal, MEMBERSHIPS, key)
     membership = await session.get_one(ClusterMembership, found)
@@ -68,43 +67,45 @@ async def load_membership(session: AsyncSession, principal: Principal, key: str)
 
 
 async def end_membership(session: AsyncSession, membership: ClusterMembership, data: MembershipUpdate) -> None:
-    """Ends a membership, moves its end, or takes it back.
+    """Set, move or remove the end of a membership.
 
     Raises:
-        Invalid: for an end that does not lie after its start.
-        StateConflict: when the school would be in two clusters, or in one that is no more.
+        Invalid: the end does not lie after the start.
+        StateConflict: the school would be in two clusters, or in one that has ended.
     """
     errors = FieldErrors()
     errors.ends_after(membership.valid_from, data.valid_to)
     errors.raise_if_any()
     cluster = await session.get_one(Cluster, (membership.area_id, membership.cluster_id))
-    wanted = ClusterMembership(**membership.model_dump() | {"valid_to": data.valid_to})
-    await _refuse_misfit(session, cluster, wanted)
-    membership.valid_to = data.valid_to
+    wanted = ClusterMembership(**membership.model_dump() | data.columns())
+    await _refuse_contradictions(session, cluster, wanted)
+    membership.sqlmodel_update(data.columns())
     membership.version += 1
 
 
 async def convert_school(session: AsyncSession, principal: Principal, key: str, data: SuccessorCreate) -> School:
-    """Closes a school and opens its successor, which takes its place in its cluster. Answers the successor.
+    """Close a school and open its successor, which replaces it in its cluster.
+
+    Returns:
+        The successor.
 
     Raises:
-        NotFound: for a school that is not of the caller's area.
-        StateConflict: when it is closed already.
-        Invalid: for a day that does not fit.
+        NotFound: the school is outside the caller's area.
+        StateConflict: the school is already closed.
+        Invalid: the day contradicts what is recorded of the school.
     """
     school, errors = await get_for_update(session, principal, SCHOOLS, School, key), FieldErrors()
     if school.successor_id or school.closed_on or school.status == SchoolStatus.CLOSED:
-        raise StateConflict("This school is closed already.")
+        raise StateConflict("This school is already closed.")
     memberships = await queries.memberships_of(session, school, data.on)
     if data.on > today():
-        errors.add("/on", "future_date", "A conversion is recorded on its day or later.")
+        errors.add("/on", "future_date", "A conversion cannot lie in the future. Record it on its day or later.")
     errors.ends_after(school.opened_on, data.on, "/on")
     if any(membership.valid_from and membership.valid_from >= data.on for membership in memberships):
         errors.add("/on", "later_membership", "The school joined a cluster on that day or later.")
     errors.raise_if_any()
-    stated = data.model_dump(exclude={"on"}) | {"phase": data.phase or school.phase}
-    successor = School(area_id=school.area_id, status=SchoolStatus.OPEN, **stated)
-    successor.opened_on = data.on
+    phase = data.phase or school.phase
+    successor = School(area_id=school.area_id, status=SchoolStatus.OPEN, phase=phase, **data.columns())
     session.add(successor)
     await session.flush()
     school.status, school.closed_on, school.successor_id = SchoolStatus.CLOSED, data.on, successor.id
@@ -124,30 +125,28 @@ async def convert_school(session: AsyncSession, principal: Principal, key: str, 
 
 
 async def take_up_role(session: AsyncSession, principal: Principal, key: str, data: ClusterRoleCreate) -> ClusterRole:
-    """Records who holds a role in a cluster.
+    """Record who holds a role in a cluster.
 
     Raises:
-        NotFound: for a cluster that is not of the caller's area.
-        Invalid: for a school that is not, or an end before the start.
-        StateConflict: when the cluster is no more.
+        NotFound: the cluster is outside the caller's area.
+        Invalid: the school is outside the cluster's area, or the end does not lie after the start.
+        StateConflict: the cluster has ended.
     """
     cluster, errors = await get_for_update(session, principal, CLUSTERS, Cluster, key), FieldErrors()
     school = await _school(session, principal, cluster, data.school, errors) if data.school else None
     errors.ends_after(data.valid_from, data.valid_to)
     errors.raise_if_any()
-    role = ClusterRole(
-        area_id=cluster.area_id, cluster_id=cluster.id, school_id=school, **data.model_dump(exclude={"school"})
-    )
-    _refuse_beyond(cluster, role)
+    role = ClusterRole(area_id=cluster.area_id, cluster_id=cluster.id, school_id=school, **data.columns())
+    _refuse_after_end(cluster, role)
     session.add(role)
     return role
 
 
 async def load_role(session: AsyncSession, principal: Principal, key: str) -> ClusterRole:
-    """The role of an id, locked with its cluster until the transaction ends.
+    """Load the role of an id, locked with its cluster until the transaction ends.
 
     Raises:
-        NotFound: when it is absent or not of the caller's area.
+        NotFound: there is none, or it is outside the caller's area.
     """
     found = await resolve(session, principal, ROLES, key)
     role = await session.get_one(ClusterRole, found)
@@ -156,18 +155,18 @@ async def load_role(session: AsyncSession, principal: Principal, key: str) -> Cl
 
 
 async def give_up_role(session: AsyncSession, role: ClusterRole, data: ClusterRoleUpdate) -> None:
-    """Ends a role, moves its end, or takes it back.
+    """Set, move or remove the end of a role.
 
     Raises:
-        Invalid: for an end that does not lie after its start.
-        StateConflict: when the cluster is no more by then.
+        Invalid: the end does not lie after the start.
+        StateConflict: the cluster ends before the role would.
     """
     errors = FieldErrors()
     errors.ends_after(role.valid_from, data.valid_to)
     errors.raise_if_any()
     cluster = await session.get_one(Cluster, (role.area_id, role.cluster_id))
-    role.valid_to = data.valid_to
-    _refuse_beyond(cluster, role)
+    role.sqlmodel_update(data.columns())
+    _refuse_after_end(cluster, role)
     role.version += 1
 
 
@@ -181,20 +180,23 @@ async def _school(
     return found[1]
 
 
-async def _refuse_misfit(session: AsyncSession, cluster: Cluster, wanted: ClusterMembership) -> None:
-    """No exclusion constraint holds memberships apart, so the school's row is locked while they are compared."""
+async def _refuse_contradictions(session: AsyncSession, cluster: Cluster, wanted: ClusterMembership) -> None:
+    """Refuse a membership that contradicts the school, the cluster or another membership.
+
+    No exclusion constraint keeps memberships apart, so the school's row is locked while they are compared.
+    """
     school = await lock(session, School, (wanted.area_id, wanted.school_id))
     if school.closed_on and wanted.valid_from and wanted.valid_from >= school.closed_on:
-        raise StateConflict(f"The school is closed from {school.closed_on}; its successor may join.")
-    _refuse_beyond(cluster, wanted)
+        raise StateConflict(f"The school is closed from {school.closed_on}. Its successor may join.")
+    _refuse_after_end(cluster, wanted)
     other = await queries.overlapping(session, wanted)
     if other:
         code, membership = other
         until = f" until {membership.valid_to}" if membership.valid_to else ""
         since = f" from {membership.valid_from}" if membership.valid_from else ""
-        raise StateConflict(f"The school is in cluster {code}{since}{until}: end that membership first.")
+        raise StateConflict(f"The school is in cluster {code}{since}{until}. End that membership first.")
 
 
-def _refuse_beyond(cluster: Cluster, wanted: ClusterMembership | ClusterRole) -> None:
+def _refuse_after_end(cluster: Cluster, wanted: ClusterMembership | ClusterRole) -> None:
     if cluster.valid_to and (wanted.valid_to is None or wanted.valid_to > cluster.valid_to):
-        raise StateConflict(f"Cluster {cluster.code} is no more from {cluster.valid_to}; see its successors.")
+        raise StateConflict(f"Cluster {cluster.code} is closed from {cluster.valid_to}. See its successors.")

@@ -1,4 +1,4 @@
-"""What may be recorded of a measured change."""
+"""The rules of outcomes."""
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -12,17 +12,17 @@ from convenor.referrals.resource import REFERRALS
 from convenor.security.principal import Principal
 
 MEASURED = ("accepted", "waiting", "paused", "in_progress", "discharged")
-"""The states in which a change may be recorded: once the service has accepted. The later value is often taken after
-the work has ended, so discharge closes nothing; a referral that was declined or withdrawn had no work to measure."""
+"""The states in which an outcome may be recorded: once the service has accepted. The later value is often taken after
+the work has ended, so discharged referrals are among them. A declined or withdrawn referral had no work to measure."""
 
 
 async def add_outcome(session: AsyncSession, principal: Principal, referral_key: str, data: OutcomeCreate) -> Outcome:
-    """Records a change that was measured for a referral. The baseline may be older than the referral.
+    """Record a change that was measured for a referral. The baseline may be older than the referral.
 
     Raises:
-        NotFound: when the caller reaches no such referral.
-        StateConflict: before the service has accepted, or after it declined or the referrer withdrew.
-        Invalid: when the later value is dated before the baseline.
+        NotFound: the caller has no access to such a referral.
+        StateConflict: the service has not accepted or has declined, or the referrer has withdrawn.
+        Invalid: the later value is dated before the baseline.
     """
     referral = await get_for_update(session, principal, REFERRALS, Referral, referral_key)
     if referral.status not in MEASURED:
@@ -39,12 +39,8 @@ async def add_outcome(session: AsyncSession, principal: Principal, referral_key:
         school_id=referral.school_id,
         provider_id=referral.provider_id,
         organisation_id=principal.organisation_id,
-        baseline_on=data.baseline.on,
-        baseline_value=data.baseline.value,
-        later_on=data.later.on if data.later else None,
-        later_value=data.later.value if data.later else None,
         recorded_at=now(),
-        **data.model_dump(exclude={"baseline", "later"}),
+        **data.columns(),
     )
     session.add(outcome)
     return outcome

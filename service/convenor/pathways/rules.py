@@ -1,4 +1,4 @@
-"""What a pathway allows: the steps from a state, for an actor. It moves no case itself."""
+"""The steps that a pathway allows to an actor from a state. Nothing here moves a case."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -13,14 +13,14 @@ from convenor.pathways.models import Actor, Pathway
 
 @dataclass(frozen=True)
 class Step:
-    """One legal step, and the fields that must come with it."""
+    """One legal step, and the fields that must be sent with it."""
 
     to: str
     requires: tuple[str, ...]
 
 
 async def current_pathway(session: AsyncSession, code: str) -> Pathway | None:
-    """The version of a pathway on which a case that begins today begins."""
+    """Return the version of a pathway that a case follows when it begins today."""
     found = await session.scalars(
         select(Pathway)
         .where(col(Pathway.code) == code, col(Pathway.valid_from) <= today())
@@ -31,7 +31,7 @@ async def current_pathway(session: AsyncSession, code: str) -> Pathway | None:
 
 
 def steps_from(pathway: Pathway, state: str, actor: Actor) -> list[Step]:
-    """The steps that an actor may make from a state."""
+    """Return the steps that an actor may make from a state."""
     return [
         Step(step["to"], tuple(step["requires"]))
         for step in pathway.transitions
@@ -40,10 +40,10 @@ def steps_from(pathway: Pathway, state: str, actor: Actor) -> list[Step]:
 
 
 def state_of(pathway: Pathway, state: str) -> dict[str, Any]:
-    """What the pathway says of a state (shape of `StateRead`)."""
-    return next(said for said in pathway.states if said["state"] == state)
+    """Return the pathway's description of a state, in the shape of `StateRead`."""
+    return next(described for described in pathway.states if described["state"] == state)
 
 
 def states_with_contacts(pathway: Pathway) -> list[str]:
-    """The states in which contacts may be recorded."""
+    """Return the states in which contacts may be recorded."""
     return [state["state"] for state in pathway.states if state["contacts"]]

@@ -1,4 +1,4 @@
-"""What may happen to a provider's entry in the directory."""
+"""The rules of providers."""
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -10,15 +10,15 @@ from convenor.security.principal import Principal
 
 
 async def create_provider(session: AsyncSession, principal: Principal, data: ProviderCreate) -> Provider:
-    """Enters a provider in the directory of an area.
+    """Add a provider to the directory of an area.
 
     Raises:
-        Invalid: for an area that is not the caller's.
+        Invalid: the area is not the caller's.
     """
     errors = FieldErrors()
     area = await area_of(session, principal, data, errors)
     errors.raise_if_any()
     assert area
-    provider = Provider(area_id=area, **data.model_dump(exclude={"area"}))
+    provider = Provider(area_id=area, **data.columns())
     session.add(provider)
     return provider

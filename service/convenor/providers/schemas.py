@@ -1,24 +1,20 @@
-"""What comes in about providers."""
-
-from typing import Annotated
-
-from pydantic import Field
+"""The bodies that create and change providers."""
 
 from convenor.areas.schemas import InArea
 from convenor.domain_types.codes import CompanyNumber, Line, OdsCode, Ukprn
-from convenor.domain_types.inputs import NotNullable, Patch
-from convenor.providers.models import ProviderFields, ProviderKind
+from convenor.domain_types.inputs import Patch, optional_field
+from convenor.providers.models import Provider, ProviderFields, ProviderKind
 
 
-class ProviderCreate(ProviderFields, InArea):
+class ProviderCreate(ProviderFields, InArea, stored_as=Provider):
     """A new provider."""
 
 
-class ProviderUpdate(Patch):
-    """What may change about a provider."""
+class ProviderUpdate(Patch, stored_as=Provider):
+    """Changes to a provider."""
 
-    name: Annotated[Line | None, NotNullable] = Field(None, description="The provider's name.")
-    kind: Annotated[ProviderKind | None, NotNullable] = Field(None, description="What sort of organisation it is.")
-    ods_code: OdsCode | None = Field(None, description="ODS code, for NHS bodies.")
-    ukprn: Ukprn | None = Field(None, description="UK provider reference number.")
-    company_number: CompanyNumber | None = Field(None, description="Companies House number.")
+    name: Line | None = optional_field(ProviderFields, "name")
+    kind: ProviderKind | None = optional_field(ProviderFields, "kind")
+    ods_code: OdsCode | None = optional_field(ProviderFields, "ods_code")
+    ukprn: Ukprn | None = optional_field(ProviderFields, "ukprn")
+    company_number: CompanyNumber | None = optional_field(ProviderFields, "company_number")

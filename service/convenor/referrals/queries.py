@@ -1,4 +1,4 @@
-"""The selects that the rules of referrals need."""
+"""The queries of the rules of referrals."""
 
 from datetime import date
 from uuid import UUID
@@ -15,7 +15,7 @@ from convenor.referrals.models import Referral
 
 
 async def cluster_of(session: AsyncSession, area: UUID, school: UUID) -> UUID | None:
-    """The cluster that a school is in today."""
+    """Return the cluster that a school is in today."""
     found = await session.scalars(
         select(col(ClusterMembership.cluster_id)).where(
             col(ClusterMembership.area_id) == area,
@@ -27,7 +27,7 @@ async def cluster_of(session: AsyncSession, area: UUID, school: UUID) -> UUID | 
 
 
 async def buys(session: AsyncSession, area: UUID, cluster: UUID, service: UUID) -> bool:
-    """Whether a cluster buys a service today."""
+    """Tell whether a cluster buys a service today."""
     day = today()
     bought = await session.scalars(
         select(col(ServiceCluster.id)).where(
@@ -41,7 +41,7 @@ async def buys(session: AsyncSession, area: UUID, cluster: UUID, service: UUID) 
 
 
 async def lock_identity(session: AsyncSession, area: UUID, upn: str | None, nhs_number: str | None) -> None:
-    """Waits until nobody else is linking the same pupil, until this transaction ends. Always in one order."""
+    """Lock the numbers of a pupil until the transaction ends, always in one order, so that nobody else links them."""
     for number in sorted(filter(None, (upn, nhs_number))):
         await session.execute(
             text("select pg_advisory_xact_lock(hashtextextended(:number, 0))"), {"number": f"{area}/{number}"}
@@ -51,7 +51,7 @@ async def lock_identity(session: AsyncSession, area: UUID, upn: str | None, nhs_
 async def match_pupil(
     session: AsyncSession, area: UUID, upn: str | None, nhs_number: str | None, born_on: date
 ) -> UUID | None:
-    """The pupil whom a UPN, or an NHS number with the date of birth, names, whichever school stated them before."""
+    """Find the pupil of a UPN, or of an NHS number with the date of birth, whichever school stated them before."""
     found: UUID | None = await session.scalar(
         text("select pupil_id from match_pupil(:area, :upn, :nhs_number, :born_on)"),
         {"area": area, "upn": upn, "nhs_number": nhs_number, "born_on": born_on},
@@ -60,7 +60,7 @@ async def match_pupil(
 
 
 async def open_referral(session: AsyncSession, area: UUID, service: UUID, pupil: UUID) -> str | None:
-    """The code of the open referral of a pupil to a service, if it is one that the caller may see."""
+    """Find the code of a pupil's open referral to a service, if the caller may see it."""
     found: str | None = await session.scalar(
         select(col(Referral.code)).where(
             col(Referral.area_id) == area,

@@ -1,6 +1,5 @@
-"""What may happen to a referral: submission, correction, and every step along its pathway."""
+"""The rules of referrals: submission, correction, and every step along the pathway."""
 
-from typing import assert_never
 from uuid import UUID
 
 from sqlalchemy.exc import IntegrityError
@@ -20,13 +19,10 @@ from convenor.read_model.locking import Lock, lock
 from convenor.referrals import queries
 from convenor.referrals.models import Referral, ReferralTransition
 from convenor.referrals.schemas import (
-    ConsentCreate,
-    GroupSubjectCreate,
     PupilCreate,
     PupilSubjectCreate,
     ReferralCreate,
     ReferralUpdate,
-    SchoolSubjectCreate,
     TransitionCreate,
 )
 from convenor.schools.models import School
@@ -34,16 +30,16 @@ from convenor.schools.resource import SCHOOLS
 from convenor.security.principal import Principal, RowAccess
 
 EDITABLE_STATES = ("submitted", "returned")
-"""The states in which the referrer may still mend what it sent."""
+"""The states in which the referrer may still correct a referral."""
 
 
 class AlreadyOpen(Problem):
     """This pupil already has an open referral to this service."""
 
     status, code, title = 409, "referral_already_open", "Referral already open"
-    cause = "One pupil has at most one open referral to one service. `referral` names it where it is your own school's."
-    remedy = "Follow the open referral instead; when it is yours you can withdraw it."
-    carries = (Member("referral", str, "the open referral's code, where it is your own school's."),)
+    cause = "A pupil has at most one open referral to a service. `referral` names it if it is your own school's."
+    remedy = "Follow the open referral instead. If it is yours, you can withdraw it."
+    carries = (Member("referral", str, "the open referral's code, if it is your own school's."),)
 
     def __init__(self, area_id: UUID, pupil_id: UUID, own: str | None) -> None:
         self.area_id, self.pupil_id = area_id, pupil_id
@@ -52,13 +48,13 @@ class AlreadyOpen(Problem):
 
 
 async def submit_referral(session: AsyncSession, principal: Principal, data: ReferralCreate) -> Referral:
-    """Sends a pupil, a group or a school to a service that the school's cluster buys.
+    """Refer a pupil, a group or a school to a service that the school's cluster buys.
 
     The referral keeps the cluster that the school is in today, and the version of the pathway that is current.
 
     Raises:
-        Invalid: naming every reference that does not hold.
-        AlreadyOpen: when this pupil has an open referral to this service, from whichever school.
+        Invalid: names every reference that is wrong.
+        AlreadyOpen: the pupil has an open referral to this service, from any school.
     """
     connection, errors = await driver_connection(session), FieldErrors()
     service = await resolve_reference(connection, principal, SERVICES, data.service_id)
@@ -74,7 +70,7 @@ async def submit_referral(session: AsyncSession, principal: Principal, data: Ref
     provider = await _provider(session, service, errors) if service else None
     cluster = None
     if school:
-        # Kept in its cluster: what is read from here on holds until the referral is there.
+        # Locked, so that the school stays in the cluster read here until the referral is stored.
         await lock(session, School, school, Lock.KEEP)
         cluster = await queries.cluster_of(session, *school)
     if school and service and not (cluster and await queries.buys(session, school[0], cluster, service[1])):
@@ -88,28 +84,17 @@ async def submit_referral(session: AsyncSession, principal: Principal, data: Ref
     referral = Referral(
         area_id=school[0],
         code=record_code("R"),
-        pathway=pathway.code,
         pathway_version=pathway.version,
         service_id=service[1],
         provider_id=provider,
         school_id=school[1],
         cluster_id=cluster,
-        subject_kind=data.subject.kind,
-        **data.model_dump(include={"need", "priority", "reason"}),
         status=pathway.initial,
         submitted_at=now(),
+        **data.columns(),
     )
-    _state_consent(referral, data.consent)
-    match data.subject:
-        case PupilSubjectCreate(pupil=pupil):
-            referral.pupil_id = await _link_pupil(session, school[0], pupil)
-        case GroupSubjectCreate(group=group):
-            referral.group_size, referral.group_description = group.size, group.description
-            referral.group_year_groups = [str(year) for year in group.year_groups]
-        case SchoolSubjectCreate():
-            pass
-        case unknown:
-            assert_never(unknown)
+    if isinstance(data.subject, PupilSubjectCreate):
+        referral.pupil_id = await _link_pupil(session, school[0], data.subject.pupil)
     await _insert(session, referral)
     if isinstance(data.subject, PupilSubjectCreate):
         assert referral.pupil_id
@@ -120,7 +105,7 @@ async def submit_referral(session: AsyncSession, principal: Principal, data: Ref
                 pupil_id=referral.pupil_id,
                 school_id=referral.school_id,
                 provider_id=referral.provider_id,
-                **data.subject.pupil.model_dump(),
+                **data.subject.pupil.columns(),
             )
         )
     record_step(session, principal, referral, None, Actor.REFERRER)
@@ -130,30 +115,26 @@ async def submit_referral(session: AsyncSession, principal: Principal, data: Ref
 async def update_referral(
     session: AsyncSession, principal: Principal, referral: Referral, data: ReferralUpdate
 ) -> Referral:
-    """Mends what the referrer stated, until the service accepts.
+    """Update a referral until the service accepts it.
 
     Raises:
-        StateConflict: past that point, or for anybody but the referrer.
-        Invalid: a pupil's details for a referral that is about none.
+        StateConflict: the service has accepted, or the caller is not the referrer.
+        Invalid: the body corrects a pupil, and the referral is about none.
     """
     if principal.row_access is not RowAccess.SCHOOL:
-        raise StateConflict("Only the school that made a referral mends it; return it with a reason instead.")
+        raise StateConflict("Only the school that made a referral can correct it. Return it with a reason instead.")
     if referral.status not in EDITABLE_STATES:
         raise StateConflict(
-            f"A referral that is {referral.status} is mended no more; only {' and '.join(EDITABLE_STATES)} ones are."
+            f"This referral is {referral.status}. Only {' and '.join(EDITABLE_STATES)} referrals can be corrected."
         )
     if data.pupil and referral.subject_kind != "pupil":
         errors = FieldErrors()
         errors.add("/pupil", "not_about_a_pupil", "This referral is not about one pupil.")
         errors.raise_if_any()
-    for name in data.model_fields_set & {"need", "priority", "reason"}:
-        setattr(referral, name, getattr(data, name))
-    if "consent" in data.model_fields_set:
-        _state_consent(referral, data.consent)
+    referral.sqlmodel_update(data.columns())
     if data.pupil:
         identity = await session.get_one(PupilIdentity, (referral.area_id, referral.id))
-        for name, value in data.pupil.given().items():
-            setattr(identity, name, value)
+        identity.sqlmodel_update(data.pupil.columns())
     referral.version += 1
     return referral
 
@@ -161,11 +142,11 @@ async def update_referral(
 async def transition_referral(
     session: AsyncSession, principal: Principal, referral: Referral, data: TransitionCreate
 ) -> Referral:
-    """Makes one step along the pathway that the referral began on.
+    """Make one step along the version of the pathway that the referral follows.
 
     Raises:
-        IllegalTransition: naming the steps that are legal for this caller now.
-        Invalid: when the step requires what was not sent.
+        IllegalTransition: names the steps that this caller may make now.
+        Invalid: a field that the step requires is missing.
     """
     pathway = await session.get_one(Pathway, (referral.pathway, referral.pathway_version))
     actor = Actor.REFERRER if principal.row_access is RowAccess.SCHOOL else Actor.SERVICE
@@ -178,7 +159,7 @@ async def transition_referral(
         if not getattr(data, name):
             errors.add(f"/{name}", "required", f"The step to {data.to} requires `{name}`.")
     errors.raise_if_any()
-    move(session, principal, referral, pathway, data.to, actor, data.reason, data.outcome)
+    move(session, principal, referral, pathway, data.to, actor, data)
     return referral
 
 
@@ -189,58 +170,50 @@ def move(
     pathway: Pathway,
     to: str,
     actor: Actor,
-    reason: str | None = None,
-    outcome: str | None = None,
+    data: TransitionCreate | None = None,
 ) -> None:
-    """Puts a referral into a state that was found legal, and records the step."""
-    left, at = referral.status, now()
+    """Move a referral to a state that the pathway allows, and record the step."""
+    from_status, at = referral.status, now()
     if referral.returned_at:
         referral.returned_seconds += int((at - referral.returned_at).total_seconds())
     referral.returned_at = at if to == "returned" else None
     referral.status, referral.version = to, referral.version + 1
     if not state_of(pathway, to)["open"]:
         referral.ended_at = at
-    record_step(session, principal, referral, left, actor, reason, outcome)
+    record_step(session, principal, referral, from_status, actor, data)
 
 
 def record_step(
     session: AsyncSession,
     principal: Principal,
     referral: Referral,
-    left: str | None,
+    from_status: str | None,
     actor: Actor,
-    reason: str | None = None,
-    outcome: str | None = None,
+    data: TransitionCreate | None = None,
 ) -> None:
-    """Keeps who made a step, when and why."""
+    """Record who made a step, when and why."""
     step = ReferralTransition(
         area_id=referral.area_id,
         referral_id=referral.id,
         school_id=referral.school_id,
         provider_id=referral.provider_id,
-        from_status=left,
+        from_status=from_status,
         to_status=referral.status,
         by=actor,
         client_id=principal.client_id,
         organisation=principal.organisation,
         at=now(),
+        **(data.columns() if data else {}),
     )
-    step.reason, step.outcome = reason, outcome
     session.add(step)
 
 
-def _state_consent(referral: Referral, consent: ConsentCreate | None) -> None:
-    referral.consent_basis = consent.basis if consent else None
-    referral.consent_given_by = consent.given_by if consent else None
-    referral.consent_on = consent.on if consent else None
-
-
 async def _provider(session: AsyncSession, service: tuple[UUID, UUID], errors: FieldErrors) -> UUID | None:
-    # Kept: other referrals name the same provider meanwhile, and none may change it.
+    # Shared: other referrals may name the same provider at the same time, but nobody may change it.
     found = await lock(session, CommissionedService, service, Lock.KEEP)
     day = today()
     if found.provider_id is None:
-        errors.add("/service_id", "no_provider", "No provider is stated for this service, so nobody could answer.")
+        errors.add("/service_id", "no_provider", "This service has no provider yet, so nobody could answer.")
     if (found.valid_from and found.valid_from > day) or (found.valid_to and found.valid_to <= day):
         errors.add("/service_id", "not_offered", "This service is not offered today.")
     return found.provider_id

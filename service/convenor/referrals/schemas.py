@@ -1,4 +1,4 @@
-"""What comes in about referrals."""
+"""The bodies that submit, correct and move referrals."""
 
 from datetime import date
 from typing import Annotated, Literal
@@ -8,9 +8,17 @@ from pydantic_core import PydanticCustomError
 
 from convenor.domain_types.codes import Line, NeedType, Prose, SenProvision, Urn
 from convenor.domain_types.dates import PastDate, today
-from convenor.domain_types.inputs import InputModel, NotNullable, Patch
-from convenor.pupils.models import ParentFields, PupilFields
-from convenor.referrals.models import ConsentFields, GroupFields, Priority, ReferralFields, TransitionFields
+from convenor.domain_types.inputs import InputModel, InputPart, NotNullable, Patch, optional_field
+from convenor.pupils.models import ParentFields, PupilFields, PupilIdentity
+from convenor.referrals.models import (
+    ConsentFields,
+    GroupFields,
+    Priority,
+    Referral,
+    ReferralFields,
+    ReferralTransition,
+    TransitionFields,
+)
 
 
 def _young_person(day: date) -> date:
@@ -22,79 +30,85 @@ def _young_person(day: date) -> date:
 BirthDate = Annotated[PastDate, AfterValidator(_young_person)]
 
 
-class PupilCreate(PupilFields, InputModel):
-    """A pupil as the referrer states them."""
+class PupilCreate(PupilFields, InputModel, stored_as=PupilIdentity):
+    """A pupil, as the referrer describes them."""
 
     date_of_birth: BirthDate = Field(description="Date of birth.")
 
 
-class PupilSubjectCreate(InputModel):
+class PupilSubjectCreate(InputPart, columns={"kind": "subject_kind"}, resolved={"pupil"}):
     """A referral about one pupil."""
 
     kind: Literal["pupil"] = Field(description="About one pupil.")
-    pupil: PupilCreate = Field(description="Who.")
+    pupil: PupilCreate = Field(description="The pupil.")
 
 
-class GroupCreate(GroupFields, InputModel):
+class GroupCreate(GroupFields, InputPart):
     """A group of pupils, none of them named."""
 
 
-class GroupSubjectCreate(InputModel):
+class GroupSubjectCreate(InputPart, columns={"kind": "subject_kind"}):
     """A referral about a group of pupils."""
 
     kind: Literal["group"] = Field(description="About a group.")
-    group: GroupCreate = Field(description="Which group.")
+    group: GroupCreate = Field(description="The group.")
 
 
-class SchoolSubjectCreate(InputModel):
+class SchoolSubjectCreate(InputPart, columns={"kind": "subject_kind"}):
     """A referral about the whole school."""
 
     kind: Literal["school"] = Field(description="About the school.")
 
 
-class ConsentCreate(ConsentFields, InputModel):
-    """On what the referral rests towards the family."""
+class ConsentCreate(ConsentFields, InputPart):
+    """The basis of the referral towards the family."""
 
-    on: PastDate = Field(description="When.")
+    on: PastDate = Field(description="The day on which consent was given or the family was informed.")
 
 
-class ReferralCreate(ReferralFields, InputModel):
+class ReferralCreate(
+    ReferralFields,
+    InputModel,
+    stored_as=Referral,
+    columns={"subject": ""},
+    resolved={"service_id", "school_urn"},
+):
     """A new referral."""
 
-    pathway: Line = Field("service", max_length=40, description="The pathway to send it along.")
+    pathway: Line = Field("service", max_length=40, description="The pathway that the referral follows.")
     service_id: Line = Field(description="The id or code of the commissioned service.")
     school_urn: Urn = Field(description="The URN of the school that refers.")
     subject: Annotated[PupilSubjectCreate | GroupSubjectCreate | SchoolSubjectCreate, Field(discriminator="kind")] = (
-        Field(description="Whom it is about.")
+        Field(description="The subject of the referral: a pupil, a group or the school.")
     )
-    consent: ConsentCreate | None = Field(None, description="On what it rests towards the family.")
+    consent: ConsentCreate | None = Field(None, description="The basis of the referral towards the family.")
 
 
-class PupilUpdate(ParentFields, Patch):
-    """Corrections to what the referrer stated of a pupil. Numbers are not corrected: they say who it is."""
+class PupilUpdate(ParentFields, Patch, stored_as=PupilIdentity):
+    """Corrections to a pupil's details. The numbers identify the pupil and cannot change."""
 
-    given_name: Annotated[Line | None, NotNullable] = Field(None, description="Given name.")
-    family_name: Annotated[Line | None, NotNullable] = Field(None, description="Family name.")
-    date_of_birth: Annotated[BirthDate | None, NotNullable] = Field(None, description="Date of birth.")
-    sen_provision: Annotated[SenProvision | None, NotNullable] = Field(None, description="E, K or N.")
+    given_name: Line | None = optional_field(PupilCreate, "given_name")
+    family_name: Line | None = optional_field(PupilCreate, "family_name")
+    date_of_birth: BirthDate | None = optional_field(PupilCreate, "date_of_birth")
+    sen_provision: SenProvision | None = optional_field(PupilCreate, "sen_provision")
 
 
-class ReferralUpdate(Patch):
-    """What a referrer may mend while the service has not accepted."""
+class ReferralUpdate(Patch, stored_as=Referral, resolved={"pupil"}):
+    """A referrer's corrections, until the service accepts the referral."""
 
-    need: Annotated[NeedType | None, NotNullable] = Field(None, description="The need.")
-    priority: Annotated[Priority | None, NotNullable] = Field(None, description="How soon.")
-    reason: Annotated[Prose | None, NotNullable] = Field(None, description="Why.")
-    consent: ConsentCreate | None = Field(None, description="On what it rests towards the family.")
+    need: NeedType | None = optional_field(ReferralFields, "need")
+    priority: Priority | None = optional_field(ReferralFields, "priority")
+    reason: Prose | None = optional_field(ReferralFields, "reason")
+    consent: ConsentCreate | None = optional_field(ReferralCreate, "consent")
     pupil: Annotated[PupilUpdate | None, NotNullable] = Field(
-        None, description="Corrections to what was stated of the pupil."
+        None, description="Corrections to the details of the pupil."
     )
 
 
-class TransitionCreate(TransitionFields, InputModel):
+class TransitionCreate(TransitionFields, InputModel, stored_as=ReferralTransition, resolved={"to"}):
     """One step along the pathway."""
 
     to: Line = Field(
-        description="The state to go to: one of the referral's `next`, whose step the pathway gives to you.",
+        description="The state to move to: one of the referral's `next`, if the pathway lets you make the step.",
         max_length=60,
     )

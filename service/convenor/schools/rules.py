@@ -1,4 +1,4 @@
-"""What may happen to a school by itself. Which cluster it is in, and its conversion, are `memberships`'."""
+"""The rules of a single school. Its cluster and its conversion are in `memberships`."""
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -10,33 +10,33 @@ from convenor.security.principal import Principal
 
 
 async def create_school(session: AsyncSession, principal: Principal, data: SchoolCreate) -> School:
-    """Enters a school in the directory of an area.
+    """Add a school to the directory of an area.
 
     Raises:
-        Invalid: for an area that is not the caller's, or an end before the start.
+        Invalid: the area is not the caller's, or the school closes before it opens.
     """
     errors = FieldErrors()
     area = await area_of(session, principal, data, errors)
     errors.ends_after(data.opened_on, data.closed_on, "/closed_on")
     errors.raise_if_any()
     assert area
-    school = School(area_id=area, **data.model_dump(exclude={"area"}))
+    school = School(area_id=area, **data.columns())
     session.add(school)
     return school
 
 
 def update_school(school: School, data: SchoolUpdate) -> None:
-    """Changes what is said of a school.
+    """Update a school.
 
     Raises:
-        StateConflict: for another URN than the one it has.
-        Invalid: for an end before the start.
+        StateConflict: the school has another URN.
+        Invalid: the school closes before it opens.
     """
     if school.urn and data.urn not in (None, school.urn):
         raise StateConflict(
-            "A school keeps its URN. Where another took its place, POST it to /v1/schools/{urn}/successor."
+            "A school keeps its URN. If another school replaced it, POST that one to /v1/schools/{urn}/successor."
         )
-    school.sqlmodel_update(data.given())
+    school.sqlmodel_update(data.columns())
     errors = FieldErrors()
     errors.ends_after(school.opened_on, school.closed_on, "/closed_on")
     errors.raise_if_any()

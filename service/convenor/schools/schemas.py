@@ -1,4 +1,4 @@
-"""What comes in about schools."""
+"""The bodies that create and change schools."""
 
 from typing import Annotated
 
@@ -7,22 +7,22 @@ from pydantic import Field
 from convenor.areas.schemas import InArea
 from convenor.domain_types.codes import Laestab, Line, Phase, Ukprn, Urn
 from convenor.domain_types.dates import FullDate
-from convenor.domain_types.inputs import NotNullable, Patch
-from convenor.schools.models import SchoolFields, SchoolStatus
+from convenor.domain_types.inputs import NotNullable, Patch, optional_field
+from convenor.schools.models import School, SchoolFields, SchoolStatus
 
 
-class SchoolCreate(SchoolFields, InArea):
+class SchoolCreate(SchoolFields, InArea, stored_as=School):
     """A new school."""
 
 
-class SchoolUpdate(Patch):
-    """What may change about a school. A URN is stated once; a school that gets another has a successor."""
+class SchoolUpdate(Patch, stored_as=School):
+    """Changes to a school. A URN is stated once; a school that receives another URN has a successor."""
 
-    urn: Annotated[Urn | None, NotNullable] = Field(None, description="Its URN, where none was stated so far.")
-    name: Annotated[Line | None, NotNullable] = Field(None, description="The school's name.")
-    phase: Phase | None = Field(None, description="Phase of education.")
-    status: Annotated[SchoolStatus | None, NotNullable] = Field(None, description="Whether it takes pupils.")
-    ukprn: Ukprn | None = Field(None, description="UK provider reference number.")
-    laestab: Laestab | None = Field(None, description="LA code and establishment number.")
-    opened_on: FullDate | None = Field(None, description="First day.")
-    closed_on: FullDate | None = Field(None, description="The day from which it is closed.")
+    urn: Annotated[Urn | None, NotNullable] = Field(None, description="Its URN, if none has been stated so far.")
+    name: Line | None = optional_field(SchoolFields, "name")
+    phase: Phase | None = optional_field(SchoolFields, "phase")
+    status: SchoolStatus | None = optional_field(SchoolFields, "status")
+    ukprn: Ukprn | None = optional_field(SchoolFields, "ukprn")
+    laestab: Laestab | None = optional_field(SchoolFields, "laestab")
+    opened_on: FullDate | None = optional_field(SchoolFields, "opened_on")
+    closed_on: FullDate | None = optional_field(SchoolFields, "closed_on")

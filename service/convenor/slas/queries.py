@@ -1,4 +1,4 @@
-"""The selects that rules about SLAs need."""
+"""The queries of the rules of SLAs."""
 
 from datetime import date
 from uuid import UUID
@@ -13,7 +13,7 @@ from convenor.slas.resource import RETURNS_DUE
 
 
 async def terms_on(session: AsyncSession, sla: Sla, day: date) -> SlaTerms:
-    """The version of an SLA's terms that holds on a day; before the first version's day, the first."""
+    """Return the version of an SLA's terms that holds on a day; before the first version's day, the first."""
     found = await session.scalars(
         select(SlaTerms)
         .where(col(SlaTerms.area_id) == sla.area_id, col(SlaTerms.sla_id) == sla.id)
@@ -24,7 +24,7 @@ async def terms_on(session: AsyncSession, sla: Sla, day: date) -> SlaTerms:
 
 
 async def kpis_of(session: AsyncSession, area: UUID, sla: UUID, number: int) -> dict[str, SlaKpi]:
-    """The KPIs of one version of an SLA by their codes, in order; those withdrawn from a draft are left out."""
+    """Return the KPIs of one version of an SLA by code, in order, without those withdrawn from a draft."""
     found = await session.scalars(
         select(SlaKpi)
         .where(
@@ -39,7 +39,7 @@ async def kpis_of(session: AsyncSession, area: UUID, sla: UUID, number: int) -> 
 
 
 async def clusters_of(session: AsyncSession, sla: Sla) -> list[SlaCluster]:
-    """Every cluster that an SLA ever named, those withdrawn from a draft among them."""
+    """Return every cluster that an SLA ever named, including those withdrawn from a draft."""
     found = await session.scalars(
         select(SlaCluster).where(col(SlaCluster.area_id) == sla.area_id, col(SlaCluster.sla_id) == sla.id)
     )
@@ -47,7 +47,7 @@ async def clusters_of(session: AsyncSession, sla: Sla) -> list[SlaCluster]:
 
 
 async def returns_due(session: AsyncSession, sla: Sla) -> list[Period]:
-    """The periods of an SLA that have ended and are not wholly reported, oldest first."""
+    """Return the periods of an SLA that have ended and are not fully reported, oldest first."""
     due = RETURNS_DUE.replace("{t}", "s").replace("{today}", "cast(:today as date)")
     rows = await session.execute(
         text(

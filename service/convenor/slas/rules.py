@@ -1,4 +1,4 @@
-"""What may happen to an SLA: drafting, new versions of its terms, and every step of its life."""
+"""The rules of SLAs: drafting, new versions of the terms, and every step of the life of an SLA."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,14 +23,14 @@ from convenor.slas.resource import SLAS, STEPS
 from convenor.slas.schemas import KpiCreate, SlaCreate, SlaTransitionCreate, SlaUpdate, TermsCreate
 
 VERSIONED = {"terms", "kpis", "valid_from"}
-"""What still changes once an SLA is agreed, as a new version from a date."""
+"""The fields that may still change once an SLA is agreed, as a new version from a date."""
 
 
 async def create_sla(session: AsyncSession, principal: Principal, data: SlaCreate) -> Sla:
-    """Drafts an SLA; its first version holds from the first day of the term.
+    """Create an SLA as a draft. Its first version holds from the first day of the term.
 
     Raises:
-        Invalid: naming every reference that does not hold.
+        Invalid: names every reference that is wrong.
     """
     errors = FieldErrors()
     service = await _service(session, principal, data.service_id, None, errors)
@@ -41,15 +41,14 @@ async def create_sla(session: AsyncSession, principal: Principal, data: SlaCreat
     sla = Sla(
         area_id=service.area_id,
         service_id=service.id,
-        provider_id=data.provider_id,
-        **data.model_dump(include={"code", "starts_on", "ends_on", "cadence"}),
+        **data.columns(),
     )
     session.add(sla)
     await session.flush()
     for cluster in clusters:
         session.add(SlaCluster(area_id=sla.area_id, sla_id=sla.id, cluster_id=cluster))
     _add_version(session, sla, _Version(1, sla.starts_on, data.terms, data.kpis))
-    _record_step(session, principal, sla, None, None)
+    _record_step(session, principal, sla, None)
     return sla
 
 
@@ -57,7 +56,7 @@ async def load_sla(session: AsyncSession, principal: Principal, key: str, data: 
     """Load an SLA by its id or code, locked after its service and the one that `data` names.
 
     Raises:
-        NotFound: when it is absent or not of the caller's area.
+        NotFound: there is none, or it is outside the caller's area.
     """
     found = await resolve(session, principal, SLAS, key)
     sla = await session.get_one(Sla, found)
@@ -71,14 +70,14 @@ async def load_sla(session: AsyncSession, principal: Principal, key: str, data: 
 
 
 async def update_sla(session: AsyncSession, principal: Principal, sla: Sla, data: SlaUpdate) -> None:
-    """Edits a draft; gives an agreed or active SLA new terms or KPIs from a date, and keeps the earlier ones.
+    """Update a draft, or agree new terms or KPIs of an agreed or active SLA from a date. Earlier versions stay.
 
     Raises:
-        StateConflict: for what can no longer change.
-        Invalid: naming every reference that does not hold.
+        StateConflict: the SLA has ended, or a field can no longer change.
+        Invalid: names every reference that is wrong.
     """
     if sla.status == SlaStatus.ENDED:
-        raise StateConflict("An SLA that has ended is changed no more.")
+        raise StateConflict("This SLA has ended and can no longer change.")
     if sla.status == SlaStatus.DRAFT:
         await _edit_draft(session, principal, sla, data)
     else:
@@ -87,24 +86,24 @@ async def update_sla(session: AsyncSession, principal: Principal, sla: Sla, data
 
 
 async def transition_sla(session: AsyncSession, principal: Principal, sla: Sla, data: SlaTransitionCreate) -> None:
-    """Makes one step. An SLA that ends before the last day of its term ends its term today.
+    """Make one step. If an SLA ends before the last day of its term, today becomes the last day.
 
     Raises:
-        IllegalTransition: naming the steps that are legal now.
+        IllegalTransition: names the steps that are legal now.
     """
     legal = STEPS[SlaStatus(sla.status)]
     if data.to not in legal:
         raise IllegalTransition(sla.status, data.to, list(legal))
-    left, sla.status = sla.status, data.to.value
+    from_status, sla.status = sla.status, data.to.value
     if data.to is SlaStatus.ENDED:
         sla.ends_on = max(sla.starts_on, min(sla.ends_on, today()))
     sla.version += 1
-    _record_step(session, principal, sla, left, data.reason)
+    _record_step(session, principal, sla, from_status, data)
 
 
 @dataclass(frozen=True)
 class _Version:
-    """One version of what is agreed."""
+    """One version of the terms and KPIs."""
 
     number: int
     valid_from: date
@@ -114,7 +113,6 @@ class _Version:
 
 async def _edit_draft(session: AsyncSession, principal: Principal, sla: Sla, data: SlaUpdate) -> None:
     errors = FieldErrors()
-    given = data.given()
     if data.valid_from:
         errors.add("/valid_from", "not_agreed_yet", "A draft has one version, which holds from `starts_on`.")
     starts_on, ends_on = data.starts_on or sla.starts_on, data.ends_on or sla.ends_on
@@ -127,19 +125,18 @@ async def _edit_draft(session: AsyncSession, principal: Principal, sla: Sla, dat
     clusters = await _clusters(session, principal, data.clusters or (), sla.area_id, errors)
     errors.raise_if_any()
     assert service
-    for name in {"code", "starts_on", "ends_on", "cadence"} & given.keys():
-        setattr(sla, name, given[name])
-    sla.service_id, sla.provider_id = service.id, provider_id
     terms = await session.get_one(SlaTerms, (sla.area_id, sla.id, 1))
-    terms.sqlmodel_update(data.terms.model_dump() if data.terms else {})
+    sla.sqlmodel_update(data.columns(), update={"service_id": service.id})
+    if data.terms:
+        terms.sqlmodel_update(data.terms.columns())
     terms.valid_from = sla.starts_on
     if data.clusters:
         await _name_clusters(session, sla, clusters)
     if data.kpis:
         for kpi in (await queries.kpis_of(session, sla.area_id, sla.id, 1)).values():
             kpi.withdrawn = True
-        for named in data.kpis:
-            await session.merge(_kpi(sla, 1, named))
+        for stated in data.kpis:
+            await session.merge(_kpi(sla, 1, stated))
 
 
 async def _name_clusters(session: AsyncSession, sla: Sla, clusters: Sequence[UUID]) -> None:
@@ -153,16 +150,18 @@ async def _name_clusters(session: AsyncSession, sla: Sla, clusters: Sequence[UUI
 
 async def _agree_new_version(session: AsyncSession, sla: Sla, data: SlaUpdate) -> None:
     if fixed := sorted(data.model_fields_set - VERSIONED):
-        raise StateConflict(f"Once agreed, only terms and kpis change, from a date; not {', '.join(fixed)}.")
+        raise StateConflict(
+            f"Once an SLA is agreed, only terms and kpis can change, from a date; not {', '.join(fixed)}."
+        )
     latest = await session.get_one(SlaTerms, (sla.area_id, sla.id, sla.terms_version))
     errors = FieldErrors()
     if data.valid_from is None:
-        errors.add("/valid_from", "required", "Say from which day the new terms hold.")
+        errors.add("/valid_from", "required", "Name the first day of the new terms.")
     elif not latest.valid_from < data.valid_from <= sla.ends_on:
-        detail = f"The new version begins after {latest.valid_from}, when the latest did, and by {sla.ends_on}."
+        detail = f"The new version must begin after {latest.valid_from}, when the latest began, and by {sla.ends_on}."
         errors.add("/valid_from", "not_after_latest", detail)
     if not (data.terms or data.kpis):
-        errors.add("/terms", "required", "Send the terms or the KPIs that are to hold from that day.")
+        errors.add("/terms", "required", "Send the terms or the KPIs that hold from that day.")
     errors.raise_if_any()
     assert data.valid_from
     terms = data.terms or TermsCreate.model_validate(latest.model_dump(include=set(TermsCreate.model_fields)))
@@ -182,7 +181,7 @@ async def _service(
     if found is None or area not in (None, found[0]):
         errors.unknown("/service_id", "service")
         return None
-    # Locked against a change of its provider until the SLA stands.
+    # Locked, so that its provider does not change before the SLA is stored.
     return await lock(session, CommissionedService, found, Lock.KEEP)
 
 
@@ -197,7 +196,7 @@ async def _check_provider(
         errors.unknown("/provider_id", "provider")
     elif service and service.provider_id != provider:
         errors.add(
-            "/provider_id", "not_its_provider", "This provider does not provide that service: see GET /v1/services."
+            "/provider_id", "not_its_provider", "This provider does not provide that service. See GET /v1/services."
         )
 
 
@@ -210,14 +209,14 @@ async def _clusters(
         if found is None or area not in (None, found[0]):
             errors.unknown(f"/clusters/{at}", "cluster")
         elif found[1] in clusters:
-            errors.add(f"/clusters/{at}", "repeated", "This cluster stands here more than once.")
+            errors.add(f"/clusters/{at}", "repeated", "This cluster appears more than once.")
         else:
             clusters.append(found[1])
     return clusters
 
 
 def _add_version(session: AsyncSession, sla: Sla, version: _Version) -> None:
-    terms = version.terms.model_dump()
+    terms = version.terms.columns()
     session.add(
         SlaTerms(area_id=sla.area_id, sla_id=sla.id, number=version.number, valid_from=version.valid_from, **terms)
     )
@@ -225,20 +224,26 @@ def _add_version(session: AsyncSession, sla: Sla, version: _Version) -> None:
 
 
 def _kpi(sla: Sla, number: int, kpi: KpiCreate) -> SlaKpi:
-    return SlaKpi(area_id=sla.area_id, sla_id=sla.id, number=number, withdrawn=False, **kpi.model_dump())
+    return SlaKpi(area_id=sla.area_id, sla_id=sla.id, number=number, withdrawn=False, **kpi.columns())
 
 
-def _record_step(session: AsyncSession, principal: Principal, sla: Sla, left: str | None, reason: str | None) -> None:
+def _record_step(
+    session: AsyncSession,
+    principal: Principal,
+    sla: Sla,
+    from_status: str | None,
+    data: SlaTransitionCreate | None = None,
+) -> None:
     session.add(
         SlaTransition(
             area_id=sla.area_id,
             sla_id=sla.id,
             provider_id=sla.provider_id,
-            from_status=left,
+            from_status=from_status,
             to_status=sla.status,
-            reason=reason,
             client_id=principal.client_id,
             organisation=principal.organisation,
             at=now(),
+            **(data.columns() if data else {}),
         )
     )

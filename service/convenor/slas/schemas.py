@@ -1,4 +1,4 @@
-"""What comes in about SLAs."""
+"""The bodies that create and change SLAs."""
 
 from collections.abc import Callable, Sequence
 from datetime import date
@@ -9,8 +9,20 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from convenor.domain_types.codes import Line
 from convenor.domain_types.dates import FullDate
-from convenor.domain_types.inputs import InputModel, NotNullable, Patch, RecordId
-from convenor.slas.models import Cadence, KpiFields, KpiUnit, SlaFields, SlaStatus, TermsFields, VolumeFields
+from convenor.domain_types.inputs import InputModel, NotNullable, Patch, RecordId, optional_field
+from convenor.slas.models import (
+    Cadence,
+    KpiFields,
+    KpiUnit,
+    Sla,
+    SlaFields,
+    SlaKpi,
+    SlaStatus,
+    SlaTerms,
+    SlaTransition,
+    TermsFields,
+    VolumeFields,
+)
 
 
 def _in_this_century(day: date) -> date:
@@ -20,7 +32,7 @@ def _in_this_century(day: date) -> date:
 
 
 def _kpis_once(value: Any, read: Callable[[Any], Sequence[Any]]) -> Sequence[Any]:
-    """Names repeated KPIs beside whatever else is wrong with the list, so that no fault hides another."""
+    """Report repeated KPIs beside whatever else is wrong with the list, so that no error hides another."""
     found: list[InitErrorDetails] = []
     result: Sequence[Any] = []
     try:
@@ -33,7 +45,7 @@ def _kpis_once(value: Any, read: Callable[[Any], Sequence[Any]]) -> Sequence[Any
             for field_error in error.errors(include_url=False, include_input=False)
         ]
     sent = [item.get("kpi") if isinstance(item, dict) else None for item in value] if isinstance(value, list) else []
-    repeated = PydanticCustomError("repeated_kpi", "This KPI stands here more than once.")
+    repeated = PydanticCustomError("repeated_kpi", "This KPI appears more than once.")
     seen: set[str] = set()
     for at, kpi in enumerate(sent):
         if isinstance(kpi, str):
@@ -46,16 +58,16 @@ def _kpis_once(value: Any, read: Callable[[Any], Sequence[Any]]) -> Sequence[Any
 
 
 KpisOnce = WrapValidator(_kpis_once)
-"""Marks a list of objects with `kpi`, each of which may stand in it once."""
+"""Marks a list of objects with `kpi`, each of which may appear in it once."""
 
 TermDate = Annotated[FullDate, AfterValidator(_in_this_century)]
 
 
-class TermsCreate(TermsFields, VolumeFields, InputModel):
+class TermsCreate(TermsFields, VolumeFields, InputModel, stored_as=SlaTerms):
     """Volumes and price, for a year of the term."""
 
 
-class KpiCreate(KpiFields, InputModel):
+class KpiCreate(KpiFields, InputModel, stored_as=SlaKpi):
     """One measure that the provider is to report."""
 
     @field_validator("target")
@@ -70,7 +82,7 @@ Kpis = Annotated[list[KpiCreate], Field(min_length=1, max_length=50), KpisOnce]
 Clusters = Annotated[list[Line], Field(min_length=1, max_length=100)]
 
 
-class SlaCreate(SlaFields, InputModel):
+class SlaCreate(SlaFields, InputModel, stored_as=Sla, resolved={"service_id", "clusters", "terms", "kpis"}):
     """A new SLA, as a draft."""
 
     starts_on: TermDate = Field(description="First day of the term.")
@@ -89,25 +101,25 @@ class SlaCreate(SlaFields, InputModel):
         return ends_on
 
 
-class SlaUpdate(Patch):
-    """A change: of anything while the SLA is a draft; of `terms` and `kpis` from `valid_from` once it is agreed."""
+class SlaUpdate(Patch, stored_as=Sla, resolved={"service_id", "clusters", "terms", "kpis", "valid_from"}):
+    """A change: of any field of a draft; of `terms` and `kpis` from `valid_from` once the SLA is agreed."""
 
-    code: Annotated[Line | None, NotNullable] = Field(None, description="The SLA's code.", max_length=40)
-    starts_on: Annotated[TermDate | None, NotNullable] = Field(None, description="First day of the term.")
-    ends_on: Annotated[TermDate | None, NotNullable] = Field(None, description="Last day of the term.")
-    cadence: Annotated[Cadence | None, NotNullable] = Field(None, description="How often the provider reports.")
-    service_id: Annotated[Line | None, NotNullable] = Field(None, description="The service, by id or code.")
-    provider_id: Annotated[RecordId | None, NotNullable] = Field(None, description="The provider of that service.")
-    clusters: Annotated[Clusters | None, NotNullable] = Field(None, description="All the clusters that it serves.")
-    terms: Annotated[TermsCreate | None, NotNullable] = Field(None, description="What is agreed for a year.")
-    kpis: Annotated[Kpis | None, NotNullable] = Field(None, description="All the measures to report.")
+    code: Line | None = optional_field(SlaCreate, "code")
+    starts_on: TermDate | None = optional_field(SlaCreate, "starts_on")
+    ends_on: TermDate | None = optional_field(SlaCreate, "ends_on")
+    cadence: Cadence | None = optional_field(SlaCreate, "cadence")
+    service_id: Line | None = optional_field(SlaCreate, "service_id")
+    provider_id: RecordId | None = optional_field(SlaCreate, "provider_id")
+    clusters: Clusters | None = optional_field(SlaCreate, "clusters")
+    terms: TermsCreate | None = optional_field(SlaCreate, "terms")
+    kpis: Kpis | None = optional_field(SlaCreate, "kpis")
     valid_from: Annotated[TermDate | None, NotNullable] = Field(
-        None, description="Once agreed: the first day of the new version of terms and KPIs."
+        None, description="For an agreed SLA: the first day of the new version of terms and KPIs."
     )
 
 
-class SlaTransitionCreate(InputModel):
+class SlaTransitionCreate(InputModel, stored_as=SlaTransition, resolved={"to"}):
     """One step in the life of an SLA."""
 
-    to: SlaStatus = Field(description="The state to go to: one of the SLA's `next`.")
-    reason: Line | None = Field(None, description="Why.")
+    to: SlaStatus = Field(description="The state to move to: one of the SLA's `next`.")
+    reason: Line | None = Field(None, description="The reason.")
