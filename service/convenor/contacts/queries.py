@@ -1,11 +1,12 @@
-"""The selects and the staged statements that the rules of contacts need."""
+"""The queries and the bulk statements of the rules of contacts."""
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ARRAY, Row, Text, Uuid, any_, func, literal, select, tuple_
+from sqlalchemy import ARRAY, Row, Text, Uuid, any_, func, inspect, literal, select, tuple_
+from sqlalchemy.dialects import postgresql
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
@@ -17,9 +18,8 @@ from convenor.referrals.models import Referral
 from convenor.security.principal import Principal, RowAccess
 
 FIELDS = tuple(ContactFields.model_fields)
-"""What is said of a session."""
+"""The fields of a session that its sender states."""
 
-_TYPES = dict.fromkeys(FIELDS, "text") | {"on": "date", "duration_minutes": "int", "group_size": "int"}
 _KEYS = ("area_id", "id", "referral_id", "school_id", "provider_id")
 _OF_REFERRAL = ("area_id", "id", "code", "school_id", "provider_id", "pupil_id", "status", "submitted_at", "started_at")
 
@@ -28,13 +28,20 @@ def _quoted(names: Sequence[str], prefix: str = "") -> str:
     return ", ".join(f'{prefix}"{name}"' for name in names)
 
 
+def _types(names: Sequence[str]) -> dict[str, str]:
+    """Return the PostgreSQL types of columns of the table of contacts. A cast to `varchar(n)` would cut a text."""
+    types = {name: inspect(Contact).columns[name].type for name in names}
+    dialect = postgresql.dialect()
+    return {name: "text" if type_.python_type is str else type_.compile(dialect) for name, type_ in types.items()}
+
+
 def _staged(types: Mapping[str, str]) -> str:
     arrays = ", ".join(f"${at}::{kind}[]" for at, kind in enumerate(types.values(), 1))
     return f"unnest({arrays}) as n({_quoted(list(types))})"
 
 
-_INSERT_TYPES = dict.fromkeys(_KEYS, "uuid") | _TYPES
-_UPDATE_TYPES = {"area_id": "uuid", "id": "uuid"} | _TYPES
+_INSERT_TYPES = _types((*_KEYS, *FIELDS))
+_UPDATE_TYPES = _types(("area_id", "id", *FIELDS))
 _NEXT = len(_INSERT_TYPES) + 1
 _INSERT = (
     f"insert into contact ({_quoted(list(_INSERT_TYPES))}, organisation_id, recorded_at, version)"  # noqa: S608
@@ -49,9 +56,9 @@ _UPDATE = (
 
 
 async def lock_referrals(session: AsyncSession, principal: Principal, codes: Collection[str]) -> Sequence[Row[Any]]:
-    """The caller's referrals with these codes, locked until the transaction ends, after their services' keys.
+    """Load the caller's referrals with these codes, locked until the transaction ends, after their services' keys.
 
-    Rows, not entities: a load needs little of the hundreds that a batch is about.
+    They are rows, not entities: a bulk import needs few columns of the hundreds of referrals in a batch.
     """
     of_codes = (
         tuple_(col(Referral.area_id), col(Referral.provider_id)).in_(principal.keys(RowAccess.PROVIDER)),
@@ -72,7 +79,7 @@ async def lock_referrals(session: AsyncSession, principal: Principal, codes: Col
 
 
 async def referrals_of(session: AsyncSession, areas: Collection[UUID], ids: Collection[UUID]) -> Sequence[Referral]:
-    """The referrals with these ids, to be changed."""
+    """Load the referrals with these ids as entities, to be changed."""
     found = await session.scalars(
         select(Referral).where(
             col(Referral.area_id).in_(areas), col(Referral.id) == any_(literal(list(ids), ARRAY(Uuid)))
@@ -82,7 +89,7 @@ async def referrals_of(session: AsyncSession, areas: Collection[UUID], ids: Coll
 
 
 async def contact_named(session: AsyncSession, contact: Contact) -> UUID | None:
-    """The id of the contact that has the same reference of the same organisation, where the caller may see it."""
+    """Find the id of the contact with the same reference of the same organisation, if the caller may see it."""
     found: UUID | None = await session.scalar(
         select(col(Contact.id)).where(
             col(Contact.area_id) == contact.area_id,
@@ -96,7 +103,7 @@ async def contact_named(session: AsyncSession, contact: Contact) -> UUID | None:
 async def contacts_named(
     session: AsyncSession, principal: Principal, references: Collection[str]
 ) -> dict[tuple[UUID, str], Any]:
-    """The contacts that the caller's organisation keeps under these references, by area and reference.
+    """Return the contacts of the caller's organisation that have these references, by area and reference.
 
     Each is a row with `id`, `referral_id` and the fields of a session.
     """
@@ -114,7 +121,7 @@ async def contacts_named(
 async def first_attended(
     session: AsyncSession, areas: Collection[UUID], referrals: Collection[UUID]
 ) -> dict[UUID, date]:
-    """The day of the first attended session of each referral that has one."""
+    """Return the day of the first attended session of each referral that has one."""
     found = await session.execute(
         select(col(Contact.referral_id), func.min(col(Contact.on)))
         .where(
@@ -134,18 +141,22 @@ async def insert_contacts(
     keys: Sequence[tuple[UUID, ...]],
     contacts: Sequence[ContactFields],
 ) -> set[UUID]:
-    """Stores new contacts; gives the ids of those whose reference was taken meanwhile, which are not stored.
+    """Store new contacts.
 
     Args:
         session: in the caller's transaction.
-        organisation_id, recorded_at: the same for all.
+        organisation_id: the organisation that records them.
+        recorded_at: the timestamp that all of them get.
         keys: area, id, referral, school and provider of each.
-        contacts: what is said of each.
+        contacts: the fields of each.
+
+    Returns:
+        The ids of contacts whose reference was taken meanwhile; they are not stored.
     """
     connection = await driver_connection(session)
     columns = [*map(list, zip(*keys, strict=True)), *_columns(contacts)]
-    done = await connection.execute(_INSERT, *columns, organisation_id, recorded_at)
-    if done == f"INSERT 0 {len(contacts)}":
+    status = await connection.execute(_INSERT, *columns, organisation_id, recorded_at)
+    if status == f"INSERT 0 {len(contacts)}":
         return set()
     ids = columns[1]
     stored = await session.scalars(
@@ -159,7 +170,7 @@ async def insert_contacts(
 async def update_contacts(
     session: AsyncSession, keys: Sequence[tuple[UUID, ...]], contacts: Sequence[ContactFields]
 ) -> None:
-    """Puts new fields into contacts that are there. `keys`: area and id of each."""
+    """Update stored contacts. `keys` holds the area and id of each."""
     connection = await driver_connection(session)
     await connection.execute(_UPDATE, *map(list, zip(*keys, strict=True)), *_columns(contacts))
 
