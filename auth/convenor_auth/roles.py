@@ -1,4 +1,4 @@
-"""The one table of roles: which scopes, rows and walls each has. It is printed in the documentation as it stands."""
+"""Define each role's scopes, row access and clearances. The documentation prints this table."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -11,37 +11,37 @@ IDENTIFY = "pupils:identify"
 SCOPES: Mapping[str, str] = MappingProxyType(
     {
         "areas:read": "Read the areas in which you work.",
-        "areas:write": "Describe an area.",
+        "areas:write": "Change an area's details.",
         "clusters:read": "Read clusters, their schools and role holders.",
         "clusters:write": "Create clusters and change their schools and role holders.",
         "schools:read": "Read the directory of schools.",
         "schools:write": "Create schools and change them.",
         "providers:read": "Read the directory of providers.",
         "providers:write": "Create providers and change them.",
-        "services:read": "Read commissioned services, their capacity and waits.",
-        "services:write": "Create commissioned services, change them, promote them to the core offer.",
+        "services:read": "Read commissioned services, their capacity and waiting times.",
+        "services:write": "Create commissioned services, change them and promote them to the core offer.",
         "slas:read": "Read service level agreements, their KPIs and the returns that are due.",
-        "slas:write": "Create service level agreements, change them and move them on.",
-        "pathways:read": "Read the published pathways: states, transitions, who makes each.",
+        "slas:write": "Create service level agreements, change them and move them to the next state.",
+        "pathways:read": "Read the published pathways: states, transitions and who makes each.",
         "referrals:read": "Read referrals and their history.",
-        "referrals:write": "Make referrals, change them and move them on.",
+        "referrals:write": "Make referrals, change them and move them to the next state.",
         "contacts:read": "Read therapy and support sessions.",
         "contacts:write": "Record therapy and support sessions.",
         "outcomes:read": "Read measured outcomes.",
         "outcomes:write": "Record measured outcomes.",
         "impact_returns:read": "Read impact returns.",
-        "impact_returns:write": "Send impact returns, or answer them.",
+        "impact_returns:write": "Send impact returns, and accept them or send them back.",
         "insights:read": "Read aggregates; small numbers are suppressed.",
         "audit:read": "Read the audit trail.",
-        IDENTIFY: "See who a pupil is. Never granted but to a client registered for it by name.",
+        IDENTIFY: "See who a pupil is. Only a client that is registered for this scope can have it.",
     }
 )
-"""Every scope there is, with what it opens."""
+"""Every scope, with what it allows."""
 
 DIRECTORY = frozenset(
     {"areas:read", "clusters:read", "schools:read", "providers:read", "services:read", "pathways:read"}
 )
-"""What every role of an area reads: the offer is no secret."""
+"""What every role of an area may read, because the offer is not confidential."""
 
 _CASEWORK = frozenset(
     {"referrals:read", "referrals:write", "contacts:read", "contacts:write", "outcomes:read", "outcomes:write"}
@@ -50,11 +50,11 @@ _CASEWORK = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class RoleRule:
-    """What one role has, at most: a client may be registered for less, and a token may be asked for less."""
+    """The most that a role may have. A client or a token may hold less."""
 
     scopes: frozenset[str]
     row_access: RowAccess
-    """Whose cases (referrals, and the contacts and outcomes on them) it works with; a cluster's contracts, no case."""
+    """Whose cases the role sees: referrals, with their contacts and outcomes."""
     clearances: frozenset[FieldSensitivity]
     may: str
     may_not: str
@@ -81,8 +81,9 @@ ROLES: Mapping[Role, RoleRule] = MappingProxyType(
             scopes=DIRECTORY | _CASEWORK | {"slas:read", "impact_returns:read", "impact_returns:write"},
             row_access=RowAccess.PROVIDER,
             clearances=frozenset({FieldSensitivity.IDENTITY}),
-            may="the same for the referrals to its own services, by name; read its SLAs; send impact returns",
-            may_not="see an NHS number or a UPN, or anything of another provider's",
+            may="read the referrals to its own services, with name; accept, decline, pause and discharge; "
+            "record contacts and outcomes; read its SLAs; send impact returns",
+            may_not="see an NHS number or a UPN, or another provider's records",
         ),
         Role.CLUSTER_LEAD: RoleRule(
             scopes=DIRECTORY | {"slas:read", "impact_returns:read", "insights:read"},
@@ -98,9 +99,9 @@ ROLES: Mapping[Role, RoleRule] = MappingProxyType(
             | {"referrals:read", "contacts:read", "outcomes:read", IDENTIFY},
             row_access=RowAccess.AREA,
             clearances=frozenset(),
-            may="keep the area's directory and SLAs; answer impact returns; read referrals, contacts and outcomes "
-            "under pseudonym",
-            may_not="see who a pupil is, unless registered for pupils:identify and asking for it; change a case",
+            may="maintain the area's directory and SLAs; accept impact returns or send them back; read referrals, "
+            "contacts and outcomes under pseudonym",
+            may_not="see who a pupil is without the scope pupils:identify; change a case",
         ),
         Role.FINANCE: RoleRule(
             scopes=DIRECTORY | {"slas:read", "impact_returns:read", "insights:read"},
@@ -113,7 +114,7 @@ ROLES: Mapping[Role, RoleRule] = MappingProxyType(
             scopes=DIRECTORY | {"insights:read"},
             row_access=RowAccess.NONE,
             clearances=frozenset(),
-            may="read aggregates of its area, small numbers suppressed",
+            may="read aggregates of its area, in which small numbers are suppressed",
             may_not="see any child's case",
         ),
         Role.AUDITOR: RoleRule(
@@ -135,11 +136,11 @@ ROLES: Mapping[Role, RoleRule] = MappingProxyType(
 
 
 def clearances_of(role: Role, scopes: Collection[str]) -> frozenset[FieldSensitivity]:
-    """The walls that a caller passes: those of its role, and all of them with `pupils:identify`.
+    """Return the clearances of a caller: those of its role, or all with `pupils:identify`.
 
     Args:
         role: the client's role.
-        scopes: the scopes granted to it, which the role has already bounded.
+        scopes: the scopes granted to it, none beyond its role's.
     """
     rule = ROLES[role]
     return frozenset(FieldSensitivity) if IDENTIFY in rule.scopes and IDENTIFY in scopes else rule.clearances

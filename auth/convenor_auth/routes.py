@@ -1,4 +1,4 @@
-"""The OAuth addresses: path, call, status and documented errors."""
+"""Serve the OAuth addresses: tokens, signing keys and metadata."""
 
 from typing import Any, Literal
 
@@ -23,15 +23,15 @@ class TokenRead(BaseModel):
 
     access_token: str
     token_type: Literal["Bearer"]
-    expires_in: int = Field(description="Seconds; 300.")
-    scope: str = Field(description="The scopes granted, separated by spaces: perhaps fewer than were asked for.")
+    expires_in: int = Field(description="The token's life in seconds: 300.")
+    scope: str = Field(description="The granted scopes, separated by spaces. They may be fewer than you requested.")
 
 
 class OAuthError(BaseModel):
-    """A refusal (RFC 6749 section 5.2)."""
+    """An error (RFC 6749 section 5.2)."""
 
     error: Literal["invalid_request", "invalid_client", "invalid_scope", "unsupported_grant_type"]
-    error_description: str = Field(description="What is wrong, and the way out.")
+    error_description: str = Field(description="What is wrong, and what to do.")
 
 
 class JwkSet(BaseModel):
@@ -45,16 +45,19 @@ _FORM_SCHEMA = {
     "required": ["grant_type", "scope"],
     "properties": {
         "grant_type": {"type": "string", "const": GRANT_TYPE},
-        "scope": {"type": "string", "description": "The scopes asked for, separated by spaces.", "minLength": 1},
-        "client_id": {"type": "string", "description": "Optional; the client that authenticates."},
+        "scope": {"type": "string", "description": "The requested scopes, separated by spaces.", "minLength": 1},
+        "client_id": {
+            "type": "string",
+            "description": "The client's id. Optional, because the credentials name the client.",
+        },
         "client_assertion_type": {"type": "string", "const": ASSERTION_TYPE},
         "client_assertion": {
             "type": "string",
             "description": (
-                "A JWT signed by the client (RFC 7523 section 2.2); its header has the `kid` of a registered key. "
-                "`iss` and `sub` are the client id; `aud` is the `issuer` of /.well-known/oauth-authorization-server, "
-                "alone, or, for a client that is registered so, the token address; `exp` is at most five minutes "
-                "away; `jti` is used once."
+                "A JWT that the client has signed (RFC 7523 section 2.2). Its header has the `kid` of a registered "
+                "key. `iss` and `sub` are the client id. `aud` is the `issuer` of "
+                "/.well-known/oauth-authorization-server, or the token address for a client registered to use that. "
+                "`exp` is at most five minutes ahead. `jti` is used once."
             ),
         },
     },
@@ -64,26 +67,30 @@ _FORM_SCHEMA = {
 @router.post(
     TOKEN_PATH,
     operation_id="issue_token",
-    summary="Ask for an access token",
+    summary="Request an access token",
     responses={
-        200: {"model": TokenRead, "description": "The token, good for five minutes."},
+        200: {"model": TokenRead, "description": "The token, valid for five minutes."},
         400: {"model": OAuthError, "description": "invalid_request, invalid_scope or unsupported_grant_type."},
-        401: {"model": OAuthError, "description": "invalid_client: not proven, ended, or the agreement has ended."},
+        401: {
+            "model": OAuthError,
+            "description": "invalid_client: not authenticated, or the client or its agreement has ended.",
+        },
         413: {"model": OAuthError, "description": "The body is larger than 64 kB."},
     },
     openapi_extra={"requestBody": {"required": True, "content": {FORM: {"schema": _FORM_SCHEMA}}}, "security": []},
 )
 async def issue_token(request: Request) -> JSONResponse:
-    """Client credentials (RFC 6749 section 4.4), by HTTP Basic or by a signed `client_assertion`.
+    """Issue an access token for client credentials (RFC 6749 section 4.4).
 
-    Every scope is asked for by name; granted are those that the role and the client's registration hold.
+    Authenticate by HTTP Basic or by a signed `client_assertion`. Name every scope that you need; the token has those
+    that the client's role and registration allow.
     """
     oauth: OAuthServices = request.app.state.oauth
     caller: Caller | None = None
     try:
         token_request = await _read_request(request, oauth)
-    except InvalidRequestError as fault:
-        answer = oauth.server.handle_error_response(None, fault)
+    except InvalidRequestError as error:
+        answer = oauth.server.handle_error_response(None, error)
     else:
         answer = await oauth.answer(token_request)
         caller = token_request.client
@@ -100,12 +107,12 @@ async def issue_token(request: Request) -> JSONResponse:
 @router.get(
     JWKS_PATH,
     operation_id="read_signing_keys",
-    summary="The keys that sign access tokens",
+    summary="Read the keys that sign access tokens",
     response_model=JwkSet,
     openapi_extra={"security": []},
 )
 async def read_signing_keys(request: Request) -> JSONResponse:
-    """The public halves of the signing keys, those to come and those just retired among them."""
+    """Return the public signing keys, with the next one and those that have just been retired."""
     oauth: OAuthServices = request.app.state.oauth
     return JSONResponse(oauth.keys.jwks(), headers=_PUBLIC)
 
@@ -113,12 +120,12 @@ async def read_signing_keys(request: Request) -> JSONResponse:
 @router.get(
     METADATA_PATH,
     operation_id="read_server_metadata",
-    summary="The authorization server's metadata",
+    summary="Read the authorization server's metadata",
     response_model=dict[str, Any],
     openapi_extra={"security": []},
 )
 async def read_server_metadata(request: Request) -> JSONResponse:
-    """Where to ask for a token and how, for software that sets itself up (RFC 8414)."""
+    """Return where and how to request a token, for software that configures itself (RFC 8414)."""
     oauth: OAuthServices = request.app.state.oauth
     return JSONResponse(server_metadata(oauth.issuer), headers=_PUBLIC)
 

@@ -1,4 +1,4 @@
-"""Areas, as they are read."""
+"""Declare areas."""
 
 from uuid import UUID
 

@@ -1,4 +1,4 @@
-"""Audit events, as they are read."""
+"""Declare audit events."""
 
 from datetime import datetime
 from typing import Annotated
@@ -15,24 +15,26 @@ HttpStatus = Annotated[int, Field(ge=100, le=599)]
 
 
 class AuditEventRead(BaseModel):
-    """One request: who, under which agreement and purpose, did what to which records, with what outcome."""
+    """One request: who did what to which records, under which agreement and purpose, with what outcome."""
 
     id: UUID = Field(description="The event's id.")
-    at: datetime = Field(description="When.")
-    action: str = Field(description="What: `resource:action`; `request:refuse` where it did not come that far.")
+    at: datetime = Field(description="When the request was answered.")
+    action: str = Field(
+        description="The action, as `resource:action`; `request:refuse` for a request refused before it was known."
+    )
     status: int = Field(description="The HTTP status of the answer.")
-    problem: str | None = Field(description="The code of the problem that it ended in.")
-    client_id: str | None = Field(description="The client; absent where none was proven.")
-    organisation: str | None = Field(description="The organisation that answers for the client.")
+    problem: str | None = Field(description="The problem's code, where the answer was a problem.")
+    client_id: str | None = Field(description="The client; absent where none was authenticated.")
+    organisation: str | None = Field(description="The organisation that is responsible for the client.")
     role: Role | None = Field(description="The client's role.")
-    agreement: str | None = Field(description="The data sharing agreement under which it called.")
-    purpose: str | None = Field(description="The agreement's purpose, or the narrower one of `X-Purpose`.")
+    agreement: str | None = Field(description="The data sharing agreement of the client.")
+    purpose: str | None = Field(description="The agreement's purpose, or the narrower purpose in `X-Purpose`.")
     request_id: str = Field(description="The request's id, as in the answer.")
-    times: int = Field(description="How many refused requests of one address this event counts.")
+    times: int = Field(description="How many refused requests from one network address this event counts.")
     records: list[UUID] = Field(description="The records that were shown or changed.")
     subjects: list[UUID] = Field(description="The pupils whom those records are about.")
     changes: dict[str, str] | None = Field(
-        description="The fields that were sent to be changed, each with a digest; never a value."
+        description="The fields that the request sent, each with a digest of its value; never the value itself."
     )
 
 
@@ -54,10 +56,10 @@ AUDIT_EVENTS = Resource(
     filters={
         "pupil": Filter(_MENTIONS.replace("{whom}", "subjects"), "uuid", UUID, "Events about this pupil's records."),
         "record": Filter(_MENTIONS.replace("{whom}", "records"), "uuid", UUID, "Events about this record."),
-        "client": Filter("{t}.client_id = {v}", "text", Line, "What this client did."),
+        "client": Filter("{t}.client_id = {v}", "text", Line, "Events of this client."),
         "action": Filter("{t}.action = {v}", "text", Line, "Events of this action."),
         "status": Filter("{t}.status = {v}", "int", HttpStatus, "Events with this HTTP status."),
-        "at_after": Filter("{t}.at > {v}", "timestamptz", Timestamp, "Events after this moment (RFC 3339)."),
-        "at_before": Filter("{t}.at < {v}", "timestamptz", Timestamp, "Events before this moment (RFC 3339)."),
+        "at_after": Filter("{t}.at > {v}", "timestamptz", Timestamp, "Events after this time (RFC 3339)."),
+        "at_before": Filter("{t}.at < {v}", "timestamptz", Timestamp, "Events before this time (RFC 3339)."),
     },
 )

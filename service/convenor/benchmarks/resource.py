@@ -1,4 +1,4 @@
-"""Benchmarks, as they are read."""
+"""Declare benchmarks."""
 
 from uuid import UUID
 
@@ -30,7 +30,7 @@ BENCHMARKS = Resource(
     },
     filters={
         "indicator": Filter("{t}.indicator = {v}", "text", Line, "Values of the indicator with this code."),
-        "geography": Filter("{t}.geography = {v}", "text", Line, "Values about this place."),
+        "geography": Filter("{t}.geography = {v}", "text", Line, "Values for this place."),
         "phase": Filter("{t}.phase = {v}", "text", Line, "Values for this phase of education, or for `all`."),
         "period": Filter("{t}.period = {v}", "text", Line, "Values for this period, as its source writes it."),
     },

@@ -1,4 +1,4 @@
-"""Clusters, as they are read."""
+"""Declare clusters: fields, filters and relations."""
 
 from datetime import date
 from uuid import UUID
@@ -12,23 +12,23 @@ from convenor.read_model.resource import OPEN_TO_AREA, Filter, Part, Relation, R
 
 
 class SuccessionRead(BaseModel):
-    """A cluster that another came out of."""
+    """A predecessor or successor of a cluster."""
 
     id: UUID = Field(description="The other cluster's id.")
     code: str = Field(description="The other cluster's code.")
     kind: SuccessionKind = Field(description="A merger or a split.")
-    on: date = Field(description="The day from which the successors stand in the place of the predecessors.")
+    on: date = Field(description="The day from which the successors replace the predecessors.")
 
 
 class ClusterRead(ClusterFields):
     """One cluster."""
 
     id: UUID = Field(description="The cluster's id.")
-    valid_from: date | None = Field(description="Its first day; absent where not stated.")
-    valid_to: date | None = Field(description="The day from which it is no more, after a merger or a split.")
-    school_count: int = Field(description="How many schools are in it today.")
-    predecessors: list[SuccessionRead] = Field(description="The clusters that it came out of.")
-    successors: list[SuccessionRead] = Field(description="The clusters that came out of it.")
+    valid_from: date | None = Field(description="The cluster's first day, where stated.")
+    valid_to: date | None = Field(description="The day on which the cluster ended, by a merger or a split.")
+    school_count: int = Field(description="How many schools are in the cluster today.")
+    predecessors: list[SuccessionRead] = Field(description="The clusters that it replaced.")
+    successors: list[SuccessionRead] = Field(description="The clusters that replaced it.")
 
 
 _CODE = "(select c.code from cluster c where c.area_id = {t}.area_id and c.id = {t}.{others})"
@@ -46,13 +46,13 @@ _SERVED_BY = (
 )
 
 
-def _relatives(its: str, others: str) -> Part:
+def _successions(own_column: str, other_column: str) -> Part:
     return Part(
-        f"cluster_succession {{p}} where {{p}}.area_id = {{t}}.area_id and {{p}}.{its} = {{t}}.id",
-        order=f"{{p}}.happened_on, {{p}}.{others}",
+        f"cluster_succession {{p}} where {{p}}.area_id = {{t}}.area_id and {{p}}.{own_column} = {{t}}.id",
+        order=f"{{p}}.happened_on, {{p}}.{other_column}",
         sql={
-            "id": f"{{t}}.{others}",
-            "code": _CODE.replace("{others}", others),
+            "id": f"{{t}}.{other_column}",
+            "code": _CODE.replace("{others}", other_column),
             "on": "{t}.happened_on",
         },
     )
@@ -70,15 +70,15 @@ CLUSTERS = Resource(
     sorts={"code": Sort("code", "text"), "name": Sort("name", "text")},
     sql={"school_count": _MEMBERS_TODAY},
     parts={
-        "predecessors": _relatives("successor_id", "predecessor_id"),
-        "successors": _relatives("predecessor_id", "successor_id"),
+        "predecessors": _successions("successor_id", "predecessor_id"),
+        "successors": _successions("predecessor_id", "successor_id"),
     },
     filters={
         "as_at": Filter(
             valid_on("{t}", "{v}"),
             "date",
             Day,
-            "Clusters that there were, or will be, on this day; those of today where it is left out.",
+            "Clusters that exist on this day; by default today.",
             otherwise=valid_on("{t}", "{today}"),
         ),
     },

@@ -1,4 +1,4 @@
-"""Commissioned services, as they are read: with provider, clusters, capacity and wait."""
+"""Declare commissioned services, with provider, clusters, capacity and wait."""
 
 from datetime import date, datetime
 from uuid import UUID
@@ -21,34 +21,34 @@ class ProviderOf(BaseModel):
 
 
 class Capacity(BaseModel):
-    """How much of a service there is."""
+    """The capacity of a service."""
 
-    places: int | None = Field(description="Places; absent where not stated.")
-    in_use: int | None = Field(description="Referrals in work; null where suppressed.")
-    status: Status = Field(description="Status of `in_use`: `ok`, or `c` where 1 to 4 are suppressed.")
+    places: int | None = Field(description="Places, where stated.")
+    in_use: int | None = Field(description="Open referrals that the service works on; null where suppressed.")
+    status: Status = Field(description="Status of `in_use`: `ok`, or `c` where a number from 1 to 4 is suppressed.")
     confirmed_on: date | None = Field(description="When the provider last confirmed its places.")
 
 
 class Wait(BaseModel):
-    """How long the wait for a service is, for all schools of the area together."""
+    """The wait for a service, over all schools of the area."""
 
-    waiting: int | None = Field(description="Open referrals without an attended contact; null where suppressed.")
-    median_days: int | None = Field(description="Median of their days since submission.")
-    longest_days: int | None = Field(description="The longest of them.")
-    status: Status = Field(description="`ok`; `c` where 1 to 4 wait and the figures are suppressed.")
-    as_at: datetime = Field(description="When this was counted.")
+    waiting: int | None = Field(description="Open referrals without an attended session; null where suppressed.")
+    median_days: int | None = Field(description="Median number of days since submission.")
+    longest_days: int | None = Field(description="Longest wait in days.")
+    status: Status = Field(description="`ok`, or `c` where 1 to 4 referrals wait and the figures are suppressed.")
+    as_at: datetime = Field(description="When the referrals were counted.")
 
 
 class ServiceRead(ServiceFields):
     """One commissioned service."""
 
     id: UUID = Field(description="The service's id.")
-    provider: ProviderOf | None = Field(description="Who provides it; absent where not stated.")
+    provider: ProviderOf | None = Field(description="The provider, where stated.")
     clusters: list[str] = Field(description="The codes of the clusters that buy it today.")
-    capacity: Capacity = Field(description="How much of it there is.")
-    wait: Wait = Field(description="How long the wait is.")
+    capacity: Capacity = Field(description="Places, and how many are in use.")
+    wait: Wait = Field(description="How many referrals wait, and how long.")
     promoted_on: date | None = Field(description="When it was promoted from local to core.")
-    promotion_evidence: str | None = Field(description="The evidence that carried the promotion.")
+    promotion_evidence: str | None = Field(description="The evidence for the promotion.")
 
 
 BUYS = (
@@ -63,7 +63,7 @@ OF_ITS_CLUSTER = (
 
 
 def _shown(count: str) -> str:
-    """Whether a count of cases leaves: 1 to 4 do not, except to the service itself."""
+    """Write the condition under which a count is shown: it is not 1 to 4, or the caller provides the service."""
     return f"({count} not between 1 and 4 or {{t}}.provider_id = any({{keys}}))"
 
 
@@ -104,8 +104,8 @@ SERVICES = Resource(
             "exists (" + BUYS.replace("{what}", "") + " and {v} in (c.code, c.id::text))",
             "text",
             Line,
-            "Services that the cluster with this code or id buys. In the list of all services, a school that leaves it"
-            " out gets its own cluster's.",
+            "Services that the cluster with this code or id buys. In the list of all services, the default for a"
+            " school is its own cluster.",
         ),
         "offer": Filter("{t}.offer = {v}", "text", Offer, "Core or local services."),
         "level": Filter("{t}.level = {v}", "text", Level, "Universal or targeted services."),

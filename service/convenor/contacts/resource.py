@@ -1,4 +1,4 @@
-"""Contacts, as they are read."""
+"""Declare contacts."""
 
 from datetime import datetime
 from uuid import UUID
@@ -17,11 +17,11 @@ class ContactRead(ContactFields):
     """One session."""
 
     id: UUID = Field(description="The contact's id.")
-    referral_id: UUID = Field(description="The referral that it belongs to.")
-    referral_code: str = Field(description="That referral's code.")
-    service_id: UUID = Field(description="The commissioned service that was given.")
-    organisation: str = Field(description="The organisation that recorded it.")
-    recorded_at: datetime = Field(description="When it was first recorded.")
+    referral_id: UUID = Field(description="The contact's referral.")
+    referral_code: str = Field(description="The referral's code.")
+    service_id: UUID = Field(description="The commissioned service that the pupil received.")
+    organisation: str = Field(description="The organisation that recorded the contact.")
+    recorded_at: datetime = Field(description="When the contact was first recorded.")
 
 
 CONTACTS = Resource(

@@ -1,4 +1,4 @@
-"""Impact returns and their history, as they are read."""
+"""Declare impact returns and their history."""
 
 import json
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ from convenor.slas.resource import SLA_ROW_ACCESS, serves_clusters
 
 
 class Actor(StrEnum):
-    """Who makes a step of a return."""
+    """The organisation that moves a return to another state."""
 
     PROVIDER = "provider"
     COMMISSIONER = "commissioner"
@@ -30,7 +30,7 @@ STEPS: Mapping[ReturnStatus, Mapping[Actor, tuple[ReturnStatus, ...]]] = {
     ReturnStatus.RETURNED: {Actor.PROVIDER: (ReturnStatus.SUBMITTED,)},
     ReturnStatus.ACCEPTED: {},
 }
-"""From each state of a return, the states that each actor can move it to."""
+"""For each state of a return, the states that each actor can move the return to."""
 
 
 class PeriodRead(BaseModel):
@@ -46,17 +46,19 @@ class ImpactReturnRead(ReturnFields):
     id: UUID = Field(description="The return's id.")
     status: ReturnStatus = Field(description="Submitted, validated, accepted, or returned to the provider.")
     sla_id: UUID = Field(description="The SLA that it reports against.")
-    sla_code: str = Field(description="That SLA's code.")
-    terms_number: int = Field(description="The version of the SLA's terms that it was checked against.")
+    sla_code: str = Field(description="The SLA's code.")
+    terms_number: int = Field(description="The version of the SLA's terms that the return was checked against.")
     service_id: UUID = Field(description="The service that the SLA is about.")
-    service_code: str = Field(description="That service's code.")
+    service_code: str = Field(description="The service's code.")
     provider_id: UUID = Field(description="The provider that reports.")
-    period: PeriodRead = Field(description="The days that it reports on.")
+    period: PeriodRead = Field(description="The days that the return reports on.")
     volumes: VolumeFields = Field(description="The work done in the period.")
     measures: list[MeasureFields] = Field(description="The SLA's KPIs, as reported.")
-    checks: list[CheckFields] = Field(description="How it compares with the SLA; made whenever it arrives.")
+    checks: list[CheckFields] = Field(
+        description="How the return compares with the SLA, checked each time that it is submitted."
+    )
     submitted_at: datetime = Field(description="When it was first submitted.")
-    next: list[ReturnStatus] = Field(description="The states that it can go to from here, whoever makes the step.")
+    next: list[ReturnStatus] = Field(description="The next states of the return, for any role.")
     redacted: list[str] = Field(description="The fields that your role does not see, by dotted path.")
 
 
@@ -64,11 +66,11 @@ class ReturnTransitionRead(BaseModel):
     """One step of an impact return."""
 
     id: UUID = Field(description="The step's id.")
-    from_status: ReturnStatus | None = Field(description="The state that it left; absent for the first.")
-    to: ReturnStatus = Field(description="The state that it reached.")
-    reason: Prose | None = Field(None, description="Why; walled like a name, since it may name a child.")
-    organisation: str = Field(description="The organisation that made it.")
-    at: datetime = Field(description="When.")
+    from_status: ReturnStatus | None = Field(description="The state before the step; absent for the first step.")
+    to: ReturnStatus = Field(description="The state after the step.")
+    reason: Prose | None = Field(None, description="Why. Hidden like a name, because it may name a child.")
+    organisation: str = Field(description="The organisation that made the step.")
+    at: datetime = Field(description="When the step was made.")
     redacted: list[str] = Field(description="The fields that your role does not see, by dotted path.")
 
 

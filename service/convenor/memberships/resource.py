@@ -1,4 +1,4 @@
-"""The schools of a cluster, the memberships behind them and the role holders, as they are read."""
+"""Declare the schools of a cluster, their memberships and the role holders."""
 
 from datetime import date
 from uuid import UUID
@@ -19,16 +19,16 @@ _URN, _NAME = _SCHOOL.replace("{column}", "urn"), _SCHOOL.replace("{column}", "n
 
 
 class ClusterSchoolRead(SchoolFields):
-    """One school of a cluster, with the dates between which it is in it."""
+    """One school of a cluster, with the dates of its membership."""
 
     id: UUID = Field(description="The school's id.")
-    membership_id: UUID = Field(description="The id of its membership.")
-    valid_from: date | None = Field(description="Its first day in the cluster; absent where not stated.")
-    valid_to: date | None = Field(description="The day from which it is in the cluster no more.")
+    membership_id: UUID = Field(description="The id of the school's membership.")
+    valid_from: date | None = Field(description="The school's first day in the cluster, where stated.")
+    valid_to: date | None = Field(description="The day on which the membership ended; the school is out from then on.")
 
 
 class MembershipRead(BaseModel):
-    """One membership: a school in a cluster from a day up to, not including, another."""
+    """One membership: a school in a cluster, from its first day up to the day on which it ended."""
 
     id: UUID = Field(description="The membership's id.")
     cluster_id: UUID = Field(description="The cluster's id.")
@@ -36,8 +36,8 @@ class MembershipRead(BaseModel):
     school_id: UUID = Field(description="The school's id.")
     school_urn: str | None = Field(description="The school's URN.")
     school_name: str = Field(description="The school's name.")
-    valid_from: date | None = Field(description="The school's first day in the cluster; absent where not stated.")
-    valid_to: date | None = Field(description="The day from which it is in the cluster no more.")
+    valid_from: date | None = Field(description="The school's first day in the cluster, where stated.")
+    valid_to: date | None = Field(description="The day on which the membership ended; the school is out from then on.")
 
 
 class ClusterRoleRead(ClusterRoleFields):
@@ -46,7 +46,7 @@ class ClusterRoleRead(ClusterRoleFields):
     id: UUID = Field(description="The role's id.")
     cluster_id: UUID = Field(description="The cluster's id.")
     cluster: str = Field(description="The cluster's code.")
-    school_id: UUID | None = Field(description="The school that the holder is of.")
+    school_id: UUID | None = Field(description="The school that the holder works at.")
     school_urn: str | None = Field(description="That school's URN.")
 
 
@@ -64,7 +64,7 @@ CLUSTER_SCHOOLS = Resource(
             valid_on("{t}", "{v}"),
             "date",
             Day,
-            "Schools that were, or will be, in the cluster on this day; those of today where it is left out.",
+            "Schools that are in the cluster on this day; by default today.",
             otherwise=valid_on("{t}", "{today}"),
         ),
         "phase": Filter("{t}.phase = {v}", "text", Phase, "Schools of this phase."),
@@ -105,7 +105,7 @@ MEMBERSHIPS = Resource(
             valid_on("{t}", "{v}"),
             "date",
             Day,
-            "Memberships that hold on this day; all there ever were where left out.",
+            "Memberships in force on this day; by default all, past and future.",
         ),
     },
 )
@@ -127,7 +127,7 @@ ROLES = Resource(
             valid_on("{t}", "{v}"),
             "date",
             Day,
-            "Roles that were, or will be, held on this day; those of today where it is left out.",
+            "Roles that are held on this day; by default today.",
             otherwise=valid_on("{t}", "{today}"),
         ),
     },

@@ -1,4 +1,4 @@
-"""Networks with their practices, as they are read."""
+"""Declare primary care networks with their practices."""
 
 from uuid import UUID
 
@@ -16,10 +16,10 @@ class PracticeRead(BaseModel):
 
 
 class NetworkRead(NetworkFields):
-    """One primary care network, or what stands in its place."""
+    """One primary care network, or the group of practices that takes its place."""
 
     id: UUID = Field(description="The network's id.")
-    practices: list[PracticeRead] = Field(description="Its practices, by name.")
+    practices: list[PracticeRead] = Field(description="The network's practices, by name.")
 
 
 NETWORKS = Resource(
@@ -39,6 +39,8 @@ NETWORKS = Resource(
         "integrated_care_area": Filter(
             "{t}.integrated_care_area = {v}", "text", Line, "Networks of the integrated care area with this name."
         ),
-        "is_pcn": Filter("{t}.is_pcn = {v}", "boolean", bool, "Networks proper, or what stands in their place."),
+        "is_pcn": Filter(
+            "{t}.is_pcn = {v}", "boolean", bool, "Whether to list primary care networks, or the groups in their place."
+        ),
     },
 )

@@ -1,4 +1,4 @@
-"""Outcomes, as they are read."""
+"""Declare outcomes."""
 
 from datetime import datetime
 from uuid import UUID
@@ -16,13 +16,13 @@ class OutcomeRead(OutcomeFields):
     """One measured change."""
 
     id: UUID = Field(description="The outcome's id.")
-    referral_id: UUID = Field(description="The referral that it belongs to.")
-    referral_code: str = Field(description="That referral's code.")
-    service_id: UUID = Field(description="The commissioned service that was given.")
+    referral_id: UUID = Field(description="The outcome's referral.")
+    referral_code: str = Field(description="The referral's code.")
+    service_id: UUID = Field(description="The commissioned service that the pupil received.")
     baseline: MeasureFields = Field(description="The value before the work.")
-    later: MeasureFields | None = Field(description="The value after it, where it has been measured again.")
-    organisation: str = Field(description="The organisation that recorded it.")
-    recorded_at: datetime = Field(description="When it was recorded.")
+    later: MeasureFields | None = Field(description="The later value, where measured.")
+    organisation: str = Field(description="The organisation that recorded the outcome.")
+    recorded_at: datetime = Field(description="When the outcome was recorded.")
 
 
 OUTCOMES = Resource(
@@ -46,7 +46,7 @@ OUTCOMES = Resource(
     },
     filters={
         **belonging.FILTERS,
-        "instrument": Filter("{t}.instrument = {v}", "text", Instrument, "Those measured with this instrument."),
+        "instrument": Filter("{t}.instrument = {v}", "text", Instrument, "Outcomes measured with this instrument."),
     },
     relations=belonging.RELATIONS,
 )

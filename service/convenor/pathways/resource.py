@@ -1,4 +1,4 @@
-"""Pathways, as they are read."""
+"""Declare pathways."""
 
 from uuid import UUID
 
@@ -9,12 +9,12 @@ from convenor.read_model.resource import OPEN_TO_AREA, Resource, Sort
 
 
 class PathwayRead(PathwayFields):
-    """One version of a pathway, as a machine can follow it."""
+    """One version of a pathway, in a form that software can follow."""
 
     id: UUID = Field(description="The id of this version of the pathway.")
-    states: list[StateRead] = Field(description="The states, in the order that a case may pass them.")
+    states: list[StateRead] = Field(description="The states, in the order in which a referral can pass through them.")
     transitions: list[StepRead] = Field(description="The steps between them.")
-    next_states: dict[str, list[str]] = Field(description="From each state, the states that a step reaches.")
+    next_states: dict[str, list[str]] = Field(description="For each state, the possible next states.")
 
 
 PATHWAYS = Resource(

@@ -1,4 +1,4 @@
-"""Providers, as they are read."""
+"""Declare providers."""
 
 from uuid import UUID
 

@@ -1,4 +1,4 @@
-"""Who a pupil is, as it is read: an object of its own, embedded where a record is about a pupil."""
+"""Declare a pupil's details, which are embedded in the records about the pupil."""
 
 from uuid import UUID
 
@@ -10,10 +10,10 @@ from convenor.security.principal import FieldSensitivity
 
 
 class PupilRead(PupilFields):
-    """A pupil, as one referral's school states them."""
+    """A pupil, as the school stated them in a referral."""
 
-    id: UUID = Field(description="The pupil's id, the same in every referral; only where identity may be seen.")
-    pseudonym: str = Field(description="A name for the pupil that is your organisation's alone.")
+    id: UUID = Field(description="The pupil's id, the same in every referral.")
+    pseudonym: str = Field(description="A stable pseudonym for the pupil, which only your organisation sees.")
 
 
 PUPIL = Part(
@@ -40,7 +40,7 @@ PUPIL = Part(
         ),
     },
 )
-"""For parents with the columns `area_id` and `id` of a referral."""
+"""For parent rows that have the columns `area_id` and `id` of a referral."""
 
 PUPIL_OF_REFERRAL = "(select r.pupil_id from referral r where r.area_id = {t}.area_id and r.id = {t}.referral_id)"
-"""Whom a record that hangs on a referral is about, for the audit."""
+"""The pupil of a record that belongs to a referral, for the audit."""

@@ -1,4 +1,4 @@
-"""Referrals and their history, as they are read."""
+"""Declare referrals and their history."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -20,21 +20,21 @@ CASE_ROW_ACCESS: Mapping[Role, RowAccess] = {
     Role.PROVIDER_PORTAL: RowAccess.PROVIDER,
     Role.COMMISSIONER: RowAccess.AREA,
 }
-"""How far each role reaches into referrals and what hangs on them."""
+"""Each role's row access to referrals and the records that belong to them."""
 
 
 class PupilSubject(BaseModel):
     """A referral about one pupil."""
 
     kind: Literal["pupil"] = Field(description="About one pupil.")
-    pupil: PupilRead = Field(description="Who, as this referral's school states it.")
+    pupil: PupilRead = Field(description="The pupil, as the school stated them in this referral.")
 
 
 class GroupSubject(BaseModel):
     """A referral about a group of pupils."""
 
     kind: Literal["group"] = Field(description="About a group.")
-    group: GroupFields = Field(description="Which group; no pupil is named.")
+    group: GroupFields = Field(description="The group; no pupil is named.")
 
 
 class SchoolSubject(BaseModel):
@@ -47,30 +47,30 @@ class ReferralRead(ReferralFields):
     """One referral."""
 
     id: UUID = Field(description="The referral's id.")
-    code: str = Field(description="The referral's code, to say over the telephone.")
-    status: str = Field(description="The state that it is in; the pathway says what it means.")
-    pathway: str = Field(description="The code of the pathway that it is on.")
-    pathway_version: int = Field(description="The version of the pathway that it began on.")
-    service_id: UUID = Field(description="The commissioned service that it is for.")
-    service_code: str = Field(description="That service's code.")
-    provider_id: UUID = Field(description="The provider of that service.")
-    school_id: UUID = Field(description="The school that made it.")
-    school_urn: str | None = Field(description="That school's URN.")
-    cluster: str | None = Field(description="The code of the cluster that the school was in when it was submitted.")
+    code: str = Field(description="The referral's code, which is easy to read out over the telephone.")
+    status: str = Field(description="The referral's state, which its pathway describes.")
+    pathway: str = Field(description="The code of the referral's pathway.")
+    pathway_version: int = Field(description="The version of the pathway when the referral was submitted.")
+    service_id: UUID = Field(description="The commissioned service that the referral is to.")
+    service_code: str = Field(description="The service's code.")
+    provider_id: UUID = Field(description="The provider of the service.")
+    school_id: UUID = Field(description="The school that made the referral.")
+    school_urn: str | None = Field(description="The school's URN.")
+    cluster: str | None = Field(description="The code of the school's cluster when the referral was submitted.")
     subject: Annotated[PupilSubject | GroupSubject | SchoolSubject, Field(discriminator="kind")] = Field(
-        description="Whom it is about."
+        description="The pupil, group or school that the referral is about."
     )
-    consent: ConsentFields | None = Field(description="On what it rests towards the family, where stated.")
-    submitted_at: datetime = Field(description="When it was first submitted.")
+    consent: ConsentFields | None = Field(description="The family's consent or its equivalent, where stated.")
+    submitted_at: datetime = Field(description="When the referral was first submitted.")
     started_at: datetime | None = Field(
-        description="When work began: the start of the first day with an attended contact, but not before the referral."
+        description="When work began: the start of the day of the first attended session, not before the referral."
     )
-    ended_at: datetime | None = Field(description="When it was discharged, declined or withdrawn.")
+    ended_at: datetime | None = Field(description="When the referral was discharged, declined or withdrawn.")
     waiting_days: int = Field(
-        description="Days from submission to the first attended contact, or until today or its end."
+        description="Days from submission to the first attended session, or else until today or the referral's end."
     )
-    returned_days: int = Field(description="How many of those it spent returned to the referrer.")
-    next: list[str] = Field(description="The states that it can go to from here, whoever makes the step.")
+    returned_days: int = Field(description="How many of these days the referral was returned to the referrer.")
+    next: list[str] = Field(description="The next states of the referral, for any role.")
     redacted: list[str] = Field(description="The fields that your role does not see, by dotted path.")
 
 
@@ -78,11 +78,11 @@ class TransitionRead(TransitionFields):
     """One step of a referral."""
 
     id: UUID = Field(description="The step's id.")
-    from_status: str | None = Field(description="The state that it left; absent for the first.")
-    to: str = Field(description="The state that it reached.")
-    by: str = Field(description="Who made it: the referrer, the service, or nobody (a contact did).")
-    organisation: str = Field(description="The organisation that made it.")
-    at: datetime = Field(description="When.")
+    from_status: str | None = Field(description="The state before the step; absent for the first step.")
+    to: str = Field(description="The state after the step.")
+    by: str = Field(description="Who made the step: the referrer or the service, or the system after a contact.")
+    organisation: str = Field(description="The organisation that made the step.")
+    at: datetime = Field(description="When the step was made.")
     redacted: list[str] = Field(description="The fields that your role does not see, by dotted path.")
 
 
@@ -166,10 +166,10 @@ REFERRALS = Resource(
         "need": Filter("{t}.need = {v}", "text", NeedType, "Referrals for this need."),
         "priority": Filter("{t}.priority = {v}", "text", Priority, "Referrals of this priority."),
         "submitted_after": Filter(
-            "{t}.submitted_at > {v}", "timestamptz", Timestamp, "Submitted after this moment (RFC 3339)."
+            "{t}.submitted_at > {v}", "timestamptz", Timestamp, "Submitted after this time (RFC 3339)."
         ),
         "submitted_before": Filter(
-            "{t}.submitted_at < {v}", "timestamptz", Timestamp, "Submitted before this moment (RFC 3339)."
+            "{t}.submitted_at < {v}", "timestamptz", Timestamp, "Submitted before this time (RFC 3339)."
         ),
         "upn": Filter(
             "{t}.id in (select i.referral_id from pupil_identity i where i.area_id = {area} and i.upn = {v})",

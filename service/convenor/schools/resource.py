@@ -1,4 +1,4 @@
-"""Schools, as they are read."""
+"""Declare schools."""
 
 from uuid import UUID
 
@@ -14,8 +14,8 @@ class SchoolRead(SchoolFields):
     """One school."""
 
     id: UUID = Field(description="The school's id.")
-    cluster: str | None = Field(description="The code of the cluster that it is in today.")
-    successor_id: UUID | None = Field(description="The school that it became, e.g. on academy conversion.")
+    cluster: str | None = Field(description="The code of the school's cluster today.")
+    successor_id: UUID | None = Field(description="The school that replaced it, for example on academy conversion.")
 
 
 _TODAY = (

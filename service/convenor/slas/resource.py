@@ -1,4 +1,4 @@
-"""SLAs and their history, as they are read: with KPIs, targets, versions and the returns that are due."""
+"""Declare SLAs and their history, with KPIs, targets, versions and the returns that are due."""
 
 import json
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ SLA_ROW_ACCESS: Mapping[Role, RowAccess] = {
     Role.COMMISSIONER: RowAccess.AREA,
     Role.FINANCE: RowAccess.AREA,
 }
-"""How far each role reaches into SLAs and what providers report against them."""
+"""Each role's row access to SLAs and to the returns against them."""
 
 STEPS: Mapping[SlaStatus, tuple[SlaStatus, ...]] = {
     SlaStatus.DRAFT: (SlaStatus.AGREED,),
@@ -29,7 +29,7 @@ STEPS: Mapping[SlaStatus, tuple[SlaStatus, ...]] = {
     SlaStatus.ACTIVE: (SlaStatus.ENDED,),
     SlaStatus.ENDED: (),
 }
-"""From each state of an SLA, the states that the commissioner can move it to."""
+"""For each state of an SLA, the states that the commissioner can move the SLA to."""
 
 
 class ServiceOf(BaseModel):
@@ -41,21 +41,21 @@ class ServiceOf(BaseModel):
 
 
 class TermsRead(TermsFields, VolumeFields):
-    """One version of what an SLA agrees, for a year of the term."""
+    """One version of an SLA's terms. Volumes and price are for a year."""
 
     number: int = Field(description="The number of the version, from 1.")
-    valid_from: date = Field(description="The first day on which it holds.")
-    valid_to: date | None = Field(description="The day from which the next version holds.")
+    valid_from: date = Field(description="The first day on which this version is in force.")
+    valid_to: date | None = Field(description="The day from which the next version is in force.")
 
 
 class VersionRead(TermsRead):
-    """One version of what an SLA agrees, with its KPIs."""
+    """One version of an SLA's terms, with its KPIs."""
 
-    kpis: list[KpiFields] = Field(description="What the provider reported, or reports, under this version.")
+    kpis: list[KpiFields] = Field(description="The measures that the provider reports under this version.")
 
 
 class ReturnDue(BaseModel):
-    """A period of the SLA's cadence that has ended and is not wholly reported."""
+    """A reporting period of the SLA that has ended and is not fully reported."""
 
     first: date = Field(alias="from", description="First day of the period, within the term.")
     last: date = Field(alias="to", description="Last day of the period, within the term.")
@@ -68,24 +68,24 @@ class SlaRead(SlaFields):
     id: UUID = Field(description="The SLA's id.")
     status: SlaStatus = Field(description="Draft, agreed, active or ended.")
     service: ServiceOf = Field(description="The service.")
-    provider: ProviderOf = Field(description="Who provides it.")
-    clusters: list[str] = Field(description="The codes of the clusters that it serves.")
-    terms: TermsRead = Field(description="What is agreed today; before the term, what will be agreed first.")
+    provider: ProviderOf = Field(description="The provider.")
+    clusters: list[str] = Field(description="The codes of the clusters that the SLA serves.")
+    terms: TermsRead = Field(description="The terms in force today; before the term begins, the first ones.")
     kpis: list[KpiFields] = Field(description="The measures that the provider reports today, with their targets.")
-    returns_due: list[ReturnDue] = Field(description="Periods that have ended and are not reported, oldest first.")
-    versions: list[VersionRead] = Field(description="Every version of its terms, oldest first.")
-    next: list[SlaStatus] = Field(description="The states that it can go to from here.")
+    returns_due: list[ReturnDue] = Field(description="Ended periods that are not fully reported, oldest first.")
+    versions: list[VersionRead] = Field(description="Every version of the terms, oldest first.")
+    next: list[SlaStatus] = Field(description="The next states of the SLA.")
 
 
 class SlaTransitionRead(BaseModel):
-    """One step in the life of an SLA."""
+    """One step of an SLA from one state to another."""
 
     id: UUID = Field(description="The step's id.")
-    from_status: SlaStatus | None = Field(description="The state that it left; absent for the first.")
-    to: SlaStatus = Field(description="The state that it reached.")
-    reason: Line | None = Field(None, description="Why; walled like a name, since free text may name a child.")
-    organisation: str = Field(description="The organisation that made it.")
-    at: datetime = Field(description="When.")
+    from_status: SlaStatus | None = Field(description="The state before the step; absent for the first step.")
+    to: SlaStatus = Field(description="The state after the step.")
+    reason: Line | None = Field(None, description="Why. Hidden like a name, because it may name a child.")
+    organisation: str = Field(description="The organisation that made the step.")
+    at: datetime = Field(description="When the step was made.")
     redacted: list[str] = Field(description="The fields that your role does not see, by dotted path.")
 
 
@@ -113,8 +113,9 @@ where c.cadence = {t}.cadence and {t}.status in ('active', 'ended') and d.last <
 """
 """The returns due of the SLA `{t}`: `first`, `last`, `due_on`.
 
-A cadence's periods are whole months: quarters of the financial year; terms from 1 September, 1 January and 1 May;
-academic years. The term cuts the first and the last of them. One is due while a day of it is in no return that stands.
+A cadence's periods are full months: quarters of the financial year; terms from 1 September, 1 January and 1 May;
+academic years. The SLA's term can shorten the first and the last period. A period is due while any of its days is
+missing from the returns that were not sent back.
 """
 
 CURRENT_TERMS = (
@@ -131,7 +132,7 @@ _NEXT = " ".join(f"when '{state}' then '{json.dumps(steps)}'::json" for state, s
 
 
 def serves_clusters(sla_id: str) -> str:
-    """Whether the SLA of an id serves one of the clusters in `{keys}`."""
+    """Write the condition that an SLA, by the SQL of its id, serves one of the clusters in `{keys}`."""
     return (
         "exists (select from sla_cluster c where c.area_id = {t}.area_id"
         f" and c.sla_id = {sla_id} and c.cluster_id = any({{keys}}) and not c.withdrawn)"
