@@ -5,7 +5,7 @@ from typing import Any
 from data import Area
 
 from convenor.read_model.columns import Binder, Columns
-from convenor.read_model.plan import compile_graph
+from convenor.read_model.plan import compile_selection
 from convenor.read_model.row_access import access_profile_of, values_of
 from convenor.read_model.selection import One, Page
 from convenor.referrals.resource import REFERRALS
@@ -39,7 +39,7 @@ def nested(area: Area) -> tuple[str, tuple[Any, ...]]:
     )
     selected = GraphQLEndpoint(graphql_api()).prepare(GraphQLRequest(QUESTION, None, "{}")).selected
     roots = tuple(item for item in selected.fields if isinstance(item, One | Page))
-    plan = compile_graph(roots, access_profile_of(caller))
+    plan = compile_selection(roots, access_profile_of(caller))
     values = values_of(caller, plan.parameters)
     return plan.sql, tuple(values[name] for name in plan.parameters)
 

@@ -15,7 +15,7 @@ from convenor.http.exception_handlers import error_at, problem_of
 from convenor.http.read_routes import note_answer
 from convenor.http.write_routes import Replay, WriteCall, WriteContext, etag_of, key_reservation, note_replay
 from convenor.problems import Invalid, NotFound, ScopeMissing
-from convenor.read_model.execute import Answer, read_graph
+from convenor.read_model.execute import Answer, read_selection
 from convenor.read_model.redaction import redacted_in, refuse_search
 from convenor.read_model.resource import Resource
 from convenor.read_model.selection import Constant, One, Page
@@ -93,7 +93,7 @@ async def execute(call: Call, selected: PlannedSelection, meta: Mapping[str, byt
         if isinstance(item, Change):
             await _change(call, item, selected, result)
         elif isinstance(item, Constant):
-            result.data[item.key] = json.dumps(item.word).encode()
+            result.data[item.key] = json.dumps(item.text).encode()
         else:
             result.data[item.key] = meta[item.key] if isinstance(item, Meta) else read[item.key]
     return result
@@ -104,7 +104,7 @@ async def _read(call: Call, selected: PlannedSelection, result: ExecutionResult)
     roots = tuple(item for item in selected.fields if isinstance(item, One | Page))
     if not roots:
         return {}
-    found = await read_graph(call.state.readers, call.principal, roots, selected.values)
+    found = await read_selection(call.state.readers, call.principal, roots, selected.values)
     note_answer(call.note, found)
     result.redacted += redacted_in(roots, call.principal.clearances)
     for root, doc in zip(roots, found.docs, strict=True):
@@ -179,10 +179,10 @@ class PayloadWrite(WriteContext):
         """The payload; read even where nothing is asked of the record, since it is the answer's subject."""
         roots = self.change.records or (One("", resource, ()),)
         values = {**self.values, **{f"{root.at}.id": record for root in roots}}
-        found = await read_graph(connection, self.principal, roots, values)
+        found = await read_selection(connection, self.principal, roots, values)
         docs = dict(zip((root.key for root in roots), found.docs, strict=True))
         parts = (
-            b'"%s":%s' % (it.key.encode(), json.dumps(it.word).encode() if isinstance(it, Constant) else docs[it.key])
+            b'"%s":%s' % (it.key.encode(), json.dumps(it.text).encode() if isinstance(it, Constant) else docs[it.key])
             for it in self.change.payload
         )
         body = b"{" + b",".join(parts) + b"}"

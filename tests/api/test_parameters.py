@@ -34,7 +34,7 @@ async def test_a_parameter_that_is_not_taken_is_named_with_those_that_are(profil
     refused = await ask(profile, asked, "colour=blue&colour=red&a/b~c=")
     assert told(refused) == [("/query/colour", "unknown_parameter"), ("/query/a~1b~0c", "unknown_parameter")]
     takes, detail = asked[3], refused.json()["errors"][0]["detail"]
-    assert takes in detail if takes else detail == "This address takes none."
+    assert takes in detail if takes else detail == "This address accepts no parameters."
 
 
 @pytest.mark.parametrize("query", ["colour=%ff", "%c3%28=1", "colour=%ed%a0%80"])

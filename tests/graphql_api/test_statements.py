@@ -14,7 +14,7 @@ from support.graphql_requests import asked, codes
 from support.records import make_records, may_see, people, truth_of
 
 from convenor.read_model import row_access as row_access
-from convenor.read_model.plan import compile_graph, compile_plan
+from convenor.read_model.plan import compile_plan, compile_selection
 
 DEEP = """
 query ($first: Int!) {
@@ -84,21 +84,21 @@ async def test_what_is_refused_reads_nothing(gathering: Gathering, counted: Coun
 
 
 async def test_a_query_that_is_repeated_compiles_nothing_anew(gathering: Gathering) -> None:
-    compile_graph.cache_clear()
+    compile_selection.cache_clear()
     for who in ("school@wendshire", "school@fenmark", "neighbour@wendshire", "school@wendshire"):
         assert (await asked(gathering.callers[who], DEEP, first=3)).status_code == 200
-    known = compile_graph.cache_info()
+    known = compile_selection.cache_info()
     assert (known.misses, known.hits) == (1, 3)
 
 
 async def test_a_caller_s_own_values_are_no_part_of_what_is_kept(gathering: Gathering) -> None:
     query = "query ($id: ID!, $school: String) { referral(id: $id) { id } referrals(school: $school) { totalCount } }"
-    compile_graph.cache_clear()
+    compile_selection.cache_clear()
     for row in gathering.records["referrals"][:5]:
         caller = gathering.callers["commissioner of two"]
         answer = await asked(caller, query, id=row["id"], school=row["school_id"])
         assert answer.json()["data"]["referral"] == {"id": row["id"]}
-    assert compile_graph.cache_info().misses == 1
+    assert compile_selection.cache_info().misses == 1
 
 
 def ids_of(value: Any) -> set[str]:
@@ -226,7 +226,7 @@ async def _assert_reach(service: Service) -> None:
 
 def _forget() -> None:
     compile_plan.cache_clear()
-    compile_graph.cache_clear()
+    compile_selection.cache_clear()
 
 
 async def test_row_level_security_alone_still_hides_everything(

@@ -11,7 +11,7 @@ from convenor.clusters.resource import CLUSTERS
 from convenor.commissioned_services.resource import SERVICES
 from convenor.http.read_routes import ReadRoute
 from convenor.problems import NotFound
-from convenor.read_model.execute import read_graph, read_list
+from convenor.read_model.execute import read_list, read_selection
 from convenor.read_model.list_query import parse_query
 from convenor.read_model.resource import Relation, Resource
 from convenor.read_model.selection import Edges, Node, One, Page, Pick
@@ -45,7 +45,7 @@ async def in_a_graph(
     edges = Edges("edges", (Node("node", (Pick("id", "id"),)),))
     sort, descending = target.order.removeprefix("-"), target.order.startswith("-")
     link = Page("page", target, (edges,), 200, sort, descending, relation=relation, at="/page")
-    graph = await read_graph(readers, who, (One("one", parent, (link,), at="/one"),), {"/one.id": key})
+    graph = await read_selection(readers, who, (One("one", parent, (link,), at="/one"),), {"/one.id": key})
     return [UUID(edge["node"]["id"]) for edge in json.loads(graph.docs[0])["page"]["edges"]]
 
 

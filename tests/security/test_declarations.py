@@ -94,7 +94,7 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "a part of no field": ({"parts": {"baskets": BOXES}}, 'parts names "baskets"'),
     "a part of a part that is no field": (_part(parts={"lids": BOXES}), 'parts names "lids"'),
     "variants of no field": ({"variants": {"thing": "1", "thong": "1"}}, 'variants names "thong"'),
-    "a field that is declared twice": ({"sql": {"boxes": "'[]'"}}, "stands in sql and in parts"),
+    "a field that is declared twice": ({"sql": {"boxes": "'[]'"}}, "is in sql and in parts"),
     "a part of what is no record": ({"parts": {"boxes": BOXES, "note": BOXES}}, "holds 0 models"),
     "variants of what is no choice": ({"variants": {"thing": "1", "box": "1"}}, "needs models that each have a `kind`"),
     "a choice without variants": ({"variants": {}, "sensitivity": {}}, "thing is one of 2 models"),
@@ -103,8 +103,11 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
         "needs a field `redacted`",
     ),
     "an order that is none of its sorts": ({"order": "size"}, 'order names "size"'),
-    "a sort by a hidden field": ({"sorts": {"id": Sort("note", "text")}}, "gives away a field"),
-    "a default of no filter": ({"own": {Role.BOARD: DefaultFilter("true", unless="note")}}, 'unless names "note"'),
+    "a sort by a hidden field": ({"sorts": {"id": Sort("note", "text")}}, "discloses a field"),
+    "a default of no filter": (
+        {"default_filters": {Role.BOARD: DefaultFilter("true", unless="note")}},
+        'unless names "note"',
+    ),
     "a placeholder of a filter in a field": ({"sql": {"id": "{v}"}}, "names {v}"),
     "a placeholder that is misspelt": ({"sql": {"id": "{T}.id"}}, "names {T}"),
     "a join that is misspelt": ({"sql": {"box.size": "{weighted}.size"}}, "names {weighted}"),
@@ -114,9 +117,9 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "a placeholder in variants": ({"variants": {"thing": "{kind}"}}, "names {kind}"),
     "a placeholder in a join": ({"joins": {"weighed": "join x on {p}.id"}}, "names {p}"),
     "a placeholder in a filter": ({"filters": {"id": replace(SHOWN, sql="{t}.id = {value}")}}, "names {value}"),
-    "a placeholder in a default": ({"filters": {"id": replace(SHOWN, otherwise="{t}.id = {v}")}}, "names {v}"),
+    "a placeholder in a default": ({"filters": {"id": replace(SHOWN, default_sql="{t}.id = {v}")}}, "names {v}"),
     "a placeholder in a role's default": (
-        {"own": {Role.BOARD: DefaultFilter("{t}.id = any({key})", unless="note_of")}},
+        {"default_filters": {Role.BOARD: DefaultFilter("{t}.id = any({key})", unless="note_of")}},
         "names {key}",
     ),
     "a placeholder in a relation": ({"relations": {"all": Relation("shelves", where="{parent}.id")}}, "names {parent}"),
@@ -159,7 +162,7 @@ def test_declarations_together_refuse(changed: dict[str, Any], named: str) -> No
 
 
 def test_a_refusal_lists_what_there_is() -> None:
-    with pytest.raises(ValueError, match=r"There are: id, from_status, to, reason, organisation, at\.$"):
+    with pytest.raises(ValueError, match=r"Known here: id, from_status, to, reason, organisation, at\.$"):
         replace(RESOURCES["sla_transitions"], sensitivity={"reson": FieldSensitivity.IDENTITY})
 
 

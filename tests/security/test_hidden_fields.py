@@ -59,7 +59,9 @@ def test_no_order_default_or_search_of_others_names_a_hidden_column(resource: Re
     for each in hidden_in(resource):
         filters = resource.filters.values()
         open_sql = [filter_.sql for filter_ in filters if filter_.sensitivity is not each.sensitivity]
-        open_sql += [filter_.otherwise for filter_ in filters] + [own.sql for own in resource.default_filters.values()]
+        open_sql += [filter_.default_sql for filter_ in filters] + [
+            own.sql for own in resource.default_filters.values()
+        ]
         open_sql += [sort.column for sort in resource.sorts.values()] + [resource.natural_key or ""]
         for sql in open_sql:
             assert not re.search(rf"\b{each.column}\b", sql), f"{each.path}: {sql}"

@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from convenor.features import RESOURCES
 from convenor.read_model.annotations import models_in
-from convenor.read_model.plan import Plan, Shape, Under, compile_graph, compile_plan
+from convenor.read_model.plan import ParentRecord, Plan, Shape, compile_plan, compile_selection
 from convenor.read_model.resource import Part, Resource
 from convenor.read_model.row_access import AccessProfile
 from convenor.read_model.selection import Edges, Node, One, Page, PageInfo, Pick, Selection, Total
@@ -98,7 +98,7 @@ def rest_plans(resource: Resource, profile: AccessProfile) -> Iterator[tuple[fro
         if each.sensitivity is None or each.sensitivity in profile.clearances
     ]
     shapes += [
-        replace(whole, under=Under(parent, relation, "id"))
+        replace(whole, under=ParentRecord(parent, relation, "id"))
         for parent in RESOURCES.values()
         for relation in parent.relations.values()
         if relation.target == resource.name
@@ -112,10 +112,10 @@ def graph_plans(resource: Resource, profile: AccessProfile) -> Iterator[Plan]:
     selection, sort = picks(resource.read), resource.order.removeprefix("-")
     places = PageInfo("place", (("more", "hasNextPage"), ("start", "startCursor"), ("end", "endCursor")))
     page = Page("page", resource, (Edges("rows", (Node("row", selection),)), places, Total("n")), 5, sort, False)
-    yield compile_graph((One("one", resource, selection, at="/one"),), profile)
-    yield compile_graph((replace(page, at="/page", after=True),), profile)
+    yield compile_selection((One("one", resource, selection, at="/one"),), profile)
+    yield compile_selection((replace(page, at="/page", after=True),), profile)
     for parent in RESOURCES.values():
         for relation in parent.relations.values():
             if relation.target == resource.name:
                 link = replace(page, relation=relation) if relation.many else One("r", resource, selection, relation)
-                yield compile_graph((One("one", parent, (link,), at="/one"),), profile)
+                yield compile_selection((One("one", parent, (link,), at="/one"),), profile)

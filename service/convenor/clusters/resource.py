@@ -79,7 +79,7 @@ CLUSTERS = Resource(
             "date",
             Day,
             "Clusters that exist on this day; by default today.",
-            otherwise=valid_on("{t}", "{today}"),
+            default_sql=valid_on("{t}", "{today}"),
         ),
     },
     relations={

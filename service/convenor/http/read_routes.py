@@ -13,7 +13,7 @@ from starlette.routing import Route
 
 from convenor.audit.writer import AuditDraft
 from convenor.http.operation import Operation
-from convenor.read_model.execute import Answer, GraphAnswer, read_list, read_one
+from convenor.read_model.execute import Answer, SelectionAnswer, read_list, read_one
 from convenor.read_model.list_query import parse_fields, parse_query
 from convenor.read_model.resource import Resource
 
@@ -78,7 +78,7 @@ def sublist_route(path: str, parent: Resource, relation: str, target: Resource, 
     return ReadRoute(path, endpoint, Reading(target, many=True, under=parent, relation=relation), operation)
 
 
-def note_answer(note: AuditDraft, answer: Answer | GraphAnswer) -> None:
+def note_answer(note: AuditDraft, answer: Answer | SelectionAnswer) -> None:
     """Tells the audit what an answer shows."""
     note.records, note.subjects = answer.ids, answer.subjects
     note.areas, note.subject_areas = answer.areas, answer.subject_areas

@@ -65,7 +65,7 @@ CLUSTER_SCHOOLS = Resource(
             "date",
             Day,
             "Schools that are in the cluster on this day; by default today.",
-            otherwise=valid_on("{t}", "{today}"),
+            default_sql=valid_on("{t}", "{today}"),
         ),
         "phase": Filter("{t}.phase = {v}", "text", Phase, "Schools of this phase."),
         "status": Filter("{t}.status = {v}", "text", SchoolStatus, "Schools of this status."),
@@ -128,7 +128,7 @@ ROLES = Resource(
             "date",
             Day,
             "Roles that are held on this day; by default today.",
-            otherwise=valid_on("{t}", "{today}"),
+            default_sql=valid_on("{t}", "{today}"),
         ),
     },
 )

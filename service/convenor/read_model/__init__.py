@@ -1,1 +1,1 @@
-"""From a resource's declaration to one SQL statement that returns finished JSON."""
+"""Compile a resource's declaration and a query into one SQL statement that returns JSON."""

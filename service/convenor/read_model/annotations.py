@@ -27,7 +27,7 @@ def kinds_of(model: type[BaseModel]) -> tuple[str, ...]:
 
 
 def is_timestamp(annotation: Any) -> bool:
-    """Tell whether an annotation is that of a timestamp, required or not."""
+    """Check whether an annotation is a timestamp, required or not."""
     if get_origin(annotation) in (Union, UnionType, Annotated):
         return any(is_timestamp(choice) for choice in get_args(annotation))
     return isinstance(annotation, type) and issubclass(annotation, datetime)

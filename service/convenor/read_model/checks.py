@@ -1,7 +1,7 @@
-"""Refuse a declaration that names what is not there.
+"""Refuse a declaration that names something unknown.
 
-The compiler looks fields up by name, so that a misspelt key would change nothing: a field meant to be hidden would be
-shown. What a declaration names is therefore checked when it is made, and what several share when all are known.
+The compiler looks up fields by name. A misspelt key would have no effect, so that a sensitive field would be shown.
+Each declaration is therefore checked when it is made, and references between resources when all are known.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from pydantic import BaseModel
 
 from convenor.read_model.annotations import kinds_of, models_in
-from convenor.read_model.placeholders import ANYWHERE, BESIDE, FILTER, PART_ORDER, ROW, placeholders_in
+from convenor.read_model.placeholders import ANYWHERE, FILTER, PART_ORDER, ROW, WITH_PARENT, placeholders_in
 
 if TYPE_CHECKING:
     from convenor.read_model.resource import Part, Resource
@@ -20,7 +20,7 @@ def check_resource(resource: "Resource") -> None:
     """Check one resource by itself.
 
     Raises:
-        ValueError: a key names no field, a placeholder is not filled in, or a hidden field could leave another way.
+        ValueError: a key names no field, a placeholder is unknown, or a sort would disclose a sensitive field.
     """
     hidden = list(_check_fields(resource.name, resource.read, resource, resource.joins.keys()))
     if hidden and "redacted" not in resource.read.model_fields:
@@ -28,22 +28,22 @@ def check_resource(resource: "Resource") -> None:
     _check_known(resource.name, "order", resource.order.removeprefix("-"), resource.sorts)
     for name, sort in resource.sorts.items():
         if not {name, sort.column}.isdisjoint(resource.sensitivity):
-            raise ValueError(f"{resource.name}: sorts[{name}] gives away a field that is hidden from some roles.")
-    for role, own in resource.default_filters.items():
-        _check_known(resource.name, f"own[{role}].unless", own.unless, resource.filters)
+            raise ValueError(f"{resource.name}: sorts[{name}] discloses a field that is hidden from some roles.")
+    for role, default in resource.default_filters.items():
+        _check_known(resource.name, f"default_filters[{role}].unless", default.unless, resource.filters)
     for at, sql, filled in _fragments(resource):
         _check_sql(f"{resource.name}: {at}", sql, filled)
 
 
 def check_together(resources: Iterable["Resource"], columns: Mapping[str, Collection[str]]) -> None:
-    """Check what resources name of each other and of their tables.
+    """Check the references of resources to each other and to their tables.
 
     Args:
         resources: all of them.
-        columns: the columns of each table; a table that is not among them is a view, and is not checked here.
+        columns: the columns of each table. A view is not among them and is not checked here.
 
     Raises:
-        ValueError: a relation leads nowhere, or a table lacks a column.
+        ValueError: a relation has an unknown target, or a table lacks a column.
     """
     by_name = {resource.name: resource for resource in resources}
     for resource in by_name.values():
@@ -62,15 +62,15 @@ def check_together(resources: Iterable["Resource"], columns: Mapping[str, Collec
 
 
 def fields_within(model: type[BaseModel], declared: "Resource | Part", before: str = "") -> Iterator[str]:
-    """List the dotted paths by which the compiler looks a model's fields up; each part has its own."""
+    """List the dotted paths by which the compiler looks up a model's fields. Each part has paths of its own."""
     for name, info in model.model_fields.items():
         path = before + name
         if path == "redacted":
             continue
         yield path
         models, many = models_in(info.annotation)
-        whole = many or path in declared.sql or path in declared.parts
-        if path in declared.variants or not whole:
+        is_leaf = many or path in declared.sql or path in declared.parts
+        if path in declared.variants or not is_leaf:
             for inner in models:
                 yield from fields_within(inner, declared, f"{path}.")
 
@@ -78,7 +78,7 @@ def fields_within(model: type[BaseModel], declared: "Resource | Part", before: s
 def _check_fields(
     where: str, model: type[BaseModel], declared: "Resource | Part", joins: Collection[str]
 ) -> Iterator[str]:
-    """Check what is declared of a model's fields; list those that are hidden from some roles."""
+    """Check the declaration of a model's fields, and list those that are hidden from some roles."""
     known = dict.fromkeys(fields_within(model, declared))
     made = {"sql": declared.sql, "parts": declared.parts, "variants": declared.variants}
     for what, keys in (*made.items(), ("sensitivity", declared.sensitivity)):
@@ -86,7 +86,7 @@ def _check_fields(
             _check_known(where, what, key, known)
     for path in known:
         if len(ways := [what for what, keys in made.items() if path in keys]) > 1:
-            raise ValueError(f"{where}: {path} stands in {' and in '.join(ways)}; only one of them would be used.")
+            raise ValueError(f"{where}: {path} is in {' and in '.join(ways)}; only one of them would be used.")
         _check_models(where, path, model, declared)
     for what, fragments in (("sql", declared.sql), ("variants", declared.variants)):
         for key, sql in fragments.items():
@@ -94,7 +94,7 @@ def _check_fields(
     yield from declared.sensitivity
     for path, part in declared.parts.items():
         at = f"{where}: parts[{path}]"
-        _check_sql(f"{at}.source", part.source, BESIDE | set(joins))
+        _check_sql(f"{at}.source", part.source, WITH_PARENT | set(joins))
         _check_sql(f"{at}.order", part.order, PART_ORDER)
         for hidden in _check_fields(at, _models_at(model, path)[0], part, joins):
             yield f"{path}.{hidden}"
@@ -121,7 +121,7 @@ def _models_at(model: type[BaseModel], path: str) -> list[type[BaseModel]]:
 
 
 def _fragments(resource: "Resource") -> Iterator[tuple[str, str, Collection[str]]]:
-    """List a resource's SQL besides that of its fields: where it stands, what it says, and what is filled in there."""
+    """List a resource's SQL apart from its fields: its place, the SQL, and the placeholders that are allowed there."""
     yield "id_sql", resource.id_sql, ROW
     yield "within_clusters", resource.within_clusters, ANYWHERE
     yield "subject", resource.subject or "", ANYWHERE
@@ -129,20 +129,20 @@ def _fragments(resource: "Resource") -> Iterator[tuple[str, str, Collection[str]
         yield f"joins[{name}]", sql, ANYWHERE
     for name, each in resource.filters.items():
         yield f"filters[{name}].sql", each.sql, FILTER
-        yield f"filters[{name}].otherwise", each.otherwise, ANYWHERE
-    for role, own in resource.default_filters.items():
-        yield f"own[{role}].sql", own.sql, ANYWHERE
+        yield f"filters[{name}].default_sql", each.default_sql, ANYWHERE
+    for role, default in resource.default_filters.items():
+        yield f"default_filters[{role}].sql", default.sql, ANYWHERE
     for name, relation in resource.relations.items():
-        yield f"relations[{name}].where", relation.where, BESIDE
+        yield f"relations[{name}].where", relation.where, WITH_PARENT
 
 
-def _check_sql(at: str, sql: str, filled: Collection[str]) -> None:
+def _check_sql(at: str, sql: str, allowed: Collection[str]) -> None:
     for name in placeholders_in(sql):
-        if name not in filled:
-            known = ", ".join(f"{{{each}}}" for each in sorted(filled))
-            raise ValueError(f"{at} names {{{name}}}, which nothing fills in. There are: {known}.")
+        if name not in allowed:
+            known = ", ".join(f"{{{each}}}" for each in sorted(allowed))
+            raise ValueError(f"{at} names {{{name}}}, which is unknown. Known here: {known}.")
 
 
 def _check_known(where: str, what: str, name: str, known: Collection[str]) -> None:
     if name not in known:
-        raise ValueError(f'{where}: {what} names "{name}", which is not there. There are: {", ".join(known)}.')
+        raise ValueError(f'{where}: {what} names "{name}", which is unknown. Known here: {", ".join(known)}.')

@@ -1,7 +1,7 @@
-"""The select list of a read model: names and types from the model, the rest from the declaration.
+"""Write the select list of a read model: names and types from the model, the rest from the declaration.
 
-What the machine itself names within a statement has a `$` in its name (`o$`, `p$1`): no key of an answer can have one,
-so that none is ever taken for a row.
+Aliases that the compiler makes have a `$` in their name (`o$`, `p$1`). No key of an answer can have one, so that a key
+is never mistaken for an alias.
 """
 
 from collections.abc import Iterable
@@ -20,18 +20,18 @@ from convenor.security.principal import FieldSensitivity
 
 @dataclass
 class Binder:
-    """Numbers the parameters of one statement; the first three are those of `context_sql`."""
+    """Number the parameters of one statement; the first three are those of `context_sql`."""
 
-    names: list[str] = field(default_factory=lambda: ["context.areas", "context.reach", "context.keys"])
+    names: list[str] = field(default_factory=lambda: ["context.areas", "context.row_access", "context.keys"])
 
     def bind(self, name: str, pg_type: str) -> str:
-        """The placeholder of a parameter, e.g. `$4::uuid`; the same name gives the same number."""
+        """Return the placeholder of a parameter, e.g. `$4::uuid`; the same name gives the same number."""
         if name not in self.names:
             self.names.append(name)
         return f"${self.names.index(name) + 1}::{pg_type}"
 
     def fill(self, sql: str, alias: str) -> str:
-        """Puts the alias and the machine's own parameters into a declaration's SQL."""
+        """Replace the placeholders of a declaration's SQL by the alias and the compiler's own parameters."""
         sql = sql.replace("{t}", alias)
         for name, bound in BOUND.items():
             if f"{{{name}}}" in sql:
@@ -41,19 +41,19 @@ class Binder:
 
 
 class Columns:
-    """Writes select lists. What stands behind a wall that the caller does not pass is left out, or null.
+    """Write select lists without the fields for which the caller lacks the clearance.
 
     Args:
-        passed: the walls that the caller passes.
-        binder: of the statement.
-        hidden: what stands in the place of a walled field; empty to leave it out.
+        clearances: the caller's.
+        binder: the statement's.
+        hidden: the SQL that replaces a hidden field; empty to leave the field out.
     """
 
     def __init__(self, clearances: frozenset[FieldSensitivity], binder: Binder, hidden: str = "") -> None:
         self.clearances, self.binder, self.hidden, self.depth = clearances, binder, hidden, 0
 
     def of_resource(self, resource: Resource, alias: str, wanted: frozenset[str] | None) -> list[str]:
-        """The select list of a whole record; with `redacted` where the resource has walls at all."""
+        """Write the select list of a complete record, with `redacted` where some role does not see every field."""
         written = self.of_model(resource.read, resource, alias, "", fields_of(resource.read, wanted))
         if "redacted" in resource.read.model_fields:
             listed = ", ".join(f'"{path}"' for path in redacted_paths(resource, self.clearances, wanted))
@@ -61,36 +61,38 @@ class Columns:
         return written
 
     def of_model(
-        self, model: type[BaseModel], said: Resource | Part, alias: str, path: str, selection: Selection
+        self, model: type[BaseModel], declared: Resource | Part, alias: str, path: str, selection: Selection
     ) -> list[str]:
-        """The select list of one model, or of an object within it at `path`."""
+        """Write the select list of one model, or of an object within it at `path`."""
         written = []
         for item in selection:
             if isinstance(item, Constant):
-                written.append(f"'{item.word}' as \"{item.key}\"")
+                written.append(f"'{item.text}' as \"{item.key}\"")
             elif isinstance(item, Pick):
-                sensitivity = said.sensitivity.get(path + item.name)
+                sensitivity = declared.sensitivity.get(path + item.name)
                 if sensitivity is None or sensitivity in self.clearances:
                     annotation = model.model_fields[item.name].annotation
-                    written.append(f'{self._field(annotation, said, alias, path + item.name, item)} as "{item.key}"')
+                    written.append(
+                        f'{self._field(annotation, declared, alias, path + item.name, item)} as "{item.key}"'
+                    )
                 elif self.hidden:
                     written.append(f'{self.hidden} as "{item.key}"')
         return written
 
-    def _field(self, annotation: Any, said: Resource | Part, alias: str, dotted: str, item: Pick) -> str:
+    def _field(self, annotation: Any, declared: Resource | Part, alias: str, dotted: str, item: Pick) -> str:
         models, many = models_in(annotation)
-        if dotted in said.parts:
-            return self._part(said.parts[dotted], models[0], many, alias, item)
-        if dotted in said.variants:
-            return self._variants(models, said, alias, dotted, item)
-        if dotted in said.sql:
-            expression = self.binder.fill(said.sql[dotted], alias)
+        if dotted in declared.parts:
+            return self._part(declared.parts[dotted], models[0], many, alias, item)
+        if dotted in declared.variants:
+            return self._variants(models, declared, alias, dotted, item)
+        if dotted in declared.sql:
+            expression = self.binder.fill(declared.sql[dotted], alias)
         elif models and not many:
-            return json_object(self.of_model(models[0], said, alias, dotted + ".", _wanted(models[0], item)))
+            return json_object(self.of_model(models[0], declared, alias, dotted + ".", _wanted(models[0], item)))
         else:
             expression = f'{alias}."{dotted}"'
         if is_timestamp(annotation):
-            # As RFC 3339 writes it; `to_char` does the same in twice the time.
+            # RFC 3339. `to_char` gives the same text, and takes twice the time.
             return f"replace(({expression} at time zone 'UTC')::text, ' ', 'T') || 'Z'"
         return self._from_json(expression, models[0], many, item) if item.within else expression
 
@@ -103,33 +105,33 @@ class Columns:
         return f"(select coalesce(json_agg(o$), '[]') from {rows})" if many else f"(select row_to_json(o$) from {rows})"
 
     def _variants(
-        self, models: list[type[BaseModel]], said: Resource | Part, alias: str, dotted: str, item: Pick
+        self, models: list[type[BaseModel]], declared: Resource | Part, alias: str, dotted: str, item: Pick
     ) -> str:
-        kind = self.binder.fill(said.variants[dotted], alias)
+        kind = self.binder.fill(declared.variants[dotted], alias)
         cases = []
         for model in models:
             (label,) = kinds_of(model)
-            fields = self.of_model(model, said, alias, dotted + ".", _wanted(model, item))
+            fields = self.of_model(model, declared, alias, dotted + ".", _wanted(model, item))
             cases.append(f"when '{label}' then {json_object(fields)}")
         return f"case {kind} {' '.join(cases)} end"
 
     def _from_json(self, expression: str, model: type[BaseModel], many: bool, item: Pick) -> str:
-        """What is wanted of a field that the declaration gives whole, as JSON."""
+        """Select the wanted members of a field for which the declaration gives complete JSON."""
         inner = self._alias("j")
         columns = []
-        for it in _wanted(model, item):
-            if isinstance(it, Constant):
-                columns.append(f"'{it.word}' as \"{it.key}\"")
-            elif isinstance(it, Pick):
-                info = model.model_fields[it.name]
-                columns.append(f"{inner}.value -> '{info.serialization_alias or it.name}' as \"{it.key}\"")
+        for member in _wanted(model, item):
+            if isinstance(member, Constant):
+                columns.append(f"'{member.text}' as \"{member.key}\"")
+            elif isinstance(member, Pick):
+                info = model.model_fields[member.name]
+                columns.append(f"{inner}.value -> '{info.serialization_alias or member.name}' as \"{member.key}\"")
         record = f"cross join lateral (select {', '.join(columns)}) o$"
         if many:
             return (
                 f"(select coalesce(json_agg(o$), '[]') from json_array_elements(({expression})::json) {inner} {record})"
             )
-        whole = f"(select ({expression})::json as value) {inner}"
-        return f"(select row_to_json(o$) from {whole} {record} where {inner}.value is not null)"
+        source = f"(select ({expression})::json as value) {inner}"
+        return f"(select row_to_json(o$) from {source} {record} where {inner}.value is not null)"
 
     def _alias(self, letter: str) -> str:
         self.depth += 1
@@ -141,12 +143,12 @@ def _wanted(model: type[BaseModel], item: Pick) -> Selection:
 
 
 def json_object(columns: Iterable[str]) -> str:
-    """A select list as one JSON object."""
+    """Write a select list as one JSON object."""
     return f"(select row_to_json(o$) from (select {', '.join(columns)}) o$)"
 
 
 def joined(resource: Resource, columns: str, binder: Binder, alias: str) -> tuple[str, list[str]]:
-    """A select list that names its joins, and the joins that it names."""
+    """Replace the joins' placeholders in a select list by their aliases, and return the joins that it uses."""
     joins = []
     for name, sql in resource.joins.items():
         placeholder = f"{{{name}}}"

@@ -1,4 +1,4 @@
-"""Asks the database what a plan says, for a caller: bytes out, and the ids that the audit needs."""
+"""Run plans for a caller: return JSON bytes and the ids for the audit."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from uuid import UUID
 from convenor.database.ids import Ids
 from convenor.problems import NotFound
 from convenor.read_model.list_query import Query
-from convenor.read_model.plan import Plan, Shape, Under, compile_graph, compile_plan
+from convenor.read_model.plan import ParentRecord, Plan, Shape, compile_plan, compile_selection
 from convenor.read_model.redaction import refuse_search
 from convenor.read_model.resource import Resource
 from convenor.read_model.row_access import access_profile_of, values_of
@@ -17,36 +17,36 @@ from convenor.security.principal import Principal
 
 
 class Connection(Protocol):
-    """The one call that reading needs of asyncpg's pool or connection."""
+    """Run one statement; asyncpg's pools and connections do."""
 
     async def fetchrow(self, query: str, *args: Any) -> Any:
-        """The first row."""
+        """Return the first row."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What leaves, and what the audit is told about it."""
+    """The answer to a REST read, with what the audit records about it."""
 
     body: bytes
     ids: Sequence[UUID]
     subjects: Sequence[UUID]
     areas: Sequence[UUID]
-    """The area of each id, in order, where the caller works in several; else its only one."""
+    """The area of each id, in order, where the caller works in several areas; else its only area."""
     etag: str | None = None
     next: str | None = None
     """The cursor of the next page."""
     subject_areas: Sequence[UUID] = ()
-    """The area of each subject, where the caller works in several."""
+    """The area of each subject, where the caller works in several areas."""
 
 
 async def read_one(
     connection: Connection, principal: Principal, resource: Resource, key: str, fields: frozenset[str] | None = None
 ) -> Answer:
-    """One record by its id or natural key.
+    """Read one record by its id or natural key.
 
     Raises:
-        NotFound: when there is none, or none that the caller reaches.
+        NotFound: there is no such record, or the caller may not see it.
     """
     by, named = name_record(resource, key)
     shape = Shape(resource, "one", access_profile_of(principal), fields, by=by)
@@ -61,24 +61,24 @@ async def read_list(
     query: Query,
     under: tuple[Resource, str, str] | None = None,
 ) -> Answer:
-    """A page of records.
+    """Read a page of records.
 
     Args:
-        connection: where to ask.
-        principal: for whom.
-        resource: what.
-        query: filters, order and place.
+        connection: a connection or pool.
+        principal: the caller.
+        resource: the kind of record.
+        query: filters, order and cursor.
         under: for a list under a record's path: the parent resource, its relation's name and the record's key.
 
     Raises:
-        NotFound: when the parent is absent or not the caller's.
+        NotFound: there is no such parent, or the caller may not see it.
     """
-    record: Under | None = None
+    record: ParentRecord | None = None
     named: dict[str, Any] = {}
     if under:
         parent, relation, key = under
         by, named = name_record(parent, key, "parent")
-        record = Under(parent, parent.relations[relation], by)
+        record = ParentRecord(parent, parent.relations[relation], by)
     refuse_search(
         principal.clearances, ((f"/query/{name}", resource.filters[name].sensitivity) for name in query.filters)
     )
@@ -99,39 +99,39 @@ async def read_list(
 
 
 @dataclass(frozen=True, slots=True)
-class GraphAnswer:
-    """What a graph shows: the JSON of each root, and what the audit is told."""
+class SelectionAnswer:
+    """The JSON of each root, with what the audit records about it."""
 
     docs: tuple[bytes, ...]
-    """`null` where a record is not there."""
+    """`null` for a record that is not found."""
     ids: Sequence[UUID]
     subjects: Sequence[UUID]
     areas: Sequence[UUID]
     subject_areas: Sequence[UUID]
 
 
-async def read_graph(
+async def read_selection(
     connection: Connection, principal: Principal, roots: tuple[One | Page, ...], values: Mapping[str, Any]
-) -> GraphAnswer:
-    """Reads a graph in one statement.
+) -> SelectionAnswer:
+    """Read several records or pages, with everything nested in them, in one statement.
 
     Args:
-        connection: where to ask.
-        principal: for whom.
-        roots: what.
-        values: of the parameters that the roots name by their place.
+        connection: a connection or pool.
+        principal: the caller.
+        roots: the requested records and pages.
+        values: the parameters, by the place in the answer that names them.
     """
-    plan = compile_graph(roots, access_profile_of(principal))
+    plan = compile_selection(roots, access_profile_of(principal))
     row = await _fetch(connection, principal, plan, values)
     docs = tuple(row[f"d{at}"] for at in range(len(roots)))
-    return GraphAnswer(docs, *_audited(principal, row))
+    return SelectionAnswer(docs, *_audited(principal, row))
 
 
 def _answer(principal: Principal, row: Any, etag: str | None = None, following: str | None = None) -> Answer:
-    """The one document of a row.
+    """Return the document of a row.
 
     Raises:
-        NotFound: when the record is not there, or that under which the list stands.
+        NotFound: the record, or the parent of the list, was not found.
     """
     if row["d0"] == b"null":
         raise NotFound
@@ -140,14 +140,14 @@ def _answer(principal: Principal, row: Any, etag: str | None = None, following: 
 
 
 def _audited(principal: Principal, row: Any) -> tuple[Sequence[UUID], Sequence[UUID], Sequence[UUID], Sequence[UUID]]:
-    """What the audit is told: ids, subjects, and the areas of each."""
-    ids, areas = _told(row["ids"])
-    subjects, subject_areas = _told(row["subjects"])
+    """Return ids, subjects, the area of each id, and the area of each subject."""
+    ids, areas = _parse_ids(row["ids"])
+    subjects, subject_areas = _parse_ids(row["subjects"])
     return ids, subjects, areas or principal.areas, subject_areas
 
 
-def _told(text: str) -> tuple[Ids, Sequence[UUID]]:
-    """The ids of an answer, each once; and the area of each, where they come with one."""
+def _parse_ids(text: str) -> tuple[Ids, Sequence[UUID]]:
+    """Return the distinct ids of an answer, and the area of each where the text has it."""
     each = dict.fromkeys(text.split(",")) if text else {}
     if " " not in text:
         return Ids(",".join(each)), ()
@@ -159,7 +159,7 @@ def _told(text: str) -> tuple[Ids, Sequence[UUID]]:
 async def resolve_reference(
     connection: Connection, principal: Principal, resource: Resource, key: str
 ) -> tuple[UUID, UUID] | None:
-    """The (area, id) of a record that the caller reaches, or None: how rules look up what a body refers to."""
+    """Return the (area, id) of a record that the caller may see, or None. Rules resolve the references of a body so."""
     by, named = name_record(resource, key)
     shape = Shape(resource, "find", access_profile_of(principal), by=by)
     row = await _fetch(connection, principal, compile_plan(shape), named)
@@ -167,7 +167,7 @@ async def resolve_reference(
 
 
 def name_record(resource: Resource, key: str, name: str = "record") -> tuple[By, dict[str, Any]]:
-    """Reads a record's name from a path or a body: an id, else the natural key."""
+    """Read the key of a record from a path or a body: an id, else the natural key."""
     try:
         return "id", {f"{name}.id": UUID(key)}
     except ValueError:

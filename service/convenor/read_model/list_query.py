@@ -1,4 +1,4 @@
-"""The query string of a list, read against the declaration: everything unknown or malformed is named at once."""
+"""Parse the query string of a list against its declaration, and report all errors together."""
 
 import base64
 import binascii
@@ -20,7 +20,7 @@ CONTROLS = ("cursor", "limit", "sort", "fields", "count")
 
 @dataclass(frozen=True)
 class Query:
-    """A list's question: what decides its plan, and the values for it."""
+    """A parsed query: what decides the plan, and the values for it."""
 
     filters: tuple[str, ...]
     fields: frozenset[str] | None
@@ -32,11 +32,11 @@ class Query:
 
 
 def parse_query(resource: Resource, raw: bytes) -> Query:
-    """Reads a raw query string.
+    """Parse a raw query string.
 
     Raises:
-        Unreadable: when it is not percent-encoded UTF-8, or has too many parameters.
-        Invalid: with every fault, each pointing at `/query/<parameter>`.
+        Unreadable: it is not percent-encoded UTF-8, or has too many parameters.
+        Invalid: with every error, each pointing at `/query/<parameter>`.
     """
     errors = FieldErrors()
     given = read_parameters(raw, [*resource.filters, *CONTROLS], errors)
@@ -60,7 +60,7 @@ def parse_query(resource: Resource, raw: bytes) -> Query:
 
 
 def parse_fields(resource: Resource, raw: bytes) -> frozenset[str] | None:
-    """Reads the query string of one record: `fields` is all that it takes.
+    """Parse the query string of one record, which accepts `fields` only.
 
     Raises:
         Unreadable, Invalid: as `parse_query`.
@@ -95,14 +95,14 @@ def _sort(resource: Resource, given: str | None, errors: FieldErrors) -> tuple[s
 def read_cursor(
     given: str, order: str, sort: Sort, errors: FieldErrors, pointer: str = "/query/cursor"
 ) -> dict[str, Any]:
-    """The place that a cursor names, as `after.value` and `after.id`; nothing and a fault where it names none."""
+    """Return the place that a cursor names, as `after.value` and `after.id`; add an error for an invalid cursor."""
     try:
         written, value, identity = json.loads(base64.b64decode(given + "=" * (-len(given) % 4), b"-_", validate=True))
         if written != order or b"\x00" in value.encode():
             raise ValueError
         return {"after.value": sort.adapter.validate_python(value), "after.id": UUID(identity)}
     except (ValueError, TypeError, AttributeError, RecursionError, binascii.Error):
-        errors.add(pointer, "cursor", "Not a cursor of this list and this order: take that of a page, unchanged.")
+        errors.add(pointer, "cursor", "Not a cursor of this list in this order. Send the cursor of a page, unchanged.")
         return {}
 
 
@@ -113,5 +113,5 @@ def _fields(resource: Resource, given: str | None, errors: FieldErrors) -> froze
     wanted = given.split(",")
     for name in wanted:
         if name not in known:
-            errors.add("/query/fields", "unknown_field", f"No such field. There are: {', '.join(known)}.")
+            errors.add("/query/fields", "unknown_field", f"No such field. Known fields: {', '.join(known)}.")
     return frozenset(wanted)

@@ -1,26 +1,27 @@
-"""Records that are to be changed: whoever cannot read one cannot change it, and who changes it does so alone.
+"""Load and lock records for a change. A caller can only change a record that it can read.
 
-Every transaction takes the locks that it needs in one order, from the top of this list to its end and the rows of a
-table by area and id, so that no two wait for each other:
+Every transaction takes its locks in the order of this list, and the rows of one table by area and id. So no two
+transactions wait for each other:
 
-1. its idempotency key; a bulk load takes its turn;
+1. its idempotency key; a bulk import queues here;
 2. clusters;
 3. services;
 4. schools;
-5. memberships, roles and purchases: each under its cluster, and under its school or service;
+5. memberships, roles and purchases, after their cluster and their school or service;
 6. SLAs;
 7. impact returns;
-8. the numbers of pupils (advisory locks);
+8. the identity numbers of pupils (advisory locks);
 9. referrals, then the records that belong to them;
-10. what the audit mentions, by its key.
+10. the records that the audit mentions, by key.
 
-Foreign keys keep to it. They take KEY SHARE of the row that they name, which waits for `REKEY` alone, and the keys of
-a cluster never change. A service that gets another provider takes its SLAs, their returns and its referrals along
-(`on update cascade`): whoever changes several referrals first shares their services. Areas and providers are outside
-the list, since whoever locks one locks nothing else; the counts of referrals by month skip what is locked.
+Foreign keys respect this order. They take KEY SHARE on the row that they name, which waits for `REKEY` only, and the
+keys of a cluster never change. When a service changes its provider, its SLAs, their returns and its referrals follow
+(`on update cascade`), so a change of several referrals first locks their services with `KEEP`. Areas and providers are
+not in the list, because a transaction that locks one locks nothing else. The counts of referrals by month skip locked
+rows.
 
-A load that is stored as a whole takes its referrals batch by batch, so that it can meet another writer in the other
-order. For that, and for whatever this list lacks, a transaction that ends in a deadlock is tried once more.
+An all-or-nothing import locks its referrals batch by batch, so that it can meet another writer in the opposite order.
+For such cases, a transaction that ends in a deadlock is tried once more.
 """
 
 from collections.abc import Collection, Sequence
@@ -46,23 +47,23 @@ Key = tuple[UUID, UUID]
 
 
 class Lock(Enum):
-    """How a row is locked until the transaction ends: `read` and `key_share` of `with_for_update`."""
+    """The strength of a row lock, as `read` and `key_share` of `with_for_update`."""
 
     REKEY = False, False
-    """FOR UPDATE: a column may change that is unique, or that foreign keys name."""
+    """FOR UPDATE: a unique or referenced column may change."""
     CHANGE = False, True
-    """FOR NO KEY UPDATE: other columns change, or what belongs to the row; foreign keys do not wait."""
+    """FOR NO KEY UPDATE: other columns or dependent rows change; foreign keys do not wait."""
     KEEP = True, False
-    """FOR SHARE: the row stays as it is, for others who need that, too."""
+    """FOR SHARE: nobody may change the row."""
     KEEP_KEY = True, True
-    """FOR KEY SHARE: its key stays, as a foreign key asks."""
+    """FOR KEY SHARE: nobody may change the row's key, as a foreign key requires."""
 
 
 async def resolve(session: AsyncSession, principal: Principal, resource: Resource, key: str) -> Key:
     """Resolve an id or natural key.
 
     Raises:
-        NotFound: when there is none, or none that the caller reaches.
+        NotFound: there is no such record, or the caller may not see it.
     """
     found = await resolve_reference(await driver_connection(session), principal, resource, key)
     if found is None:
@@ -81,24 +82,24 @@ async def get_for_update(
     """Load the record of an id or natural key, locked until the transaction ends.
 
     Args:
-        session: in the caller's transaction.
-        principal: for whom.
-        resource: what says how it is named, and who reaches it.
-        model: its table, whose key is the area and the id.
-        key: as it stands in the path.
-        how: what is to happen to it.
+        session: a session in a transaction.
+        principal: the caller.
+        resource: the kind of record, with its natural key and row access.
+        model: the table, whose primary key is the area and the id.
+        key: the record's key from the path.
+        how: the strength of the lock.
 
     Raises:
-        NotFound: when there is none, or none that the caller reaches.
+        NotFound: there is no such record, or the caller may not see it.
     """
     return await lock(session, model, await resolve(session, principal, resource, key), how)
 
 
 async def lock(session: AsyncSession, model: type[Row], key: UUID | Key, how: Lock = Lock.CHANGE) -> Row:
-    """Lock a row, and read it as it is then.
+    """Lock a row and read its current values.
 
     Raises:
-        sqlalchemy.exc.NoResultFound: when it is gone, or no longer the caller's.
+        sqlalchemy.exc.NoResultFound: the row has gone, or the caller may no longer see it.
     """
     read, key_share = how.value
     return await session.get_one(
@@ -109,7 +110,7 @@ async def lock(session: AsyncSession, model: type[Row], key: UUID | Key, how: Lo
 async def lock_all(
     session: AsyncSession, model: type[InArea], keys: Collection[Key], how: Lock = Lock.CHANGE
 ) -> Sequence[InArea]:
-    """Lock rows of one table in the order of their keys, and read them as they are then."""
+    """Lock rows of one table in the order of their keys, and read their current values."""
     if not keys:
         return ()
     key = col(model.area_id), col(model.id)

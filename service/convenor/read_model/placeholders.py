@@ -1,4 +1,4 @@
-"""List the placeholders of a declaration's SQL: what the compiler fills in, and in which fragment.
+"""List the placeholders that the compiler replaces in a declaration's SQL, by the kind of fragment.
 
 Fragments may also name the resource's own joins, as `{alias}`.
 """
@@ -12,7 +12,7 @@ _PLACEHOLDER = re.compile(r"\{([A-Za-z_ ]\w*\s*)\}")
 
 @dataclass(frozen=True)
 class Bound:
-    """A placeholder for a value that every statement can bind: the parameter, its type, and the type that is read."""
+    """A placeholder for a value that every statement can bind: the parameter, its type, and the type it is cast to."""
 
     parameter: str
     pg_type: str
@@ -24,18 +24,18 @@ BOUND: Mapping[str, Bound] = {
     "pseudonym_key": Bound("pseudonym_key", "bytea"),
     "today": Bound("today", "date"),
 }
-"""The ids that the caller stands for, the key of its pseudonyms, and the day."""
+"""The ids that the caller's row access covers, the key of its pseudonyms, and today's date."""
 
 ROW = frozenset({"t"})
 """The alias of the resource's row, or of the part's."""
 ANYWHERE = ROW | BOUND.keys()
-BESIDE = ANYWHERE | {"p"}
-"""In a part's source `{p}` is the part; in a relation's condition it is the row that the relation leads from."""
+WITH_PARENT = ANYWHERE | {"p"}
+"""In a part's source, `{p}` is the part's row. In a relation's condition, `{p}` is the parent's row."""
 PART_ORDER = frozenset({"p"})
 FILTER = ANYWHERE | {"v", "area"}
 """The value that a filter compares with, and the area of the rows."""
 
 
 def placeholders_in(sql: str) -> list[str]:
-    """List the placeholders that a fragment names, each once. A repetition of a regular expression is none."""
+    """List the distinct placeholders of a fragment. A quantifier of a regular expression, as in `{2}`, is none."""
     return list(dict.fromkeys(_PLACEHOLDER.findall(sql)))

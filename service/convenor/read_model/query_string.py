@@ -1,4 +1,4 @@
-"""Query strings: read in one way, and refused by one rule, whatever the address. It knows no transport.
+"""Read query strings by one rule for every address.
 
 Source: RFC 3986, section 2.1; WHATWG URL, section 5.1 (`application/x-www-form-urlencoded`).
 """
@@ -9,10 +9,11 @@ from urllib.parse import parse_qsl
 from convenor.problems import FieldErrors, Unreadable
 
 MAX_PARAMETERS = 100
+NO_PARAMETERS = "This address accepts no parameters."
 
 
 def read_pairs(raw: bytes) -> list[tuple[str, str]]:
-    """The parameters of a query string, in their order.
+    """Return the parameters of a query string, in order.
 
     Raises:
         Unreadable: it is not percent-encoded UTF-8, or there are more than `MAX_PARAMETERS`.
@@ -26,7 +27,7 @@ def read_pairs(raw: bytes) -> list[tuple[str, str]]:
 
 
 def read_parameters(raw: bytes, known: Collection[str], errors: FieldErrors) -> dict[str, str]:
-    """The parameters of a query string that an address knows, each given once; what stands there besides is a fault.
+    """Return the known parameters of a query string; an unknown or repeated one is an error.
 
     Raises:
         Unreadable: as `read_pairs`.
@@ -38,8 +39,8 @@ def read_parameters(raw: bytes, known: Collection[str], errors: FieldErrors) -> 
     for name, (value, *more) in values.items():
         pointer = f"/query/{name.replace('~', '~0').replace('/', '~1')}"
         if name not in known:
-            takes = f"No such parameter. There are: {', '.join(known)}." if known else "This address takes none."
-            errors.add(pointer, "unknown_parameter", takes)
+            detail = f"No such parameter. Known parameters: {', '.join(known)}." if known else NO_PARAMETERS
+            errors.add(pointer, "unknown_parameter", detail)
         elif more:
             errors.add(pointer, "repeated_parameter", "Give this parameter once.")
         elif "\x00" in value:
@@ -50,7 +51,7 @@ def read_parameters(raw: bytes, known: Collection[str], errors: FieldErrors) -> 
 
 
 def read_flag(given: Mapping[str, str], name: str, errors: FieldErrors) -> bool:
-    """A parameter that is true or false; false where it is left out."""
+    """Read a parameter that is true or false; false by default."""
     if given.get(name, "false") not in ("true", "false"):
         errors.add(f"/query/{name}", "boolean", f"`{name}` is true or false.")
     return given.get(name) == "true"

@@ -1,4 +1,4 @@
-"""Which fields a caller never sees nor searches by: fixed by its role and the answer's shape, whatever the values."""
+"""Decide which fields a caller does not see or search by, from its clearances and the answer's shape."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
@@ -12,25 +12,25 @@ from convenor.read_model.selection import Edges, Node, One, Page, Pick, Selectio
 from convenor.security.principal import FieldSensitivity
 
 
-def sensitive_paths(said: Resource | Part, before: str = "") -> Iterator[tuple[str, FieldSensitivity]]:
-    """What stands behind a wall, at any depth, by dotted path: a record's own fields, then those of its parts."""
-    for path, sensitivity in said.sensitivity.items():
+def sensitive_paths(declared: Resource | Part, before: str = "") -> Iterator[tuple[str, FieldSensitivity]]:
+    """List the sensitive fields at any depth, by dotted path: a record's own, then those of its parts."""
+    for path, sensitivity in declared.sensitivity.items():
         yield before + path, sensitivity
-    for path, part in said.parts.items():
+    for path, part in declared.parts.items():
         yield from sensitive_paths(part, f"{before}{path}.")
 
 
 def redacted_paths(
     resource: Resource, clearances: frozenset[FieldSensitivity], wanted: frozenset[str] | None = None
 ) -> list[str]:
-    """The dotted paths that a caller passing these walls never sees, in the order they are declared."""
+    """List the dotted paths that a caller with these clearances does not see, in the order of their declaration."""
     hidden = [path for path, sensitivity in sensitive_paths(resource) if sensitivity not in clearances]
     return [path for path in hidden if wanted is None or path.split(".")[0] in wanted]
 
 
 def sensitive_fields(resource: Resource) -> Iterator[tuple[type[BaseModel], str]]:
-    """The fields of a read model, or of the models in it, that some roles do not see."""
-    for path, _wall in sensitive_paths(resource):
+    """List the fields of a read model, or of the models in it, that some roles do not see."""
+    for path, _sensitivity in sensitive_paths(resource):
         *steps, name = path.split(".")
         for holder in _models_at(resource.read, steps):
             if name in holder.model_fields:
@@ -38,21 +38,21 @@ def sensitive_fields(resource: Resource) -> Iterator[tuple[type[BaseModel], str]
 
 
 def refuse_search(
-    clearances: frozenset[FieldSensitivity], asked: Iterable[tuple[str, FieldSensitivity | None]]
+    clearances: frozenset[FieldSensitivity], filters: Iterable[tuple[str, FieldSensitivity | None]]
 ) -> None:
-    """Refuses a search by what the caller does not see.
+    """Refuse a search by a field that the caller does not see.
 
     Args:
-        passed: the walls that the caller passes.
-        asked: the filters that are used, each by its pointer, and the wall behind which its field stands.
+        clearances: the caller's.
+        filters: the pointer of each filter that is used, and the sensitivity of its field.
 
     Raises:
-        Invalid: with each filter that is not for the caller.
+        Invalid: with each filter that the caller may not use.
     """
     errors = FieldErrors()
-    for pointer, sensitivity in asked:
+    for pointer, sensitivity in filters:
         if sensitivity is not None and sensitivity not in clearances:
-            errors.add(pointer, "not_for_role", "Your role does not see this field and cannot search by it.")
+            errors.add(pointer, "not_for_role", "Your role may not see this field and cannot search by it.")
     errors.raise_if_any()
 
 
@@ -65,7 +65,7 @@ def _models_at(model: type[BaseModel], steps: Sequence[str]) -> list[type[BaseMo
 
 
 def redacted_in(roots: tuple[One | Page, ...], clearances: frozenset[FieldSensitivity]) -> list[str]:
-    """The dotted paths of an answer, by its own keys and without places in lists, that hold null for that reason."""
+    """List the redacted dotted paths of an answer, by its own keys and without places in lists."""
     found = [path for root in roots for path in _in_link(root, "", clearances)]
     return list(dict.fromkeys(found))
 
@@ -76,15 +76,15 @@ def _in_link(link: One | Page, before: str, clearances: frozenset[FieldSensitivi
         yield from _in_record(link.selection, hidden, "", at, clearances)
         return
     for shown in link.shows:
-        for it in shown.shows if isinstance(shown, Edges) else ():
-            if isinstance(it, Node):
-                yield from _in_record(it.selection, hidden, "", f"{at}{shown.key}.{it.key}.", clearances)
+        for node in shown.shows if isinstance(shown, Edges) else ():
+            if isinstance(node, Node):
+                yield from _in_record(node.selection, hidden, "", f"{at}{shown.key}.{node.key}.", clearances)
 
 
 def _in_record(
     selection: Selection, hidden: frozenset[str], path: str, at: str, clearances: frozenset[FieldSensitivity]
 ) -> Iterator[str]:
-    """What is hidden of a record, or of an object within it at `path`."""
+    """List the redacted paths of a record, or of an object within it at `path`."""
     for item in selection:
         if isinstance(item, One | Page):
             yield from _in_link(item, at, clearances)

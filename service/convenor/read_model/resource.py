@@ -1,9 +1,8 @@
-"""What a resource is made of, declared once for REST, GraphQL and the documentation.
+"""Declare a resource once for REST, GraphQL and the documentation.
 
-The read model (pydantic) gives names, types and descriptions; a declaration adds what a model cannot say: where a
-field comes from when it is not the column of its name, which wall it stands behind, who reaches which rows, filters,
-sorts and relations. In SQL texts `{t}` is the alias of the resource's own row and `{v}` a parameter; `placeholders`
-lists them all. What a declaration names is checked when it is made.
+The read model (pydantic) gives names, types and descriptions. The declaration adds the SQL of computed fields, field
+sensitivity, row access, filters, sorts and relations. In its SQL, `{t}` is the alias of the resource's own row and
+`{v}` a parameter; `placeholders` lists them all. A declaration is checked when it is made.
 """
 
 from collections.abc import Mapping
@@ -21,12 +20,12 @@ from convenor.security.principal import FieldSensitivity, Role, RowAccess
 
 @dataclass(frozen=True)
 class Part:
-    """An embedded record of another table: `read` filled from the row (or rows) that `source` finds.
+    """An embedded record, or list of records, of another table.
 
     Args:
-        source: what follows `from`, with `{p}` as the part's own alias and `{t}` as its parent's.
-        order: for a list, what follows `order by`.
-        sql, walls, parts, variants: as in `Resource`, by the field's name within the part; `{t}` is then the part.
+        source: the SQL after `from`, with `{p}` as the part's own alias and `{t}` as its parent's.
+        order: for a list, the SQL after `order by`.
+        sql, sensitivity, parts, variants: as in `Resource`, by the field's name within the part. `{t}` is the part.
     """
 
     source: str
@@ -43,11 +42,11 @@ class Filter:
 
     Args:
         sql: the predicate, over `{t}`, `{v}` and `{area}` (the area, where a sub-select needs it).
-        cast: the PostgreSQL type of `{v}`.
-        takes: what the text is validated as (a pydantic type).
-        says: the description for the documentation.
-        wall: what a caller must pass to search by it.
-        otherwise: the predicate, over `{t}` and `{today}`, of a list that leaves it out.
+        pg_type: the PostgreSQL type of `{v}`.
+        type_: the pydantic type that validates the value.
+        description: the description in the documentation.
+        sensitivity: the clearance that a caller needs to search by it.
+        default_sql: the predicate, over `{t}` and `{today}`, of a list without this filter.
     """
 
     sql: str
@@ -55,15 +54,15 @@ class Filter:
     type_: Any
     description: str
     sensitivity: FieldSensitivity | None = None
-    otherwise: str = ""
+    default_sql: str = ""
 
     @cached_property
     def adapter(self) -> TypeAdapter[Any]:
-        """The validator of one value."""
+        """Return the validator of a value."""
         return TypeAdapter(self.type_)
 
 
-_PLACES: Mapping[str, TypeAdapter[Any]] = {
+_SORTABLE: Mapping[str, TypeAdapter[Any]] = {
     "timestamptz": TypeAdapter(Timestamp),
     "text": TypeAdapter(str),
     "date": TypeAdapter(Day),
@@ -77,28 +76,28 @@ class Sort:
     """One order of a list: a column that is never null, and its PostgreSQL type. The id breaks ties.
 
     Raises:
-        ValueError: there is no reading a cursor's place in a column of this type.
+        ValueError: cursors cannot encode this type.
     """
 
     column: str
     pg_type: str
 
     def __post_init__(self) -> None:
-        """Refuses a type that cursors do not know."""
-        if self.pg_type not in _PLACES:
-            raise ValueError(f"Nothing is sorted by {self.pg_type}; there are: {', '.join(_PLACES)}.")
+        """Refuse a type that cursors cannot encode."""
+        if self.pg_type not in _SORTABLE:
+            raise ValueError(f"Lists cannot be sorted by {self.pg_type}. Known types: {', '.join(_SORTABLE)}.")
 
     @property
     def adapter(self) -> TypeAdapter[Any]:
-        """The validator of a place in this order, as a cursor holds it: what the database can hold."""
-        return _PLACES[self.pg_type]
+        """Return the validator of a cursor's value in this order."""
+        return _SORTABLE[self.pg_type]
 
 
 @dataclass(frozen=True)
 class DefaultFilter:
-    """A predicate that a role's list carries unless it filters by `unless`: what is its own comes without asking.
+    """A predicate of a role's list, unless the list filters by `unless`.
 
-    `{keys}` in `sql` are the ids of the schools or providers that the caller stands for.
+    `{keys}` in `sql` are the ids of the caller's schools or providers.
     """
 
     sql: str
@@ -107,13 +106,13 @@ class DefaultFilter:
 
 @dataclass(frozen=True)
 class Relation:
-    """How rows of `target` hang on a row of this resource.
+    """A relation from a row of this resource to rows of `target`.
 
     Args:
         target: the other resource's name.
-        on: target's column to this one's.
-        where: what else holds, over `{t}` (the target's row) and `{p}` (this resource's).
-        many: False where at most one row hangs on it.
+        on: columns of this resource by the target's columns that equal them.
+        where: a further condition, over `{t}` (the target's row) and `{p}` (this resource's).
+        many: False where the relation leads to at most one row.
     """
 
     target: str
@@ -126,32 +125,32 @@ class Relation:
 
 
 OPEN_TO_AREA: Mapping[Role, RowAccess] = dict.fromkeys(Role, RowAccess.AREA)
-"""Clusters, schools, providers and services of one's area: every role of the area reads them."""
+"""Every role reads the clusters, schools, providers and services of its area."""
 
 
 @dataclass(frozen=True)
 class Resource:
-    """One kind of record that can be read.
+    """One kind of record that clients can read.
 
     Args:
         name: plural, as in the path; `singular` names one record to people and in the audit.
-        read: the documented shape of one record.
-        reach: the rows each role reaches; a role left out reaches none.
-        within_clusters: for `Reach.CLUSTER`, whether a row is one of the clusters in `{keys}`.
-        natural_key: a column that names a record besides its id.
-        joins: by alias, what follows the row in the read's `from` where a field that is shown names it, as `{alias}`.
+        read: the model of one record.
+        row_access: the row access of each role; a role that is left out reads no rows.
+        within_clusters: for `RowAccess.CLUSTER`, the condition that a row belongs to the clusters in `{keys}`.
+        natural_key: a column that identifies a record as well as its id.
+        joins: joins by alias, each used only where a requested field names it as `{alias}`.
         id_sql: the record's id where it is not the column `id`.
-        sql: fields that are not the column of their name, by dotted path; JSON for a nested field.
+        sql: the SQL of fields that are not columns, by dotted path; JSON for a nested field.
         parts: embedded records, by dotted path.
         variants: for a field that is one of several models, the SQL of its discriminator.
-        walls: the wall a field stands behind, by dotted path.
+        sensitivity: the clearance that a field needs, by dotted path.
         subject: the SQL of the id of the pupil whom a record is about, for the audit.
         etag: the column that holds the record's version.
-        own: by role, what its list holds when it does not ask for more.
+        default_filters: by role, the predicate of a list that does not filter otherwise.
         of_area: False for the few tables that belong to no area (pathways).
 
     Raises:
-        ValueError: it names a field, an order, a filter or a placeholder that is not there.
+        ValueError: it names an unknown field, order, filter or placeholder.
     """
 
     name: str
@@ -178,20 +177,20 @@ class Resource:
     of_area: bool = True
 
     def __post_init__(self) -> None:
-        """Refuse a declaration that the compiler would not follow."""
+        """Refuse an inconsistent declaration."""
         check_resource(self)
 
     @property
     def read_scope(self) -> str:
-        """The scope that reading asks for."""
+        """Return the scope that reading needs."""
         return self.scope or f"{self.name}:read"
 
     def row_access_of(self, role: Role) -> RowAccess:
-        """How far a role reaches into it."""
+        """Return the row access of a role."""
         return self.row_access.get(role, RowAccess.NONE)
 
     def identity(self, alias: str) -> str:
-        """The SQL of a record's id."""
+        """Return the SQL of a record's id."""
         return self.id_sql.replace("{t}", alias)
 
     def __hash__(self) -> int:

@@ -1,7 +1,7 @@
-"""Which rows a caller reaches, as an explicit predicate: the first of the two walls, with row-level security under it.
+"""Write row access as an explicit predicate. PostgreSQL's row-level security checks the same rule again.
 
-One area, school or provider is `= $n`, so that the index that leads with it gives the page in order; several are one
-ordered, limited lateral branch each, merged.
+One area, school or provider becomes `= $n`, so that an index that leads with it returns the page in order. Several
+become one ordered, limited lateral branch each, which are merged.
 """
 
 from dataclasses import dataclass
@@ -14,88 +14,88 @@ _COLUMN = {RowAccess.SCHOOL: "school_id", RowAccess.PROVIDER: "provider_id"}
 
 
 class ParameterBinder(Protocol):
-    """What numbers the parameters of a statement."""
+    """Number the parameters of a statement."""
 
     def bind(self, name: str, pg_type: str) -> str:
-        """The placeholder of a parameter."""
+        """Return the placeholder of a parameter."""
         ...
 
 
 @dataclass(frozen=True)
 class AccessProfile:
-    """Everything about a caller that decides a plan: none of it names anybody."""
+    """Everything about a caller that decides a plan. It identifies nobody."""
 
     role: Role
     clearances: frozenset[FieldSensitivity]
-    several: frozenset[RowAccess]
-    """As `Principal.several`."""
+    plural_access: frozenset[RowAccess]
+    """See `Principal.plural_access`."""
 
 
 def access_profile_of(principal: Principal) -> AccessProfile:
-    """The standing of a caller."""
-    return AccessProfile(principal.role, principal.clearances, principal.several)
+    """Return the access profile of a caller."""
+    return AccessProfile(principal.role, principal.clearances, principal.plural_access)
 
 
 def values_of(principal: Principal, names: tuple[str, ...]) -> dict[str, Any]:
-    """The caller's own values of a plan's parameters: context, reach, pseudonym key; and today."""
+    """Return the values of a plan's parameters that come from the caller, and today's date."""
     areas, row_access, keys = principal.context
     known: dict[str, Any] = {
         "context.areas": areas,
-        "context.reach": row_access,
+        "context.row_access": row_access,
         "context.keys": keys,
         "pseudonym_key": principal.pseudonym_key,
     }
     if "today" in names:
         known["today"] = today()
-    for kind in {RowAccess(name.split(".")[1]) for name in names if name.startswith("reach.")}:
+    for kind in {RowAccess(name.split(".")[1]) for name in names if name.startswith("access.")}:
         pairs = principal.pairs(kind)
-        known[f"reach.{kind}.areas"] = [area for area, _ in pairs]
-        known[f"reach.{kind}.keys"] = [key for _, key in pairs]
+        known[f"access.{kind}.areas"] = [area for area, _ in pairs]
+        known[f"access.{kind}.keys"] = [key for _, key in pairs]
         if len(pairs) == 1:
-            known[f"reach.{kind}.area"], known[f"reach.{kind}.key"] = pairs[0]
+            known[f"access.{kind}.area"], known[f"access.{kind}.key"] = pairs[0]
     return known
 
 
 @dataclass(frozen=True)
-class Rows:
-    """The rows of one table that a kind of caller reaches."""
+class AccessibleRows:
+    """The rows of one table that a kind of caller may see."""
 
     table: str
     of_area: bool
     row_access: RowAccess
-    several: bool
+    plural_access: bool
     within: str = ""
-    """For `Reach.CLUSTER`, the condition that a row is the caller's clusters'."""
+    """For `RowAccess.CLUSTER`, the condition that a row belongs to the caller's clusters."""
 
     @property
     def kind(self) -> RowAccess:
-        """Whose (area, key) pairs bound them."""
+        """Return the kind of the (area, key) pairs that bound the rows."""
         return self.row_access if self.row_access in _COLUMN else RowAccess.AREA
 
 
-def row_access_predicate(rows: Rows, binds: ParameterBinder) -> list[str]:
-    """The conditions on alias `t`, with the parameters that `values_of` knows."""
+def row_access_predicate(rows: AccessibleRows, binds: ParameterBinder) -> list[str]:
+    """Write the conditions on alias `t`; `values_of` gives their parameters."""
     if not rows.of_area:
         return []
     if rows.row_access is RowAccess.NONE:
         return ["false"]
     column = _COLUMN.get(rows.row_access)
     within = [rows.within] if rows.within else []
-    if rows.several:
+    if rows.plural_access:
         return ["t.area_id = b.area_id", *([f"t.{column} = b.key"] if column else within)]
-    conditions = [f"t.area_id = {binds.bind(f'reach.{rows.kind}.area', 'uuid')}"]
-    return conditions + ([f"t.{column} = {binds.bind(f'reach.{rows.kind}.key', 'uuid')}"] if column else within)
+    conditions = [f"t.area_id = {binds.bind(f'access.{rows.kind}.area', 'uuid')}"]
+    return conditions + ([f"t.{column} = {binds.bind(f'access.{rows.kind}.key', 'uuid')}"] if column else within)
 
 
-def area_sql(rows: Rows, binds: ParameterBinder) -> str:
-    """The area that a row of this statement lies in, as a value that does not vary by row: an index can use it."""
+def area_expression(rows: AccessibleRows, binds: ParameterBinder) -> str:
+    """Write the area of the rows as a value that is the same for each of them, so that an index can use it."""
     if rows.row_access is RowAccess.NONE:
         return "null::uuid"
-    return "b.area_id" if rows.several else binds.bind(f"reach.{rows.kind}.area", "uuid")
+    return "b.area_id" if rows.plural_access else binds.bind(f"access.{rows.kind}.area", "uuid")
 
 
 def accessible_rows(
-    rows: Rows,
+    rows: AccessibleRows,
     binds: ParameterBinder,
     conditions: list[str],
     *,
@@ -104,12 +104,12 @@ def accessible_rows(
     limit: str = "",
     total: bool = False,
 ) -> str:
-    """A select over the rows of `rows.table t` that the caller reaches and that meet `conditions`."""
+    """Write a select over the rows of `rows.table t` that the caller may see and that meet `conditions`."""
     where = " and ".join([*row_access_predicate(rows, binds), *conditions]) or "true"
     inner = f'select {columns} from "{rows.table}" t where {where} {order} {limit}'
-    if not rows.several or not rows.of_area or rows.row_access is RowAccess.NONE:
+    if not rows.plural_access or not rows.of_area or rows.row_access is RowAccess.NONE:
         return inner
-    areas, keys = (binds.bind(f"reach.{rows.kind}.{part}", "uuid[]") for part in ("areas", "keys"))
+    areas, keys = (binds.bind(f"access.{rows.kind}.{part}", "uuid[]") for part in ("areas", "keys"))
     branches = f"unnest({areas}, {keys}) as b(area_id, key)"
     if total:
         inner = inner.replace("select count(*)", "select count(*) as n", 1)

@@ -1,8 +1,8 @@
-"""What is asked of a record and of what hangs on it: the shape of an answer, without a value in it.
+"""Describe the shape of an answer: the fields of records and of the records nested in them, without values.
 
-A face makes a selection out of its own language; the machine compiles it. The form of an answer (a record, a list, a
-connection) is part of the selection. Each part stands under a key of the answer,
-which need not be the name of the field. Values of filters, cursors and keys are named by `at`, the place in the answer.
+REST and GraphQL each make a selection, and `plan` compiles it. The form of an answer (a record, a list, a connection)
+is part of the selection. Each item has a key in the answer, which need not be the name of the field. `at`, the place in
+the answer, names the values of filters, cursors and keys.
 """
 
 from dataclasses import dataclass
@@ -13,12 +13,12 @@ from pydantic import BaseModel
 from convenor.read_model.resource import Relation, Resource
 
 By = Literal["id", "natural_key"]
-"""How one record is named."""
+"""How a request identifies a record."""
 
 
 @dataclass(frozen=True)
 class Pick:
-    """A field of the read model; with what is wanted of it where it is a record itself, by the model it may be."""
+    """A field of the read model. For an object, `within` selects its members, by the models that it may be."""
 
     key: str
     name: str
@@ -26,30 +26,30 @@ class Pick:
 
 
 @dataclass(frozen=True)
-class Whole:
-    """The record as REST shows it: every field, or those wanted, with the list of what is hidden from the caller."""
+class FullRecord:
+    """The record as REST shows it: all fields, or those wanted, and the list `redacted`."""
 
     wanted: frozenset[str] | None = None
 
 
 @dataclass(frozen=True)
 class Version:
-    """The record's version: what REST sends as its ETag."""
+    """The record's version, which REST sends as its ETag."""
 
     key: str
 
 
 @dataclass(frozen=True)
 class Constant:
-    """A word that every answer of this shape holds: the name of a type."""
+    """A text that every answer of this shape holds: the name of a type."""
 
     key: str
-    word: str
+    text: str
 
 
 @dataclass(frozen=True)
 class One:
-    """One other record: by its name, or by the relation that leads to it."""
+    """One record, by its key or by a relation from its parent."""
 
     key: str
     resource: Resource
@@ -69,14 +69,14 @@ class Node:
 
 @dataclass(frozen=True)
 class Cursor:
-    """The place of an edge in its list."""
+    """The cursor of an edge."""
 
     key: str
 
 
 @dataclass(frozen=True)
 class Rows:
-    """The records of a page, as a list of them."""
+    """The records of a page, as a list."""
 
     key: str
     selection: "Selection"
@@ -84,7 +84,7 @@ class Rows:
 
 @dataclass(frozen=True)
 class Edges:
-    """The records of a page, each with its place in it: as a connection."""
+    """The records of a page as a connection's edges, each with its cursor."""
 
     key: str
     shows: tuple[Node | Cursor | Constant, ...]
@@ -95,41 +95,41 @@ Place = Literal["hasNextPage", "hasPreviousPage", "startCursor", "endCursor"]
 
 @dataclass(frozen=True)
 class PageInfo:
-    """Where a page lies in its list."""
+    """The place of a page in its list."""
 
     key: str
     shows: tuple[tuple[str, Place] | Constant, ...]
 
     @property
     def places(self) -> frozenset[str]:
-        """What is asked."""
+        """Return the requested fields."""
         return frozenset(item[1] for item in self.shows if isinstance(item, tuple))
 
 
 @dataclass(frozen=True)
 class Next:
-    """The cursor of the next page, where there is one."""
+    """The cursor of the next page, if there is one."""
 
     key: str
 
 
 @dataclass(frozen=True)
 class Total:
-    """How many records there are beyond the page."""
+    """The number of records on all pages."""
 
     key: str
 
 
 Shown = Rows | Edges | PageInfo | Next | Total | Constant
-"""What is shown of a page."""
+"""An item of a page."""
 
 
 @dataclass(frozen=True)
 class Page:
-    """A page of records, of the whole list or of those that a relation leads to.
+    """A page of a resource's records, or of the records that a relation leads to.
 
     Args:
-        first: how many records; None where the statement is given it as the value `limit`.
+        first: how many records; None where the limit is a parameter of the statement.
     """
 
     key: str
@@ -144,12 +144,12 @@ class Page:
     at: str = ""
 
 
-Selection = tuple[Pick | Whole | Version | Constant | One | Page, ...]
-"""What is wanted of one record, in the order of the answer."""
+Selection = tuple[Pick | FullRecord | Version | Constant | One | Page, ...]
+"""The items of one record, in the order of the answer."""
 
 
 def fields_of(model: type[BaseModel], wanted: frozenset[str] | None = None) -> Selection:
-    """The fields of a read model under their own names: all of them, or those wanted."""
+    """Select the fields of a read model under their own names: all, or those wanted."""
     return tuple(
         Pick(info.serialization_alias or name, name)
         for name, info in model.model_fields.items()

@@ -1,1 +1,1 @@
-"""Who is calling, and what of a record each role may see."""
+"""The caller, and what each role may see."""

@@ -1,4 +1,4 @@
-"""Who is calling: role, organisation, scopes and reach. It decides nothing; `convenor_auth` fills it."""
+"""Represent the caller: role, organisation, scopes and row access, as `convenor_auth` loads them."""
 
 import hmac
 from collections.abc import Iterable
@@ -10,7 +10,7 @@ from uuid import UUID
 
 
 class Role(StrEnum):
-    """What a client is to the programme. `convenor_auth.roles` says what each may do."""
+    """The kind of a client. `convenor_auth.roles` defines what each role may do."""
 
     SCHOOL_MIS = "school_mis"
     HEALTH_SYSTEM = "health_system"
@@ -24,7 +24,7 @@ class Role(StrEnum):
 
 
 class FieldSensitivity(StrEnum):
-    """What a field gives away, so that a role passes it or has the field redacted."""
+    """The clearance that a role needs to see a field; without it, the field is redacted."""
 
     IDENTITY = "identity"
     """Names, date of birth, the pupil's id, and free text that may name a child."""
@@ -33,11 +33,11 @@ class FieldSensitivity(StrEnum):
 
 
 class RowAccess(StrEnum):
-    """Which rows about cases (referrals and what hangs on them) a role may reach."""
+    """Which cases a role may see: referrals and the records that belong to them."""
 
     AREA = "area"
     CLUSTER = "cluster"
-    """What serves its clusters: contracts; no case."""
+    """The contracts that serve its clusters, and no case."""
     SCHOOL = "school"
     PROVIDER = "provider"
     NONE = "none"
@@ -45,9 +45,9 @@ class RowAccess(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """One record that a client's organisation stands for, as a plain key: `key` is the record's id within `area_id`.
+    """One record that a client acts for, by its id `key` within `area_id`.
 
-    `kind` is a `Reach`: `AREA` (then `key` is the area's own id), `CLUSTER`, `SCHOOL` or `PROVIDER`.
+    `kind` is a `RowAccess`: `AREA` (then `key` is the area's own id), `CLUSTER`, `SCHOOL` or `PROVIDER`.
     """
 
     area_id: UUID
@@ -57,7 +57,7 @@ class Grant:
 
 @dataclass(frozen=True)
 class Principal:
-    """A client that proved who it is, with what its access token allows."""
+    """An authenticated client, with what its access token allows."""
 
     client_id: str
     organisation_id: UUID
@@ -66,19 +66,19 @@ class Principal:
     row_access: RowAccess
     scopes: frozenset[str]
     clearances: frozenset[FieldSensitivity]
-    """The walls this principal passes."""
+    """The sensitive fields that it may see."""
     grants: tuple[Grant, ...]
     agreement: str
-    """Reference of the data sharing agreement under which it calls."""
+    """Reference of its data sharing agreement."""
     agreement_ends_on: date | None
     purpose: str
     pseudonym_key: bytes = field(repr=False)
-    """Keyed to the organisation, so that two organisations never see the same pseudonym of one pupil."""
+    """The organisation's own key, so that two organisations never see the same pseudonym of one pupil."""
 
     def digest(self, record: UUID, name: str, value: object) -> str:
-        """What the audit keeps of a field's value: equal only for the same value of the same field of one record."""
-        said = repr((str(record), name, value)).encode()
-        return hmac.new(self._digest_key, said, "sha256").hexdigest()[:16]
+        """Return the digest of a field's value for the audit, equal only for the same field of the same record."""
+        content = repr((str(record), name, value)).encode()
+        return hmac.new(self._digest_key, content, "sha256").hexdigest()[:16]
 
     @cached_property
     def _digest_key(self) -> bytes:
@@ -86,27 +86,27 @@ class Principal:
 
     @cached_property
     def areas(self) -> tuple[UUID, ...]:
-        """The areas it works in, each once, in the order of its grants."""
+        """Return the distinct areas that it works in, in the order of its grants."""
         return tuple(dict.fromkeys(grant.area_id for grant in self.grants))
 
     def keys(self, kind: str) -> tuple[tuple[UUID, UUID], ...]:
-        """The (area, record) pairs granted to it of one kind."""
+        """Return the (area, record) pairs of its grants of one kind."""
         return tuple((grant.area_id, grant.key) for grant in self.grants if grant.kind == kind)
 
     def pairs(self, row_access: RowAccess) -> tuple[tuple[UUID, UUID], ...]:
-        """The (area, key) pairs that say how far it reaches in one way: its schools or providers, or else its areas."""
+        """Return the (area, key) pairs that bound one kind of row access: its schools or providers, else its areas."""
         if row_access in (RowAccess.SCHOOL, RowAccess.PROVIDER):
             return self.keys(row_access)
         return tuple((area, area) for area in self.areas)
 
     @cached_property
-    def several(self) -> frozenset[RowAccess]:
-        """The ways of reaching in which it stands for several areas, schools or providers, or for none."""
+    def plural_access(self) -> frozenset[RowAccess]:
+        """Return the kinds of row access that cover several areas, schools or providers, or none."""
         return frozenset(row_access for row_access in RowAccess if len(self.pairs(row_access)) != 1)
 
     @cached_property
     def context(self) -> tuple[str, str, str]:
-        """What row-level security is told of it: areas, reach over cases, and the schools or providers it stands for.
+        """Return the settings for row-level security: areas, row access, and its schools, providers or clusters.
 
         The lists are PostgreSQL array literals, ready for `set_config`.
         """
