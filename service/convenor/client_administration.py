@@ -92,7 +92,7 @@ def read_jwk(path: Path) -> dict[str, Any]:
     """A public key from a file.
 
     Raises:
-        OperatorError: The file cannot be read, or holds no JSON object.
+        ConfigurationError: The file cannot be read, or holds no JSON object.
     """
     try:
         jwk = json.loads(path.read_text(encoding="utf-8"))
@@ -107,7 +107,7 @@ async def register(owner_url: str, wanted: Registration) -> CreatedClient:
     """Registers a client; the secret in the answer is never shown again.
 
     Raises:
-        OperatorError: An area or a record that does not exist, records of a kind which the role does not stand for, an
+        ConfigurationError: what was named does not exist, or does not suit the role; the remedy lists what there is.
             agreement that is over or has other terms, a text that is no line of text, or whatever `create_client`
             refuses.
     """
@@ -133,7 +133,7 @@ async def end(owner_url: str, client_id: str) -> None:
     """Ends a client, with its next request.
 
     Raises:
-        OperatorError: There is no such client.
+        ConfigurationError: There is no such client.
     """
     async with owner_transaction(owner_url) as session:
         await end_client(session, client_id)

@@ -71,7 +71,7 @@ def migrate(
         lock_timeout_seconds: How long one attempt waits for tables that others use, and then pauses.
 
     Raises:
-        OperatorError: The database is newer than this version of Convenor, or others hold its tables for too long.
+        ConfigurationError: The database is newer than this version of Convenor, or others hold its tables for too long.
     """
 
     async def run() -> None:
@@ -89,7 +89,7 @@ def refuse_unknown(revision: str | None) -> None:
     """Refuse a database whose revision this version of Convenor does not know.
 
     Raises:
-        OperatorError: The revision is not among this version's.
+        ConfigurationError: The revision is not among this version's.
     """
     known = {script.revision for script in ScriptDirectory.from_config(configuration()).walk_revisions()}
     if revision and revision not in known:
@@ -104,7 +104,7 @@ async def change_schema(owner_url: str, say: Callable[[str], None] = _say_nothin
     """Hold the lock under which one session at a time changes the schema; it ends with the session.
 
     Raises:
-        OperatorError: Another session has held it for ten minutes.
+        ConfigurationError: Another session has held it for ten minutes.
     """
     connection = await asyncpg.connect(owner_url)
     try:

@@ -65,7 +65,7 @@ async def serve_application(server: uvicorn.Server, port: socket, ready: Callabl
         ready: Called once callers are let in.
 
     Raises:
-        OperatorError: The application cannot start.
+        ConfigurationError: The application cannot start.
     """
     async with AsyncExitStack() as stack:
         # Entered here, not by uvicorn, which would log the traceback of a refusal.
@@ -81,7 +81,7 @@ async def enter_lifespan(stack: AsyncExitStack, app: Any) -> None:
     """Start the application, until the stack is closed.
 
     Raises:
-        OperatorError: It cannot start.
+        ConfigurationError: It cannot start.
     """
     lifespan: Lifespan[Any] = app.router.lifespan_context
     with explain_failure("Convenor cannot start", "Correct that, then start again; `convenor doctor` may say more."):

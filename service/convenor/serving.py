@@ -44,7 +44,7 @@ def hold_data_folder(data_dir: Path, address: str) -> Iterator[None]:
         address: Where it will serve, for whoever tries a second time.
 
     Raises:
-        OperatorError: Another process serves it, or the folder cannot be written to.
+        ConfigurationError: Another process serves it, or the folder cannot be written to.
     """
     unwritable = f"The data folder {data_dir} cannot be written to"
     with explain_failure(unwritable, UNWRITABLE):
@@ -70,7 +70,7 @@ def hold_port(host: str, port: int) -> Iterator[socket.socket]:
     """Takes the port without listening on it yet: until the service is ready, callers are turned away.
 
     Raises:
-        OperatorError: The port is in use or not ours to take, or the host is not an address of this machine.
+        ConfigurationError: The port is in use or not ours to take, or the host is not an address of this machine.
     """
     try:
         family, kind, _protocol, _name, address = socket.getaddrinfo(
@@ -100,7 +100,7 @@ def open_migrated(settings: Settings, say: Callable[[str], None]) -> Iterator[Da
     """The database, brought to this version's schema where the owner's login is known.
 
     Raises:
-        OperatorError: It cannot be used, or is at another schema and there is no owner's login to migrate it with.
+        ConfigurationError: It cannot be used, or is at another schema and there is no owner's login to migrate it with.
     """
     with open_database(settings.data_dir, *database_urls(settings), say=say) as database:
         with explain_failure(
@@ -132,7 +132,7 @@ def prepare_keys(data_dir: Path, database_url: str, *, new_keys: bool = False) -
         new_keys: Whether to make what is missing even where the database has clients.
 
     Raises:
-        OperatorError: The data folder cannot be written to.
+        ConfigurationError: The data folder cannot be written to.
     """
     if new_keys or not asyncio.run(has_clients(database_url)):
         make_keys(data_dir)
@@ -142,7 +142,7 @@ def assert_local(settings: Settings) -> None:
     """Check that a demo, whose clients' secrets are in a file, is served on this machine alone.
 
     Raises:
-        OperatorError: It would listen on other addresses than loopback's, or be known under one.
+        ConfigurationError: It would listen on other addresses than loopback's, or be known under one.
     """
     if not settings.is_local:
         raise ConfigurationError(
@@ -163,7 +163,7 @@ def serve(settings: Settings, database: Database, port: socket.socket, ready: Ca
         ready: Called once callers are let in.
 
     Raises:
-        OperatorError: What a person must mend before the application can run.
+        ConfigurationError: What a person must mend before the application can run.
     """
     if asyncio.run(holds_demo(database.app_url)):
         assert_local(settings)

@@ -14,14 +14,14 @@ _FROM_DATABASE = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.Interna
 
 @contextmanager
 def explain_failure(problem: str, remedy: str) -> Iterator[None]:
-    """Turn what the machine or the database refuses in this block into an `OperatorError`.
+    """Turn what the machine or the database refuses in this block into an `ConfigurationError`.
 
     Args:
         problem: What cannot be done, without a full stop: the reason follows.
         remedy: What to do about it where the reason is not a full disk.
 
     Raises:
-        OperatorError: The machine or the database refused.
+        ConfigurationError: The machine or the database refused.
     """
     try:
         yield

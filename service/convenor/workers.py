@@ -1,7 +1,6 @@
 """Several worker processes behind one port: started, replaced when they end or fall silent, and stopped together."""
 
 import asyncio
-import logging
 import os
 import signal
 import threading
@@ -16,9 +15,8 @@ from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors.multiprocess import Process
 
 from convenor.configuration_error import ConfigurationError
+from convenor.log import log
 from convenor.process import serve_application, stops_on_signals
-
-log = logging.getLogger("convenor")
 
 SILENT_SECONDS = 60
 """How long a worker may answer nothing before it is replaced: on a busy machine its start alone takes many seconds."""
@@ -86,7 +84,7 @@ def serve_with_workers(config: uvicorn.Config, port: socket, ready: Callable[[],
         ready: Called once a first worker lets callers in.
 
     Raises:
-        OperatorError: A worker could not start before any of them had.
+        ConfigurationError: A worker could not start before any of them had.
     """
     workers: list[Worker] = []
     try:

@@ -287,7 +287,7 @@ async def test_a_cursor_at_the_last_number_is_taken(profile: Service) -> None:
 
 
 def test_a_list_is_sorted_by_nothing_that_a_cursor_could_not_hold() -> None:
-    with pytest.raises(ValueError, match="Nothing is sorted by numeric"):
+    with pytest.raises(ValueError, match="Lists cannot be sorted by numeric"):
         Sort("value", "numeric")
 
 

@@ -296,7 +296,7 @@ async def test_each_sees_exactly_what_is_shared_with_it(peopled: Service) -> Non
 async def test_row_level_security_alone_still_hides_everything(
     peopled: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(row_access, "reach_predicate", lambda rows, binds: [])
+    monkeypatch.setattr(row_access, "row_access_predicate", lambda rows, binds: [])
     compile_plan.cache_clear()
     try:
         await _assert_reach(peopled)

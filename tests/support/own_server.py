@@ -9,9 +9,9 @@ from urllib.parse import quote
 
 from support.databases import Server
 
-from convenor.embedded_postgres.passwords import write_atomically
 from convenor.embedded_postgres.server import MAJOR_VERSION, binaries
 from convenor.embedded_postgres.system_user import system_user_for
+from convenor.private_files import replace_file
 from convenor_auth.keys import make_keys
 
 ROLES_SQL = Path(__file__).parents[1] / "deploy" / "postgres" / "roles.sql"
@@ -29,7 +29,7 @@ def own_server(major_version: int) -> Iterator[Server]:
         user = system_user_for(folder / "cluster")
         user.give(folder)
         user.let_reach(folder, programs, say=lambda _sentence: None)
-        write_atomically(folder / "password", PASSWORD, owner=user.ids)
+        replace_file(folder / "password", PASSWORD, owner=user.ids)
 
         def run(program: str, *arguments: str) -> None:
             subprocess.run(

@@ -21,7 +21,7 @@ from convenor.configuration_error import ConfigurationError
 from convenor.database.demo_mark import DemoMark
 from convenor.demo import DemoClient, DemoSummary, assert_same_demo, load_demo, loaded_demo, write_demo_clients
 from convenor.demo.load import invent
-from convenor.demo.seeded_random import Dice
+from convenor.demo.seeded_random import SeededRandom
 from convenor.domain_types.codes import NhsNumber, Upn
 from convenor.domain_types.dates import AcademicYear, london_date, start_of
 from convenor.importers.areas import area_id_of
@@ -171,7 +171,7 @@ async def test_an_interrupted_load_leaves_nothing_and_the_next_one_is_as_if_it_h
 
 async def test_another_seed_invents_another_wendshire_and_no_secret_repeats(demo: Loaded) -> None:
     other = Rows()
-    invent(other, Dice(SEED + 1, AS_AT), AS_AT)
+    invent(other, SeededRandom(SEED + 1, AS_AT), AS_AT)
     ids = {row["id"] for row in await demo.rows("select id from referral")}
     assert ids.isdisjoint(row["id"] for row in other.of[Referral])
 
@@ -185,7 +185,7 @@ async def test_another_seed_invents_another_wendshire_and_no_secret_repeats(demo
 )
 def test_2025_26_is_shown_and_nothing_is_later_than_the_demo_s_day(as_at: date, shown: set[str]) -> None:
     rows = Rows()
-    invent(rows, Dice(SEED, as_at), as_at)
+    invent(rows, SeededRandom(SEED, as_at), as_at)
     years = {AcademicYear.of(london_date(row["submitted_at"])) for row in rows.of[Referral]}
     assert {str(year) for year in years} == shown
     for kept in rows.of.values():

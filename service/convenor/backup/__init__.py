@@ -5,8 +5,8 @@ and with `--enable-row-security` writes a file without a row. So a login is used
 hold, and the rows in the file are counted before a backup counts as made.
 """
 
-from .files import keys_path
-from .making import back_up
-from .restoring import restore
+from convenor.backup.files import keys_path
+from convenor.backup.making import back_up
+from convenor.backup.restoring import restore
 
 __all__ = ["back_up", "keys_path", "restore"]

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from convenor.configuration_error import ConfigurationError
 from convenor.demo.clients import FILE_NAME as CLIENTS_FILE
-from convenor.embedded_postgres.passwords import sync_folder, write_atomically
+from convenor.private_files import replace_file, sync_folder
 from convenor_auth.keys import KEY_FILES
 
 FORMAT = 1
@@ -60,7 +60,7 @@ def drafted(path: Path) -> Iterator[Path]:
         path: The name that it is to have; neither it nor its keys exist yet.
 
     Raises:
-        OperatorError: One of them exists, or the folder cannot be written to.
+        ConfigurationError: One of them exists, or the folder cannot be written to.
     """
     refuse_to_overwrite(path)
     try:
@@ -78,7 +78,7 @@ def publish(draft: Path, path: Path, backup: Backup) -> None:
     """Give a whole backup its name: the keys first, so that a file with the name always has its keys.
 
     Raises:
-        OperatorError: The name was taken meanwhile, or the keys cannot be written.
+        ConfigurationError: The name was taken meanwhile, or the keys cannot be written.
     """
     refuse_to_overwrite(path)
     text = {
@@ -89,7 +89,7 @@ def publish(draft: Path, path: Path, backup: Backup) -> None:
         "files": {name: base64.b64encode(content).decode() for name, content in backup.files.items()},
     }
     try:
-        write_atomically(keys_path(path), json.dumps(text, indent=2) + "\n")
+        replace_file(keys_path(path), json.dumps(text, indent=2) + "\n")
         draft.rename(path)
         sync_folder(path.parent)
     except BaseException as error:
@@ -104,7 +104,7 @@ def read_backup(path: Path) -> Backup:
     """Read the keys of a backup, and find the database that they belong to whole.
 
     Raises:
-        OperatorError: One of the two files is missing, damaged, of another backup or of a newer Convenor.
+        ConfigurationError: One of the two files is missing, damaged, of another backup or of a newer Convenor.
     """
     keys = keys_path(path)
     remedy = "Take another copy of the backup: both files, as they were written together."
@@ -140,7 +140,7 @@ def refuse_to_overwrite(path: Path) -> None:
     """Refuse a name under which a backup, or its keys, exist.
 
     Raises:
-        OperatorError: One of them exists.
+        ConfigurationError: One of them exists.
     """
     for each in (path, keys_path(path)):
         if each.exists():

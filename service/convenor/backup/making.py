@@ -9,14 +9,13 @@ from urllib.parse import urlsplit
 
 import asyncpg
 
+from convenor.backup.files import Backup, digest, drafted, key_files, publish, unwritable
+from convenor.backup.programs import ProgramError, program, rows_in, run
 from convenor.config import Settings
 from convenor.configuration_error import ConfigurationError
 from convenor.database.login import Address, connect
 from convenor.embedded_postgres.server import DATABASE, open_embedded
 from convenor_auth.keys import load_pseudonym_secret, load_signing_keys
-
-from .files import Backup, digest, drafted, key_files, publish, unwritable
-from .programs import ProgramError, program, rows_in, run
 
 _SETTING = "CONVENOR_BACKUP_DATABASE_URL"
 
@@ -44,7 +43,7 @@ def back_up(settings: Settings, path: Path, say: Callable[[str], None]) -> int:
         How many rows are in it.
 
     Raises:
-        OperatorError: What keeps it from being made; then nothing is left of it.
+        ConfigurationError: What keeps it from being made; then nothing is left of it.
     """
     with drafted(path) as draft:
         # Before the dump: keys that are missing or damaged make a backup worthless.

@@ -24,7 +24,7 @@ def program(name: str, server_major: int) -> Path:
     The programs of 18 serve 17 as well. A dump that they make is of no use to 16, which does not know a setting in it.
 
     Raises:
-        OperatorError: The server is newer than the programs.
+        ConfigurationError: The server is newer than the programs.
     """
     if server_major > MAJOR_VERSION:
         raise ConfigurationError(

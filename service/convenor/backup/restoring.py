@@ -6,17 +6,16 @@ from pathlib import Path
 
 import asyncpg
 
+from convenor.backup.files import Backup, read_backup
+from convenor.backup.programs import ProgramError, program, run
 from convenor.config import Settings
 from convenor.configuration_error import ConfigurationError
 from convenor.database.login import Address
 from convenor.embedded_postgres.open import open_database
-from convenor.embedded_postgres.passwords import write_atomically
 from convenor.migrate import change_schema, migrate, refuse_unknown, upgrade
+from convenor.private_files import replace_file
 from convenor.revision import present_revision
 from convenor.serving import database_urls, hold_data_folder
-
-from .files import Backup, read_backup
-from .programs import ProgramError, program, run
 
 _FILLED_BY_MIGRATIONS = ["alembic_version", "pathway"]
 
@@ -30,7 +29,7 @@ def restore(settings: Settings, path: Path, say: Callable[[str], None]) -> None:
         say: Shows a sentence about what takes a while.
 
     Raises:
-        OperatorError: The backup is damaged, incomplete or too new, or the installation has data or serves just now.
+        ConfigurationError: The backup is damaged, incomplete or too new, or the installation has data or is running.
     """
     say("Checking the backup ...")
     backup = read_backup(path)
@@ -99,7 +98,7 @@ async def _refuse_data(connection: asyncpg.Connection) -> None:
 def _restore_files(backup: Backup, data_dir: Path) -> None:
     try:
         for name, content in backup.files.items():
-            write_atomically(data_dir / name, content)
+            replace_file(data_dir / name, content)
     except OSError as error:
         raise ConfigurationError(
             f"The keys cannot be written to {data_dir}: {error.strerror}.",

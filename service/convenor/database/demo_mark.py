@@ -1,6 +1,6 @@
-"""The mark of a database that holds a demo: a row of its own, written in the transaction that loads the demo.
+"""Mark a database that holds a demo, with a row that the transaction which loads the demo writes.
 
-A demo is for one machine: its data are invented, and a file holds the secrets of its clients.
+A demo is for one machine only: its data are invented, and a file holds the secrets of its clients.
 """
 
 from datetime import date
@@ -11,7 +11,7 @@ from sqlmodel import Field, SQLModel
 
 
 class DemoMark(SQLModel, table=True):
-    """Which demo a database holds. Both are unknown of a demo that was loaded before there was this table."""
+    """The demo that a database holds. Seed and date are unknown for a demo that is older than this table."""
 
     __tablename__ = "demo"
     __table_args__ = (CheckConstraint("id", name="one_demo"),)
@@ -22,7 +22,7 @@ class DemoMark(SQLModel, table=True):
 
 
 async def holds_demo(url: str) -> bool:
-    """Whether a database, at this version's schema, holds a demo. Either login may ask."""
+    """Check whether a database at this version's schema holds a demo. Both logins may read the mark."""
     connection = await asyncpg.connect(url)
     try:
         return bool(await connection.fetchval("select exists (select from demo)"))

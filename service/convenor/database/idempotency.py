@@ -1,6 +1,8 @@
-"""Idempotency keys: a repeated call gets the first one's answer, because the key commits with the change.
+"""Store idempotency keys with the first answer, so that a repeated call gets that answer again.
 
-A record holds the answer as it left, for 24 hours. Source: draft-ietf-httpapi-idempotency-key-header.
+The key commits together with the change, and expires after 24 hours.
+
+Source: draft-ietf-httpapi-idempotency-key-header.
 """
 
 from collections.abc import Sequence
@@ -17,12 +19,12 @@ from sqlmodel import Field, SQLModel, col
 from convenor.domain_types.dates import now
 from convenor.problems import IdempotencyKeyReused
 
-KEPT_FOR = timedelta(hours=24)
+LIFETIME = timedelta(hours=24)
 PURGE_EACH_SECONDS = 600
 
 
 class IdempotencyRecord(SQLModel, table=True):
-    """One key of one client at one address, with the answer it got."""
+    """One key of one client at one address, with its answer."""
 
     __tablename__ = "idempotency_record"
     __table_args__ = (Index("idempotency_by_age", "created_at"),)
@@ -42,9 +44,9 @@ class IdempotencyRecord(SQLModel, table=True):
 
 @dataclass(frozen=True)
 class KeyReservation:
-    """A key at an address (a digest of the path, which may be of any length).
+    """A key at an address.
 
-    Its own digest is of the body and of what the sender may see.
+    `path` is a digest, because a path can have any length. `digest` covers the body and the sender's access rights.
     """
 
     client_id: str
@@ -54,13 +56,13 @@ class KeyReservation:
     digest: bytes
 
     def names(self) -> dict[str, Any]:
-        """The columns of its primary key."""
+        """Return the columns of the primary key."""
         return {"client_id": self.client_id, "method": self.method, "path": self.path, "key": self.key}
 
 
 @dataclass(frozen=True)
 class StoredResponse:
-    """The answer that a key got, and the records and pupils of one area that it shows."""
+    """The answer of a key, with the records and pupils of one area that it shows."""
 
     status: int
     headers: dict[str, str]
@@ -70,48 +72,53 @@ class StoredResponse:
     subjects: Sequence[UUID]
 
 
-async def reserve_key(session: AsyncSession, claimed: KeyReservation) -> StoredResponse | None:
-    """Takes a key within the transaction of its change, or gives the answer that it already got.
+async def reserve_key(session: AsyncSession, reservation: KeyReservation) -> StoredResponse | None:
+    """Reserve a key in the transaction of its change, or return the stored answer.
 
-    While another transaction holds the key this waits for it, as long as the session's `lock_timeout`.
+    While another transaction holds the key, wait for up to the session's `lock_timeout`.
 
     Raises:
-        IdempotencyKeyReused: when the key came with another body.
-        sqlalchemy.exc.DBAPIError: lock not available, when the other is still running.
+        IdempotencyKeyReused: the key was used with another body or other access rights.
+        sqlalchemy.exc.DBAPIError: the lock is not available, because the first call is still running.
     """
-    names = claimed.names()
+    names = reservation.names()
     await session.execute(
         delete(IdempotencyRecord).where(
             *(col(getattr(IdempotencyRecord, name)) == value for name, value in names.items()),
-            col(IdempotencyRecord.created_at) < now() - KEPT_FOR,
+            col(IdempotencyRecord.created_at) < now() - LIFETIME,
         )
     )
-    taken = await session.execute(
+    inserted = await session.execute(
         text(
             "insert into idempotency_record (client_id, method, path, key, digest, created_at)"
             " values (:client_id, :method, :path, :key, :digest, now()) on conflict do nothing"
         ),
-        {**names, "digest": claimed.digest},
+        {**names, "digest": reservation.digest},
     )
-    if taken.rowcount:  # type: ignore[attr-defined]
+    if inserted.rowcount:  # type: ignore[attr-defined]
         return None
-    kept = await session.get_one(IdempotencyRecord, tuple(names.values()))
-    if kept.digest != claimed.digest:
+    stored = await session.get_one(IdempotencyRecord, tuple(names.values()))
+    if stored.digest != reservation.digest:
         raise IdempotencyKeyReused
-    assert kept.status is not None, "a key commits together with its answer"
+    assert stored.status is not None, "a key commits together with its answer"
     return StoredResponse(
-        kept.status, kept.headers or {}, kept.body or b"", kept.area_id, kept.records or (), kept.subjects or ()
+        stored.status,
+        stored.headers or {},
+        stored.body or b"",
+        stored.area_id,
+        stored.records or (),
+        stored.subjects or (),
     )
 
 
-async def store_response(session: AsyncSession, claimed: KeyReservation, answer: StoredResponse) -> None:
-    """Stores the answer beside the key, in the same transaction."""
-    record = await session.get_one(IdempotencyRecord, tuple(claimed.names().values()))
+async def store_response(session: AsyncSession, reservation: KeyReservation, answer: StoredResponse) -> None:
+    """Store the answer with the key, in the same transaction."""
+    record = await session.get_one(IdempotencyRecord, tuple(reservation.names().values()))
     record.status, record.headers, record.body = answer.status, answer.headers, answer.body
     record.area_id, record.records, record.subjects = answer.area_id, list(answer.records), list(answer.subjects)
 
 
 async def purge_expired(sessions: async_sessionmaker[AsyncSession]) -> None:
-    """Drops the answers that are past their 24 hours: they show what the change showed."""
+    """Delete stored answers after 24 hours, because they hold personal data."""
     async with sessions.begin() as session:
-        await session.execute(delete(IdempotencyRecord).where(col(IdempotencyRecord.created_at) < now() - KEPT_FOR))
+        await session.execute(delete(IdempotencyRecord).where(col(IdempotencyRecord.created_at) < now() - LIFETIME))

@@ -1,4 +1,4 @@
-"""Identifiers that this service mints."""
+"""Make identifiers, and pass lists of them between the database and the audit."""
 
 import os
 import secrets
@@ -8,36 +8,45 @@ from collections.abc import Iterable, Sequence
 from typing import overload
 from uuid import UUID
 
-_ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+CODE_ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+"""Crockford's Base32: no I, L, O or U, which people confuse when they read a code out."""
 _lock = threading.Lock()
 _last = 0
 
 
+def compose_uuid7(milliseconds: int, rand_a: int, rand_b: int) -> UUID:
+    """Compose a UUIDv7 from its 48 bits of Unix time, its 12 bits after the version and its last 62 bits.
+
+    Source: RFC 9562, section 5.7.
+    """
+    return UUID(int=milliseconds << 80 | 0x7 << 76 | rand_a << 64 | 0b10 << 62 | rand_b)
+
+
 def uuid7() -> UUID:
-    """A time-ordered UUID, strictly increasing within this process.
+    """Make a time-ordered UUID that is greater than all others of this process.
 
-    The 12 bits after the version hold fractions of a millisecond, so that ids of one process sort as they were made.
+    The 12 bits after the version hold fractions of a millisecond, so that the ids of one process sort in order.
 
-    Source: RFC 9562, sections 5.7 and 6.2 (method 3).
+    Source: RFC 9562, section 6.2 (method 3).
     """
     global _last
     with _lock:
         _last = max(_last + 1, (time.time_ns() << 12) // 1_000_000)
         stamp = _last
     random = int.from_bytes(os.urandom(8), "big") & ((1 << 62) - 1)
-    return UUID(int=(stamp >> 12) << 80 | 0x7 << 76 | (stamp & 0xFFF) << 64 | 0b10 << 62 | random)
+    return compose_uuid7(stamp >> 12, stamp & 0xFFF, random)
 
 
 def record_code(prefix: str) -> str:
-    """A code that people can read out: `prefix` and 12 characters without I, L, O or U. 60 random bits."""
-    return prefix + "".join(secrets.choice(_ALPHABET) for _ in range(12))
+    """Make a code that people can read out: `prefix` and 12 characters with 60 random bits."""
+    return prefix + "".join(secrets.choice(CODE_ALPHABET) for _ in range(12))
 
 
 class Ids(Sequence[UUID]):
-    """Ids as the database wrote them, with commas between: a text that goes back as it came.
+    """Ids as the database wrote them, separated by commas.
 
-    An answer can show thousands of records, of which the audit is told by copying one text; they are read one by one
-    only where somebody looks.
+    An answer can show thousands of records. Copying one text into the audit is faster than parsing every id, which
+    happens only on access.
     """
 
     __slots__ = ("text",)
@@ -55,14 +64,14 @@ class Ids(Sequence[UUID]):
     def __getitem__(self, at: slice) -> Sequence[UUID]: ...
 
     def __getitem__(self, at: int | slice) -> UUID | Sequence[UUID]:
-        """One of them, or some."""
+        """Return one id, or a slice."""
         return self._read()[at]
 
     def __len__(self) -> int:
-        """How many there are."""
+        """Return the number of ids."""
         return len(self._read())
 
 
 def text_of(ids: Iterable[UUID]) -> str:
-    """Ids with commas between, as `string_to_array` takes them: faster than an array literal."""
+    """Join ids with commas for `string_to_array`, which is faster than an array literal."""
     return ids.text if isinstance(ids, Ids) else ",".join(map(str, ids))

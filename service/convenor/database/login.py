@@ -1,4 +1,4 @@
-"""One login of a PostgreSQL server: its address taken apart, the connection tried, and what its role may do."""
+"""Parse the address of a PostgreSQL login, connect with it, and examine what its role may do."""
 
 import asyncio
 import ssl
@@ -33,15 +33,15 @@ class Address:
 
     @classmethod
     def parse(cls, text: str, setting: str) -> Self:
-        """Takes an address apart.
+        """Parse an address.
 
         Args:
             text: As the operator wrote it; a driver (`postgresql+asyncpg:`) is dropped.
             setting: The environment variable that it came from.
 
         Raises:
-            OperatorError: It is no address of a PostgreSQL database. What was written is not repeated: it may be
-                split in the wrong place, with part of the password anywhere.
+            ConfigurationError: It is not the address of a PostgreSQL database. The message does not repeat the text,
+                because a part of the password can be anywhere in it.
         """
         try:
             parts = urlsplit(text.strip())
@@ -51,21 +51,21 @@ class Address:
             raise _malformed(setting) from None
         database = unquote(parts.path.removeprefix("/")) or query.get("dbname")
         scheme = parts.scheme.partition("+")[0]
-        # More than one bare @, or one behind the host, is a password that should have been percent-encoded.
+        # More than one bare @, or one after the host, means a password that is not percent-encoded.
         misplaced = text.count("@") > 1 or "@" in parts.path + parts.query or bool(parts.fragment)
         if scheme not in {"postgresql", "postgres"} or not host or not database or misplaced:
             raise _malformed(setting)
         return cls(setting, parts._replace(scheme="postgresql").geturl(), f"{unquote(host)}:{port}/{database}")
 
     def logging_in_as(self, role: str, password: str) -> "Address":
-        """The same database with another login."""
+        """Return the address of the same database with another login."""
         parts = urlsplit(self.url)
         query = [(key, value) for key, value in parse_qsl(parts.query) if key not in {"user", "password"}]
         login = f"{quote(role, safe='')}:{quote(password, safe='')}"
         return replace(self, url=_url(f"{login}@{parts.netloc.rpartition('@')[2]}", parts.path, query))
 
     def without_password(self) -> tuple[str, str]:
-        """The address as PostgreSQL's programs take it, and its password, empty where it has none."""
+        """Return the address for PostgreSQL's programs, and the password, which may be empty."""
         parts = urlsplit(self.url)
         query = parse_qsl(parts.query)
         login, at, server = parts.netloc.rpartition("@")
@@ -76,7 +76,7 @@ class Address:
 
 @dataclass(frozen=True)
 class Login:
-    """What the role behind an address is and may do, as the server says.
+    """What the role of an address is and may do, as the server reports it.
 
     Attributes:
         can_create: Whether it may create objects (schemas, extensions) in the database.
@@ -94,15 +94,15 @@ class Login:
 
     @property
     def is_plain(self) -> bool:
-        """Whether row-level security holds for it: the application may run with no other login."""
+        """Check whether row-level security applies to it; the application runs with no other login."""
         return not (self.superuser or self.bypasses_row_security or self.can_create_roles or self.owns)
 
 
 def connect_and_examine(address: Address) -> Login:
-    """Logs in once and asks what the role may do. Changes nothing; not for use inside a running event loop.
+    """Log in once and examine what the role may do. Not for use inside a running event loop.
 
     Raises:
-        OperatorError: The server cannot be reached, refuses the login, lacks the database, or is too old.
+        ConfigurationError: The server cannot be reached, refuses the login, lacks the database, or is too old.
     """
 
     async def examine() -> Login:
@@ -116,7 +116,7 @@ def connect_and_examine(address: Address) -> Login:
 
 
 async def examine_login(connection: asyncpg.Connection | PoolConnectionProxy) -> Login:
-    """Asks the server what the connected role is and may do."""
+    """Query what the connected role is and may do."""
     row = await connection.fetchrow(
         """
         select current_user::text as role, current_database()::text as database,
@@ -139,37 +139,37 @@ async def examine_login(connection: asyncpg.Connection | PoolConnectionProxy) ->
 
 
 async def assert_app_role(connection: asyncpg.Connection | PoolConnectionProxy) -> None:
-    """Refuses a connection for which row-level security would not hold. The application asks this before it serves.
+    """Refuse a connection to which row-level security would not apply, before the application serves.
 
     Raises:
-        OperatorError: The role is superuser, bypasses row-level security, or owns the database or tables of it.
+        ConfigurationError: The role is superuser, bypasses row-level security, or owns the database or tables of it.
     """
     login = await examine_login(connection)
-    errors = [
-        field_error
-        for field_error, is_so in (
+    reasons = [
+        reason
+        for reason, applies in (
             ("is a superuser", login.superuser),
             ("bypasses row-level security", login.bypasses_row_security),
             ("owns the database or tables in it", login.owns),
         )
-        if is_so
+        if applies
     ]
-    if errors:
+    if reasons:
         raise ConfigurationError(
-            f"The database role {login.role} {', '.join(errors)}: one area's rows would not be kept from another's.",
-            "Give CONVENOR_DATABASE_URL the application's login, as deploy/postgres/roles.sql makes it.",
+            f"The database role {login.role} {', '.join(reasons)}, so it could see the rows of every area.",
+            "Set CONVENOR_DATABASE_URL to the application's login, which deploy/postgres/roles.sql makes.",
         )
 
 
 async def connect(address: Address, oldest_major_version: int = OLDEST_MAJOR_VERSION) -> asyncpg.Connection:
-    """Opens a connection; whatever prevents it is explained, without the password.
+    """Open a connection, or explain the failure without the password.
 
     Args:
-        address: Where, and as whom.
-        oldest_major_version: The oldest PostgreSQL that will do.
+        address: The server and the login.
+        oldest_major_version: The oldest PostgreSQL that is supported.
 
     Raises:
-        OperatorError: The server cannot be reached, refuses the login, lacks the database, or is too old.
+        ConfigurationError: The server cannot be reached, refuses the login, lacks the database, or is too old.
     """
     where, setting = address.server, address.setting
     try:
@@ -193,7 +193,7 @@ async def connect(address: Address, oldest_major_version: int = OLDEST_MAJOR_VER
         ) from error
     except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
         raise ConfigurationError(
-            f"The PostgreSQL at {where} does not take the connection: {error}.", f"Mend that, or correct {setting}."
+            f"The PostgreSQL at {where} rejects the connection: {error}.", f"Correct that, or correct {setting}."
         ) from error
     version = connection.get_server_version()
     if version.major < oldest_major_version:
@@ -206,7 +206,7 @@ async def connect(address: Address, oldest_major_version: int = OLDEST_MAJOR_VER
 
 
 def _url(netloc: str, path: str, query: list[tuple[str, str]]) -> str:
-    # Not urlunsplit(): it drops the slashes of an empty host, which a socket has. libpq reads no + as a space.
+    # urlunsplit() would drop the slashes of an empty host, which a socket has. libpq does not read + as a space.
     return f"postgresql://{netloc}{path}" + (f"?{urlencode(query, safe='/', quote_via=quote)}" if query else "")
 
 

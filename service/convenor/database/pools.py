@@ -1,10 +1,9 @@
-"""Connections to the database: a pool for reading, one for the audit, an engine for writing, and one to probe with.
+"""Open the connections to the database: pools for reading and for the audit, an engine for writing, and a probe.
 
-Nothing is ever set on a session (see `context`), so a connection goes back to its pool as it is, without a round trip.
+No setting outlives its transaction (see `row_security`), so a connection returns to its pool without a reset.
 """
 
 import asyncio
-import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -18,17 +17,16 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 
 from convenor.configuration_error import ConfigurationError
 from convenor.database.login import assert_app_role
+from convenor.log import log
 
 T = TypeVar("T")
 
-log = logging.getLogger("convenor")
-
 READERS, WRITERS, AUDITORS, PROBES, LISTENERS = 10, 8, 2, 1, 1
-"""Connections of one worker. The listener hears of changed clients; it belongs to the verifier of tokens."""
+"""Connections of one worker. The listener belongs to the token verifier and receives changes of clients."""
 MAX_STATEMENT_BYTES = 30_000
-"""Up to which a statement stays prepared: those of GraphQL are long, but plans of the longest would fill the memory."""
+"""The longest statement that stays prepared. GraphQL's are long, but the plans of the longest would fill the memory."""
 WAIT_SECONDS = 5
-"""How long a request waits for a free connection before it is told that the service is busy."""
+"""How long a request waits for a free connection before the service answers that it is busy."""
 
 _SERVER_SETTINGS = {
     "application_name": "convenor",
@@ -44,20 +42,20 @@ _PROBE_SETTINGS = _SERVER_SETTINGS | {"statement_timeout": "1000"}
 
 @dataclass(frozen=True)
 class Connections:
-    """What a worker talks to the database with."""
+    """The connections of one worker."""
 
     readers: "Readers"
     auditors: asyncpg.Pool
     engine: AsyncEngine
     sessions: async_sessionmaker[AsyncSession]
     open_probe: Callable[[], Awaitable[asyncpg.Connection]]
-    """Opens the connection that finds out whether requests can be served; whoever does closes it."""
+    """Opens the connection for readiness checks; the caller closes it."""
 
 
 class Readers:
-    """Connections for reading: whichever is free within `WAIT_SECONDS`.
+    """A pool of connections for reading.
 
-    Not a pool of asyncpg's, whose tasks around each acquire and release cost as much as a read by id does.
+    asyncpg's own pool starts a task for each acquire and release, which costs as much as a read by id.
     """
 
     def __init__(self, opens: Callable[[], Awaitable[asyncpg.Connection]]) -> None:
@@ -68,10 +66,10 @@ class Readers:
 
     @asynccontextmanager
     async def acquire(self) -> AsyncIterator[asyncpg.Connection]:
-        """A connection.
+        """Acquire a connection.
 
         Raises:
-            TimeoutError: all are busy for longer than a request waits.
+            TimeoutError: no connection is free within `WAIT_SECONDS`.
         """
         if self._turns.locked():
             async with asyncio.timeout(WAIT_SECONDS):
@@ -88,7 +86,7 @@ class Readers:
                 self._free.append(connection)
             raise
         except BaseException:
-            # Cut short in the middle of an exchange: nobody knows what it would say next.
+            # The protocol was interrupted, so the connection's next message could belong to this statement.
             if connection:
                 connection.terminate()
             raise
@@ -105,17 +103,17 @@ class Readers:
         return await self._opens()
 
     async def fetchrow(self, query: str, *args: Any) -> Any:
-        """The first row of one statement."""
+        """Run one statement and return its first row."""
         async with self.acquire() as connection:
             return await connection.fetchrow(query, *args)
 
     async def fetch(self, query: str, *args: Any) -> Any:
-        """Every row of one statement."""
+        """Run one statement and return every row."""
         async with self.acquire() as connection:
             return await connection.fetch(query, *args)
 
     async def close(self) -> None:
-        """Closes every connection; none is in use any more."""
+        """Close every connection, once none is in use."""
         self._closed = True
         while self._free:
             await self._free.pop().close()
@@ -123,10 +121,10 @@ class Readers:
 
 @asynccontextmanager
 async def connect(app_url: str, workers: int = 1) -> AsyncIterator[Connections]:
-    """Opens the pools of one worker with the application's login.
+    """Open the pools of one worker with the application's login.
 
     Raises:
-        OperatorError: when the login could see past row-level security, or the server takes too few connections.
+        ConfigurationError: row-level security does not apply to the login, or the server accepts too few connections.
     """
 
     def opens() -> Awaitable[asyncpg.Connection]:
@@ -136,7 +134,7 @@ async def connect(app_url: str, workers: int = 1) -> AsyncIterator[Connections]:
 
     readers = Readers(opens)
     auditors = await asyncpg.create_pool(
-        app_url, min_size=1, max_size=AUDITORS, server_settings=_SERVER_SETTINGS, reset=_leave_as_it_is
+        app_url, min_size=1, max_size=AUDITORS, server_settings=_SERVER_SETTINGS, reset=_skip_reset
     )
     engine = create_async_engine(
         "postgresql+asyncpg://",
@@ -150,7 +148,7 @@ async def connect(app_url: str, workers: int = 1) -> AsyncIterator[Connections]:
     try:
         async with readers.acquire() as connection:
             await assert_app_role(connection)
-            await _assert_room(connection, workers)
+            await _assert_connections_available(connection, workers)
         sessions = async_sessionmaker(engine, expire_on_commit=False)
         open_probe = partial(asyncpg.connect, app_url, server_settings=_PROBE_SETTINGS)
         yield Connections(readers, auditors, engine, sessions, open_probe)
@@ -161,21 +159,21 @@ async def connect(app_url: str, workers: int = 1) -> AsyncIterator[Connections]:
 
 
 async def driver_connection(session: AsyncSession) -> Any:
-    """The asyncpg connection under a session, inside its transaction: the reading machine asks on it after a write."""
+    """Return the asyncpg connection of a session, in its transaction, to read a record after it was written."""
     raw = await (await session.connection()).get_raw_connection()
     return raw.driver_connection
 
 
 def driver_error(error: BaseException) -> BaseException:
-    """Unwrap what asyncpg raised, where SQLAlchemy wrapped it; else return the error itself."""
+    """Return asyncpg's error where SQLAlchemy wrapped one, else the error itself."""
     return (error.orig and error.orig.__cause__) or error if isinstance(error, DBAPIError) else error
 
 
 async def again_after_deadlock(attempt: Callable[[], Awaitable[T]]) -> T:
-    """Make an attempt, and a second one where the database ended the first to resolve a deadlock.
+    """Run a transaction, and run it again if the database ended it to resolve a deadlock.
 
     Args:
-        attempt: one transaction, of which nothing is left when it raises.
+        attempt: one transaction, which leaves nothing when it raises.
     """
     try:
         return await attempt()
@@ -187,31 +185,31 @@ async def again_after_deadlock(attempt: Callable[[], Awaitable[T]]) -> T:
 
 
 def violates(error: IntegrityError, constraint: str) -> bool:
-    """Whether a constraint or unique index, by its name, is what the database refused for.
+    """Check whether the database refused a change because of this constraint or unique index.
 
-    Its message tells values, too, in which any name could stand.
+    Compare the name, not the message: the message can hold values, and those could contain any name.
     """
     cause = driver_error(error)
     return isinstance(cause, asyncpg.IntegrityConstraintViolationError) and cause.constraint_name == constraint
 
 
 def _replace_closed(connection: Any, _record: Any, _proxy: Any) -> None:
-    """Has the pool open another connection for one that died with its server, at no cost to the living."""
+    """Make the pool replace a connection that died with its server, without a query on the others."""
     if connection.driver_connection.is_closed():
         raise DisconnectionError
 
 
-async def _leave_as_it_is(_connection: Any) -> None:
+async def _skip_reset(_connection: Any) -> None:
     return None
 
 
-async def _assert_room(connection: Any, workers: int) -> None:
+async def _assert_connections_available(connection: Any, workers: int) -> None:
     wanted = workers * (READERS + WRITERS + AUDITORS + PROBES + LISTENERS)
-    room = int(await connection.fetchval("show max_connections")) - int(
+    available = int(await connection.fetchval("show max_connections")) - int(
         await connection.fetchval("show superuser_reserved_connections")
     )
-    if wanted > room:
+    if wanted > available:
         raise ConfigurationError(
-            f"{workers} workers want {wanted} connections, and the database takes {room}.",
+            f"{workers} workers need {wanted} connections, and the database accepts {available}.",
             "Raise max_connections of the server, or lower CONVENOR_WORKERS.",
         )

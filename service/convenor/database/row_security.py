@@ -1,7 +1,7 @@
-"""What row-level security is told, and for how long: one transaction, never a session.
+"""Set the context of row-level security for one transaction, never for a session.
 
-The settings are `convenor.areas`, `convenor.reach` and `convenor.keys` (see `Principal.context`); the policies in
-the migrations read them. Without them no row is visible.
+The policies in the migrations read the settings `convenor.areas`, `convenor.reach` and `convenor.keys` (see
+`Principal.context`). Without them, no row is visible.
 """
 
 from uuid import UUID
@@ -15,17 +15,17 @@ SETTINGS = ("convenor.areas", "convenor.reach", "convenor.keys")
 
 
 def context_sql(first: int = 1) -> str:
-    """The select list that sets the context inside a statement, from parameters `$first` onwards."""
+    """Write the select list that sets the context inside a statement, from parameter `$first` onwards."""
     return ", ".join(f"set_config('{name}', ${first + at}, true)" for at, name in enumerate(SETTINGS))
 
 
 async def set_context(session: AsyncSession, context: tuple[str, str, str], row_wait: str | None = None) -> None:
-    """Sets the context of the transaction that `session` is in.
+    """Set the context of a session's transaction.
 
     Args:
-        session: at the beginning of its transaction.
+        session: a session at the beginning of its transaction.
         context: the values of `SETTINGS`.
-        row_wait: how long it waits for a row that another holds, from now on; as long as its connection does, if None.
+        row_wait: the transaction's `lock_timeout`; None for the connection's.
     """
     settings = dict(zip(SETTINGS, context, strict=True)) | ({"lock_timeout": row_wait} if row_wait else {})
     calls = ", ".join(f"set_config('{name}', :c{at}, true)" for at, name in enumerate(settings))
@@ -33,10 +33,10 @@ async def set_context(session: AsyncSession, context: tuple[str, str, str], row_
 
 
 async def set_context_of(session: AsyncSession, principal: Principal, row_wait: str | None = None) -> None:
-    """Sets the context of a caller; `row_wait` as in `enter`."""
+    """Set the context of a caller; `row_wait` as in `set_context`."""
     await set_context(session, principal.context, row_wait)
 
 
 def import_context(*areas: UUID) -> tuple[str, str, str]:
-    """The context of a load that writes whole areas: used by commands, never by a request."""
+    """Return the context of an import that writes complete areas. Only commands use it, never a request."""
     return "{" + ",".join(map(str, areas)) + "}", RowAccess.AREA.value, "{}"

@@ -11,7 +11,7 @@ from convenor.demo.catalogue import NEEDS, REASONS, SERVICES, ServicePlan
 from convenor.demo.courses import Course, play
 from convenor.demo.directory import AREA_ID, Directory, ProviderEntry, SchoolEntry
 from convenor.demo.pupils import PupilEntry, Pupils
-from convenor.demo.seeded_random import Dice, school_day
+from convenor.demo.seeded_random import SeededRandom, school_day
 from convenor.demo.sessions import Sessions
 from convenor.domain_types.codes import Phase
 from convenor.domain_types.dates import AcademicYear, start_of
@@ -49,59 +49,61 @@ class Load:
 class Cases:
     """The referrals of the demo, and the load that they put on each service."""
 
-    def __init__(self, rows: Rows, dice: Dice, directory: Directory, services: dict[str, UUID], as_at: date) -> None:
-        self._rows, self._dice, self._directory, self._services, self._as_at = rows, dice, directory, services, as_at
-        self._pupils = Pupils(rows, dice, directory.schools)
+    def __init__(
+        self, rows: Rows, rng: SeededRandom, directory: Directory, services: dict[str, UUID], as_at: date
+    ) -> None:
+        self._rows, self._rng, self._directory, self._services, self._as_at = rows, rng, directory, services, as_at
+        self._pupils = Pupils(rows, rng, directory.schools)
         self._senders = {plan.code: _senders(plan, directory.schools) for plan in SERVICES}
-        self.sessions = Sessions(rows, dice)
+        self.sessions = Sessions(rows, rng)
         self.load = {plan.code: Load() for plan in SERVICES}
 
     def play_all(self, first_year: AcademicYear) -> None:
         """Plays every referral since the first day of a school year."""
-        dice = self._dice
+        rng = self._rng
         days = [first_year.first_day + timedelta(days=n) for n in range((self._as_at - first_year.first_day).days)]
         open_days = [day for day in days if school_day(day) == day or _late_in_august(day)]
-        sent = sorted(dice.choices(open_days, [_BY_MONTH[day.month] for day in open_days], k=REFERRALS))
+        sent = sorted(rng.choices(open_days, [_BY_MONTH[day.month] for day in open_days], k=REFERRALS))
         weights = [(plan, plan.volume) for plan in SERVICES]
         quiet = self._as_at - timedelta(days=_QUIET_DAYS)
         for day in sent:
-            plan = dice.weighted(weights)
+            plan = rng.weighted(weights)
             while plan.small and day >= quiet:
-                plan = dice.weighted(weights)
-            self._refer(plan, dice.weighted(self._senders[plan.code]), day, keeps_waiting=False)
+                plan = rng.weighted(weights)
+            self._refer(plan, rng.weighted(self._senders[plan.code]), day, keeps_waiting=False)
         for plan in SERVICES:
             self._top_up(plan, [day for day in open_days if (self._as_at - day).days in _WAITED])
 
     def _top_up(self, plan: ServicePlan, days: list[date]) -> None:
         """Sees to it that enough wait for a wait to be shown, or so few that it is suppressed."""
-        dice = self._dice
+        rng = self._rng
         cluster = "2" if "2" in plan.clusters else plan.clusters[0]
-        wanted = dice.choice(_SHOWN if "2" in plan.clusters else _HIDDEN if plan.small else range(5, 9))
+        wanted = rng.choice(_SHOWN if "2" in plan.clusters else _HIDDEN if plan.small else range(5, 9))
         senders = [(school, weight) for school, weight in self._senders[plan.code] if school.cluster == cluster]
         for _ in range(wanted - self.load[plan.code].waiting[cluster]):
-            self._refer(plan, dice.weighted(senders), dice.choice(days), keeps_waiting=True)
+            self._refer(plan, rng.weighted(senders), rng.choice(days), keeps_waiting=True)
 
     def _refer(self, plan: ServicePlan, school: SchoolEntry, day: date, *, keeps_waiting: bool) -> None:
-        dice = self._dice
+        rng = self._rng
         provider = self._directory.providers[plan.provider]
-        course = play(dice, day, self._as_at, keeps_waiting=keeps_waiting)
+        course = play(rng, day, self._as_at, keeps_waiting=keeps_waiting)
         submitted_at = course.steps[0].at
-        referral_id = dice.id_at(submitted_at)
+        referral_id = rng.id_at(submitted_at)
         pupil, subject, size = self._subject(plan, school, day)
         self._rows.add(
             Referral,
             area_id=AREA_ID,
             id=referral_id,
-            code=dice.code("R"),
+            code=rng.code("R"),
             pathway="service",
             pathway_version=1,
             service_id=self._services[plan.code],
             provider_id=provider.id,
             school_id=school.id,
             cluster_id=self._directory.clusters[school.cluster],
-            need=dice.weighted(NEEDS[plan.area_of_need]),
-            priority=dice.weighted(_PRIORITIES),
-            reason=dice.choice(REASONS[plan.area_of_need]),
+            need=rng.weighted(NEEDS[plan.area_of_need]),
+            priority=rng.weighted(_PRIORITIES),
+            reason=rng.choice(REASONS[plan.area_of_need]),
             status=course.status,
             submitted_at=submitted_at,
             started_at=start_of(course.started_on) if course.started_on else None,
@@ -126,11 +128,11 @@ class Cases:
         self, plan: ServicePlan, school: SchoolEntry, day: date
     ) -> tuple[PupilEntry | None, dict[str, Any], int]:
         """Whom a referral is about: the pupil if it is one, the columns that say so, and how many come to a session."""
-        dice = self._dice
+        rng = self._rng
         if plan.audience in (Audience.STAFF, Audience.SCHOOLS):
-            return None, {"subject_kind": SubjectKind.SCHOOL}, dice.randint(6, 30)
-        if plan.audience is Audience.PUPILS and dice.chance(0.08):
-            size = dice.randint(3, 9)
+            return None, {"subject_kind": SubjectKind.SCHOOL}, rng.randint(6, 30)
+        if plan.audience is Audience.PUPILS and rng.chance(0.08):
+            size = rng.randint(3, 9)
             group = {
                 "subject_kind": SubjectKind.GROUP,
                 "group_size": size,
@@ -139,13 +141,13 @@ class Cases:
             }
             return None, group, size
         pupil = self._pupils.choose(school, plan, day)
-        basis = dice.weighted(((ConsentBasis.CONSENT, 88), (ConsentBasis.INFORMED, 10), (ConsentBasis.SAFEGUARDING, 2)))
+        basis = rng.weighted(((ConsentBasis.CONSENT, 88), (ConsentBasis.INFORMED, 10), (ConsentBasis.SAFEGUARDING, 2)))
         about = {
             "subject_kind": SubjectKind.PUPIL,
             "pupil_id": pupil.id,
             "consent_basis": basis,
             "consent_given_by": ConsentGiver.PARENT_OR_CARER if basis is ConsentBasis.CONSENT else None,
-            "consent_on": day - timedelta(days=dice.randint(0, 20)),
+            "consent_on": day - timedelta(days=rng.randint(0, 20)),
         }
         return pupil, about, 1
 
@@ -156,7 +158,7 @@ class Cases:
             self._rows.add(
                 ReferralTransition,
                 area_id=AREA_ID,
-                id=self._dice.id_at(step.at),
+                id=self._rng.id_at(step.at),
                 referral_id=referral_id,
                 school_id=school.id,
                 provider_id=provider.id,

@@ -1,9 +1,6 @@
 """The demo's clients: who they stand for, and the file that hands their secrets to whoever runs the demo."""
 
-import contextlib
 import json
-import os
-import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import date
@@ -16,9 +13,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from convenor.demo.contracts import COMMISSIONER, COUNCIL
 from convenor.demo.directory import AREA_ID, NAME, Directory
-from convenor.demo.seeded_random import Dice
+from convenor.demo.seeded_random import SeededRandom
 from convenor.domain_types.dates import AcademicYear
 from convenor.importers.areas import Authority
+from convenor.private_files import replace_file
 from convenor.security.principal import Grant, Role, RowAccess
 from convenor_auth.clients import create_client
 from convenor_auth.models import DataSharingAgreement, Organisation
@@ -62,7 +60,7 @@ class _Plan:
 
 
 async def create_clients(
-    session: AsyncSession, dice: Dice, directory: Directory, others: Sequence[Authority], as_at: date
+    session: AsyncSession, rng: SeededRandom, directory: Directory, others: Sequence[Authority], as_at: date
 ) -> list[DemoClient]:
     """Registers the demo's clients with fresh secrets and keys, Wendshire's first; `others` get a commissioner each.
 
@@ -73,7 +71,7 @@ async def create_clients(
     created: list[DemoClient] = []
     for plan in [*_wendshire(directory), *map(_commissioner, others)]:
         if plan.organisation not in organisations:
-            organisations[plan.organisation] = await _agree(session, dice, plan, ends_on)
+            organisations[plan.organisation] = await _agree(session, rng, plan, ends_on)
         organisation, agreement = organisations[plan.organisation]
         key = _KEYS[plan.alg]({"kid": f"{plan.client_id}-1", "alg": plan.alg, "use": "sig"}) if plan.alg else None
         scopes = sorted(ROLES[plan.role].scopes - {IDENTIFY})
@@ -97,32 +95,23 @@ async def create_clients(
 
 
 def write_demo_clients(data_dir: Path, clients: Sequence[DemoClient]) -> Path:
-    """Writes `demo-clients.json`, readable by its owner only: the whole file or none of it. Returns its path."""
+    """Write `demo-clients.json`, which only its owner can read, and return its path."""
     data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     path = data_dir / FILE_NAME
-    draft = data_dir / f".{FILE_NAME}.{secrets.token_hex(8)}"
-    try:
-        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
-            json.dump([asdict(client) for client in clients], file, indent=2)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(path)
-    finally:
-        with contextlib.suppress(FileNotFoundError):
-            draft.unlink()
+    replace_file(path, json.dumps([asdict(client) for client in clients], indent=2))
     return path
 
 
 async def _agree(
-    session: AsyncSession, dice: Dice, plan: _Plan, ends_on: date
+    session: AsyncSession, rng: SeededRandom, plan: _Plan, ends_on: date
 ) -> tuple[Organisation, DataSharingAgreement]:
     organisation = await session.get(Organisation, plan.organisation_id) if plan.organisation_id else None
     if organisation is None:
-        organisation = Organisation(id=dice.id_at(_AGREED_ON), name=plan.organisation, kind=plan.kind)
+        organisation = Organisation(id=rng.id_at(_AGREED_ON), name=plan.organisation, kind=plan.kind)
         session.add(organisation)
         await session.flush()
     agreement = DataSharingAgreement(
-        id=dice.id_at(_AGREED_ON),
+        id=rng.id_at(_AGREED_ON),
         organisation_id=organisation.id,
         reference=f"DSA-{plan.client_id}",
         purpose="direct support of pupils" if plan.grants[0].kind != RowAccess.AREA else "commissioning and oversight",

@@ -8,7 +8,7 @@ from convenor.commissioned_services.models import Audience, CommissionedService,
 from convenor.demo.cases import Load
 from convenor.demo.catalogue import CLUSTERS, SERVICES, ServicePlan
 from convenor.demo.directory import AREA_ID, MERGED_ON, PILOT_BEGAN, Directory
-from convenor.demo.seeded_random import Dice
+from convenor.demo.seeded_random import SeededRandom
 from convenor.demo.sessions import Done
 from convenor.domain_types.dates import AcademicYear
 from convenor.importers.rows import Rows
@@ -53,7 +53,7 @@ class Agreement:
 
 
 def build_services(
-    rows: Rows, dice: Dice, directory: Directory, services: dict[str, UUID], load: dict[str, Load], as_at: date
+    rows: Rows, rng: SeededRandom, directory: Directory, services: dict[str, UUID], load: dict[str, Load], as_at: date
 ) -> None:
     """Notes the services: as many places as their work needs, and a little room."""
     for plan in SERVICES:
@@ -75,14 +75,14 @@ def build_services(
             valid_from=PILOT_BEGAN,
             provider_id=directory.providers[plan.provider].id,
             places=max(10, int(load[plan.code].in_work * room) // 5 * 5 + 5),
-            capacity_confirmed_on=as_at - timedelta(days=dice.randint(3, 60)),
+            capacity_confirmed_on=as_at - timedelta(days=rng.randint(3, 60)),
         )
         for cluster in plan.clusters:
             bought_on = MERGED_ON if cluster == "4.5" else PILOT_BEGAN
             rows.add(
                 ServiceCluster,
                 area_id=AREA_ID,
-                id=dice.id_at(bought_on),
+                id=rng.id_at(bought_on),
                 service_id=services[plan.code],
                 cluster_id=directory.clusters[cluster],
                 valid_from=bought_on,
@@ -91,7 +91,7 @@ def build_services(
 
 def build_slas(
     rows: Rows,
-    dice: Dice,
+    rng: SeededRandom,
     directory: Directory,
     services: dict[str, UUID],
     done: dict[str, list[Done]],
@@ -101,7 +101,7 @@ def build_slas(
     """Notes an SLA for each service and school year, and drafts for the year after; returns those that were in force.
 
     Args:
-        rows, dice, directory, services: of the demo.
+        rows, rng, directory, services: of the demo.
         done: the work that was done, by service, on which volumes are modelled.
         years: the school years, by the calendar year in which each starts; the last is the present one.
         as_at: the demo's day.
@@ -119,9 +119,9 @@ def build_slas(
             status = (
                 SlaStatus.DRAFT if start > years[-1] else SlaStatus.ACTIVE if start == years[-1] else SlaStatus.ENDED
             )
-            steps = _steps(dice, year, status, as_at)
+            steps = _steps(rng, year, status, as_at)
             agreement = Agreement(
-                id=dice.id_at(steps[0][1]),
+                id=rng.id_at(steps[0][1]),
                 plan=plan,
                 year=year,
                 terms_number=2 if _renegotiated(plan, year, as_at) else 1,
@@ -130,7 +130,7 @@ def build_slas(
                 schools=max(1, len({session.school_id for session in basis})),
                 price_pence=round(sessions * _PENCE_A_SESSION / 100_000) * 100_000,
             )
-            _keep(rows, dice, directory, services[plan.code], agreement, steps)
+            _keep(rows, rng, directory, services[plan.code], agreement, steps)
             if status is not SlaStatus.DRAFT:
                 agreements.append(agreement)
     return agreements
@@ -143,7 +143,7 @@ def _renegotiated(plan: ServicePlan, year: AcademicYear, as_at: date) -> bool:
 
 def _keep(
     rows: Rows,
-    dice: Dice,
+    rng: SeededRandom,
     directory: Directory,
     service_id: UUID,
     agreement: Agreement,
@@ -197,7 +197,7 @@ def _keep(
         rows.add(
             SlaTransition,
             area_id=AREA_ID,
-            id=dice.id_at(at),
+            id=rng.id_at(at),
             sla_id=agreement.id,
             provider_id=provider.id,
             from_status=left,
@@ -209,7 +209,7 @@ def _keep(
         left = to
 
 
-def _steps(dice: Dice, year: AcademicYear, status: SlaStatus, as_at: date) -> list[tuple[SlaStatus, datetime]]:
+def _steps(rng: SeededRandom, year: AcademicYear, status: SlaStatus, as_at: date) -> list[tuple[SlaStatus, datetime]]:
     """How an SLA came to where it is: drafted in May, agreed in June, active and ended with its first and last day."""
     days = {
         SlaStatus.DRAFT: min(date(year.start, 5, 6), as_at - timedelta(days=7)),
@@ -218,4 +218,4 @@ def _steps(dice: Dice, year: AcademicYear, status: SlaStatus, as_at: date) -> li
         SlaStatus.ENDED: year.last_day + timedelta(days=1),
     }
     life = list(SlaStatus)
-    return [(step, dice.moment(days[step])) for step in life[: life.index(status) + 1]]
+    return [(step, rng.time_on(days[step])) for step in life[: life.index(status) + 1]]

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 
 from convenor.contacts.models import Attendance
-from convenor.demo.seeded_random import Dice, school_day, weekday
+from convenor.demo.seeded_random import SeededRandom, school_day, weekday
 from convenor.pathways.models import Actor
 
 SHORTEST_WAIT, LONGEST_WAIT = 10, 120
@@ -80,17 +80,17 @@ class Course:
         self.steps.append(event)
 
 
-def play(dice: Dice, submitted_on: date, until: date, *, keeps_waiting: bool = False) -> Course:
+def play(rng: SeededRandom, submitted_on: date, until: date, *, keeps_waiting: bool = False) -> Course:
     """Plays a referral up to, not including, the day `until`; what would come later does not happen.
 
     Args:
-        dice: chance.
+        rng: chance.
         submitted_on: the day that it is sent.
         until: the day on which the demo is looked at.
         keeps_waiting: it is accepted and has waited ever since.
     """
     course = Course()
-    events = _wait(dice, submitted_on) if keeps_waiting else _events(dice, submitted_on)
+    events = _wait(rng, submitted_on) if keeps_waiting else _events(rng, submitted_on)
     for event in events:
         day = event.on if isinstance(event, Session) else event.at.date()
         if day >= until:
@@ -99,63 +99,63 @@ def play(dice: Dice, submitted_on: date, until: date, *, keeps_waiting: bool = F
     return course
 
 
-def _wait(dice: Dice, day: date) -> Iterator[Step]:
-    yield Step(dice.moment(day), "submitted", Actor.REFERRER)
-    day = weekday(day + timedelta(days=dice.randint(1, 4)))
-    yield Step(dice.moment(day), "accepted", Actor.SERVICE)
-    yield Step(dice.moment(weekday(day + timedelta(days=dice.randint(1, 3)))), "waiting", Actor.SERVICE)
+def _wait(rng: SeededRandom, day: date) -> Iterator[Step]:
+    yield Step(rng.time_on(day), "submitted", Actor.REFERRER)
+    day = weekday(day + timedelta(days=rng.randint(1, 4)))
+    yield Step(rng.time_on(day), "accepted", Actor.SERVICE)
+    yield Step(rng.time_on(weekday(day + timedelta(days=rng.randint(1, 3)))), "waiting", Actor.SERVICE)
 
 
-def _events(dice: Dice, submitted_on: date) -> Iterator[Step | Session]:
+def _events(rng: SeededRandom, submitted_on: date) -> Iterator[Step | Session]:
     def later(least: int, most: int) -> date:
-        return weekday(day + timedelta(days=dice.randint(least, most)))
+        return weekday(day + timedelta(days=rng.randint(least, most)))
 
-    wait = min(LONGEST_WAIT - 5, SHORTEST_WAIT + int(dice.gammavariate(2.2, 17)))
+    wait = min(LONGEST_WAIT - 5, SHORTEST_WAIT + int(rng.gammavariate(2.2, 17)))
     day = submitted_on
-    yield Step(dice.moment(day), "submitted", Actor.REFERRER)
+    yield Step(rng.time_on(day), "submitted", Actor.REFERRER)
     day = later(1, 5)
-    if dice.chance(0.02):
-        yield Step(dice.moment(day), "withdrawn", Actor.REFERRER, "Sent by mistake.")
+    if rng.chance(0.02):
+        yield Step(rng.time_on(day), "withdrawn", Actor.REFERRER, "Sent by mistake.")
         return
-    if dice.chance(0.09):
-        yield Step(dice.moment(day), "returned", Actor.SERVICE, dice.choice(_RETURNED))
+    if rng.chance(0.09):
+        yield Step(rng.time_on(day), "returned", Actor.SERVICE, rng.choice(_RETURNED))
         day = later(2, 18)
-        if dice.chance(0.15):
-            yield Step(dice.moment(day), "withdrawn", Actor.REFERRER, "The school will try another way first.")
+        if rng.chance(0.15):
+            yield Step(rng.time_on(day), "withdrawn", Actor.REFERRER, "The school will try another way first.")
             return
-        yield Step(dice.moment(day), "submitted", Actor.REFERRER, "What was missing has been added.")
+        yield Step(rng.time_on(day), "submitted", Actor.REFERRER, "What was missing has been added.")
         day = later(1, 4)
-    if dice.chance(0.05):
-        yield Step(dice.moment(day), "declined", Actor.SERVICE, dice.choice(_DECLINED))
+    if rng.chance(0.05):
+        yield Step(rng.time_on(day), "declined", Actor.SERVICE, rng.choice(_DECLINED))
         return
-    yield Step(dice.moment(day), "accepted", Actor.SERVICE)
+    yield Step(rng.time_on(day), "accepted", Actor.SERVICE)
     first = submitted_on + timedelta(days=wait)
     if (first - day).days > 4:
         day = later(1, 2)
-        yield Step(dice.moment(day), "waiting", Actor.SERVICE)
-    if (first - day).days > 30 and dice.chance(0.05):
+        yield Step(rng.time_on(day), "waiting", Actor.SERVICE)
+    if (first - day).days > 30 and rng.chance(0.05):
         day = later(2, 6)
-        yield Step(dice.moment(day), "paused", Actor.SERVICE, "The family asked for a later start.")
+        yield Step(rng.time_on(day), "paused", Actor.SERVICE, "The family asked for a later start.")
         day = later(5, 14)
-        yield Step(dice.moment(day), "waiting", Actor.SERVICE, "The family is ready.")
-    if (first - day).days > 20 and dice.chance(0.04):
+        yield Step(rng.time_on(day), "waiting", Actor.SERVICE, "The family is ready.")
+    if (first - day).days > 20 and rng.chance(0.04):
         day = later(6, 14)
-        yield Step(dice.moment(day), "withdrawn", Actor.REFERRER, "No longer needed.")
+        yield Step(rng.time_on(day), "withdrawn", Actor.REFERRER, "No longer needed.")
         return
-    if (first - day).days > 12 and dice.chance(0.06):
+    if (first - day).days > 12 and rng.chance(0.06):
         day = later(2, 7)
-        yield Session(dice.moment(day), day, Attendance.DID_NOT_ATTEND)
-    yield from _work(dice, weekday(max(first, day + timedelta(days=1))))
+        yield Session(rng.time_on(day), day, Attendance.DID_NOT_ATTEND)
+    yield from _work(rng, weekday(max(first, day + timedelta(days=1))))
 
 
-def _work(dice: Dice, day: date) -> Iterator[Step | Session]:
-    at = dice.moment(day)
+def _work(rng: SeededRandom, day: date) -> Iterator[Step | Session]:
+    at = rng.time_on(day)
     yield Session(at, day, Attendance.ATTENDED)
     yield Step(at, "in_progress", Actor.NOBODY)
-    gap = dice.choice((7, 7, 14, 21))
-    for _ in range(dice.randint(1, 8)):
+    gap = rng.choice((7, 7, 14, 21))
+    for _ in range(rng.randint(1, 8)):
         day = school_day(day + timedelta(days=gap))
-        yield Session(dice.moment(day), day, dice.weighted(_ATTENDANCE))
-    day = weekday(day + timedelta(days=dice.randint(1, 12)))
-    reason, outcome, _ = dice.weighted([(ending, ending[2]) for ending in _DISCHARGES])
-    yield Step(dice.moment(day), "discharged", Actor.SERVICE, reason, outcome)
+        yield Session(rng.time_on(day), day, rng.weighted(_ATTENDANCE))
+    day = weekday(day + timedelta(days=rng.randint(1, 12)))
+    reason, outcome, _ = rng.weighted([(ending, ending[2]) for ending in _DISCHARGES])
+    yield Step(rng.time_on(day), "discharged", Actor.SERVICE, reason, outcome)

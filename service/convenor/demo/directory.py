@@ -16,7 +16,7 @@ from convenor.clusters.models import (
 )
 from convenor.demo.catalogue import CLUSTERS, PROVIDERS
 from convenor.demo.invented_names import COLOURS, CREATURES, FAMILY, GIVEN
-from convenor.demo.seeded_random import Dice
+from convenor.demo.seeded_random import SeededRandom
 from convenor.domain_types.codes import Phase
 from convenor.importers.areas import area_id_of
 from convenor.importers.rows import Rows
@@ -76,19 +76,19 @@ class Directory:
     providers: dict[str, ProviderEntry]
 
 
-def build_directory(rows: Rows, dice: Dice) -> Directory:
+def build_directory(rows: Rows, rng: SeededRandom) -> Directory:
     """Notes the area, its clusters, schools and providers, with their history."""
     rows.add(Area, area_id=AREA_ID, la_code=LA_CODE, name=NAME, gss_code="E99999999")
-    clusters = _clusters(rows, dice)
-    schools = _schools(rows, dice, clusters)
-    _roles(rows, dice, clusters, schools)
-    return Directory({code: clusters[code] for code in CLUSTERS}, schools, _providers(rows, dice))
+    clusters = _clusters(rows, rng)
+    schools = _schools(rows, rng, clusters)
+    _roles(rows, rng, clusters, schools)
+    return Directory({code: clusters[code] for code in CLUSTERS}, schools, _providers(rows, rng))
 
 
-def _clusters(rows: Rows, dice: Dice) -> dict[str, UUID]:
+def _clusters(rows: Rows, rng: SeededRandom) -> dict[str, UUID]:
     clusters: dict[str, UUID] = {}
     for code in (*CLUSTERS, *_MERGED):
-        clusters[code] = dice.id_at(PILOT_BEGAN)
+        clusters[code] = rng.id_at(PILOT_BEGAN)
         rows.add(
             Cluster,
             area_id=AREA_ID,
@@ -112,16 +112,16 @@ def _clusters(rows: Rows, dice: Dice) -> dict[str, UUID]:
     return clusters
 
 
-def _schools(rows: Rows, dice: Dice, clusters: dict[str, UUID]) -> tuple[SchoolEntry, ...]:
+def _schools(rows: Rows, rng: SeededRandom, clusters: dict[str, UUID]) -> tuple[SchoolEntry, ...]:
     names = [f"{colour} {creature}" for colour in COLOURS for creature in CREATURES]
-    dice.shuffle(names)
+    rng.shuffle(names)
     schools: list[SchoolEntry] = []
     for cluster, size in _SIZES.items():
         for place in range(size):
             phase, ending, ages, weight = _PHASES.get(place, _PRIMARY)
             number = len(schools)
             school = SchoolEntry(
-                id=dice.id_at(PILOT_BEGAN),
+                id=rng.id_at(PILOT_BEGAN),
                 urn=str(FIRST_URN + number),
                 name=f"{names[number]} {ending}",
                 phase=phase,
@@ -143,17 +143,17 @@ def _schools(rows: Rows, dice: Dice, clusters: dict[str, UUID]) -> tuple[SchoolE
                 ukprn=str(99_000_001 + number),
             )
             if cluster == "4.5":
-                _member(rows, dice, school.id, clusters[_MERGED[place % 2]], PILOT_BEGAN, MERGED_ON)
-                _member(rows, dice, school.id, clusters[cluster], MERGED_ON)
+                _member(rows, rng, school.id, clusters[_MERGED[place % 2]], PILOT_BEGAN, MERGED_ON)
+                _member(rows, rng, school.id, clusters[cluster], MERGED_ON)
             else:
-                _member(rows, dice, school.id, clusters[cluster], PILOT_BEGAN)
-    return (*schools[:-1], _convert(rows, dice, schools[-1], clusters))
+                _member(rows, rng, school.id, clusters[cluster], PILOT_BEGAN)
+    return (*schools[:-1], _convert(rows, rng, schools[-1], clusters))
 
 
-def _convert(rows: Rows, dice: Dice, school: SchoolEntry, clusters: dict[str, UUID]) -> SchoolEntry:
+def _convert(rows: Rows, rng: SeededRandom, school: SchoolEntry, clusters: dict[str, UUID]) -> SchoolEntry:
     """The last school became an academy: a new URN, the same LAESTAB, and the same cluster."""
     academy = SchoolEntry(
-        id=dice.id_at(CONVERTED_ON),
+        id=rng.id_at(CONVERTED_ON),
         urn=str(int(school.urn) + 1),
         name=f"{school.name} Academy",
         phase=school.phase,
@@ -167,17 +167,17 @@ def _convert(rows: Rows, dice: Dice, school: SchoolEntry, clusters: dict[str, UU
     rows.of[School][-1] |= {"ukprn": str(int(closed["ukprn"]) + 1), "opened_on": CONVERTED_ON}
     closed |= {"status": SchoolStatus.CLOSED, "closed_on": CONVERTED_ON, "successor_id": academy.id}
     rows.of[ClusterMembership][-1]["valid_to"] = CONVERTED_ON
-    _member(rows, dice, academy.id, clusters[academy.cluster], CONVERTED_ON)
+    _member(rows, rng, academy.id, clusters[academy.cluster], CONVERTED_ON)
     return academy
 
 
 def _member(
-    rows: Rows, dice: Dice, school_id: UUID, cluster_id: UUID, valid_from: date, valid_to: date | None = None
+    rows: Rows, rng: SeededRandom, school_id: UUID, cluster_id: UUID, valid_from: date, valid_to: date | None = None
 ) -> None:
     rows.add(
         ClusterMembership,
         area_id=AREA_ID,
-        id=dice.id_at(valid_from),
+        id=rng.id_at(valid_from),
         cluster_id=cluster_id,
         school_id=school_id,
         valid_from=valid_from,
@@ -185,7 +185,7 @@ def _member(
     )
 
 
-def _roles(rows: Rows, dice: Dice, clusters: dict[str, UUID], schools: tuple[SchoolEntry, ...]) -> None:
+def _roles(rows: Rows, rng: SeededRandom, clusters: dict[str, UUID], schools: tuple[SchoolEntry, ...]) -> None:
     """In each cluster every role, and a lead headteacher who has changed."""
     for code in CLUSTERS:
         began = MERGED_ON if code == "4.5" else PILOT_BEGAN
@@ -199,21 +199,21 @@ def _roles(rows: Rows, dice: Dice, clusters: dict[str, UUID], schools: tuple[Sch
             rows.add(
                 ClusterRole,
                 area_id=AREA_ID,
-                id=dice.id_at(valid_from),
+                id=rng.id_at(valid_from),
                 cluster_id=clusters[code],
-                school_id=dice.choice(own).id,
+                school_id=rng.choice(own).id,
                 role=role,
-                holder=f"{dice.choice(GIVEN)} {dice.choice(FAMILY)}",
+                holder=f"{rng.choice(GIVEN)} {rng.choice(FAMILY)}",
                 valid_from=valid_from,
                 valid_to=valid_to,
             )
 
 
-def _providers(rows: Rows, dice: Dice) -> dict[str, ProviderEntry]:
+def _providers(rows: Rows, rng: SeededRandom) -> dict[str, ProviderEntry]:
     providers: dict[str, ProviderEntry] = {}
     for plan in PROVIDERS:
         system = "epr" if plan.organisation_kind == "health" else "portal"
-        entry = ProviderEntry(dice.id_at(PILOT_BEGAN), plan.name, dice.id_at(PILOT_BEGAN), f"{system}-{plan.key}")
+        entry = ProviderEntry(rng.id_at(PILOT_BEGAN), plan.name, rng.id_at(PILOT_BEGAN), f"{system}-{plan.key}")
         providers[plan.key] = entry
         rows.add(Organisation, id=entry.organisation_id, name=plan.name, kind=plan.organisation_kind)
         rows.add(

@@ -20,7 +20,7 @@ from convenor.demo.clients import DemoClient, create_clients
 from convenor.demo.contracts import build_services, build_slas
 from convenor.demo.directory import AREA_ID, PILOT_BEGAN, Directory, build_directory
 from convenor.demo.returns import build_returns
-from convenor.demo.seeded_random import Dice
+from convenor.demo.seeded_random import SeededRandom
 from convenor.domain_types.dates import AcademicYear
 from convenor.importers.areas import Authority, area_id_of, enter_area, owner_transaction
 from convenor.importers.load import load_into
@@ -75,7 +75,7 @@ def assert_same_demo(loaded: DemoMark, as_at: date | None, seed: int | None) -> 
         seed: the seed asked for; None for whichever it has.
 
     Raises:
-        OperatorError: another day or seed is asked for, or nobody knows those of the demo that is there.
+        ConfigurationError: another day or seed is asked for, or nobody knows those of the demo that is there.
     """
     if as_at in (None, loaded.as_at) and seed in (None, loaded.seed):
         return
@@ -103,7 +103,7 @@ def load_demo(
         keep: given the clients just before the commit, so that there is no demo whose secrets nobody kept.
 
     Raises:
-        OperatorError: a demo is there already, or something that is no demo, or the day is before the school year that
+        ConfigurationError: a demo is there already, or something that is no demo, or the day is before the school year that
             the demo always shows.
     """
     if as_at <= ALWAYS_SHOWN.first_day:
@@ -119,16 +119,16 @@ async def _load(owner_url: str, as_at: date, seed: int, progress: Progress, keep
         await session.execute(text("select pg_advisory_xact_lock(hashtextextended('convenor demo', 0))"))
         await _assert_nothing_is_there(session)
         session.add(DemoMark(seed=seed, as_at=as_at))
-        dice = Dice(seed, as_at)
+        rng = SeededRandom(seed, as_at)
         progress("Inventing Wendshire", 0.0)
         rows = Rows()
-        directory = invent(rows, dice, as_at)
+        directory = invent(rows, rng, as_at)
         await set_context(session, import_context(AREA_ID))
         await rows.store(session, lambda share: progress("Storing Wendshire", 0.2 + 0.7 * share))
         progress("Loading the programme's documents", 0.92)
-        real = [await _load_documents(session, dice, area) for area in _DOCUMENTS]
+        real = [await _load_documents(session, rng, area) for area in _DOCUMENTS]
         progress("Registering clients", 0.96)
-        clients = await create_clients(session, dice, directory, real, as_at)
+        clients = await create_clients(session, rng, directory, real, as_at)
         keep(clients)
         progress("Committing", 0.99)
     progress("Loaded", 1.0)
@@ -153,22 +153,22 @@ async def _assert_nothing_is_there(session: AsyncSession) -> None:
             )
 
 
-def invent(rows: Rows, dice: Dice, as_at: date) -> Directory:
+def invent(rows: Rows, rng: SeededRandom, as_at: date) -> Directory:
     """Notes all of Wendshire, for the present school year and the two before it, or since `ALWAYS_SHOWN`."""
     present = AcademicYear.of(as_at)
     years = range(min(present.start - 2, ALWAYS_SHOWN.start), present.start + 1)
-    directory = build_directory(rows, dice)
-    services = {plan.code: dice.id_at(PILOT_BEGAN) for plan in SERVICES}
-    cases = Cases(rows, dice, directory, services, as_at)
+    directory = build_directory(rows, rng)
+    services = {plan.code: rng.id_at(PILOT_BEGAN) for plan in SERVICES}
+    cases = Cases(rows, rng, directory, services, as_at)
     cases.play_all(AcademicYear(years[0]))
     done = cases.sessions.done
-    build_services(rows, dice, directory, services, cases.load, as_at)
-    agreements = build_slas(rows, dice, directory, services, done, years, as_at)
-    build_returns(rows, dice, directory, agreements, done, as_at)
+    build_services(rows, rng, directory, services, cases.load, as_at)
+    agreements = build_slas(rows, rng, directory, services, done, years, as_at)
+    build_returns(rows, rng, directory, agreements, done, as_at)
     return directory
 
 
-async def _load_documents(session: AsyncSession, dice: Dice, named: str) -> Authority:
+async def _load_documents(session: AsyncSession, rng: SeededRandom, named: str) -> Authority:
     """Loads what the documents say of a real area, leaving out what a load would leave out for anybody."""
     for path in _DOCUMENTS[named]:
         area = await enter_area(session, named)
@@ -179,6 +179,6 @@ async def _load_documents(session: AsyncSession, dice: Dice, named: str) -> Auth
             None,
             dry_run=False,
             apply_rest=True,
-            mint=lambda: dice.id_at(datetime(2025, 9, 1, tzinfo=UTC)),
+            mint=lambda: rng.id_at(datetime(2025, 9, 1, tzinfo=UTC)),
         )
     return area

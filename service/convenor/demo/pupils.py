@@ -8,7 +8,7 @@ from uuid import UUID
 from convenor.demo.catalogue import ServicePlan
 from convenor.demo.directory import AREA_ID, SchoolEntry
 from convenor.demo.invented_names import FAMILY, GIVEN
-from convenor.demo.seeded_random import Dice
+from convenor.demo.seeded_random import SeededRandom
 from convenor.domain_types.codes import Phase, SenProvision
 from convenor.domain_types.dates import AcademicYear
 from convenor.importers.rows import Rows
@@ -33,8 +33,8 @@ class PupilEntry:
 class Pupils:
     """Everybody who has been referred so far, by school."""
 
-    def __init__(self, rows: Rows, dice: Dice, schools: tuple[SchoolEntry, ...]) -> None:
-        self._rows, self._dice = rows, dice
+    def __init__(self, rows: Rows, rng: SeededRandom, schools: tuple[SchoolEntry, ...]) -> None:
+        self._rows, self._rng = rows, rng
         self._known: dict[str, list[PupilEntry]] = {school.urn: [] for school in schools}
         self._first_schools = {
             cluster: [school for school in schools if school.cluster == cluster and school.phase is Phase.PRIMARY]
@@ -45,8 +45,8 @@ class Pupils:
     def choose(self, school: SchoolEntry, plan: ServicePlan, on: date) -> PupilEntry:
         """A pupil of the school without an open or recent referral to the service: one in three is known already."""
         known = self._known[school.urn]
-        if known and self._dice.chance(0.35):
-            pupil = self._dice.choice(known)
+        if known and self._rng.chance(0.35):
+            pupil = self._rng.choice(known)
             of_age = AcademicYear.of(on).start - pupil.born_for in school.ages
             before = (pupil.id, plan.code)
             ended = self._ended.get(before)
@@ -71,30 +71,30 @@ class Pupils:
         )
 
     def _invent(self, school: SchoolEntry, on: date) -> PupilEntry:
-        dice, year = self._dice, AcademicYear.of(on)
+        rng, year = self._rng, AcademicYear.of(on)
         # Younger pupils are referred more often.
-        age = min(dice.choice(school.ages), dice.choice(school.ages))
+        age = min(rng.choice(school.ages), rng.choice(school.ages))
         born_for = year.start - age
         # Born within the twelve months up to 31 August.
-        born = date(born_for, 8, 31) - timedelta(days=dice.randrange(365))
-        family = dice.choice(FAMILY)
-        asks = dice.chance(0.3)
+        born = date(born_for, 8, 31) - timedelta(days=rng.randrange(365))
+        family = rng.choice(FAMILY)
+        asks = rng.chance(0.3)
         stated = {
             "upn": self._upn(school, born_for + RECEPTION) if age >= RECEPTION else None,
-            "nhs_number": dice.nhs_number() if dice.chance(0.62) else None,
-            "given_name": dice.choice(GIVEN),
+            "nhs_number": rng.nhs_number() if rng.chance(0.62) else None,
+            "given_name": rng.choice(GIVEN),
             "family_name": family,
             "date_of_birth": born,
-            "sen_provision": dice.weighted(_SEN),
-            "parent_name": f"{dice.choice(GIVEN)} {family}" if asks else None,
-            "interpreter_language": dice.choice(("Polish", "Arabic", "BSL")) if dice.chance(0.03) else None,
+            "sen_provision": rng.weighted(_SEN),
+            "parent_name": f"{rng.choice(GIVEN)} {family}" if asks else None,
+            "interpreter_language": rng.choice(("Polish", "Arabic", "BSL")) if rng.chance(0.03) else None,
         }
-        pupil = PupilEntry(dice.id_at(on), school, born_for, stated)
+        pupil = PupilEntry(rng.id_at(on), school, born_for, stated)
         self._known[school.urn].append(pupil)
         self._rows.add(Pupil, area_id=AREA_ID, id=pupil.id)
         return pupil
 
     def _upn(self, school: SchoolEntry, entry_year: int) -> str:
         """Who is in a secondary school got the UPN in a primary school of the same cluster."""
-        first = self._dice.choice(self._first_schools[school.cluster]) if school.phase is Phase.SECONDARY else school
-        return self._dice.upn(first.laestab, entry_year)
+        first = self._rng.choice(self._first_schools[school.cluster]) if school.phase is Phase.SECONDARY else school
+        return self._rng.upn(first.laestab, entry_year)

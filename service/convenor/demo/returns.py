@@ -6,7 +6,7 @@ from typing import Any
 
 from convenor.demo.contracts import COMMISSIONER, COUNCIL, KPIS, Agreement
 from convenor.demo.directory import AREA_ID, Directory, ProviderEntry
-from convenor.demo.seeded_random import Dice, weekday
+from convenor.demo.seeded_random import SeededRandom, weekday
 from convenor.demo.sessions import Done
 from convenor.domain_types.dates import Period
 from convenor.impact_returns.models import (
@@ -33,7 +33,12 @@ _NARRATIVES = (
 
 
 def build_returns(
-    rows: Rows, dice: Dice, directory: Directory, agreements: list[Agreement], done: dict[str, list[Done]], as_at: date
+    rows: Rows,
+    rng: SeededRandom,
+    directory: Directory,
+    agreements: list[Agreement],
+    done: dict[str, list[Done]],
+    as_at: date,
 ) -> None:
     """Notes the returns of every agreement: the latest of each service submitted, the earlier ones answered."""
     latest: dict[str, tuple[Agreement, Period]] = {}
@@ -47,10 +52,10 @@ def build_returns(
         status = (
             ReturnStatus.SUBMITTED
             if is_latest
-            else dice.weighted(((ReturnStatus.ACCEPTED, 88), (ReturnStatus.RETURNED, 8), (ReturnStatus.VALIDATED, 4)))
+            else rng.weighted(((ReturnStatus.ACCEPTED, 88), (ReturnStatus.RETURNED, 8), (ReturnStatus.VALIDATED, 4)))
         )
         work = [session for session in done[agreement.plan.code] if period.first <= session.on <= period.last]
-        _keep(rows, dice, directory.providers[agreement.plan.provider], agreement, period, work, status)
+        _keep(rows, rng, directory.providers[agreement.plan.provider], agreement, period, work, status)
 
 
 def _periods(agreement: Agreement) -> Iterator[Period]:
@@ -64,7 +69,7 @@ def _periods(agreement: Agreement) -> Iterator[Period]:
 
 def _keep(
     rows: Rows,
-    dice: Dice,
+    rng: SeededRandom,
     provider: ProviderEntry,
     agreement: Agreement,
     period: Period,
@@ -73,8 +78,8 @@ def _keep(
 ) -> None:
     attended = [session for session in work if session.attended]
     share = _MONTHS[agreement.plan.cadence] / 12
-    steps = _steps(dice, period, status)
-    return_id = dice.id_at(steps[0][1])
+    steps = _steps(rng, period, status)
+    return_id = rng.id_at(steps[0][1])
     pupils = len({session.referral_id for session in attended})
     rows.add(
         ImpactReturn,
@@ -89,15 +94,15 @@ def _keep(
         sessions=len(attended),
         pupils=pupils,
         schools=len({session.school_id for session in attended}),
-        cost_pence=int(agreement.price_pence * share * dice.uniform(0.9, 1.02)) // 100 * 100,
-        narrative=dice.choice(_NARRATIVES),
+        cost_pence=int(agreement.price_pence * share * rng.uniform(0.9, 1.02)) // 100 * 100,
+        narrative=rng.choice(_NARRATIVES),
         checks=[_sessions_check(round(agreement.sessions * share), len(attended))],
         submitted_at=steps[0][1],
         version=len(steps),
     )
     for kpi, _, target, direction in KPIS:
         denominator = len(work) if direction is KpiDirection.AT_MOST else pupils
-        achieved = min(1.0, max(0.0, dice.gauss(target / 100, 0.06)))
+        achieved = min(1.0, max(0.0, rng.gauss(target / 100, 0.06)))
         missed = len(work) - len(attended)
         rows.add(
             ImpactReturnMeasure,
@@ -114,7 +119,7 @@ def _keep(
         rows.add(
             ImpactReturnTransition,
             area_id=AREA_ID,
-            id=dice.id_at(at),
+            id=rng.id_at(at),
             impact_return_id=return_id,
             provider_id=provider.id,
             from_status=left,
@@ -138,15 +143,15 @@ def _sessions_check(expected: int, reported: int) -> dict[str, Any]:
     }
 
 
-def _steps(dice: Dice, period: Period, status: ReturnStatus) -> list[tuple[ReturnStatus, datetime, str | None]]:
-    day = weekday(period.last + timedelta(days=dice.randint(2, 8)))
-    steps: list[tuple[ReturnStatus, datetime, str | None]] = [(ReturnStatus.SUBMITTED, dice.moment(day), None)]
+def _steps(rng: SeededRandom, period: Period, status: ReturnStatus) -> list[tuple[ReturnStatus, datetime, str | None]]:
+    day = weekday(period.last + timedelta(days=rng.randint(2, 8)))
+    steps: list[tuple[ReturnStatus, datetime, str | None]] = [(ReturnStatus.SUBMITTED, rng.time_on(day), None)]
     if status is ReturnStatus.SUBMITTED:
         return steps
-    day = weekday(day + timedelta(days=dice.randint(2, 10)))
+    day = weekday(day + timedelta(days=rng.randint(2, 10)))
     if status is ReturnStatus.RETURNED:
-        return [*steps, (status, dice.moment(day), dice.choice(_FAULTS))]
-    steps.append((ReturnStatus.VALIDATED, dice.moment(day), None))
+        return [*steps, (status, rng.time_on(day), rng.choice(_FAULTS))]
+    steps.append((ReturnStatus.VALIDATED, rng.time_on(day), None))
     if status is ReturnStatus.ACCEPTED:
-        steps.append((status, dice.moment(weekday(day + timedelta(days=dice.randint(2, 10)))), None))
+        steps.append((status, rng.time_on(weekday(day + timedelta(days=rng.randint(2, 10)))), None))
     return steps

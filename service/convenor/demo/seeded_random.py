@@ -1,22 +1,20 @@
-"""Chance that repeats itself: the same seed and day give the same demo, to the last id."""
+"""Generate repeatable random values: the same seed and date give the same demo, to the last id."""
 
 import random
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from typing import TypeVar
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
+from convenor.database.ids import CODE_ALPHABET, compose_uuid7
 from convenor.domain_types.codes import nhs_check_digit, upn_check_letter
+from convenor.domain_types.dates import LONDON
 
-_CODE_LETTERS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
-_LONDON = ZoneInfo("Europe/London")
-
-Thing = TypeVar("Thing")
+Choice = TypeVar("Choice")
 
 
-class Dice(random.Random):
-    """A generator that knows this domain's identifiers. All of them are from ranges that are issued to nobody."""
+class SeededRandom(random.Random):
+    """A random generator with this domain's identifiers, all of them from ranges that are issued to nobody."""
 
     def __init__(self, seed: int, as_at: date) -> None:
         super().__init__(f"{seed}/{as_at}")
@@ -24,31 +22,30 @@ class Dice(random.Random):
         self._upns: dict[str, int] = {}
 
     def id_at(self, at: datetime | date) -> UUID:
-        """An id as `uuid7` would have minted it at a moment (a date is its midnight)."""
+        """Make an id as `uuid7` would have made it at a time (for a date, at midnight)."""
         if not isinstance(at, datetime):
             at = datetime.combine(at, time(), UTC)
-        stamp = int(at.timestamp() * 1000)
-        return UUID(int=stamp << 80 | 0x7 << 76 | self.getrandbits(12) << 64 | 0b10 << 62 | self.getrandbits(62))
+        return compose_uuid7(int(at.timestamp() * 1000), self.getrandbits(12), self.getrandbits(62))
 
     def code(self, prefix: str) -> str:
-        """A record code as `record_code` would have made it."""
-        return prefix + "".join(self.choices(_CODE_LETTERS, k=12))
+        """Make a record code as `record_code` would have made it."""
+        return prefix + "".join(self.choices(CODE_ALPHABET, k=12))
 
     def chance(self, share: float) -> bool:
-        """True in this share of cases, from 0 to 1."""
+        """Return True in this share of cases, from 0 to 1."""
         return self.random() < share
 
-    def weighted(self, weights: Sequence[tuple[Thing, float]]) -> Thing:
-        """One of the things, each as often as its weight says."""
-        return self.choices([thing for thing, _ in weights], [weight for _, weight in weights])[0]
+    def weighted(self, weights: Sequence[tuple[Choice, float]]) -> Choice:
+        """Choose one of the values, each as often as its weight says."""
+        return self.choices([choice for choice, _ in weights], [weight for _, weight in weights])[0]
 
-    def moment(self, day: date) -> datetime:
-        """A moment of the working day in Europe/London, in UTC."""
-        begins = datetime.combine(day, time(8, 30), _LONDON)
+    def time_on(self, day: date) -> datetime:
+        """Choose a time in the working day in Europe/London, in UTC."""
+        begins = datetime.combine(day, time(8, 30), LONDON)
         return (begins + timedelta(minutes=self.randrange(8 * 60))).astimezone(UTC)
 
     def nhs_number(self) -> str:
-        """A valid NHS number from 999..., not given before. The range that examples use (999000...) is left alone."""
+        """Make a new valid NHS number from 999..., outside the range that examples use (999000...)."""
         while True:
             first_nine = f"999{100_000 + self._next_nhs:06}"
             self._next_nhs += 1
@@ -57,7 +54,7 @@ class Dice(random.Random):
                 return f"{first_nine}{check}"
 
     def upn(self, laestab: str, entry_year: int) -> str:
-        """A valid UPN of a school's own, not given before: its pupils are numbered within their year of entry."""
+        """Make a new valid UPN of a school, whose pupils are numbered within their year of entry."""
         stem = f"{laestab}{entry_year % 100:02}"
         self._upns[stem] = serial = self._upns.get(stem, 0) + 1
         body = f"{stem}{serial:03}"

@@ -9,7 +9,7 @@ from convenor.contacts.models import Attendance, Contact, ContactMode, ContactSe
 from convenor.demo.catalogue import SERVICES, ServicePlan
 from convenor.demo.courses import Course
 from convenor.demo.directory import AREA_ID, ProviderEntry
-from convenor.demo.seeded_random import Dice
+from convenor.demo.seeded_random import SeededRandom
 from convenor.importers.rows import Rows
 from convenor.outcomes.models import Instrument, Outcome
 
@@ -66,60 +66,60 @@ class Done:
 class Sessions:
     """Contacts and outcomes of the demo. `done`, by service, is what their returns are made of."""
 
-    def __init__(self, rows: Rows, dice: Dice) -> None:
-        self._rows, self._dice = rows, dice
-        self._references = dice.randint(10_000, 20_000)
+    def __init__(self, rows: Rows, rng: SeededRandom) -> None:
+        self._rows, self._rng = rows, rng
+        self._references = rng.randint(10_000, 20_000)
         self.done: dict[str, list[Done]] = {plan.code: [] for plan in SERVICES}
 
     def keep(
         self, plan: ServicePlan, provider: ProviderEntry, school_id: UUID, referral_id: UUID, size: int, course: Course
     ) -> None:
         """Notes the contacts of a referral, and its outcome where work has begun."""
-        dice = self._dice
+        rng = self._rng
         whose = {"area_id": AREA_ID, "referral_id": referral_id, "school_id": school_id, "provider_id": provider.id}
         system = "EPR" if provider.client_id.startswith("epr-") else "CASE"
         for session in course.sessions:
             self._references += 1
             attended = session.attendance is Attendance.ATTENDED
             self.done[plan.code].append(Done(session.on, attended, referral_id, school_id))
-            mode, setting = dice.weighted(_WHERE[plan.delivery])
+            mode, setting = rng.weighted(_WHERE[plan.delivery])
             self._rows.add(
                 Contact,
                 **whose,
-                id=dice.id_at(session.at),
+                id=rng.id_at(session.at),
                 on=session.on,
                 mode=mode,
                 setting=setting,
-                reference=f"{system}-{self._references}" if system == "EPR" or dice.chance(0.7) else None,
-                duration_minutes=dice.choice((30, 45, 45, 60)),
+                reference=f"{system}-{self._references}" if system == "EPR" or rng.chance(0.7) else None,
+                duration_minutes=rng.choice((30, 45, 45, 60)),
                 attendance=session.attendance,
                 staff_role=plan.staff,
                 group_size=size,
                 organisation_id=provider.organisation_id,
                 recorded_at=session.at,
             )
-        if course.started_on and dice.chance(0.8):
+        if course.started_on and rng.chance(0.8):
             self._rows.add(
                 Outcome, **whose, organisation_id=provider.organisation_id, **self._measure(plan, size, course)
             )
 
     def _measure(self, plan: ServicePlan, size: int, course: Course) -> dict[str, object]:
         """The columns of one outcome: from the first attended session, and from the last one if work has ended."""
-        dice, scale = self._dice, _SCALES[plan.instrument]
+        rng, scale = self._rng, _SCALES[plan.instrument]
         attended = [session for session in course.sessions if session.attendance is Attendance.ATTENDED]
         first, last = attended[0], attended[-1]
         steps = int((scale.highest - scale.lowest) / scale.step)
-        baseline = scale.lowest + scale.step * dice.randint(0, steps)
+        baseline = scale.lowest + scale.step * rng.randint(0, steps)
         later = course.status == "discharged" and last.on > first.on
         recorded_at = last.at if later else first.at
         return {
-            "id": dice.id_at(recorded_at),
+            "id": rng.id_at(recorded_at),
             "instrument": plan.instrument,
             "domain": scale.domain,
             "n": size,
             "baseline_on": first.on,
             "baseline_value": baseline,
             "later_on": last.on if later else None,
-            "later_value": baseline + scale.step * dice.randint(*scale.change) if later else None,
+            "later_value": baseline + scale.step * rng.randint(*scale.change) if later else None,
             "recorded_at": recorded_at,
         }

@@ -1,7 +1,7 @@
-"""The codes of education, health and government as checked types. It decides what a code is; never whom it names.
+"""Define the codes of education, health and government as validated types.
 
-A fault raises a `PydanticCustomError` with a stable code (`upn_format`, `upn_check_letter`, ...) and a message that
-says how to put it right. The message never repeats the value: a UPN or an NHS number is personal data.
+An invalid code raises a `PydanticCustomError` with a stable error code (`upn_format`, `upn_check_letter`, ...) and a
+message that says how to correct it. The message never repeats the value: a UPN or an NHS number is personal data.
 """
 
 import re
@@ -43,7 +43,7 @@ def _text_schema(controls: str, longest: int) -> WithJsonSchema:
 
 
 def upn_check_letter(body: str) -> str:
-    """Return the check letter that stands before a UPN's other twelve characters.
+    """Return the check letter that begins a UPN, from its other twelve characters.
 
     Characters 2 to 13 are weighted 2 to 13; the letter that ends a temporary UPN counts as its index among the 23
     letters in use (no I, O or S). The sum modulo 23 is the index of the check letter.
@@ -109,7 +109,7 @@ Upn = Annotated[
     AfterValidator(_check_upn),
     _documented(
         _UPN,
-        "Unique pupil number, permanent or temporary, with its check letter. Its LA code need not be in use.",
+        "Unique pupil number, permanent or temporary, with its check letter. The LA code in it need not be in use.",
         "B801200005001",
         "P80320002601A",
     ),
@@ -120,7 +120,7 @@ NhsNumber = Annotated[
     AfterValidator(_without_separators),
     AfterValidator(_shape("[0-9]{10}", "nhs_number_format", "An NHS number is ten digits, the last a check digit.")),
     AfterValidator(_check_nhs_number),
-    # One pattern for what is taken and what is given: two would split every model that holds it in two.
+    # One pattern for input and output: two would split every model that holds an NHS number in two.
     _documented(
         "(?:[ -]*[0-9]){10}[ -]*",
         "NHS number with its check digit. Spaces and hyphens are accepted and dropped.",
@@ -155,7 +155,7 @@ OdsCode = Annotated[
     AfterValidator(str.upper),
     _documented(
         "[A-Za-z0-9]{1,9}",
-        "Code of the NHS Organisation Data Service, stored in capitals. Its shape says nothing of its type.",
+        "Code of the NHS Organisation Data Service, stored in capitals. Its format does not show its type.",
         "ZZ901",
     ),
 ]
@@ -183,7 +183,7 @@ CompanyNumber = Annotated[
         )
     ),
     _documented(
-        "[A-Z0-9]{2}[0-9]{5}[A-Z0-9]", "Number at Companies House, all eight characters of it.", "09999999", "CE999999"
+        "[A-Z0-9]{2}[0-9]{5}[A-Z0-9]", "Number at Companies House, with all eight characters.", "09999999", "CE999999"
     ),
 ]
 
@@ -204,7 +204,7 @@ Prose = Annotated[
         _shape(
             f"[^{_PROSE_CONTROLS}]*",
             "prose_control_character",
-            "Send plain text; of the control characters only line breaks and tabs are taken.",
+            "Send plain text; of the control characters only line breaks and tabs are allowed.",
         )
     ),
     _text_schema(_PROSE_CONTROLS, 4000),
@@ -213,16 +213,16 @@ Prose = Annotated[
 
 
 class StrictStrEnum(StrEnum):
-    """One word of a closed list. Shapes that are strict read it from its text: JSON has nothing else for it."""
+    """A string enum that strict models accept as text, because JSON has no other form for it."""
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        """The list, from which text is taken whatever the shape says."""
+        """Return the enum's schema, which accepts text even in a strict model."""
         return cast(CoreSchema, {**handler(source), "strict": False})
 
 
 class SenProvision(StrictStrEnum):
-    """What support for special educational needs a pupil has: E (EHC plan), K (SEN Support), N (none)."""
+    """The support for special educational needs that a pupil has: E (EHC plan), K (SEN Support), N (none)."""
 
     EHC_PLAN = "E"
     SEN_SUPPORT = "K"
@@ -271,9 +271,9 @@ class AreaOfNeed(StrictStrEnum):
     COGNITION_AND_LEARNING = "C&L"
     PHYSICAL_AND_SENSORY = "P&S"
     OTHER = "Other"
-    """Data, transitions, SEND reviews; needs of no one area."""
+    """Data, transitions, SEND reviews; needs that belong to no one area."""
     ENABLING = "Enabling"
-    """Leadership, commissioning, finance, administration: no child's need, so no need type leads here."""
+    """Leadership, commissioning, finance, administration: services that meet no pupil's need."""
 
 
 AREA_OF_NEED: Final = {

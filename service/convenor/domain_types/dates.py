@@ -1,4 +1,4 @@
-"""Days and years as schools and authorities count them, and rounding as they round. It knows no school's terms."""
+"""Define dates, timestamps and academic years as schools and authorities count them, and rounding as they round."""
 
 import re
 from contextlib import suppress
@@ -12,25 +12,25 @@ from pydantic import AfterValidator, BeforeValidator, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
-_LONDON: Final = ZoneInfo("Europe/London")
-_MOMENT: Final = r"[12]\d{3}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:\.\d{1,6})?(?:Z|[+-]\d\d(?::?\d\d)?)"
+LONDON: Final = ZoneInfo("Europe/London")
+_TIMESTAMP: Final = r"[12]\d{3}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:\.\d{1,6})?(?:Z|[+-]\d\d(?::?\d\d)?)"
 _FIRST_MONTH: Final = 9
 _SPLIT_YEAR: Final = "(?:19|20)[0-9]{2}/[0-9]{2}"
 
 
 def london_date(at: datetime) -> date:
-    """Return the date in Europe/London at a moment.
+    """Return the date in Europe/London at a time.
 
     Raises:
         ValueError: `at` has no time zone.
     """
     if at.tzinfo is None:
-        raise ValueError("A moment needs its time zone.")
-    return at.astimezone(_LONDON).date()
+        raise ValueError("A timestamp needs its time zone.")
+    return at.astimezone(LONDON).date()
 
 
 def now() -> datetime:
-    """Return the present moment, in UTC."""
+    """Return the current time, in UTC."""
     return datetime.now(UTC)
 
 
@@ -39,47 +39,52 @@ def today() -> date:
     return london_date(now())
 
 
-def _moment(text: object) -> datetime:
-    if isinstance(text, str) and re.fullmatch(_MOMENT, text, re.IGNORECASE):
+def _timestamp(text: object) -> datetime:
+    if isinstance(text, str) and re.fullmatch(_TIMESTAMP, text, re.IGNORECASE):
         with suppress(ValueError):
             read = datetime.fromisoformat(text.upper())
             if 1900 <= read.year < 3000:
                 return read
-    raise PydanticCustomError("moment", "Write a moment as in RFC 3339, with its zone: 2026-01-20T09:30:00Z.")
+    raise PydanticCustomError("moment", "Write a timestamp as in RFC 3339, with its time zone: 2026-01-20T09:30:00Z.")
 
 
 def _full_date(text: object) -> date:
     if isinstance(text, str) and re.fullmatch(r"\d{4}-\d\d-\d\d", text, re.ASCII):
         with suppress(ValueError):
             return date.fromisoformat(text)
-    raise PydanticCustomError("day", "Write a day as 2026-01-20.")
+    raise PydanticCustomError("day", "Write a date as 2026-01-20.")
 
 
 def _in_every_zone(day: date) -> date:
     if not 1900 <= day.year < 3000:
-        raise PydanticCustomError("day", "Write a day as 2026-01-20, from 1900 to 2999.")
+        raise PydanticCustomError("day", "Write a date as 2026-01-20, from 1900 to 2999.")
     return day
 
 
 def _not_in_future(day: date) -> date:
     if day > today():
-        raise PydanticCustomError("future_date", "The date lies in the future.")
+        raise PydanticCustomError("future_date", "The date is in the future.")
     return day
 
 
-Timestamp = Annotated[datetime, BeforeValidator(_moment)]
-"""A moment in a query: RFC 3339, from 1900 to 2999, which every zone and the database can hold."""
+Timestamp = Annotated[datetime, BeforeValidator(_timestamp)]
+"""A timestamp in a query: RFC 3339, from 1900 to 2999, which every time zone and the database can hold."""
 FullDate = Annotated[date, BeforeValidator(_full_date)]
-"""A day in a body: text as RFC 3339 writes a full-date, never a number or a moment."""
+"""A date in a body: the text of an RFC 3339 full-date, never a number or a timestamp."""
 PastDate = Annotated[FullDate, AfterValidator(_not_in_future)]
-"""A day in a body on which something has happened: today in Europe/London, or before."""
+"""A date in a body that is not in the future, by the date in Europe/London."""
 Day = Annotated[FullDate, AfterValidator(_in_every_zone)]
-"""A day in a query: a full-date from 1900 to 2999."""
+"""A date in a query: a full-date from 1900 to 2999."""
 
 
 def start_of(day: date) -> datetime:
-    """Return the moment at which a day begins in Europe/London, in UTC."""
-    return datetime.combine(day, time.min, _LONDON).astimezone(UTC)
+    """Return the time at which a day begins in Europe/London, in UTC."""
+    return datetime.combine(day, time.min, LONDON).astimezone(UTC)
+
+
+def end_of(day: date) -> datetime:
+    """Return the last microsecond of a day in Europe/London, in UTC."""
+    return datetime.combine(day, time.max, LONDON).astimezone(UTC)
 
 
 def half_up(value: Decimal, places: int) -> Decimal:
@@ -88,7 +93,7 @@ def half_up(value: Decimal, places: int) -> Decimal:
 
 
 class Period(NamedTuple):
-    """Days from `first` to `last`, both included."""
+    """The days from `first` to `last`, both included."""
 
     first: date
     last: date
@@ -123,17 +128,17 @@ class AcademicYear:
 
     @property
     def first_day(self) -> date:
-        """The day it begins."""
+        """Return the first day, 1 September."""
         return date(self.start, _FIRST_MONTH, 1)
 
     @property
     def last_day(self) -> date:
-        """The day it ends, still in it."""
+        """Return the last day, 31 August."""
         return date(self.start + 1, _FIRST_MONTH, 1) - timedelta(days=1)
 
     @property
     def months(self) -> tuple[date, ...]:
-        """The first days of its twelve months, in order."""
+        """Return the first days of its twelve months, in order."""
         offsets = range(_FIRST_MONTH - 1, _FIRST_MONTH + 11)
         return tuple(date(self.start + offset // 12, offset % 12 + 1, 1) for offset in offsets)
 
@@ -145,7 +150,7 @@ class AcademicYear:
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> CoreSchema:
-        """Let a model or a query parameter take and give it as text."""
+        """Accept and return it as text in a model or a query parameter."""
         return core_schema.no_info_after_validator_function(
             cls.parse, core_schema.str_schema(), serialization=core_schema.to_string_ser_schema()
         )

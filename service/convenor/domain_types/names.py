@@ -1,8 +1,8 @@
-"""Names of resources, fields and operations, as people write them."""
+"""Write names of resources, fields and operations for people."""
 
 import re
 
 
 def words(name: str) -> str:
-    """A name as people write it."""
+    """Write a name as words."""
     return re.sub(r"\bsla(s?)\b", r"SLA\1", name.replace("_", " "))

@@ -1,4 +1,4 @@
-"""Numbers that go out: a value and a status, never a magic number. It does not decide what is suppressed."""
+"""Define published numbers: a value and a status, never a magic number."""
 
 from decimal import Decimal
 from enum import StrEnum
@@ -10,7 +10,7 @@ from convenor.domain_types.dates import half_up
 
 _Number = Annotated[
     Decimal,
-    # JSON has one kind of number: a string here would be read as text by every spreadsheet.
+    # A JSON number, because spreadsheets would read a string as text.
     PlainSerializer(float, return_type=float, when_used="json"),
     WithJsonSchema({"type": "number"}),
 ]
@@ -55,7 +55,7 @@ class Figure(BaseModel):
 
     @classmethod
     def of(cls, value: int | Decimal) -> Self:
-        """Return a figure shown as it is."""
+        """Return a figure with its value unchanged."""
         return cls(value=value, status=Status.OK)
 
     @classmethod

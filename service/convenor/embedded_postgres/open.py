@@ -40,7 +40,7 @@ class Database:
         """The owner's address, for what only the owner may do.
 
         Raises:
-            OperatorError: Only the application's login is known.
+            ConfigurationError: Only the application's login is known.
         """
         if self.owner_url is None:
             raise ConfigurationError(
@@ -91,7 +91,7 @@ def open_database(
         say: Told, in a sentence, of what takes a while.
 
     Raises:
-        OperatorError: Something that a person must mend; nothing is lost by it.
+        ConfigurationError: Something that a person must mend; nothing is lost by it.
     """
     if database_url is None:
         with embedded.open_embedded(data_dir, say=say) as server:

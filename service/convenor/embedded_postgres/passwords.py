@@ -7,11 +7,11 @@ import hmac
 import json
 import os
 import secrets
-import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
 from convenor.configuration_error import ConfigurationError
+from convenor.private_files import replace_file
 
 FILE_NAME = "database.json"
 
@@ -27,7 +27,7 @@ def known_passwords(data_dir: Path, server: str) -> Passwords:
         server: `embedded`, or `host:port/database` of a server of one's own.
 
     Raises:
-        OperatorError: The file cannot be read or is damaged.
+        ConfigurationError: The file cannot be read or is damaged.
     """
     return _read(data_dir / FILE_NAME).get(server, {})
 
@@ -44,7 +44,7 @@ def make_passwords(data_dir: Path, server: str, roles: Iterable[str]) -> Passwor
         roles: The roles which must have a password.
 
     Raises:
-        OperatorError: The file cannot be read or is damaged.
+        ConfigurationError: The file cannot be read or is damaged.
     """
     path = data_dir / FILE_NAME
     folder = os.open(data_dir, os.O_RDONLY)
@@ -55,7 +55,7 @@ def make_passwords(data_dir: Path, server: str, roles: Iterable[str]) -> Passwor
         missing = [role for role in roles if role not in known]
         if missing:
             known.update({role: secrets.token_urlsafe(32) for role in missing})
-            write_atomically(path, json.dumps(servers, indent=2) + "\n")
+            replace_file(path, json.dumps(servers, indent=2) + "\n")
         return known
     finally:
         os.close(folder)
@@ -72,38 +72,6 @@ def scram_verifier(password: str) -> str:
     server_key = hmac.digest(salted, b"Server Key", "sha256")
     salt_text, stored_text, server_text = (base64.b64encode(part).decode() for part in (salt, stored_key, server_key))
     return f"SCRAM-SHA-256${iterations}:{salt_text}${stored_text}:{server_text}"
-
-
-def write_atomically(path: Path, content: str | bytes, *, owner: tuple[int, int] | None = None) -> None:
-    """Replaces a file, durably, by one that only its owner can read.
-
-    Args:
-        path: The file; its folder exists.
-        content: All of it.
-        owner: System user id and group id, where they are not the caller's.
-    """
-    handle, new = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            if owner is not None:
-                os.fchown(handle, *owner)
-            file.write(content.encode() if isinstance(content, str) else content)
-            file.flush()
-            os.fsync(handle)
-        Path(new).replace(path)
-    except BaseException:
-        Path(new).unlink(missing_ok=True)
-        raise
-    sync_folder(path.parent)
-
-
-def sync_folder(folder: Path) -> None:
-    """Makes the names in a folder durable, after a file in it was created or renamed."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _read(path: Path) -> dict[str, Passwords]:

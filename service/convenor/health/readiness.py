@@ -1,4 +1,4 @@
-"""Whether requests can be served, found out by doing what each of them needs: the database, its tables, the audit."""
+"""Check whether requests can be answered, by using what each of them needs: the database, its tables, the audit."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -10,38 +10,38 @@ import asyncpg
 from convenor.audit.writer import rehearse
 from convenor.revision import is_current
 
-PATIENCE_SECONDS = 1
+CHECK_SECONDS = 1
 """How long each check may take."""
-GOOD_SECONDS = 1
-"""How long an outcome is given to others that ask."""
+CACHE_SECONDS = 1
+"""How long an outcome is reused for other callers."""
 
 Checks = dict[str, str]
 
-_TROUBLE = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError)
+_FAILURES = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError)
 _is_current = cache(is_current)
 
 
 class Readiness:
-    """The checks of one worker, on a connection of their own: requests that take every other cannot make them fail.
+    """The checks of one worker. They have their own connection, so that a busy pool cannot make them fail.
 
-    One check runs at a time, and its outcome is good for everybody who asks meanwhile or just afterwards.
+    One check runs at a time. Callers during the check, or within `CACHE_SECONDS` after it, get the same outcome.
     """
 
     def __init__(self, opens: Callable[[], Awaitable[asyncpg.Connection]]) -> None:
         self._opens = opens
         self._connection: asyncpg.Connection | None = None
         self._checking: asyncio.Task[Checks] | None = None
-        self._good_until = -inf
+        self._cached_until = -inf
 
     async def check(self) -> Checks:
-        """The outcome of each check, at most `GOOD_SECONDS` old."""
-        if self._checking is None or (self._checking.done() and asyncio.get_running_loop().time() > self._good_until):
+        """Return the outcome of each check, at most `CACHE_SECONDS` old."""
+        if self._checking is None or (self._checking.done() and asyncio.get_running_loop().time() > self._cached_until):
             self._checking = asyncio.create_task(self._check())
-        # A caller that goes away does not end it for the others.
+        # A caller that disconnects must not cancel the check for the others.
         return await asyncio.shield(self._checking)
 
     async def close(self) -> None:
-        """Give the connection back, whatever it is at."""
+        """Cancel a running check and close the connection."""
         if self._checking is not None:
             self._checking.cancel()
             await asyncio.wait([self._checking])
@@ -51,17 +51,17 @@ class Readiness:
         try:
             return await self._check_database() | await self._check_audit()
         finally:
-            self._good_until = asyncio.get_running_loop().time() + GOOD_SECONDS
+            self._cached_until = asyncio.get_running_loop().time() + CACHE_SECONDS
 
     async def _check_database(self) -> Checks:
         try:
-            async with asyncio.timeout(PATIENCE_SECONDS):
+            async with asyncio.timeout(CHECK_SECONDS):
                 if self._connection is None or self._connection.is_closed():
                     self._connection = await self._opens()
                 revision = await self._connection.fetchval("select version_num from alembic_version")
         except asyncpg.UndefinedTableError:
             return {"database": "ok", "tables": "failed"}
-        except _TROUBLE:
+        except _FAILURES:
             self._drop()
             return {"database": "failed", "tables": "unknown"}
         return {"database": "ok", "tables": "ok" if _is_current(revision) else "failed"}
@@ -70,15 +70,15 @@ class Readiness:
         if self._connection is None:
             return {"audit": "unknown"}
         try:
-            async with asyncio.timeout(PATIENCE_SECONDS):
+            async with asyncio.timeout(CHECK_SECONDS):
                 await rehearse(self._connection)
-        except _TROUBLE:
+        except _FAILURES:
             self._drop()
             return {"audit": "failed"}
         return {"audit": "ok"}
 
     def _drop(self) -> None:
-        """Leave a connection that may still be at something: the server ends what it is at within a second."""
+        """Drop the connection without waiting; the server ends its statement within a second."""
         if self._connection is not None:
             self._connection.terminate()
             self._connection = None

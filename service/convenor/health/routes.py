@@ -1,4 +1,4 @@
-"""Probes for whoever runs the service. They take no token and leave no audit event.
+"""Serve the probes for operators. They need no token and write no audit event.
 
 Source: Kubernetes documentation, "Liveness, Readiness, and Startup Probes".
 """
@@ -19,24 +19,24 @@ _NO_STORE = {"Cache-Control": "no-store"}
 
 
 class LiveRead(BaseModel):
-    """The process runs."""
+    """The process is running."""
 
     status: Literal["live"] = Field(description="Always `live`.")
 
 
 class ChecksRead(BaseModel):
-    """What serving depends on, one by one."""
+    """The outcome of each check."""
 
     database: Literal["ok", "failed"] = Field(description="Whether the database answers within a second.")
-    tables: Literal["ok", "failed", "unknown"] = Field(description="Whether its tables are this version's.")
+    tables: Literal["ok", "failed", "unknown"] = Field(description="Whether the database's schema is this version's.")
     audit: Literal["ok", "failed", "unknown"] = Field(
-        description="Whether an audit event can be written and made durable, without which nothing is answered. "
-        "A full disk is a reason for `failed`."
+        description="Whether the service can store audit events, without which it answers no request. "
+        "A full disk, for example, causes `failed`."
     )
 
 
 class ReadyRead(BaseModel):
-    """Whether requests can be served."""
+    """Whether the service is ready to answer."""
 
     status: Literal["ready", "not_ready"] = Field(description="`ready` where every check is `ok`.")
     checks: ChecksRead = Field(description="The checks.")
@@ -44,7 +44,7 @@ class ReadyRead(BaseModel):
 
 @router.get("/health/live", operation_id="read_liveness", response_model=LiveRead, openapi_extra={"security": []})
 async def read_liveness() -> JSONResponse:
-    """Answers as long as the process runs, whatever becomes of the database."""
+    """Return 200 while the process is running, whatever the state of the database."""
     return JSONResponse({"status": "live"}, headers=_NO_STORE)
 
 
@@ -53,12 +53,12 @@ async def read_liveness() -> JSONResponse:
     operation_id="read_readiness",
     response_model=ReadyRead,
     responses={
-        503: {"model": ReadyRead, "description": "Not ready: `checks` says why. `Retry-After` says when to ask again."}
+        503: {"model": ReadyRead, "description": "Not ready: `checks` says why. `Retry-After` says when to try again."}
     },
     openapi_extra={"security": []},
 )
 async def read_readiness(request: Request) -> JSONResponse:
-    """Answers 200 only once requests can be served. The checks may be a second old."""
+    """Return 200 once the service is ready to answer. The checks may be a second old."""
     readiness: Readiness = request.app.state.readiness
     checks = await readiness.check()
     if all(outcome == "ok" for outcome in checks.values()):

@@ -15,6 +15,7 @@ from sqlalchemy.pool import NullPool
 from convenor import reference
 from convenor.areas.models import Area
 from convenor.configuration_error import ConfigurationError
+from convenor.database.ids import compose_uuid7
 from convenor.database.row_security import import_context, set_context
 
 _PROGRAMME_BEGAN = datetime(2018, 9, 1, tzinfo=UTC)
@@ -27,8 +28,8 @@ def area_id_of(la_code: str) -> UUID:
     of its area beforehand.
     """
     random = int.from_bytes(hashlib.sha256(f"area {la_code}".encode()).digest()[:10], "big")
-    stamp = int(_PROGRAMME_BEGAN.timestamp()) * 1000
-    return UUID(int=stamp << 80 | 0x7 << 76 | (random >> 62 & 0xFFF) << 64 | 0b10 << 62 | random & (1 << 62) - 1)
+    milliseconds = int(_PROGRAMME_BEGAN.timestamp()) * 1000
+    return compose_uuid7(milliseconds, random >> 62 & 0xFFF, random & (1 << 62) - 1)
 
 
 @asynccontextmanager
@@ -69,7 +70,7 @@ async def enter_area(session: AsyncSession, named: str) -> Authority:
     """The area of an LA code, or of the name of a known authority; the context of the transaction is then its own.
 
     Raises:
-        OperatorError: it is neither stored nor known.
+        ConfigurationError: it is neither stored nor known.
     """
     known = {key: area for area in known_authorities() for key in (area.la_code, area.name.casefold())}
     found = known.get(named.strip().casefold()) or Authority(area_id_of(named.strip()), named.strip(), "")

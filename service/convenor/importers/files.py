@@ -117,7 +117,7 @@ def read_file(path: Path, kind: Kind | None = None) -> Contents:
     """Reads a CSV file (UTF-8, with a header), whose kind its header tells unless it is given.
 
     Raises:
-        OperatorError: the file cannot be read, or its columns are not those of its kind.
+        ConfigurationError: the file cannot be read, or its columns are not those of its kind.
     """
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:

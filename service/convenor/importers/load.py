@@ -26,7 +26,7 @@ async def load_file(
         apply_rest: apply what no finding leaves out; else a file with findings is refused as a whole.
 
     Raises:
-        OperatorError: the file cannot be read, or there is no such area.
+        ConfigurationError: the file cannot be read, or there is no such area.
     """
     async with owner_transaction(owner_url) as session:
         found = await enter_area(session, area)

@@ -25,7 +25,7 @@ def read_clients(data_dir: Path) -> list[dict[str, Any]]:
     """The demo's clients, in the order of their file.
 
     Raises:
-        OperatorError: There is no such file, or it is not for this reader.
+        ConfigurationError: There is no such file, or it is not for this reader.
     """
     path = data_dir / CLIENTS_FILE
     try:

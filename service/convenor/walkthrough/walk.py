@@ -25,7 +25,7 @@ def walk(base_url: str, data_dir: Path, *, quiet: bool) -> bool:
         Whether every answer was as promised.
 
     Raises:
-        OperatorError: Nothing answers there, or the demo's clients are not known.
+        ConfigurationError: Nothing answers there, or the demo's clients are not known.
     """
     clients, journal = read_clients(data_dir), Journal(quiet)
     # A proxy of the environment has no business between two programs on one machine.

@@ -1,0 +1,5 @@
+"""Provide the one logger of the service."""
+
+import logging
+
+log = logging.getLogger("convenor")
