@@ -1,1 +1,1 @@
-"""Who is calling and what they may do: clients, keys, tokens, grants, scopes, roles."""
+"""Authenticate clients and decide what they may do: keys, tokens, grants, scopes, roles."""

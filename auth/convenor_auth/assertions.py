@@ -1,4 +1,4 @@
-"""Client assertions (private_key_jwt): what proves that a client holds the key it registered. It knows no database."""
+"""Verify client assertions (private_key_jwt), by which a client proves that it holds its registered key."""
 
 import re
 from collections.abc import Collection, Mapping
@@ -9,39 +9,39 @@ from joserfc.errors import ClaimError
 from joserfc.jwk import Key
 from joserfc.jwt import ClaimsOption, JWTClaimsRegistry
 
-from .refusals import Refusal
-from .signed import Unreadable, is_signed, read
+from convenor_auth.refusals import Refusal
+from convenor_auth.signed import Unreadable, is_signed, read
 
 ALGORITHMS = ("ES256", "ES384", "PS256", "RS384", "RS512")
 """FAPI 2.0 (ES256, PS256), SMART Backend Services (ES384, RS384), NHS England (RS512)."""
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 MAX_LIFE_SECONDS = 300
 SKEW_SECONDS = 10
-"""How far a client's clock may run ahead of ours. One that runs behind costs the client some of its five minutes."""
+"""How far a client's clock may be ahead. A clock that is behind shortens the assertion's five minutes."""
 
 _TYPES = {None, "jwt", "client-authentication+jwt"}
-"""RFC 7519 section 5.1 leaves `typ` open; any other type is a token that was made for something else."""
+"""RFC 7519 section 5.1 makes `typ` optional. Any other type is a token for another purpose."""
 _CLAIMS = ("iss", "sub", "aud", "exp", "jti", "iat", "nbf")
 _PRINTABLE = re.compile(r"[\x20-\x7e]{1,255}")
 
 
 class AssertionRefused(Refusal):
-    """The assertion does not prove who the client is; the message says why, and repeats nothing that was sent."""
+    """The assertion is invalid; the message says why, and repeats nothing of the request."""
 
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """What is kept of an assertion that was accepted: the key that signed it, and how to know it again."""
+    """What the server stores of an accepted assertion: the key that signed it, and its id."""
 
     kid: str
     jti: str
     expires_at: int | float
-    """Seconds since 1970 after which it is refused as expired anyway."""
+    """Seconds since 1970 after which the assertion is expired."""
 
 
 @dataclass(frozen=True, slots=True)
 class Assertion:
-    """An assertion as sent: `client_id` is only what it claims, until `prove`."""
+    """An assertion as sent; `client_id` is unverified until `prove`."""
 
     token: str
     header: Mapping[str, Any]
@@ -50,31 +50,31 @@ class Assertion:
 
     @classmethod
     def parse(cls, token: str) -> "Assertion":
-        """Read an assertion without believing it.
+        """Parse an assertion without verifying it.
 
         Raises:
-            AssertionRefused: it is no JWT, or its `sub` is no client id.
+            AssertionRefused: it is not a JWT, or its `sub` is not a client id.
         """
         try:
             header, claims = read(token)
-        except Unreadable as fault:
-            raise AssertionRefused(f"client_assertion cannot be read. {fault}") from None
+        except Unreadable as error:
+            raise AssertionRefused(f"client_assertion cannot be read. {error}") from None
         client_id = claims.get("sub")
         if not _is_printable(client_id):
             raise AssertionRefused("The claim sub must be the client_id.")
         return cls(token, header, claims, client_id)
 
     def prove(self, keys: Mapping[str, Key], audiences: Collection[str], now: float) -> Proof:
-        """Check the signature first, then what it says (RFC 7523 section 3).
+        """Verify the signature, then the claims (RFC 7523 section 3).
 
         Args:
-            keys: the client's open public keys by `kid`, each with its `alg`; empty for a client that is not known,
-                which so reads the same as a wrong key.
-            audiences: the values of `aud` accepted from this client.
+            keys: the client's open public keys by `kid`, each with its `alg`; empty for an unknown client, so that the
+                answer is the same as for a wrong key.
+            audiences: the values of `aud` that this client may use.
             now: seconds since 1970.
 
         Raises:
-            AssertionRefused: with the first thing that is wrong.
+            AssertionRefused: with the first error.
         """
         kind = self.header.get("typ")
         if kind is not None and (not isinstance(kind, str) or kind.lower() not in _TYPES):
@@ -97,23 +97,25 @@ class Assertion:
         claims = {name: self.claims[name] for name in _CLAIMS if name in self.claims}
         try:
             registry.validate(claims)
-        except ClaimError as fault:
-            raise AssertionRefused(f"Missing, out of time or of the wrong kind: the claim {fault.claim}.") from None
+        except ClaimError as error:
+            raise AssertionRefused(
+                f"The claim {error.claim} is missing, not valid at this time or malformed."
+            ) from None
         if claims["iss"] != self.client_id:
             raise AssertionRefused("The claims iss and sub must both be the client_id.")
-        named = claims["aud"] if isinstance(claims["aud"], list) else [claims["aud"]]
-        # More than one audience would let another server that is named replay the assertion here.
-        if len(named) != 1 or named[0] not in audiences:
+        audience = claims["aud"] if isinstance(claims["aud"], list) else [claims["aud"]]
+        # With more than one audience, another server in the list could replay the assertion here.
+        if len(audience) != 1 or audience[0] not in audiences:
             raise AssertionRefused(f"The claim aud must be {' or '.join(audiences)}, alone.")
         if claims["exp"] <= now:
             raise AssertionRefused("The assertion has expired: check the claim exp and your clock.")
         if claims["exp"] > now + MAX_LIFE_SECONDS + SKEW_SECONDS:
-            raise AssertionRefused("The claim exp lies more than 5 minutes ahead.")
+            raise AssertionRefused("The claim exp is more than 5 minutes ahead.")
         if not _is_printable(claims["jti"]):
             raise AssertionRefused("The claim jti must be 1 to 255 printable ASCII characters.")
         return Proof(kid, claims["jti"], claims["exp"])
 
 
 def _is_printable(value: object) -> TypeGuard[str]:
-    """Whether it is a short ASCII text: PostgreSQL takes no NUL, and UTF-8 no lone surrogate, which JSON can spell."""
+    """Check for a short ASCII text. JSON can hold NUL, which PostgreSQL rejects, and lone surrogates."""
     return isinstance(value, str) and _PRINTABLE.fullmatch(value) is not None

@@ -1,4 +1,4 @@
-"""The rules by which clients and their keys begin and end. Commands call them as the owner; none commits."""
+"""Create and end clients and their keys. Commands call these rules with the owner's login, and commit."""
 
 import re
 import secrets
@@ -19,24 +19,23 @@ from sqlmodel import col
 
 from convenor.configuration_error import ConfigurationError
 from convenor.security.principal import Grant, Role
-
-from .assertions import ALGORITHMS
-from .models import CLIENT_ID_PATTERN, Client, ClientGrant, ClientKey, DataSharingAgreement, Organisation
-from .roles import ROLES
+from convenor_auth.assertions import ALGORITHMS
+from convenor_auth.models import CLIENT_ID_PATTERN, Client, ClientGrant, ClientKey, DataSharingAgreement, Organisation
+from convenor_auth.roles import ROLES
 
 MAX_OPEN_KEYS = 2
 
 
 @dataclass(frozen=True, slots=True)
 class CreatedClient:
-    """A new client. `secret` is known here and never again; None for a client that signs with a key."""
+    """A new client. `secret` is stored nowhere; None for a client that signs with a key."""
 
     client_id: str
     secret: str | None = field(repr=False)
 
 
 async def has_clients(url: str) -> bool:
-    """Whether a database, which may never have been migrated, has clients. Either login may ask."""
+    """Check whether a database has clients, even if it was never migrated. Both logins may read it."""
     connection = await asyncpg.connect(url)
     try:
         if await connection.fetchval("select to_regclass('public.client')") is None:
@@ -59,31 +58,32 @@ async def create_client(
     audience_flag: bool = False,
     note: str = "",
 ) -> CreatedClient:
-    """Register a client: with its public key, or else with a new secret of 256 random bits.
+    """Register a client with its public key, or else with a new secret of 256 random bits.
 
     Args:
         session: the caller commits it.
-        organisation: who answers for the client; stored already.
-        agreement: the organisation's own data sharing agreement; stored already.
-        role: what the client is.
-        scopes: what it may ask for, within its role.
-        grants: the records that it stands for.
-        public_jwk: the public key with which it signs, with `kid` and `alg`; without one it gets a secret.
-        client_id: three to 64 of `A-Za-z0-9._-`; made up from the role where none is given.
+        organisation: the stored organisation that is responsible for the client.
+        agreement: the organisation's stored data sharing agreement.
+        role: the client's role.
+        scopes: the scopes that it may request, within its role.
+        grants: the records that it acts for.
+        public_jwk: the client's public key, with `kid` and `alg`; None for a client with a secret.
+        client_id: three to 64 of `A-Za-z0-9._-`; by default one with the role's name.
         audience_flag: whether its assertions may name the token address as `aud` (NHS England, SMART).
-        note: for people.
+        note: a note for operators.
 
     Raises:
-        OperatorError: a scope that the role does not have, no scope, an id that is taken, or a key that does not fit.
+        ConfigurationError: no scope, a scope beyond the role, an id that is in use, or an unsuitable key.
     """
-    beyond = sorted(set(scopes) - ROLES[role].scopes)
-    if beyond or not scopes:
-        problem = f"A {role} does not have: {' '.join(beyond)}." if beyond else "A client needs a scope."
+    excess = sorted(set(scopes) - ROLES[role].scopes)
+    if excess or not scopes:
+        problem = f"The role {role} may not have: {' '.join(excess)}." if excess else "A client needs a scope."
         raise ConfigurationError(problem, f"Choose from: {' '.join(sorted(ROLES[role].scopes))}.")
     client_id = client_id or f"{role.replace('_', '-')}-{secrets.token_hex(6)}"
     if not re.fullmatch(CLIENT_ID_PATTERN, client_id) or await session.get(Client, client_id) is not None:
         raise ConfigurationError(
-            "This client id is taken, or not plain.", "Choose three to 64 of A-Z a-z 0-9 . _ and -."
+            "This client id is in use, or has other characters than allowed.",
+            "Choose three to 64 of A-Z a-z 0-9 . _ and -.",
         )
     secret = secrets.token_urlsafe(32) if public_jwk is None else None
     client = Client(
@@ -109,29 +109,29 @@ async def create_client(
 
 
 async def end_client(session: AsyncSession, client_id: str) -> None:
-    """End a client: it gets no more tokens, and those it has end with their next request. Ending it again is nothing.
+    """End a client, whose tokens then fail on their next request. Ending it again has no effect.
 
     Raises:
-        OperatorError: there is no such client.
+        ConfigurationError: there is no such client.
     """
-    client = await _locked(session, client_id)
+    client = await _get_for_update(session, client_id)
     client.ended_at = client.ended_at or datetime.now(UTC)
     await session.flush()
 
 
 async def add_key(session: AsyncSession, client_id: str, public_jwk: Mapping[str, Any]) -> None:
-    """Open a key for a client, which may have two open so that it can change from one to the next.
+    """Open a key for a client. Two may be open, so that the client can change from one to the next.
 
     Args:
         session: the caller commits it.
-        client_id: whose key it is.
+        client_id: the client.
         public_jwk: an EC or RSA key (RSA of 2048 bits at least) with `kid` and with `alg`, one of `ALGORITHMS`.
 
     Raises:
-        OperatorError: no such client, two keys are open, the `kid` was used before, or the key does not fit.
+        ConfigurationError: no such client, two open keys, a `kid` that was used before, or an unsuitable key.
     """
-    await _locked(session, client_id)
-    jwk = _fit(public_jwk)
+    await _get_for_update(session, client_id)
+    jwk = _validated(public_jwk)
     keys = list(await session.scalars(select(ClientKey).where(col(ClientKey.client_id) == client_id)))
     if any(key.kid == jwk["kid"] for key in keys):
         raise ConfigurationError("The client has, or had, a key with this kid.", "Give the new key a kid of its own.")
@@ -142,12 +142,12 @@ async def add_key(session: AsyncSession, client_id: str, public_jwk: Mapping[str
 
 
 async def end_key(session: AsyncSession, client_id: str, kid: str) -> None:
-    """End a key: nothing signed by it is accepted any more, nor any token got with it. Ending it again is nothing.
+    """End a key, together with the tokens that were issued for it. Ending it again has no effect.
 
     Raises:
-        OperatorError: the client has no such key.
+        ConfigurationError: the client has no such key.
     """
-    await _locked(session, client_id)
+    await _get_for_update(session, client_id)
     key = await session.get(ClientKey, (client_id, kid))
     if key is None:
         raise ConfigurationError("The client has no key with this kid.", "Check the kid against the client's keys.")
@@ -155,22 +155,22 @@ async def end_key(session: AsyncSession, client_id: str, kid: str) -> None:
     await session.flush()
 
 
-async def _locked(session: AsyncSession, client_id: str) -> Client:
-    """The client, its row locked: two who open a key at once do so one after the other."""
+async def _get_for_update(session: AsyncSession, client_id: str) -> Client:
+    """Load a client and lock its row, so that two calls cannot both open a key."""
     client = await session.get(Client, client_id, with_for_update=True)
     if client is None:
         raise ConfigurationError("There is no such client.", "Check the client id.")
     return client
 
 
-def _fit(public_jwk: Mapping[str, Any]) -> dict[str, Any]:
-    """The key as it is stored: public, for signatures, of a kind that its `alg` can use."""
+def _validated(public_jwk: Mapping[str, Any]) -> dict[str, Any]:
+    """Check that a key is public, for signatures and of the kind that its `alg` uses; return what to store."""
     remedy = f"Send a public JWK with kid and alg (one of {' '.join(ALGORITHMS)})."
     kid, alg = public_jwk.get("kid"), public_jwk.get("alg")
     if not isinstance(kid, str) or not kid.isascii() or not kid.isprintable() or not 1 <= len(kid) <= 255:
         raise ConfigurationError("The key has no kid of 1 to 255 printable ASCII characters.", remedy)
     if alg not in ALGORITHMS:
-        raise ConfigurationError("The key has no alg that is accepted here.", remedy)
+        raise ConfigurationError("The key's alg is missing or not supported.", remedy)
     try:
         with warnings.catch_warnings(action="error", category=SecurityWarning):
             key = import_key(dict(public_jwk))
@@ -179,12 +179,12 @@ def _fit(public_jwk: Mapping[str, Any]) -> dict[str, Any]:
         key.check_key_op("verify")
     except SecurityWarning as weakness:
         raise ConfigurationError(f"The key is too weak. {weakness}.", "Make a stronger one; " + remedy) from None
-    except (JoseError, ValueError, KeyError, TypeError) as fault:
-        raise ConfigurationError("The key cannot be read, or is of another kind than its alg uses.", remedy) from fault
+    except (JoseError, ValueError, KeyError, TypeError) as error:
+        raise ConfigurationError("The key cannot be read, or is of another kind than its alg uses.", remedy) from error
     if key.is_private:
         raise ConfigurationError(
             "This is a private key, which belongs to the client alone.", "Make a new one; " + remedy
         )
-    assert isinstance(key, ECKey | RSAKey), "as every one of ALGORITHMS wants"
-    # Written anew from the key itself: a JWK may carry more, which is of no use here and need not fit the database.
+    assert isinstance(key, ECKey | RSAKey), "every algorithm in ALGORITHMS uses one of these"
+    # Serialised again from the key, because a JWK can hold further members that the database may reject.
     return dict(type(key).import_key(key.as_pem(private=False), {"kid": kid, "alg": alg}).as_dict(private=False))

@@ -1,4 +1,4 @@
-"""Reading the form of a token request: strictly, since anybody may send one."""
+"""Read the form of a token request strictly, because anybody may send one."""
 
 import re
 from urllib.parse import parse_qsl
@@ -14,11 +14,11 @@ _VISIBLE = re.compile(r"[\x20-\x7e]*")
 
 
 async def read_form(request: Request) -> dict[str, str]:
-    """The parameters of the body, each once; those without a value count as left out (RFC 6749 section 3.2).
+    """Return the parameters of the body. One without a value counts as absent (RFC 6749 section 3.2).
 
     Raises:
-        InvalidRequestError: not a form, too large (status 413), a parameter repeated, or a character outside the
-            printable ASCII of RFC 6749 appendix A; NUL and lone surrogates are among those.
+        InvalidRequestError: not a form, too large (status 413), a repeated parameter, or a character outside the
+            printable ASCII of RFC 6749 appendix A.
     """
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != FORM:
         raise InvalidRequestError(f"The Content-Type must be {FORM}.")

@@ -1,10 +1,10 @@
-"""What the authorization server says about itself (RFC 8414)."""
+"""Describe the authorization server (RFC 8414)."""
 
 from typing import Any
 
-from .assertions import ALGORITHMS
-from .roles import SCOPES
-from .server import GRANT_TYPE
+from convenor_auth.assertions import ALGORITHMS
+from convenor_auth.roles import SCOPES
+from convenor_auth.server import GRANT_TYPE
 
 TOKEN_PATH = "/oauth/token"  # noqa: S105 - a path
 JWKS_PATH = "/oauth/jwks"
@@ -13,9 +13,9 @@ AUTH_METHODS = ("client_secret_basic", "private_key_jwt")
 
 
 def server_metadata(issuer: str) -> dict[str, Any]:
-    """The metadata document of RFC 8414 section 2.
+    """Return the metadata document of RFC 8414 section 2.
 
-    `response_types_supported` is empty, and present: section 2 requires it, and common clients fail without it.
+    `response_types_supported` is empty but present: section 2 requires it, and common clients fail without it.
     """
     return {
         "issuer": issuer,

@@ -1,4 +1,4 @@
-"""The tables of the door: organisations, agreements, clients, their keys and grants. None belongs to an area."""
+"""Define the tables of OAuth: organisations, agreements, clients, keys and grants. None belongs to an area."""
 
 from datetime import date, datetime
 from typing import Any
@@ -20,25 +20,24 @@ from sqlmodel import Field, SQLModel
 from convenor.database.constraints import enum_check
 from convenor.database.ids import uuid7
 from convenor.security.principal import Role
-
-from .assertions import ALGORITHMS
+from convenor_auth.assertions import ALGORITHMS
 
 ORGANISATION_KINDS = ("school", "health", "provider", "cluster", "local_authority", "oversight", "operator")
 GRANT_KINDS = ("area", "cluster", "school", "provider")
 
 CLIENT_ID_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{2,63}$"
-"""Three to 64 characters that no encoding touches: the same in a header, a form, a token and a log."""
+"""Three to 64 characters that no encoding changes: the same in a header, a form, a token and a log."""
 
 
-def _moment(*, nullable: bool = False) -> Any:
-    """An aware UTC moment; one that must be there is now, unless given."""
+def _timestamp(*, nullable: bool = False) -> Any:
+    """Declare a timestamp with time zone; one that is not nullable is the current time by default."""
     if nullable:
         return Field(default=None, sa_column=Column(DateTime(timezone=True), nullable=True))
     return Field(default=None, sa_column=Column(DateTime(timezone=True), nullable=False, server_default=text("now()")))
 
 
 class Organisation(SQLModel, table=True):
-    """Who answers for a client: a school or trust, an NHS body, a provider, a cluster, a local authority."""
+    """The organisation responsible for clients: a school or trust, NHS body, provider, cluster or authority."""
 
     __tablename__ = "organisation"
     __table_args__ = (enum_check("kind", ORGANISATION_KINDS),)
@@ -49,7 +48,7 @@ class Organisation(SQLModel, table=True):
 
 
 class DataSharingAgreement(SQLModel, table=True):
-    """Under what agreement an organisation's clients call. Access ends with the last day of `ends_on`."""
+    """The data sharing agreement of an organisation's clients. Access ends after the day `ends_on`."""
 
     __tablename__ = "data_sharing_agreement"
     __table_args__ = (
@@ -67,7 +66,7 @@ class DataSharingAgreement(SQLModel, table=True):
 
 
 class Client(SQLModel, table=True):
-    """A system that may ask for tokens. It proves itself by a secret or by its keys, and never is deleted: it ends."""
+    """A system that may request tokens, with a secret or with keys. A client ends, and is never deleted."""
 
     __tablename__ = "client"
     __table_args__ = (
@@ -87,16 +86,16 @@ class Client(SQLModel, table=True):
     role: str = Field(sa_type=Text)
     scopes: list[str] = Field(sa_column=Column(ARRAY(Text), nullable=False))
     secret_hash: bytes | None = Field(default=None, sa_column=Column(LargeBinary, nullable=True))
-    """SHA-256 of a secret of 256 random bits: with so much of it, a slow hash protects nothing more."""
+    """SHA-256 of a secret of 256 random bits, to which a slow hash would add no protection."""
     audience_flag: bool = Field(default=False, sa_column_kwargs={"server_default": text("false")})
-    """Whether an assertion's `aud` may be the token address, as NHS England and SMART clients write it."""
-    created_at: datetime = _moment()
-    ended_at: datetime | None = _moment(nullable=True)
+    """Whether an assertion's `aud` may be the token address, as NHS England and SMART clients send it."""
+    created_at: datetime = _timestamp()
+    ended_at: datetime | None = _timestamp(nullable=True)
     note: str = Field(default="", sa_type=Text, sa_column_kwargs={"server_default": ""})
 
 
 class ClientKey(SQLModel, table=True):
-    """A public key with which a client signs. Two may be open at a time, so that it can change from one to the next."""
+    """A public key of a client. Two may be open, so that the client can change from one to the next."""
 
     __tablename__ = "client_key"
     __table_args__ = (enum_check("alg", ALGORITHMS),)
@@ -105,12 +104,12 @@ class ClientKey(SQLModel, table=True):
     kid: str = Field(sa_type=Text, primary_key=True)
     alg: str = Field(sa_type=Text)
     public_jwk: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))
-    created_at: datetime = _moment()
-    ended_at: datetime | None = _moment(nullable=True)
+    created_at: datetime = _timestamp()
+    ended_at: datetime | None = _timestamp(nullable=True)
 
 
 class ClientGrant(SQLModel, table=True):
-    """A record that the client stands for, as a plain key: the areas' tables are above this package."""
+    """A record that the client acts for. The key has no foreign key, because this package does not know the tables."""
 
     __tablename__ = "client_grant"
     __table_args__ = (
@@ -125,7 +124,7 @@ class ClientGrant(SQLModel, table=True):
 
 
 class SpentAssertion(SQLModel, table=True):
-    """An assertion that was shown once, kept until it could not be shown again anyway."""
+    """An assertion that was used, stored until it has expired."""
 
     __tablename__ = "spent_assertion"
 

@@ -1,4 +1,4 @@
-"""The door of one process: what its routes and its token check need, put together once."""
+"""Assemble the OAuth services of one process, for its routes and its token verification."""
 
 import time
 from collections.abc import Callable
@@ -10,17 +10,16 @@ from authlib.common.security import is_secure_transport
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from convenor.configuration_error import ConfigurationError
-
-from .keys import SigningKeys, load_pseudonym_secret, load_signing_keys
-from .metadata import TOKEN_PATH
-from .principals import Connection, load_principal
-from .server import TokenAnswer, TokenRequest, TokenServer
-from .tokens import TokenVerifier
+from convenor_auth.keys import SigningKeys, load_pseudonym_secret, load_signing_keys
+from convenor_auth.metadata import TOKEN_PATH
+from convenor_auth.principals import Connection, load_principal
+from convenor_auth.server import TokenAnswer, TokenRequest, TokenServer
+from convenor_auth.tokens import TokenVerifier
 
 
 @dataclass(frozen=True, slots=True)
 class OAuthServices:
-    """Who comes in, and with what. The routes find it in `app.state.door`."""
+    """The keys, the token server and the token verifier. The routes find them in `app.state.oauth`."""
 
     issuer: str
     keys: SigningKeys
@@ -30,11 +29,11 @@ class OAuthServices:
 
     @property
     def token_url(self) -> str:
-        """The address of the token endpoint, as clients know it."""
+        """Return the address of the token endpoint, as clients know it."""
         return self.issuer + TOKEN_PATH
 
     async def answer(self, request: TokenRequest) -> TokenAnswer:
-        """Decide a request for a token in one transaction, which is committed when it is refused too."""
+        """Decide a token request in one transaction, which commits after a refusal too."""
         async with self.sessions.begin() as session:
             return await session.run_sync(self.server.answer, request)
 
@@ -46,21 +45,21 @@ def open_oauth_services(
     pool: Connection,
     now: Callable[[], float] = time.time,
 ) -> OAuthServices:
-    """Put a door together; the keys are made in `data_dir` where there are none.
+    """Assemble the services.
 
     Args:
-        issuer: the address under which clients know this service, without a slash at the end.
-        data_dir: where the server's own keys are kept.
-        sessions: of the application's role.
-        pool: asyncpg, from which principals are read.
+        issuer: the address under which clients know this service.
+        data_dir: the folder with the server's own keys.
+        sessions: sessions with the application's login.
+        pool: an asyncpg pool, to read principals.
         now: the clock, in seconds since 1970.
 
     Raises:
-        OperatorError: an issuer of plain http beyond this machine (RFC 8414 section 2), or damaged keys.
+        ConfigurationError: the issuer is plain http beyond this machine (RFC 8414 section 2), or keys are unusable.
     """
     if not is_secure_transport(issuer):
         raise ConfigurationError(
-            f"The public address {issuer} is plain http beyond this machine, where tokens could be read on their way.",
+            f"The public address {issuer} is plain http beyond this machine, so that others could read the tokens.",
             "Set CONVENOR_PUBLIC_URL to the https address that clients use, or to http on 127.0.0.1 or localhost.",
         )
     issuer = issuer.rstrip("/")

@@ -1,20 +1,19 @@
-"""From a client id and the scopes of its token to the `Principal`, in one statement."""
+"""Load the `Principal` of a client and its token's scopes in one statement."""
 
 from collections.abc import Collection, Sequence
 from typing import Any, Protocol
 
 from convenor.audit.writer import INSTALLATION
 from convenor.security.principal import Grant, Principal, Role, RowAccess
-
-from .keys import pseudonym_key
-from .roles import ROLES, clearances_of
+from convenor_auth.keys import pseudonym_key
+from convenor_auth.roles import ROLES, clearances_of
 
 
 class Connection(Protocol):
-    """What is needed of an asyncpg connection or pool."""
+    """An asyncpg connection or pool."""
 
     async def fetch(self, query: str, *args: object) -> Sequence[Any]:
-        """Run one statement, return its rows."""
+        """Run one statement and return its rows."""
 
 
 _STATEMENT = """
@@ -38,10 +37,10 @@ async def load_principal(
     *,
     kid: str | None = None,
 ) -> Principal | None:
-    """Who this client is now; None if there is no such client, or it has ended, or its key `kid` has.
+    """Load the principal; None if there is no such client, or the client or its key `kid` has ended.
 
-    Scopes that its role or its registration no longer hold are left out, though the token has them. The end of the
-    agreement is not judged here: `TokenVerifier` does, on each call.
+    Leave out scopes of the token that the role or the registration no longer has. `TokenVerifier` checks the end of the
+    agreement, on each call.
     """
     rows = await connection.fetch(_STATEMENT, client_id, kid)
     if not rows:

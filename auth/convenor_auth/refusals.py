@@ -1,7 +1,7 @@
-"""What a refusal at the door is: a decision, whose message its reader may see."""
+"""Define the refusal of a token or an assertion, with a message that the client may see."""
 
 
-class Refusal(Exception):  # noqa: N818 - a decision, no error
+class Refusal(Exception):  # noqa: N818 - a decision, not an error
     """Refused."""
 
     def __init__(self, reason: str | None = None) -> None:

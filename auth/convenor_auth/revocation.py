@@ -1,35 +1,34 @@
-"""Hearing that a client has changed, so that what a worker remembers of it ends with its next request.
+"""Listen for changes of clients, so that a worker drops its cached tokens.
 
-The database says so itself: triggers on the tables of this package (migration 0006) notify at the commit of any change,
-whoever makes it.
+Triggers on the tables of this package (migration 0006) send a notification when any change commits.
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from .tokens import TokenVerifier
+from convenor_auth.tokens import TokenVerifier
 
 CHANNEL = "convenor_client"
-"""Its notifications carry a client id each."""
+"""The payload of each notification is a client id."""
 HEARTBEAT_SECONDS = 5.0
 
 
 async def watch(
     connect: Callable[[], Awaitable[Any]], verifier: TokenVerifier, heartbeat_seconds: float = HEARTBEAT_SECONDS
 ) -> None:
-    """Let the verifier remember tokens as long as it can be told of changes: until the connection is lost.
+    """Let the verifier cache tokens while the connection for notifications lasts.
 
-    While the connection is lost the verifier remembers nothing, and asks the database on each request. A connection
-    that has died unnoticed is found out by its heartbeat, within twice its seconds.
+    Without the connection, the verifier caches nothing and queries the database on each request. A heartbeat detects a
+    dead connection within twice its interval.
 
     Args:
-        connect: opens an asyncpg connection that is kept for this alone.
-        verifier: this worker's.
-        heartbeat_seconds: between heartbeats.
+        connect: opens an asyncpg connection for this purpose only.
+        verifier: the worker's token verifier.
+        heartbeat_seconds: the interval of the heartbeat.
 
     Raises:
-        OSError, asyncpg.PostgresError, asyncpg.InterfaceError: there is no connection, or no longer.
+        OSError, asyncpg.PostgresError, asyncpg.InterfaceError: the connection failed or was lost.
     """
     connection = await connect()
     try:

@@ -7,11 +7,11 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
-from .assertions import ASSERTION_TYPE
-from .forms import FORM, read_form
-from .metadata import JWKS_PATH, METADATA_PATH, TOKEN_PATH, server_metadata
-from .oauth_services import OAuthServices
-from .server import GRANT_TYPE, Caller, TokenRequest
+from convenor_auth.assertions import ASSERTION_TYPE
+from convenor_auth.forms import FORM, read_form
+from convenor_auth.metadata import JWKS_PATH, METADATA_PATH, TOKEN_PATH, server_metadata
+from convenor_auth.oauth_services import OAuthServices
+from convenor_auth.server import GRANT_TYPE, Caller, TokenRequest
 
 router = APIRouter(tags=["oauth"])
 

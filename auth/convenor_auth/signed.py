@@ -1,4 +1,4 @@
-"""Reading compact JWS (RFC 7515) that anybody may have written. It knows neither clients nor tokens."""
+"""Read and verify compact JWS (RFC 7515) of any origin."""
 
 import json
 from typing import Any
@@ -8,21 +8,21 @@ from joserfc.errors import JoseError
 from joserfc.jwk import Key
 from joserfc.util import urlsafe_b64decode
 
-from .refusals import Refusal
+from convenor_auth.refusals import Refusal
 
 MAX_BYTES = 8_192
 
 
 class Unreadable(Refusal):
-    """This is no signed JWT: three base64url parts, of which the first two are JSON objects, 8 kB at most."""
+    """A signed JWT has three base64url parts, of which the first two are JSON objects, and at most 8 kB."""
 
 
 def read(token: str) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The header and the claims, **unproven**: good for finding the key, and for nothing before `is_signed`.
+    """Return the **unverified** header and claims. Use them only to find the key, until `is_signed`.
 
     Raises:
-        Unreadable: whatever is wrong with its shape. joserfc assumes a header that is an object, and Python's JSON
-            reader gives up with RecursionError on deep nesting; both would be a 500 made by a stranger.
+        Unreadable: it is malformed. joserfc fails on a header that is not an object, and Python's JSON reader on deep
+            nesting (RecursionError); both would cause a 500.
     """
     parts = token.split(".")
     if len(token) > MAX_BYTES or len(parts) != 3:
@@ -38,7 +38,7 @@ def read(token: str) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def is_signed(token: str, key: Key, algorithm: str) -> bool:
-    """Whether `key` signed this token with exactly this algorithm. Keys named inside the token are ignored."""
+    """Check whether `key` signed this token with exactly this algorithm; ignore keys inside the token."""
     registry = jws.JWSRegistry(algorithms=[algorithm], strict_check_header=False)
     try:
         jws.deserialize_compact(token, key, registry=registry)

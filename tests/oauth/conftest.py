@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from uuid import uuid4
 
@@ -17,6 +17,7 @@ from support.empty_databases import Empty, new_database
 from support.oauth_clients import ISSUER, Clock, Partner, Register, new_key
 from support.watched_tokens import watching
 
+from convenor.domain_types.dates import london_date
 from convenor.security.principal import Grant, Role
 from convenor_auth import models
 from convenor_auth.clients import create_client
@@ -24,7 +25,6 @@ from convenor_auth.keys import make_keys
 from convenor_auth.oauth_services import OAuthServices, open_oauth_services
 from convenor_auth.roles import ROLES
 from convenor_auth.routes import router
-from convenor_auth.tokens import LONDON
 
 
 @pytest.fixture(scope="session")
@@ -150,7 +150,7 @@ def area() -> Grant:
 
 @pytest.fixture
 def yesterday(clock: Clock) -> date:
-    return datetime.fromtimestamp(clock.now, LONDON).date() - timedelta(days=1)
+    return london_date(datetime.fromtimestamp(clock.now, UTC)) - timedelta(days=1)
 
 
 @pytest.fixture

@@ -26,10 +26,10 @@ GOOD = {"iss": ISSUER, "aud": f"{ISSUER}/v1", "sub": "school-1", "client_id": "s
 @pytest.mark.parametrize(
     ("header", "claims", "reason"),
     [
-        ({"typ": "JWT"}, {}, "not issued here"),
-        ({"typ": None}, {}, "not issued here"),
-        ({"kid": "other"}, {}, "not issued here"),
-        ({"kid": None}, {}, "not issued here"),
+        ({"typ": "JWT"}, {}, "not issued by this service"),
+        ({"typ": None}, {}, "not issued by this service"),
+        ({"kid": "other"}, {}, "not issued by this service"),
+        ({"kid": None}, {}, "not issued by this service"),
         ({}, {"iss": "https://other.example"}, "another service"),
         ({}, {"aud": ISSUER}, "another service"),
         ({}, {"aud": [f"{ISSUER}/v1"]}, "another service"),
@@ -52,7 +52,7 @@ async def test_a_token_signed_by_another_key_or_algorithm_is_refused(oauth: OAut
     header = {"alg": "ES256", "typ": "at+jwt", "kid": oauth.keys.signing.kid}
     stranger = jwt.encode(header, said, ECKey.generate_key("P-256"))
     for forged in (stranger, sign_by_public_key(oauth.keys.signing, header, said)):
-        with pytest.raises(InvalidToken, match="not issued here"):
+        with pytest.raises(InvalidToken, match="not issued by this service"):
             await oauth.verifier.verify(forged)
 
 

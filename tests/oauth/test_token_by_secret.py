@@ -117,13 +117,13 @@ async def test_another_grant_type_is_refused(register: Register, grant_type: str
 async def test_a_client_that_names_no_scope_is_told_what_it_may_ask_for(register: Register) -> None:
     partner = await register(scopes={"referrals:read", "services:read"})
     for form in ({"scope": ""}, {"scope": " "}):
-        assert "may ask for: referrals:read services:read" in refused(await partner.ask(**form), 400, "invalid_scope")
+        assert "may request: referrals:read services:read" in refused(await partner.ask(**form), 400, "invalid_scope")
 
 
 async def test_a_client_that_may_have_nothing_of_what_it_names_is_told_what_it_may_ask_for(register: Register) -> None:
     partner = await register(scopes={"referrals:read"})
     for scope in ("audit:read", "referrals:write", "REFERRALS:READ", "nonsense", 'a"b\\c'):
-        assert "may ask for: referrals:read" in refused(await partner.ask(scope=scope), 400, "invalid_scope")
+        assert "may request: referrals:read" in refused(await partner.ask(scope=scope), 400, "invalid_scope")
 
 
 async def test_a_client_that_has_ended_is_refused_only_once_it_has_proved_itself(
