@@ -121,7 +121,7 @@ async def test_a_demo_is_not_loaded_into_an_installation(empty: Empty, statement
     la_code = "803" if "803" in statement else "000"
     await empty.rows(statement, area_id_of(la_code))
     before = await digests(empty)
-    with pytest.raises(ConfigurationError, match=f"holds {what} that are no demo's"):
+    with pytest.raises(ConfigurationError, match=f"holds {what} that do not belong to a demo"):
         await load(empty)
     assert await digests(empty) == before
 
@@ -160,7 +160,7 @@ async def test_an_interrupted_load_leaves_nothing_and_the_next_one_is_as_if_it_h
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        await load(empty, keep=interrupt)
+        await load(empty, save_clients=interrupt)
     assert await digests(empty) == before
     assert await which(empty) is None
 

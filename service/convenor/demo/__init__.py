@@ -1,4 +1,4 @@
-"""The demo: Wendshire, invented through and through, beside what the documents say of two real areas."""
+"""Build the demo: the invented area Wendshire, and what public documents say about two real areas."""
 
 from convenor.demo.clients import DemoClient, write_demo_clients
 from convenor.demo.load import DemoSummary, assert_same_demo, load_demo, loaded_demo

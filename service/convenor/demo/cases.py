@@ -1,4 +1,4 @@
-"""Wendshire's referrals and what hangs on them: transitions, contacts, outcomes, for about three school years."""
+"""Invent Wendshire's referrals, with their transitions, contacts and outcomes, for about three school years."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -59,7 +59,7 @@ class Cases:
         self.load = {plan.code: Load() for plan in SERVICES}
 
     def play_all(self, first_year: AcademicYear) -> None:
-        """Plays every referral since the first day of a school year."""
+        """Play every referral since the first day of a school year."""
         rng = self._rng
         days = [first_year.first_day + timedelta(days=n) for n in range((self._as_at - first_year.first_day).days)]
         open_days = [day for day in days if school_day(day) == day or _late_in_august(day)]
@@ -75,7 +75,7 @@ class Cases:
             self._top_up(plan, [day for day in open_days if (self._as_at - day).days in _WAITED])
 
     def _top_up(self, plan: ServicePlan, days: list[date]) -> None:
-        """Sees to it that enough wait for a wait to be shown, or so few that it is suppressed."""
+        """Add referrals so that some waits are shown, and others are small enough to be suppressed."""
         rng = self._rng
         cluster = "2" if "2" in plan.clusters else plan.clusters[0]
         wanted = rng.choice(_SHOWN if "2" in plan.clusters else _HIDDEN if plan.small else range(5, 9))
@@ -114,10 +114,10 @@ class Cases:
             **subject,
         )
         if pupil:
-            self._pupils.note(pupil, plan, course.ended_at.date() if course.ended_at else None)
+            self._pupils.add_history(pupil, plan, course.ended_at.date() if course.ended_at else None)
             self._pupils.identify(pupil, referral_id, provider.id)
         self._keep_steps(course, referral_id, school, provider)
-        self.sessions.keep(plan, provider, school.id, referral_id, size, course)
+        self.sessions.add(plan, provider, school.id, referral_id, size, course)
         load = self.load[plan.code]
         if course.ended_at is None and course.started_on is None:
             load.waiting[school.cluster] += 1
@@ -127,7 +127,7 @@ class Cases:
     def _subject(
         self, plan: ServicePlan, school: SchoolEntry, day: date
     ) -> tuple[PupilEntry | None, dict[str, Any], int]:
-        """Whom a referral is about: the pupil if it is one, the columns that say so, and how many come to a session."""
+        """Return the pupil that a referral is about, if any, its columns, and how many attend a session."""
         rng = self._rng
         if plan.audience in (Audience.STAFF, Audience.SCHOOLS):
             return None, {"subject_kind": SubjectKind.SCHOOL}, rng.randint(6, 30)

@@ -1,4 +1,4 @@
-"""The demo's clients: who they stand for, and the file that hands their secrets to whoever runs the demo."""
+"""Register the demo's clients, and write their secrets to a file for the person who runs the demo."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -62,7 +62,7 @@ class _Plan:
 async def create_clients(
     session: AsyncSession, rng: SeededRandom, directory: Directory, others: Sequence[Authority], as_at: date
 ) -> list[DemoClient]:
-    """Registers the demo's clients with fresh secrets and keys, Wendshire's first; `others` get a commissioner each.
+    """Register the demo's clients with new secrets and keys, Wendshire's first. Each of `others` gets a commissioner.
 
     Identities repeat with the seed; secrets and keys never do.
     """

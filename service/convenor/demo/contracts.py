@@ -34,13 +34,13 @@ KPIS = (
 
 _PENCE_A_SESSION = 7_800
 _ROOM = {"CI-01": 2.5}
-"""Places for each referral in work, where there is more room than usual: the walkthrough refers to this service."""
+"""Places for each open referral where capacity is ample. The walkthrough refers to this service."""
 _USUAL_ROOM = 1.2
 
 
 @dataclass(frozen=True)
 class Agreement:
-    """An SLA of one school year as it stands, and what it expects of that year."""
+    """An SLA of one school year, with the work that it expects in that year."""
 
     id: UUID
     plan: ServicePlan
@@ -55,7 +55,7 @@ class Agreement:
 def build_services(
     rows: Rows, rng: SeededRandom, directory: Directory, services: dict[str, UUID], load: dict[str, Load], as_at: date
 ) -> None:
-    """Notes the services: as many places as their work needs, and a little room."""
+    """Add the services, with a little more capacity than their work needs."""
     for plan in SERVICES:
         room = _ROOM.get(plan.code, _USUAL_ROOM)
         rows.add(
@@ -98,10 +98,10 @@ def build_slas(
     years: range,
     as_at: date,
 ) -> list[Agreement]:
-    """Notes an SLA for each service and school year, and drafts for the year after; returns those that were in force.
+    """Add an SLA for each service and school year, and drafts for the next year; return those that were in force.
 
     Args:
-        rows, rng, directory, services: of the demo.
+        rows, rng, directory, services: the demo's.
         done: the work that was done, by service, on which volumes are modelled.
         years: the school years, by the calendar year in which each starts; the last is the present one.
         as_at: the demo's day.
@@ -137,7 +137,7 @@ def build_slas(
 
 
 def _renegotiated(plan: ServicePlan, year: AcademicYear, as_at: date) -> bool:
-    """Whether the terms changed on 1 January of the school year: those of the therapy package did, every year."""
+    """Check whether the terms changed on 1 January: those of the therapy package did, every year."""
     return plan.code == "CI-01" and date(year.start + 1, 1, 1) < as_at
 
 
@@ -210,7 +210,7 @@ def _keep(
 
 
 def _steps(rng: SeededRandom, year: AcademicYear, status: SlaStatus, as_at: date) -> list[tuple[SlaStatus, datetime]]:
-    """How an SLA came to where it is: drafted in May, agreed in June, active and ended with its first and last day."""
+    """Return the steps of an SLA: drafted in May, agreed in June, active and ended with its first and last day."""
     days = {
         SlaStatus.DRAFT: min(date(year.start, 5, 6), as_at - timedelta(days=7)),
         SlaStatus.AGREED: date(year.start, 6, 24),

@@ -1,4 +1,4 @@
-"""How one referral goes, day by day, along the pathway of the service referral. It knows no table."""
+"""Simulate one referral, day by day, along the pathway of the service referral."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -51,7 +51,7 @@ class Session:
 
 @dataclass
 class Course:
-    """What had happened to a referral by a day: everything that its row and those that hang on it say."""
+    """The history of a referral up to a day, as its row and the records that belong to it show."""
 
     steps: list[Step] = field(default_factory=list)
     sessions: list[Session] = field(default_factory=list)
@@ -66,7 +66,7 @@ class Course:
         return self.steps[-1].to
 
     def take(self, event: Step | Session) -> None:
-        """Lets one more thing happen."""
+        """Take one step."""
         if isinstance(event, Session):
             self.sessions.append(event)
             return
@@ -81,7 +81,7 @@ class Course:
 
 
 def play(rng: SeededRandom, submitted_on: date, until: date, *, keeps_waiting: bool = False) -> Course:
-    """Plays a referral up to, not including, the day `until`; what would come later does not happen.
+    """Play a referral up to, but not including, the day `until`.
 
     Args:
         rng: chance.

@@ -77,7 +77,7 @@ class Directory:
 
 
 def build_directory(rows: Rows, rng: SeededRandom) -> Directory:
-    """Notes the area, its clusters, schools and providers, with their history."""
+    """Add the area, its clusters, schools and providers, with their history."""
     rows.add(Area, area_id=AREA_ID, la_code=LA_CODE, name=NAME, gss_code="E99999999")
     clusters = _clusters(rows, rng)
     schools = _schools(rows, rng, clusters)
@@ -151,7 +151,7 @@ def _schools(rows: Rows, rng: SeededRandom, clusters: dict[str, UUID]) -> tuple[
 
 
 def _convert(rows: Rows, rng: SeededRandom, school: SchoolEntry, clusters: dict[str, UUID]) -> SchoolEntry:
-    """The last school became an academy: a new URN, the same LAESTAB, and the same cluster."""
+    """Convert the last school to an academy: a new URN, the same LAESTAB and the same cluster."""
     academy = SchoolEntry(
         id=rng.id_at(CONVERTED_ON),
         urn=str(int(school.urn) + 1),
@@ -186,7 +186,7 @@ def _member(
 
 
 def _roles(rows: Rows, rng: SeededRandom, clusters: dict[str, UUID], schools: tuple[SchoolEntry, ...]) -> None:
-    """In each cluster every role, and a lead headteacher who has changed."""
+    """Add every role in each cluster, and a lead headteacher who has been replaced."""
     for code in CLUSTERS:
         began = MERGED_ON if code == "4.5" else PILOT_BEGAN
         own = [school for school in schools if school.cluster == code and school.phase is not Phase.NURSERY]

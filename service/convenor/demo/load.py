@@ -1,4 +1,4 @@
-"""Loads the demo in one transaction: either all of it is there, or nothing."""
+"""Load the demo in one transaction."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -28,7 +28,7 @@ from convenor.importers.rows import Rows
 from convenor_auth.models import Client, Organisation
 
 ALWAYS_SHOWN = AcademicYear(2025)
-"""The school year of the programme's documents: the demo's referrals begin with it at the latest."""
+"""The school year of the programme's documents, which the demo's referrals always cover."""
 
 _DOCUMENTS = {
     "South Gloucestershire": (
@@ -40,24 +40,24 @@ _DOCUMENTS = {
     ),
     "Cornwall": (reference.NETWORKS,),
 }
-"""What is known of each real area, in the order in which it is loaded."""
+"""The documents of each real area, in the order in which they are loaded."""
 
 _ELSEWHERE = "set CONVENOR_DATA_DIR to a new folder, or CONVENOR_DATABASE_URL to an empty database"
 
 Progress = Callable[[str, float], None]
-Keep = Callable[[Sequence[DemoClient]], object]
+SaveClients = Callable[[Sequence[DemoClient]], object]
 
 
 @dataclass(frozen=True)
 class DemoSummary:
-    """What was loaded: how many rows of Wendshire by table, and the clients with their secrets."""
+    """What was loaded: the number of Wendshire's rows by table, and the clients with their secrets."""
 
     rows: dict[str, int]
     clients: list[DemoClient] = field(repr=False)
 
 
 def loaded_demo(owner_url: str) -> DemoMark | None:
-    """Which demo was loaded into this database, to its end. Not for use inside a running event loop."""
+    """Return the mark of the demo that this database holds, if any. Not for use inside a running event loop."""
 
     async def ask() -> DemoMark | None:
         async with owner_transaction(owner_url) as session:
@@ -67,19 +67,19 @@ def loaded_demo(owner_url: str) -> DemoMark | None:
 
 
 def assert_same_demo(loaded: DemoMark, as_at: date | None, seed: int | None) -> None:
-    """Check that the demo which is there is the one that is asked for.
+    """Check that the loaded demo is the requested one.
 
     Args:
-        loaded: what is there.
-        as_at: the day asked for; None for whichever it stands on.
-        seed: the seed asked for; None for whichever it has.
+        loaded: the mark of the loaded demo.
+        as_at: the requested date; None for any.
+        seed: the requested seed; None for any.
 
     Raises:
-        ConfigurationError: another day or seed is asked for, or nobody knows those of the demo that is there.
+        ConfigurationError: the loaded demo has another date or seed, or they are unknown.
     """
     if as_at in (None, loaded.as_at) and seed in (None, loaded.seed):
         return
-    which = "an older version, which noted no seed and no day"
+    which = "an older version, which did not store the seed and the date"
     if loaded.seed is not None:
         which = f"--seed {loaded.seed} --as-at {loaded.as_at}"
     raise ConfigurationError(
@@ -89,32 +89,37 @@ def assert_same_demo(loaded: DemoMark, as_at: date | None, seed: int | None) -> 
 
 
 def load_demo(
-    owner_url: str, *, as_at: date, seed: int, progress: Progress, keep: Keep = lambda _clients: None
+    owner_url: str,
+    *,
+    as_at: date,
+    seed: int,
+    progress: Progress,
+    save_clients: SaveClients = lambda _clients: None,
 ) -> DemoSummary:
-    """Loads the three areas of the demo and its clients. Not for use inside a running event loop.
+    """Load the three areas of the demo and its clients. Not for use inside a running event loop.
 
     The same seed and day give the same rows, ids included; secrets and keys of clients are new each time.
 
     Args:
         owner_url: the owner's login to a migrated database.
-        as_at: the day on which the demo stands: everything in it happened before.
-        seed: another number invents another Wendshire.
-        progress: told what is being done, and what share of the whole is (0 to 1).
-        keep: given the clients just before the commit, so that there is no demo whose secrets nobody kept.
+        as_at: the demo's date; everything in it happened before.
+        seed: another seed invents another Wendshire.
+        progress: called with the current step, and the share that is done (0 to 1).
+        save_clients: called with the clients just before the commit, so that no demo exists without its secrets.
 
     Raises:
-        ConfigurationError: a demo is there already, or something that is no demo, or the day is before the school year that
-            the demo always shows.
+        ConfigurationError: the database holds a demo or other data, or the date is before the school year that the
+            demo always shows.
     """
     if as_at <= ALWAYS_SHOWN.first_day:
         raise ConfigurationError(
             f"The demo shows the school year {ALWAYS_SHOWN}, which had not begun on {as_at}.",
             f"Choose a day after {ALWAYS_SHOWN.first_day}.",
         )
-    return asyncio.run(_load(owner_url, as_at, seed, progress, keep))
+    return asyncio.run(_load(owner_url, as_at, seed, progress, save_clients))
 
 
-async def _load(owner_url: str, as_at: date, seed: int, progress: Progress, keep: Keep) -> DemoSummary:
+async def _load(owner_url: str, as_at: date, seed: int, progress: Progress, save_clients: SaveClients) -> DemoSummary:
     async with owner_transaction(owner_url) as session:
         await session.execute(text("select pg_advisory_xact_lock(hashtextextended('convenor demo', 0))"))
         await _assert_nothing_is_there(session)
@@ -129,7 +134,7 @@ async def _load(owner_url: str, as_at: date, seed: int, progress: Progress, keep
         real = [await _load_documents(session, rng, area) for area in _DOCUMENTS]
         progress("Registering clients", 0.96)
         clients = await create_clients(session, rng, directory, real, as_at)
-        keep(clients)
+        save_clients(clients)
         progress("Committing", 0.99)
     progress("Loaded", 1.0)
     return DemoSummary({str(model.__tablename__): len(kept) for model, kept in rows.of.items()}, clients)
@@ -147,14 +152,14 @@ async def _assert_nothing_is_there(session: AsyncSession) -> None:
     ):
         if (await session.scalars(select(column).limit(1))).first() is not None:
             raise ConfigurationError(
-                f"This database holds {kind} that are no demo's: a demo among them would let in clients whose secrets"
-                " are in a file.",
+                f"This database holds {kind} that do not belong to a demo. A demo would add clients whose secrets are "
+                "in a file.",
                 f"For a demo {_ELSEWHERE}.",
             )
 
 
 def invent(rows: Rows, rng: SeededRandom, as_at: date) -> Directory:
-    """Notes all of Wendshire, for the present school year and the two before it, or since `ALWAYS_SHOWN`."""
+    """Invent Wendshire for the current school year and the two before it, or since `ALWAYS_SHOWN`."""
     present = AcademicYear.of(as_at)
     years = range(min(present.start - 2, ALWAYS_SHOWN.start), present.start + 1)
     directory = build_directory(rows, rng)
@@ -169,7 +174,7 @@ def invent(rows: Rows, rng: SeededRandom, as_at: date) -> Directory:
 
 
 async def _load_documents(session: AsyncSession, rng: SeededRandom, named: str) -> Authority:
-    """Loads what the documents say of a real area, leaving out what a load would leave out for anybody."""
+    """Load the documents of a real area, leaving out what any import would leave out."""
     for path in _DOCUMENTS[named]:
         area = await enter_area(session, named)
         await load_into(

@@ -43,7 +43,7 @@ class Pupils:
         self._ended: dict[tuple[UUID, str], date | None] = {}
 
     def choose(self, school: SchoolEntry, plan: ServicePlan, on: date) -> PupilEntry:
-        """A pupil of the school without an open or recent referral to the service: one in three is known already."""
+        """Choose a pupil of the school without an open or recent referral to the service; one in three is not new."""
         known = self._known[school.urn]
         if known and self._rng.chance(0.35):
             pupil = self._rng.choice(known)
@@ -54,12 +54,12 @@ class Pupils:
                 return pupil
         return self._invent(school, on)
 
-    def note(self, pupil: PupilEntry, plan: ServicePlan, ended_on: date | None) -> None:
-        """Remembers how long a referral of the pupil to the service was open."""
+    def add_history(self, pupil: PupilEntry, plan: ServicePlan, ended_on: date | None) -> None:
+        """Record how long a referral of the pupil to the service was open."""
         self._ended[pupil.id, plan.code] = ended_on
 
     def identify(self, pupil: PupilEntry, referral_id: UUID, provider_id: UUID) -> None:
-        """Notes who the pupil is, as stated in one referral."""
+        """Add the pupil's details as one referral states them."""
         self._rows.add(
             PupilIdentity,
             area_id=AREA_ID,
@@ -95,6 +95,6 @@ class Pupils:
         return pupil
 
     def _upn(self, school: SchoolEntry, entry_year: int) -> str:
-        """Who is in a secondary school got the UPN in a primary school of the same cluster."""
+        """Make a UPN. A secondary pupil got it in a primary school of the same cluster."""
         first = self._rng.choice(self._first_schools[school.cluster]) if school.phase is Phase.SECONDARY else school
         return self._rng.upn(first.laestab, entry_year)

@@ -40,7 +40,7 @@ def build_returns(
     done: dict[str, list[Done]],
     as_at: date,
 ) -> None:
-    """Notes the returns of every agreement: the latest of each service submitted, the earlier ones answered."""
+    """Add the returns of every agreement: the latest of each service is submitted, the earlier ones are decided."""
     latest: dict[str, tuple[Agreement, Period]] = {}
     due = [(agreement, period) for agreement in agreements for period in _periods(agreement)]
     # A period that has only just ended has no return yet: it is due.
@@ -59,7 +59,7 @@ def build_returns(
 
 
 def _periods(agreement: Agreement) -> Iterator[Period]:
-    """The periods of a school year, from its first day on."""
+    """Return the reporting periods of a school year, in order."""
     months = agreement.year.months
     length = _MONTHS[agreement.plan.cadence]
     for at in range(0, 12, length):

@@ -62,12 +62,12 @@ class SeededRandom(random.Random):
 
 
 def weekday(day: date) -> date:
-    """The day itself, or the Monday after it."""
+    """Return the day, or the Monday after a weekend."""
     return day + timedelta(days=max(0, 7 - day.weekday()) % 7 if day.weekday() > 4 else 0)
 
 
 def school_day(day: date) -> date:
-    """The day itself, or the next on which schools are open: no weekend, August, Christmas or New Year."""
+    """Return the day, or the next on which schools are open: no weekend, August, Christmas or New Year."""
     while day.weekday() > 4 or day.month == 8 or (day.month, day.day) >= (12, 20) or (day.month, day.day) <= (1, 4):
         day += timedelta(days=1)
     return day

@@ -71,10 +71,10 @@ class Sessions:
         self._references = rng.randint(10_000, 20_000)
         self.done: dict[str, list[Done]] = {plan.code: [] for plan in SERVICES}
 
-    def keep(
+    def add(
         self, plan: ServicePlan, provider: ProviderEntry, school_id: UUID, referral_id: UUID, size: int, course: Course
     ) -> None:
-        """Notes the contacts of a referral, and its outcome where work has begun."""
+        """Add the contacts of a referral, and its outcome where work has begun."""
         rng = self._rng
         whose = {"area_id": AREA_ID, "referral_id": referral_id, "school_id": school_id, "provider_id": provider.id}
         system = "EPR" if provider.client_id.startswith("epr-") else "CASE"
@@ -104,7 +104,7 @@ class Sessions:
             )
 
     def _measure(self, plan: ServicePlan, size: int, course: Course) -> dict[str, object]:
-        """The columns of one outcome: from the first attended session, and from the last one if work has ended."""
+        """Return the columns of one outcome, from the first attended session and, if work has ended, from the last."""
         rng, scale = self._rng, _SCALES[plan.instrument]
         attended = [session for session in course.sessions if session.attendance is Attendance.ATTENDED]
         first, last = attended[0], attended[-1]

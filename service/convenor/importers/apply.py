@@ -41,7 +41,7 @@ PILOT, OFFERED = AcademicYear(2018), AcademicYear(2025)
 
 
 async def check_references(session: AsyncSession, area: Authority, contents: Contents) -> tuple[Finding, ...]:
-    """The rows that name a cluster which the area does not have."""
+    """Report the rows that name a cluster which the area does not have."""
     named: defaultdict[str, list[int]] = defaultdict(list)
     for line, row in contents.rows.items():
         if isinstance(row, PilotSchoolRow | OfferRow):
@@ -55,7 +55,7 @@ async def check_references(session: AsyncSession, area: Authority, contents: Con
 
 
 async def apply(session: AsyncSession, area: Authority, contents: Contents, skipped: frozenset[int], mint: Mint) -> int:
-    """Stores the rows of a file that are not skipped, and returns how many records are new.
+    """Store the rows of a file that are not skipped, and return the number of new records.
 
     Args:
         session: in the area's context; the caller commits it.
@@ -92,7 +92,7 @@ def _clusters(rows: Rows, area: Authority, stated: Iterable[ClusterRow], known: 
 def _schools(
     rows: Rows, area: Authority, stated: Iterable[PilotSchoolRow], clusters: Ids, known: Ids, mint: Mint
 ) -> None:
-    """Schools, each with a membership that ended with the pilot year."""
+    """Store schools, each with a membership that ended with the pilot year."""
     for row in stated:
         if row.name in known:
             continue
@@ -110,7 +110,7 @@ def _schools(
 
 
 def _services(rows: Rows, area: Authority, stated: Iterable[OfferRow], clusters: Ids, known: Ids, mint: Mint) -> None:
-    """Services, one for each name within an area of need; core where every cluster of the area buys it."""
+    """Store services, one for each name within an area of need; core where every cluster of the area buys it."""
     buyers: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
     for row in stated:
         buyers[row.area_of_need, row.service].append(row.cluster)
@@ -167,7 +167,7 @@ def _networks(rows: Rows, area: Authority, stated: Iterable[PracticeRow], known:
 
 
 def _published(contents: Contents, area: Authority) -> list[dict[str, Any]]:
-    """Benchmarks, and findings as benchmarks of the area itself, as the fields of `Benchmark`."""
+    """Return benchmarks, and findings as benchmarks of the area itself, as the fields of `Benchmark`."""
     return [row.model_dump() for row in rows_of(contents, BenchmarkRow).values()] + [
         {
             "indicator": row.code,

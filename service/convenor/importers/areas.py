@@ -34,7 +34,7 @@ def area_id_of(la_code: str) -> UUID:
 
 @asynccontextmanager
 async def owner_transaction(owner_url: str) -> AsyncIterator[AsyncSession]:
-    """One transaction with the owner's login, committed if the block ends well: an interrupted load leaves nothing."""
+    """Open one transaction with the owner's login, and commit it if the block succeeds."""
     engine = create_async_engine(
         "postgresql+asyncpg://",
         poolclass=NullPool,
@@ -50,7 +50,7 @@ async def owner_transaction(owner_url: str) -> AsyncIterator[AsyncSession]:
 
 @dataclass(frozen=True, slots=True)
 class Authority:
-    """An area to load into. `stored` says whether its row is there already."""
+    """An area to import into. `stored` says whether its row exists."""
 
     area_id: UUID
     la_code: str
@@ -60,14 +60,14 @@ class Authority:
 
 
 def known_authorities() -> list[Authority]:
-    """The authorities that the programme's documents are about. None is known to be stored."""
+    """List the authorities of the programme's documents."""
     with reference.AREAS.open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     return [Authority(area_id_of(row["la_code"]), row["la_code"], row["name"], row["gss_code"]) for row in rows]
 
 
 async def enter_area(session: AsyncSession, named: str) -> Authority:
-    """The area of an LA code, or of the name of a known authority; the context of the transaction is then its own.
+    """Find the area of an LA code or a known authority's name, and set the transaction's context to it.
 
     Raises:
         ConfigurationError: it is neither stored nor known.

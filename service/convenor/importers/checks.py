@@ -27,7 +27,7 @@ OTHER_AUTHORITIES = ("Isles of Scilly",)
 
 
 def check(contents: Contents, area: str) -> tuple[Finding, ...]:
-    """Everything to look at in a file that was read for the area of this name, in the order of its lines."""
+    """List all findings about a file for the area of this name, in the order of its lines."""
     findings = [*contents.findings]
     findings += _clusters(rows_of(contents, ClusterRow), area)
     findings += _pilot_schools(rows_of(contents, PilotSchoolRow), area)
@@ -41,12 +41,12 @@ def check(contents: Contents, area: str) -> tuple[Finding, ...]:
 
 
 def rows_of(contents: Contents, row: type[Row]) -> dict[int, Row]:
-    """The rows of a file that are of this kind, by line: all of them or none."""
+    """Return a file's rows by line if they are of this kind, else none."""
     return {line: found for line, found in contents.rows.items() if isinstance(found, row)}
 
 
 def is_elsewhere(row: PracticeRow, area: str) -> str | None:
-    """The county that the practice's name puts it in, as in "Bradworthy Surgery (Devon)", where it is not the area."""
+    """Return the county in a practice's name, as in "Bradworthy Surgery (Devon)", where it is not the area."""
     county = re.search(r"\(([^)]+)\)$", row.practice)
     return county[1] if county and county[1].casefold() != area.casefold() else None
 
@@ -67,7 +67,7 @@ def _pilot_schools(rows: Mapping[int, PilotSchoolRow], area: str) -> Iterable[Fi
     for cluster, lines in _lines_by(rows, lambda row: row.cluster).items():
         expected = stated.get(cluster)
         if expected is not None and len(lines) != expected:
-            yield Finding.noted(
+            yield Finding.applied(
                 "count_differs",
                 f"Cluster {cluster} has {len(lines)} names where {expected} are stated. "
                 "They are applied, unless another finding leaves one out.",
@@ -93,7 +93,7 @@ def _offers(rows: Mapping[int, OfferRow]) -> Iterable[Finding]:
         spellings = sorted({rows[line].service for line in lines})
         if len(spellings) > 1:
             listed = " and ".join(f"“{spelling}”" for spelling in spellings)
-            yield Finding.noted(
+            yield Finding.applied(
                 "probably_one_service",
                 f"{listed} are probably one service. They are applied as they are written: as {len(spellings)}.",
                 *lines,
@@ -108,14 +108,14 @@ def _practices(rows: Mapping[int, PracticeRow], area: str) -> Iterable[Finding]:
         if len({(row.network, row.is_pcn, row.network_population, row.integrated_care_area) for row in of_network}) > 1:
             yield Finding.left_out("contradiction", f"Row {number} is described in more than one way.", *lines)
         if not of_network[0].is_pcn:
-            yield Finding.noted(
+            yield Finding.applied(
                 "not_a_network",
                 f"Row {number}, “{name}”, is not a PCN. It is applied as what it is: practices outside any network.",
                 *lines,
             )
         for authority in OTHER_AUTHORITIES:
             if authority in name:
-                yield Finding.noted(
+                yield Finding.applied(
                     "two_authorities",
                     f"Row {number}, “{name}”, spans two authorities: its population counts {authority} too.",
                     *lines,
@@ -123,7 +123,7 @@ def _practices(rows: Mapping[int, PracticeRow], area: str) -> Iterable[Finding]:
         elsewhere = [line for line in lines if is_elsewhere(rows[line], area)]
         if elsewhere:
             counties = ", ".join(sorted({str(is_elsewhere(rows[line], area)) for line in elsewhere}))
-            yield Finding.noted(
+            yield Finding.applied(
                 "population_in_part",
                 f"Row {number}, “{name}”, has practices in {counties}, and its population counts the patients of "
                 f"{area} only. It is applied without a population, which would have to be the whole network's.",
@@ -136,7 +136,7 @@ def _repeats(rows: Mapping[int, Row], key: Callable[[Row], Hashable]) -> Iterabl
         if len(lines) == 1:
             continue
         if all(rows[line] == rows[lines[0]] for line in lines):
-            yield Finding.left_out("duplicate", f"The same stands on line {lines[0]}, which is applied.", *lines[1:])
+            yield Finding.left_out("duplicate", f"The same row is on line {lines[0]}, which is applied.", *lines[1:])
         else:
             yield Finding.left_out("contradiction", "These rows are about the same and say different things.", *lines)
 

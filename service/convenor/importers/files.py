@@ -98,11 +98,11 @@ ROWS: Mapping[Kind, type[BaseModel]] = {
 
 @dataclass(frozen=True)
 class Contents:
-    """A file as read.
+    """A parsed file.
 
     Attributes:
         kind: What it is about.
-        rows: The readable rows by the line that each stands on, the header being line 1.
+        rows: The readable rows by line, the header being line 1.
         findings: What could not be read, by line; those rows are left out.
         count: How many rows the file has, readable or not.
     """
@@ -114,7 +114,7 @@ class Contents:
 
 
 def read_file(path: Path, kind: Kind | None = None) -> Contents:
-    """Reads a CSV file (UTF-8, with a header), whose kind its header tells unless it is given.
+    """Read a CSV file in UTF-8. Its header decides its kind unless `kind` is given.
 
     Raises:
         ConfigurationError: the file cannot be read, or its columns are not those of its kind.

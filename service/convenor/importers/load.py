@@ -15,7 +15,7 @@ from convenor.importers.report import LoadReport, Verdict, skipped_lines
 async def load_file(
     owner_url: str, path: Path, *, area: str, kind: Kind | None = None, dry_run: bool = False, apply_rest: bool = False
 ) -> LoadReport:
-    """Loads one file into one area. Records that are there already stay as they are, so that it can be repeated.
+    """Import one file into one area. Existing records do not change, so that an import can be repeated.
 
     Args:
         owner_url: the owner's login.
@@ -43,7 +43,7 @@ async def load_into(
     apply_rest: bool,
     mint: Mint,
 ) -> LoadReport:
-    """Does what `load_file` does, in the caller's transaction and in the area's context. `mint` gives ids."""
+    """Import a file as `load_file` does, in the caller's transaction and the area's context. `mint` gives ids."""
     contents = read_file(path, kind)
     findings = check(contents, area.name) + await check_references(session, area, contents)
     verdict, created = Verdict.CHECKED, 0

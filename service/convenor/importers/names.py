@@ -9,7 +9,7 @@ _SAME_WORD: Final = {"saint": "st", "road": "rd"}
 
 
 def likely_same(name: str) -> tuple[str, ...]:
-    """What two spellings of one school's name have in common: its telling words, in alphabetical order.
+    """Return what two spellings of one school's name share: its distinctive words, in alphabetical order.
 
     Case, accents, punctuation and the order of words do not count, nor do `primary`, `school` and `the`; `Saint` reads
     as `St`. So "St Mary’s Yate" and "St Mary’s Primary – Yate" are both `("marys", "st", "yate")`. A name of words that
@@ -22,5 +22,5 @@ def likely_same(name: str) -> tuple[str, ...]:
 
 
 def same_letters(name: str) -> str:
-    """A name without case, spaces and punctuation: equal for spellings that differ in nothing else."""
+    """Return a name without case, spaces and punctuation."""
     return "".join(character for character in name.casefold() if character.isalnum())

@@ -6,7 +6,7 @@ from enum import StrEnum
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing in a file that a person should look at.
+    """One result of the checks that a person should look at.
 
     Attributes:
         code: What sort of thing it is; stable.
@@ -22,12 +22,12 @@ class Finding:
 
     @classmethod
     def left_out(cls, code: str, detail: str, *lines: int) -> "Finding":
-        """A finding whose rows are not applied."""
+        """Make a finding whose rows are not applied."""
         return cls(code, detail, lines, skips=True)
 
     @classmethod
-    def noted(cls, code: str, detail: str, *lines: int) -> "Finding":
-        """A finding whose rows are applied all the same, as far as `detail` says."""
+    def applied(cls, code: str, detail: str, *lines: int) -> "Finding":
+        """Make a finding whose rows are applied as `detail` says."""
         return cls(code, detail, lines, skips=False)
 
     def __str__(self) -> str:
@@ -43,7 +43,7 @@ class Verdict(StrEnum):
     CHECKED = "checked"
     """A dry run: nothing was to be stored."""
     REFUSED = "refused"
-    """There are findings, and nobody asked to apply the rest: nothing was stored."""
+    """There are findings, and `--apply-rest` was not given: nothing was stored."""
     APPLIED = "applied"
 
 
@@ -69,5 +69,5 @@ class LoadReport:
 
 
 def skipped_lines(findings: tuple[Finding, ...]) -> frozenset[int]:
-    """The lines that findings leave out."""
+    """Return the lines that findings leave out."""
     return frozenset(line for finding in findings if finding.skips for line in finding.lines)

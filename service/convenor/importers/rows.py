@@ -20,18 +20,18 @@ class Rows:
         self.of: dict[type[SQLModel], list[dict[str, Any]]] = {}
 
     def add(self, model: type[SQLModel], **values: Any) -> None:
-        """Notes one record; what is left out gets the model's default, and an id has none."""
+        """Add one record; a missing column gets the model's default, except the id."""
         self.of.setdefault(model, []).append({**_defaults(model), **values})
 
     def __len__(self) -> int:
         return sum(map(len, self.of.values()))
 
-    async def store(self, session: AsyncSession, told: Callable[[float], None] = lambda _share: None) -> None:
-        """Inserts everything, in the context of the session's transaction.
+    async def store(self, session: AsyncSession, progress: Callable[[float], None] = lambda _share: None) -> None:
+        """Insert all rows, in the context of the session's transaction.
 
         Args:
             session: the caller commits it.
-            told: is told of the share that is stored, from 0 to 1.
+            progress: called with the share that is stored, from 0 to 1.
         """
         done, total = 0, len(self)
         order = {table.name: at for at, table in enumerate(SQLModel.metadata.sorted_tables)}
@@ -46,7 +46,7 @@ class Rows:
                 chunk = rows[start : start + CHUNK]
                 await session.execute(insert, {"rows": json.dumps(chunk, default=str)})
                 done += len(chunk)
-                told(done / total)
+                progress(done / total)
             # Or the first reads are planned for empty tables, until autovacuum comes round.
             await session.execute(text(f'analyze "{_table(model)}"'))
 

@@ -1,4 +1,4 @@
-"""The programme's own documents as CSV, shipped with the package. `README.md` beside it says what each file holds."""
+"""Hold the programme's own documents as CSV. `README.md` in this folder says what each file holds."""
 
 from pathlib import Path
 from typing import Final

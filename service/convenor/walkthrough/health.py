@@ -5,14 +5,14 @@ from typing import Any
 from uuid import uuid4
 
 from convenor.domain_types.dates import today
-from convenor.walkthrough.partner import Partner, expect_faults, expect_fields
+from convenor.walkthrough.partner import Partner, expect_field_errors, expect_fields
 from convenor.walkthrough.school import Referred
 
 
 def treat(referred: Referred) -> None:
-    """Takes the referral from the waiting list to discharge."""
+    """Take the referral from the waiting list to discharge."""
     trust = referred.trust
-    trust.journal.chapter(f"Health system: {trust.name}")
+    trust.transcript.chapter(f"Health system: {trust.name}")
     etag = _find(referred)
     etag = _accept(trust, referred.path, etag)
     _begin(trust, referred)
@@ -20,11 +20,11 @@ def treat(referred: Referred) -> None:
     _load_contacts(trust, referred.referral["code"])
     etag = trust.get("The referral once more, for its ETag", referred.path).headers["etag"]
     ended = trust.step("The goals are met", referred.path, {"to": "discharged", "reason": "goals_met"}, etag).json()
-    trust.journal.expect("discharged", ended["status"] == "discharged", ended["status"])
+    trust.transcript.expect("discharged", ended["status"] == "discharged", ended["status"])
 
 
 def _find(referred: Referred) -> str:
-    trust, journal = referred.trust, referred.trust.journal
+    trust, transcript = referred.trust, referred.trust.transcript
     page = trust.get(
         "Which referrals wait for an answer?",
         "/v1/referrals",
@@ -33,14 +33,14 @@ def _find(referred: Referred) -> str:
         sort="-submitted_at",
     ).json()["data"]
     mine = next((each for each in page if each["id"] == referred.referral["id"]), None)
-    journal.expect("the school's is among them", mine is not None, [each["code"] for each in page])
+    transcript.expect("the school's is among them", mine is not None, [each["code"] for each in page])
     services = {each["service_id"] for each in page}
-    journal.expect("all are to that service", services == {referred.service["id"]}, sorted(services))
+    transcript.expect("all are to that service", services == {referred.service["id"]}, sorted(services))
     read = trust.get("The referral, as the service sees it", referred.path)
     pupil = read.json()["subject"]["pupil"]
     known = {name: referred.pupil[name] for name in ("nhs_number", "given_name", "family_name", "date_of_birth")}
-    journal.expect("with NHS number, name and date of birth", known.items() <= pupil.items(), sorted(pupil))
-    journal.expect(
+    transcript.expect("with NHS number, name and date of birth", known.items() <= pupil.items(), sorted(pupil))
+    transcript.expect(
         "without the UPN, and it says so",
         "upn" not in pupil and read.json()["redacted"] == ["subject.pupil.upn"],
         read.json()["redacted"],
@@ -49,34 +49,36 @@ def _find(referred: Referred) -> str:
 
 
 def _accept(trust: Partner, path: str, etag: str) -> str:
-    journal = trust.journal
+    transcript = trust.transcript
     trust.step("A step without the version that was seen", path, {"to": "accepted"}, None, 428)
     illegal = trust.step(
         "A step that the pathway does not have", path, {"to": "discharged", "reason": "goals_met"}, etag, 409
     )
     legal = illegal.json().get("legal")
-    journal.expect("the legal ones are named", legal == ["accepted", "returned", "declined"], legal)
+    transcript.expect("the possible next states are named", legal == ["accepted", "returned", "declined"], legal)
     contact = trust.create("A contact before it is accepted", f"{path}/contacts", contact_today(), 409)
-    journal.expect("is a conflict with the state", contact.json()["code"] == "state_conflict", contact.json()["code"])
+    transcript.expect(
+        "is a conflict with the state", contact.json()["code"] == "state_conflict", contact.json()["code"]
+    )
     accepted = trust.step("The service accepts", path, {"to": "accepted"}, etag)
-    journal.expect("accepted", accepted.json()["status"] == "accepted", accepted.json()["status"])
+    transcript.expect("accepted", accepted.json()["status"] == "accepted", accepted.json()["status"])
     trust.step("A step on a version that has passed", path, {"to": "waiting"}, etag, 412)
     waiting = trust.step("It joins the waiting list", path, {"to": "waiting"}, accepted.headers["etag"])
-    journal.expect("waiting", waiting.json()["status"] == "waiting", waiting.json()["status"])
+    transcript.expect("waiting", waiting.json()["status"] == "waiting", waiting.json()["status"])
     return str(waiting.headers["etag"])
 
 
 def _begin(trust: Partner, referred: Referred) -> None:
-    journal, contacts = trust.journal, f"{referred.path}/contacts"
+    transcript, contacts = trust.transcript, f"{referred.path}/contacts"
     for sentence, on in (
         ("A contact before the referral", today() - timedelta(days=400)),
         ("A contact in the future", today() + timedelta(days=7)),
     ):
         refused = trust.create(sentence, contacts, contact_today() | {"on": on.isoformat()}, 422)
-        expect_faults(journal, refused, "/on")
+        expect_field_errors(transcript, refused, "/on")
     made = trust.create("The first session", contacts, contact_today()).json()
     expect_fields(
-        journal,
+        transcript,
         made,
         "id",
         "on",
@@ -89,8 +91,8 @@ def _begin(trust: Partner, referred: Referred) -> None:
         "group_size",
     )
     begun = trust.get("Has the work begun?", referred.path).json()
-    journal.expect("the first attended contact began it", begun["status"] == "in_progress", begun["status"])
-    journal.expect("and ended the wait", bool(begun["started_at"]), begun.get("started_at"))
+    transcript.expect("the first attended contact began it", begun["status"] == "in_progress", begun["status"])
+    transcript.expect("and ended the wait", bool(begun["started_at"]), begun.get("started_at"))
 
 
 def _measure(trust: Partner, path: str) -> None:
@@ -102,7 +104,7 @@ def _measure(trust: Partner, path: str) -> None:
         "later": {"on": on, "value": 3.5},
     }
     made = trust.create("What changed, by an instrument", f"{path}/outcomes", body).json()
-    expect_fields(trust.journal, made, "id", "instrument", "domain", "baseline.value", "later.value")
+    expect_fields(trust.transcript, made, "id", "instrument", "domain", "baseline.value", "later.value")
 
 
 def _load_contacts(trust: Partner, code: str) -> None:
@@ -110,11 +112,11 @@ def _load_contacts(trust: Partner, code: str) -> None:
     for sentence, wanted in (("A day's sessions in one load", "created"), ("The same load again", "unchanged")):
         results = trust.bulk(sentence, "/v1/bulk/contacts", lines)
         found = [(each["line"], each["result"]) for each in results]
-        trust.journal.expect(f"a result a line, {wanted}", found == [(1, wanted), (2, wanted)], results)
+        trust.transcript.expect(f"one result a line: {wanted}", found == [(1, wanted), (2, wanted)], results)
 
 
 def contact_today() -> dict[str, Any]:
-    """A session of today, with a reference of its own."""
+    """Make a session of today, with its own reference."""
     return {
         "on": today().isoformat(),
         "mode": "face_to_face",

@@ -7,7 +7,7 @@ from convenor.domain_types.codes import nhs_check_digit, upn_check_letter
 
 
 def invent_pupil() -> dict[str, Any]:
-    """A pupil with a UPN of LA 999 and an NHS number of the test range (999...), both well formed."""
+    """Invent a pupil with a valid UPN of LA 999 and a valid NHS number of the test range (999...)."""
     chance = random.SystemRandom()
     body = f"999{chance.randrange(10_000):04}{chance.randrange(16, 21)}{chance.randrange(1000):03}"
     return {

@@ -13,7 +13,7 @@ from joserfc import jwt
 from joserfc.jwk import import_key
 
 from convenor.configuration_error import ConfigurationError
-from convenor.walkthrough.transcript import Journal, Over
+from convenor.walkthrough.transcript import TourEnded, Transcript
 
 CLIENTS_FILE = "demo-clients.json"
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
@@ -22,7 +22,7 @@ GRAPHQL = "application/graphql-response+json"
 
 
 def read_clients(data_dir: Path) -> list[dict[str, Any]]:
-    """The demo's clients, in the order of their file.
+    """Read the demo's clients, in the order of their file.
 
     Raises:
         ConfigurationError: There is no such file, or it is not for this reader.
@@ -43,7 +43,7 @@ class Partner:
     """A client of the demo at work."""
 
     http: httpx2.Client
-    journal: Journal
+    transcript: Transcript
     client: Mapping[str, Any]
     issuer: str
     token: str = field(default="", init=False, repr=False)
@@ -54,7 +54,7 @@ class Partner:
         return str(self.client["organisation"])
 
     def sign_in(self, sentence: str, *scopes: str) -> None:
-        """Gets a token for these scopes, or for all that the client may ask: by its key where it has one."""
+        """Request a token for these scopes, or for all of the client's; with its key if it has one."""
         wanted = scopes or tuple(self.client["scopes"])
         data = {"grant_type": "client_credentials", "scope": " ".join(wanted)}
         auth: httpx2.Auth = httpx2.Auth()
@@ -65,36 +65,36 @@ class Partner:
         answer = self.http.post("/oauth/token", data=data, auth=auth)
         given = self._shown(sentence, answer, 200).json()
         self.token = given.get("access_token", "")
-        self.journal.expect("a Bearer token", given.get("token_type") == "Bearer", given.get("token_type"))
-        self.journal.expect("it lives for 300 seconds", given.get("expires_in") == 300, given.get("expires_in"))
+        self.transcript.expect("a Bearer token", given.get("token_type") == "Bearer", given.get("token_type"))
+        self.transcript.expect("it lives for 300 seconds", given.get("expires_in") == 300, given.get("expires_in"))
         got = set(given.get("scope", "").split())
-        self.journal.expect("it has the scopes that were asked for", got == set(wanted), sorted(got))
+        self.transcript.expect("it has the requested scopes", got == set(wanted), sorted(got))
 
     def get(self, sentence: str, path: str, wanted: int = 200, **params: Any) -> httpx2.Response:
-        """Reads with these parameters; `wanted` is the status of the answer."""
+        """Send a GET with these parameters; `wanted` is the expected status."""
         return self._call("GET", sentence, path, wanted, params=params or None)
 
     def create(
         self, sentence: str, path: str, body: Any, wanted: int = 201, *, key: str | None = None
     ) -> httpx2.Response:
-        """Creates, with a fresh idempotency key unless one is given."""
+        """Send a POST that creates a record, with a new idempotency key unless one is given."""
         headers = {"Idempotency-Key": key or str(uuid4())}
         return self._call("POST", sentence, path, wanted, json=body, headers=headers)
 
     def step(self, sentence: str, path: str, body: Any, etag: str | None, wanted: int = 201) -> httpx2.Response:
-        """Moves a record on, naming the version that was seen."""
+        """Move a record to another state, naming the version that was read."""
         headers = {"If-Match": etag} if etag else {}
         return self._call("POST", sentence, f"{path}/transitions", wanted, json=body, headers=headers)
 
     def bulk(self, sentence: str, path: str, records: Collection[Any]) -> list[dict[str, Any]]:
-        """Sends records one a line; the result of each, in order."""
+        """Send records in bulk, one a line, and return the result of each, in order."""
         lines = "".join(json.dumps(record) + "\n" for record in records)
         headers = {"Content-Type": "application/x-ndjson"}
         answer = self._call("POST", sentence, path, 200, content=lines.encode(), headers=headers)
         return [json.loads(line) for line in answer.text.splitlines() if line]
 
     def graphql(self, sentence: str, query: str, wanted: int = 200, **variables: Any) -> dict[str, Any]:
-        """Asks GraphQL; the answer with its errors and extensions."""
+        """Send a GraphQL document and return the answer with its errors and extensions."""
         body = {"query": query, "variables": variables}
         answer = self._call("POST", sentence, "/graphql", wanted, json=body, headers={"Accept": GRAPHQL})
         given: dict[str, Any] = answer.json()
@@ -105,11 +105,11 @@ class Partner:
         return self._shown(sentence, self.http.request(method, path, headers=headers, **how), wanted)
 
     def _shown(self, sentence: str, answer: httpx2.Response, wanted: int) -> httpx2.Response:
-        self.journal.show(sentence, answer)
+        self.transcript.show(sentence, answer)
         found = f"{answer.status_code} {answer.text[:400]}"
-        self.journal.expect(f"{wanted} for: {sentence}", answer.status_code == wanted, found)
+        self.transcript.expect(f"{wanted} for: {sentence}", answer.status_code == wanted, found)
         if answer.status_code != wanted:
-            raise Over
+            raise TourEnded
         return answer
 
     def _assertion(self) -> str:
@@ -120,20 +120,22 @@ class Partner:
         return jwt.encode(header, claims | {"jti": str(uuid4())}, import_key(jwk), algorithms=[jwk["alg"]])
 
 
-def expect_fields(journal: Journal, record: Mapping[str, Any], *names: str) -> None:
-    """Every one of these fields is there, whatever its value; a dot leads into a field."""
+def expect_fields(transcript: Transcript, record: Mapping[str, Any], *names: str) -> None:
+    """Expect that all these fields are present; a dot leads into a nested field."""
     missing = [name for name in names if not _has(record, name)]
-    journal.expect(f"fields {', '.join(names)}", not missing, {"missing": missing})
+    transcript.expect(f"fields {', '.join(names)}", not missing, {"missing": missing})
 
 
-def expect_faults(journal: Journal, answer: httpx2.Response, *pointers: str) -> None:
-    """A problem (RFC 9457) that names exactly these places."""
+def expect_field_errors(transcript: Transcript, answer: httpx2.Response, *pointers: str) -> None:
+    """Expect a problem (RFC 9457) that names exactly these pointers."""
     problem = answer.json()
     kind = answer.headers.get("content-type", "")
-    journal.expect("a problem", kind.startswith("application/problem+json"), kind)
-    expect_fields(journal, problem, "type", "title", "status", "detail", "code", "request_id", "errors")
+    transcript.expect("a problem", kind.startswith("application/problem+json"), kind)
+    expect_fields(transcript, problem, "type", "title", "status", "detail", "code", "request_id", "errors")
     found = {field_error["pointer"] for field_error in problem.get("errors", [])}
-    journal.expect(f"every fault is named: {', '.join(sorted(pointers))}", found == set(pointers), sorted(found))
+    transcript.expect(
+        f"every field error is named: {', '.join(sorted(pointers))}", found == set(pointers), sorted(found)
+    )
 
 
 def _has(record: Any, name: str) -> bool:

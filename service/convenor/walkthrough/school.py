@@ -1,4 +1,4 @@
-"""A school's MIS: who am I, what is on offer, a referral with faults, a good one, and what became of it."""
+"""Act as a school's MIS: check its access, list services, make a referral, and follow it."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -6,8 +6,8 @@ from typing import Any
 from uuid import uuid4
 
 from convenor.walkthrough.invented import invent_pupil
-from convenor.walkthrough.partner import Partner, expect_faults, expect_fields
-from convenor.walkthrough.transcript import Over
+from convenor.walkthrough.partner import Partner, expect_field_errors, expect_fields
+from convenor.walkthrough.transcript import TourEnded
 
 SCOPES = ("services:read", "referrals:read", "referrals:write")
 
@@ -37,19 +37,19 @@ class Referred:
 
 
 def refer(mis: Partner, other_mis: Partner, trusts: list[Partner]) -> Referred:
-    """Refers an invented pupil to a service of one of the trusts.
+    """Refer an invented pupil to a service of one of the trusts.
 
     Args:
         mis: A client of the role school_mis with a secret.
         other_mis: One of another cluster.
         trusts: Clients of the role health_system.
     """
-    journal = mis.journal
-    journal.chapter(f"School MIS: {mis.name}")
+    transcript = mis.transcript
+    transcript.chapter(f"School MIS: {mis.name}")
     mis.sign_in("A token, by client id and secret", *SCOPES)
     me = mis.get("Who am I?", "/v1/me").json()
     expect_fields(
-        journal,
+        transcript,
         me,
         "client_id",
         "organisation",
@@ -61,7 +61,7 @@ def refer(mis: Partner, other_mis: Partner, trusts: list[Partner]) -> Referred:
         "reach.providers",
         "agreement",
     )
-    journal.expect("it stands for a school, by URN", bool(me["reach"]["schools"]), me["reach"])
+    transcript.expect("it stands for a school, by URN", bool(me["reach"]["schools"]), me["reach"])
     urn = me["reach"]["schools"][0]
     service, trust = _choose(mis, trusts)
     body = {
@@ -81,31 +81,31 @@ def refer(mis: Partner, other_mis: Partner, trusts: list[Partner]) -> Referred:
     return referred
 
 
-def hear_what_became_of_it(referred: Referred) -> None:
-    """Follows the referral, as the school sees it after the service's work."""
-    mis, journal = referred.mis, referred.mis.journal
-    journal.chapter(f"School MIS again: {mis.name}")
+def follow_referral(referred: Referred) -> None:
+    """Follow the referral, as the school sees it after the service's work."""
+    mis, transcript = referred.mis, referred.mis.transcript
+    transcript.chapter(f"School MIS again: {mis.name}")
     mis.sign_in("A fresh token, for the outcomes as well", "referrals:read", "contacts:read", "outcomes:read")
     seen = mis.get("What became of the referral?", referred.path).json()
-    journal.expect("it is discharged, with nothing to follow", (seen["status"], seen["next"]) == ("discharged", []))
+    transcript.expect("it is discharged, with nothing to follow", (seen["status"], seen["next"]) == ("discharged", []))
     history = mis.get("and its history", f"{referred.path}/transitions").json()["data"]
     steps = [step["to"] for step in history]
-    journal.expect(
+    transcript.expect(
         "every step is there", steps == ["submitted", "accepted", "waiting", "in_progress", "discharged"], steps
     )
     outcomes = mis.get("with the measured outcome", f"{referred.path}/outcomes").json()["data"]
-    journal.expect("one outcome, by TOMs", [each["instrument"] for each in outcomes] == ["TOMs"], outcomes)
+    transcript.expect("one outcome, by TOMs", [each["instrument"] for each in outcomes] == ["TOMs"], outcomes)
 
 
 def _choose(mis: Partner, trusts: list[Partner]) -> tuple[dict[str, Any], Partner]:
-    """A service that the school's cluster buys from one of the trusts, and that trust."""
-    journal = mis.journal
+    """Choose a service that the school's cluster buys from one of the trusts; return it with the trust."""
+    transcript = mis.transcript
     page = mis.get("What does our cluster offer for communication and interaction?", "/v1/services", area_of_need="C&I")
     offered: list[dict[str, Any]] = page.json()["data"]
-    journal.expect("a page of services", bool(offered) and "next" in page.json(), page.json())
+    transcript.expect("a page of services", bool(offered) and "next" in page.json(), page.json())
     for each in offered[:1]:
         expect_fields(
-            journal,
+            transcript,
             each,
             "id",
             "code",
@@ -125,25 +125,25 @@ def _choose(mis: Partner, trusts: list[Partner]) -> tuple[dict[str, Any], Partne
             "wait.longest_days",
             "wait.as_at",
         )
-    journal.expect("all of them for that need", {each["area_of_need"] for each in offered} == {"C&I"})
+    transcript.expect("all of them for that need", {each["area_of_need"] for each in offered} == {"C&I"})
     for trust in trusts:
         trust.sign_in(f"{trust.name}, by a signed assertion ({trust.client['private_key_jwk']['alg']})")
         own = trust.get("Who am I?", "/v1/me").json()["reach"]["providers"]
         for service in offered:
             if service["provider"] and service["provider"]["id"] in own:
                 return service, trust
-    journal.expect("one of the services is a trust's", False, [each["code"] for each in offered])
-    raise Over
+    transcript.expect("one of the services is a trust's", False, [each["code"] for each in offered])
+    raise TourEnded
 
 
 def _refuse_faults(mis: Partner, other_mis: Partner, body: dict[str, Any]) -> None:
-    journal, began = mis.journal, datetime.now(UTC).isoformat()
+    transcript, began = mis.transcript, datetime.now(UTC).isoformat()
     pupil = body["subject"]["pupil"]
     wrong = {"upn": "A999000116001", "nhs_number": "4857773456", "date_of_birth": "2016-02-30"}
     malformed = body | {"school_urn": "90001", "colour": "blue", "subject": {"kind": "pupil", "pupil": pupil | wrong}}
     refused = mis.create("A referral full of faults", "/v1/referrals", malformed, 422)
-    expect_faults(
-        journal,
+    expect_field_errors(
+        transcript,
         refused,
         "/school_urn",
         "/colour",
@@ -155,17 +155,17 @@ def _refuse_faults(mis: Partner, other_mis: Partner, body: dict[str, Any]) -> No
     theirs = other_mis.get("Who am I?", "/v1/me").json()["reach"]["schools"][0]
     elsewhere = body | {"school_urn": theirs, "service_id": str(uuid4())}
     refused = mis.create("A school not its own, a service that nobody offers", "/v1/referrals", elsewhere, 422)
-    expect_faults(journal, refused, "/school_urn", "/service_id")
+    expect_field_errors(transcript, refused, "/school_urn", "/service_id")
     stored = mis.get("Nothing was stored", "/v1/referrals", submitted_after=began).json()["data"]
-    journal.expect("no referral since", stored == [], stored)
+    transcript.expect("no referral since", stored == [], stored)
 
 
 def _submit(mis: Partner, body: dict[str, Any]) -> dict[str, Any]:
-    journal, key = mis.journal, str(uuid4())
+    transcript, key = mis.transcript, str(uuid4())
     made = mis.create("The referral, in order", "/v1/referrals", body, key=key)
     referral: dict[str, Any] = made.json()
     expect_fields(
-        journal,
+        transcript,
         referral,
         "id",
         "code",
@@ -188,25 +188,25 @@ def _submit(mis: Partner, body: dict[str, Any]) -> dict[str, Any]:
         "next",
         "redacted",
     )
-    journal.expect("where it is", made.headers.get("location") == f"/v1/referrals/{referral['id']}")
-    journal.expect("its version, as ETag", bool(made.headers.get("etag")))
-    journal.expect("submitted", referral["status"] == "submitted", referral["status"])
+    transcript.expect("where it is", made.headers.get("location") == f"/v1/referrals/{referral['id']}")
+    transcript.expect("its version, as ETag", bool(made.headers.get("etag")))
+    transcript.expect("submitted", referral["status"] == "submitted", referral["status"])
     legal = ["accepted", "returned", "declined", "withdrawn"]
-    journal.expect("the next states are named", referral["next"] == legal, referral["next"])
-    journal.expect(
+    transcript.expect("the next states are named", referral["next"] == legal, referral["next"])
+    transcript.expect(
         "the NHS number, which it sent, is not shown to it",
         referral["redacted"] == ["subject.pupil.nhs_number"] and "nhs_number" not in referral["subject"]["pupil"],
         referral["redacted"],
     )
     again = mis.create("The same call again, after a broken line", "/v1/referrals", body, key=key)
-    journal.expect("the first answer again", again.content == made.content)
-    journal.expect("and says so", again.headers.get("idempotency-replayed") == "true")
+    transcript.expect("the first answer again", again.content == made.content)
+    transcript.expect("and says so", again.headers.get("idempotency-replayed") == "true")
     other = mis.create("The same key with another body", "/v1/referrals", body | {"priority": "urgent"}, 422, key=key)
-    journal.expect("is refused as such", other.json()["code"] == "idempotency_key_reused", other.json()["code"])
+    transcript.expect("is refused as such", other.json()["code"] == "idempotency_key_reused", other.json()["code"])
     path = made.headers["location"]
     read = mis.get("The referral, read", path)
-    journal.expect("is what was answered", read.json() == referral)
-    journal.expect("with the same ETag", read.headers.get("etag") == made.headers.get("etag"))
+    transcript.expect("is what was answered", read.json() == referral)
+    transcript.expect("with the same ETag", read.headers.get("etag") == made.headers.get("etag"))
     history = mis.get("and its history", f"{path}/transitions").json()["data"]
-    journal.expect("one step so far", [step["to"] for step in history] == ["submitted"], history)
+    transcript.expect("one step so far", [step["to"] for step in history] == ["submitted"], history)
     return referral

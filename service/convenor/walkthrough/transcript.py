@@ -1,4 +1,4 @@
-"""What the tour shows of each call, and its account of whether every answer was as promised."""
+"""Print each call of the tour, and count the expectations that hold."""
 
 import json
 from dataclasses import dataclass, field
@@ -19,25 +19,25 @@ MAX_TEXT = 60
 _JSON = Syntax("", "json", background_color="default")
 
 
-class Over(Exception):  # noqa: N818 - it ends the tour, and is told as a failed check
-    """An answer was so far from the promise that the calls after it make no sense."""
+class TourEnded(Exception):  # noqa: N818 - it ends the tour, and shows as a failed check
+    """An answer was so unexpected that the following calls make no sense."""
 
 
 @dataclass
-class Journal:
-    """Shows each call as it is made, and counts what was as promised."""
+class Transcript:
+    """Print each call, and count the expectations that hold."""
 
     quiet: bool
     held: int = field(default=0, init=False)
     failed: list[str] = field(default_factory=list, init=False)
 
     def chapter(self, title: str) -> None:
-        """Begins the part of one partner."""
+        """Begin the part of one partner."""
         out.print()
         out.rule(Text(title, style="bold"), align="left")
 
     def show(self, sentence: str, response: httpx2.Response) -> None:
-        """Shows what is done, the request and its answer; quietly, one line."""
+        """Show a step with its request and answer, or only one line if quiet."""
         request = response.request
         line = f"{request.method} {request.url.raw_path.decode()}"
         colour = "green" if response.is_success else "yellow"
@@ -58,7 +58,7 @@ class Journal:
         self._show_body(response.headers, response.content)
 
     def expect(self, promise: str, holds: bool, found: Any = None) -> None:
-        """Notes whether a promise was kept.
+        """Record whether an expectation holds.
 
         Args:
             promise: What should be so.
@@ -75,7 +75,7 @@ class Journal:
         out.print(Text(f"  NOT AS PROMISED: {said}", style="bold red"))
 
     def conclude(self) -> bool:
-        """Says how it went; whether all was as promised."""
+        """Print the summary, and return whether every expectation held."""
         out.print()
         if self.failed:
             out.print(
@@ -104,7 +104,7 @@ class Journal:
 
 
 def _shortened(value: Any) -> Any:
-    """The same in less: long texts (tokens above all) are cut, and of a page's records one is shown."""
+    """Shorten an answer: cut long texts, tokens above all, and show one record of a page."""
     if isinstance(value, str):
         return value if len(value) <= MAX_TEXT else f"{value[: MAX_TEXT - 20]}... ({len(value)} characters)"
     if isinstance(value, dict):

@@ -8,13 +8,13 @@ import httpx2
 from convenor.configuration_error import ConfigurationError
 from convenor.walkthrough import graph, health, oversight, provider, school
 from convenor.walkthrough.partner import Partner, read_clients
-from convenor.walkthrough.transcript import Journal, Over
+from convenor.walkthrough.transcript import TourEnded, Transcript
 
 TIMEOUT_SECONDS = 30
 
 
 def walk(base_url: str, data_dir: Path, *, quiet: bool) -> bool:
-    """Makes every call of the walkthrough against a running demo.
+    """Make every call of the walkthrough against a running demo.
 
     Args:
         base_url: Where it serves, without a slash at the end.
@@ -27,8 +27,8 @@ def walk(base_url: str, data_dir: Path, *, quiet: bool) -> bool:
     Raises:
         ConfigurationError: Nothing answers there, or the demo's clients are not known.
     """
-    clients, journal = read_clients(data_dir), Journal(quiet)
-    # A proxy of the environment has no business between two programs on one machine.
+    clients, transcript = read_clients(data_dir), Transcript(quiet)
+    # A proxy from the environment must not be used between two programs on one machine.
     with httpx2.Client(base_url=base_url, timeout=TIMEOUT_SECONDS, trust_env=False) as http:
         try:
             issuer = http.get("/.well-known/oauth-authorization-server").raise_for_status().json()["issuer"]
@@ -39,15 +39,15 @@ def walk(base_url: str, data_dir: Path, *, quiet: bool) -> bool:
             ) from None
 
         def partners(role: str) -> list[Partner]:
-            return [Partner(http, journal, client, issuer) for client in clients if client["role"] == role]
+            return [Partner(http, transcript, client, issuer) for client in clients if client["role"] == role]
 
         try:
             _walk(partners)
-        except Over:
+        except TourEnded:
             pass
         except httpx2.HTTPError as error:
-            journal.expect("every call is answered", False, f"{type(error).__name__}: {error}")
-    return journal.conclude()
+            transcript.expect("every call is answered", False, f"{type(error).__name__}: {error}")
+    return transcript.conclude()
 
 
 def _walk(partners: Any) -> None:
@@ -55,7 +55,7 @@ def _walk(partners: Any) -> None:
     other_mis = next(each for each in partners("school_mis") if each is not mis and each.client != mis.client)
     referred = school.refer(mis, other_mis, partners("health_system"))
     health.treat(referred)
-    school.hear_what_became_of_it(referred)
+    school.follow_referral(referred)
     provider.report(partners("provider_portal")[0], partners("commissioner")[0])
-    oversight.look_on(referred, partners("commissioner")[0], partners("board")[0], partners("auditor")[0])
-    graph.read_as_a_graph(referred, partners("commissioner")[0], partners("board")[0])
+    oversight.oversee(referred, partners("commissioner")[0], partners("board")[0], partners("auditor")[0])
+    graph.query_by_graphql(referred, partners("commissioner")[0], partners("board")[0])
