@@ -300,7 +300,7 @@ class TestARestoreIsRefused:
     async def test_and_leaves_nothing_where_the_database_fails_halfway(self, backup: Path, target: Settings) -> None:
         owner = await asyncpg.connect(owner_of(target))
         await owner.execute("create table school (somebody_s text)")
-        with pytest.raises(ConfigurationError, match=r"nothing of it was kept: .*already exists"):
+        with pytest.raises(ConfigurationError, match=r"nothing was stored: .*already exists"):
             await asyncio.to_thread(restore, target, backup, say)
         tables = await owner.fetch("select tablename from pg_tables where schemaname = 'public'")
         assert [row[0] for row in tables] == ["school"]

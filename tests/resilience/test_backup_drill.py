@@ -114,7 +114,7 @@ class TestARunningInstallation:
         source.start()
         assert source.run("backup", str(folder / "backup")).returncode == 0
         refused = source.run("restore", str(folder / "backup"))
-        assert (refused.returncode, "Convenor serves" in refused.stderr) == (2, True)
+        assert (refused.returncode, "Convenor is already running" in refused.stderr) == (2, True)
 
     def test_is_asked_for_where_there_is_none(self, folder: Path, source: Installation) -> None:
         make_keys(source.data_dir)

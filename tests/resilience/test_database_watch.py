@@ -16,7 +16,7 @@ from convenor.embedded_postgres.process import is_alive, postmaster
 from convenor.embedded_postgres.server import open_embedded, revive
 from convenor.embedded_postgres.watch import Watch
 
-RUNS_AGAIN = "The database had stopped. It runs again."
+RUNS_AGAIN = "The database had stopped. It is running again."
 
 
 @pytest.fixture(scope="module")
@@ -101,9 +101,9 @@ class TestALivingDatabaseIsLeftAlone:
         with no_descriptor_left():
             watch.look()
             watch.look()
-        assert messages(caplog) == ["Whether the database runs cannot be found out"]
+        assert messages(caplog) == ["The database cannot be checked"]
         watch.look()
-        assert messages(caplog)[1:] == ["The database runs."]
+        assert messages(caplog)[1:] == ["The database is running."]
         assert is_alive(server)
 
 

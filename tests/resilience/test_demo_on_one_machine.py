@@ -72,7 +72,7 @@ def test_a_demo_is_not_served_beyond_its_machine(demo: Installation, settings: d
     demo.settings |= settings | {"CONVENOR_WORKERS": workers}
     # Not even with the application's login alone.
     del demo.settings["CONVENOR_OWNER_DATABASE_URL"]
-    assert "A demo is for this machine alone" in refused(demo, "serve")
+    assert "A demo is for this machine only" in refused(demo, "serve")
     ill = demo.run("doctor")
     assert ill.returncode == 1
     assert "\nwrong  data " in ill.stdout
@@ -98,7 +98,7 @@ def test_an_installation_is_served_to_everybody(installation: Installation) -> N
 def test_a_demo_is_not_loaded_where_it_would_not_be_served(bare: Installation, settings: dict[str, str]) -> None:
     bare.settings |= settings
     for command in (("demo",), ("demo", "--no-serve")):
-        assert "A demo is for this machine alone" in refused(bare, *command)
+        assert "A demo is for this machine only" in refused(bare, *command)
     assert not bare.data_dir.exists()
 
 

@@ -176,7 +176,7 @@ class TestAFolderIsRefused:
         (tmp_path / "postgres").mkdir()
         (tmp_path / "postgres" / "thesis.txt").write_text("three years of work")
         before = files(tmp_path)
-        with pytest.raises(ConfigurationError, match=r"no PostgreSQL database.*\nMove that folder"):
+        with pytest.raises(ConfigurationError, match=r"not a PostgreSQL database.*\nMove that folder"):
             open_database(tmp_path).__enter__()
         assert files(tmp_path) == before
 
@@ -207,7 +207,7 @@ class TestAFolderIsRefused:
         kept = passwords.read_text()
         passwords.unlink()
         try:
-            with pytest.raises(ConfigurationError, match=r"passwords .* are gone.*\nRestore that file"):
+            with pytest.raises(ConfigurationError, match=r"passwords .* are missing.*\nRestore that file"):
                 open_database(resting).__enter__()
             assert not passwords.exists()
         finally:
@@ -455,7 +455,7 @@ class TestAServerOfOnesOwn:
             open_database(tmp_path, address(own).logging_in_as("own_owner", SECRET).url).__enter__()
 
     def test_the_owners_login_is_refused_as_the_applications_where_it_has_both(self, own: str, tmp_path: Path) -> None:
-        with pytest.raises(ConfigurationError, match=r"postgres is no login for the application"):
+        with pytest.raises(ConfigurationError, match=r"postgres is not suitable for the application"):
             open_database(tmp_path, own, own).__enter__()
 
     def test_the_roles_of_the_administrators_script_serve(

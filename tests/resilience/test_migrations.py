@@ -79,7 +79,7 @@ class TestTablesThatOthersHold:
 
     async def test_a_migration_gives_up_in_words_and_changes_nothing(self, database: Empty) -> None:
         with pytest.raises(
-            ConfigurationError, match=r"others hold its tables.*Nothing was changed\.\n.*pg_stat_activity"
+            ConfigurationError, match=r"others still lock its tables.*Nothing was changed\.\n.*pg_stat_activity"
         ):
             await asyncio.to_thread(migrate, database.owner_url, APP, lock_timeout_seconds=0.01)
         assert await present_revision(database.owner_url) == "0005"

@@ -77,7 +77,7 @@ def test_a_worker_that_was_killed_is_replaced_and_that_is_logged(
         killed = ask(port)
         os.kill(killed, signal.SIGKILL)
         wait_until(lambda: caplog.messages, "the replacement is logged")
-        assert caplog.messages == [f"Worker {killed} ended with exit code -9. Another takes its place."]
+        assert caplog.messages == [f"Worker {killed} ended with exit code -9. Another replaces it."]
         assert ask(port) != killed
 
     assert serve_until_done(port, 1, kill) == []
@@ -91,9 +91,9 @@ def test_a_worker_that_falls_silent_is_replaced_and_that_is_logged(
         silent = ask(port)
         os.kill(silent, signal.SIGSTOP)
         with monkeypatch.context() as patient:
-            patient.setattr(workers, "SILENT_SECONDS", 1)
+            patient.setattr(workers, "UNRESPONSIVE_SECONDS", 1)
             wait_until(lambda: caplog.messages, "the replacement is logged")
-        assert caplog.messages == [f"Worker {silent} did not answer for 1 seconds. Another takes its place."]
+        assert caplog.messages == [f"Worker {silent} did not answer for 1 seconds. Another replaces it."]
         assert ask(port) != silent
 
     assert serve_until_done(port, 1, silence) == []

@@ -27,8 +27,8 @@ def own_server(major_version: int) -> Iterator[Server]:
     with tempfile.TemporaryDirectory(prefix="cv-") as name, tempfile.TemporaryDirectory(prefix="cv-") as data:
         folder = Path(name).resolve()
         user = system_user_for(folder / "cluster")
-        user.give(folder)
-        user.let_reach(folder, programs, say=lambda _sentence: None)
+        user.take_ownership(folder)
+        user.grant_access(folder, programs, say=lambda _sentence: None)
         replace_file(folder / "password", PASSWORD, owner=user.ids)
 
         def run(program: str, *arguments: str) -> None:

@@ -198,7 +198,7 @@ class TestAClientIsRegistered:
 
     async def test_but_not_under_another_organisation_s_agreement(self, owner_url: str) -> None:
         await register(owner_url, Registration(Role.BOARD, "Merrow Board", AGREEMENT, "997"))
-        with pytest.raises(ConfigurationError, match="another organisation's"):
+        with pytest.raises(ConfigurationError, match="belongs to another organisation"):
             await register(owner_url, Registration(Role.BOARD, "Other Board", AGREEMENT, "997"))
 
     @pytest.mark.parametrize(
@@ -256,7 +256,7 @@ class TestAClientIsRegistered:
         wanted = Registration(
             Role.SCHOOL_MIS, said["--organisation"], agreement, said["--area"], schools, note=said["--note"]
         )
-        with pytest.raises(ConfigurationError, match=f"^{option} is no line of text"):
+        with pytest.raises(ConfigurationError, match=f"^{option} is not one line of text"):
             await register("", wanted)
 
     async def test_once_for_a_record_that_is_named_twice(self, owner_url: str, service: Service) -> None:

@@ -1,8 +1,8 @@
-"""`convenor backup` and `convenor restore`: an installation in two files, the database in one and its keys in another.
+"""Back up and restore an installation as two files, one with the database and one with its keys.
 
-Every table of an area is behind forced row-level security. `pg_dump` with the owner's login ends with an error for it,
-and with `--enable-row-security` writes a file without a row. So a login is used for which row-level security does not
-hold, and the rows in the file are counted before a backup counts as made.
+Every table of an area has forced row-level security. `pg_dump` with the owner's login therefore fails, and with
+`--enable-row-security` it writes a file without rows. So a backup uses a login to which row-level security does not
+apply, and counts the rows in the file before it is complete.
 """
 
 from convenor.backup.files import keys_path

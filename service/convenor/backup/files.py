@@ -1,4 +1,4 @@
-"""The two files of a backup: `FILE` holds the database; `FILE.keys` holds the keys and says what belongs together."""
+"""Write and read the two files of a backup: `FILE` with the database, and `FILE.keys` with the keys and metadata."""
 
 import base64
 import json
@@ -20,13 +20,13 @@ FORMAT = 1
 
 @dataclass(frozen=True)
 class Backup:
-    """What `FILE.keys` says.
+    """The content of `FILE.keys`.
 
     Attributes:
         revision: The revision of the database in `FILE`.
-        postgresql: The major version of the server that it came from.
-        sha256: The digest of `FILE`: it tells a damaged file, and one that belongs to other keys.
-        files: By name, the files of the data folder without which the rows are worth less.
+        postgresql: The major version of the server that it was made on.
+        sha256: The digest of `FILE`, which shows that the file is complete and belongs to these keys.
+        files: The key files of the data folder, by name.
     """
 
     revision: str
@@ -36,28 +36,28 @@ class Backup:
 
 
 def keys_path(path: Path) -> Path:
-    """Where the keys of a backup are."""
+    """Return the path of a backup's keys."""
     return path.with_name(f"{path.name}.keys")
 
 
 def digest(path: Path) -> str:
-    """The SHA-256 digest of a file, in hexadecimal."""
+    """Return the SHA-256 digest of a file, in hexadecimal."""
     with open(path, "rb") as file:
         return file_digest(file, "sha256").hexdigest()
 
 
 def key_files(data_dir: Path) -> dict[str, bytes]:
-    """The files of a data folder that belong into a backup. The demo's clients are nowhere else either."""
+    """Read the files of a data folder that belong in a backup, with the secrets of the demo's clients."""
     names = (*KEY_FILES, CLIENTS_FILE)
     return {name: (data_dir / name).read_bytes() for name in names if (data_dir / name).exists()}
 
 
 @contextmanager
 def drafted(path: Path) -> Iterator[Path]:
-    """A file with another name in the same folder, for its owner only, which is taken away at the end.
+    """Make a private draft file in the folder of `path`, and remove it at the end.
 
     Args:
-        path: The name that it is to have; neither it nor its keys exist yet.
+        path: The backup's name; neither it nor its keys exist yet.
 
     Raises:
         ConfigurationError: One of them exists, or the folder cannot be written to.
@@ -75,10 +75,10 @@ def drafted(path: Path) -> Iterator[Path]:
 
 
 def publish(draft: Path, path: Path, backup: Backup) -> None:
-    """Give a whole backup its name: the keys first, so that a file with the name always has its keys.
+    """Write the keys of a complete backup, then rename the draft, so that a backup always has its keys.
 
     Raises:
-        ConfigurationError: The name was taken meanwhile, or the keys cannot be written.
+        ConfigurationError: The name has been used in the meantime, or the keys cannot be written.
     """
     refuse_to_overwrite(path)
     text = {
@@ -101,13 +101,13 @@ def publish(draft: Path, path: Path, backup: Backup) -> None:
 
 
 def read_backup(path: Path) -> Backup:
-    """Read the keys of a backup, and find the database that they belong to whole.
+    """Read the keys of a backup, and check that the database file is complete.
 
     Raises:
         ConfigurationError: One of the two files is missing, damaged, of another backup or of a newer Convenor.
     """
     keys = keys_path(path)
-    remedy = "Take another copy of the backup: both files, as they were written together."
+    remedy = "Use another copy of the backup, with both files as they were written."
     try:
         written = json.loads(keys.read_bytes())
         if written["format"] != FORMAT:
@@ -118,13 +118,13 @@ def read_backup(path: Path) -> Backup:
         backup = Backup(str(written["revision"]), int(written["postgresql"]), str(written["sha256"]), files)
     except FileNotFoundError:
         raise ConfigurationError(
-            f"{keys} is missing: without the keys, tokens end and pseudonyms change.",
-            f"Put the keys that were written with {path.name} beside it.",
+            f"{keys} is missing. Without the keys, tokens end and pseudonyms change.",
+            f"Put the keys that were written with {path.name} into its folder.",
         ) from None
     except OSError as error:
         raise _unreadable(keys, error) from error
     except (ValueError, TypeError, KeyError, AttributeError):
-        # The cause can quote the file, so it is not passed on.
+        # The cause can quote the file, so the message leaves it out.
         raise ConfigurationError(f"{keys} is damaged.", remedy) from None
     if not set(KEY_FILES) <= backup.files.keys() <= {*KEY_FILES, CLIENTS_FILE}:
         raise ConfigurationError(f"{keys} is damaged.", remedy)
@@ -137,7 +137,7 @@ def read_backup(path: Path) -> Backup:
 
 
 def refuse_to_overwrite(path: Path) -> None:
-    """Refuse a name under which a backup, or its keys, exist.
+    """Refuse a name if a backup with it, or its keys, exist.
 
     Raises:
         ConfigurationError: One of them exists.
@@ -148,7 +148,7 @@ def refuse_to_overwrite(path: Path) -> None:
 
 
 def unwritable(path: Path, error: OSError) -> ConfigurationError:
-    """What to say where a backup cannot be written."""
+    """Make the error for a backup that cannot be written."""
     return ConfigurationError(
         f"The backup cannot be written to {path}: {error.strerror}.",
         "Name a file in a folder that Convenor can write to, on a disk with room for it.",

@@ -1,4 +1,4 @@
-"""Making a backup, beside a service that runs or without one."""
+"""Make a backup, whether or not the service is running."""
 
 import asyncio
 from collections.abc import Callable, Iterator
@@ -22,7 +22,7 @@ _SETTING = "CONVENOR_BACKUP_DATABASE_URL"
 
 @dataclass(frozen=True)
 class _Dumped:
-    """What was dumped, as the database's own snapshot has it."""
+    """The properties of a dump, from its snapshot."""
 
     revision: str
     postgresql: int
@@ -30,23 +30,23 @@ class _Dumped:
 
 
 def back_up(settings: Settings, path: Path, say: Callable[[str], None]) -> int:
-    """Write a backup of the database to a file, and of the keys to another beside it; both or none.
+    """Write a backup of the database to a file, and of the keys to another; both or none.
 
-    The database stays as it is: it is not migrated.
+    The database is not migrated.
 
     Args:
-        settings: Data folder and database.
-        path: The file, which does not exist yet; its folder does.
-        say: Shows a sentence about what takes a while.
+        settings: The data folder and the database.
+        path: The file, which does not exist yet, in a folder that does.
+        say: Prints a sentence about a long step.
 
     Returns:
-        How many rows are in it.
+        The number of rows in the backup.
 
     Raises:
-        ConfigurationError: What keeps it from being made; then nothing is left of it.
+        ConfigurationError: The backup cannot be made; then no file is left.
     """
     with drafted(path) as draft:
-        # Before the dump: keys that are missing or damaged make a backup worthless.
+        # Before the dump, because missing or damaged keys make a backup worthless.
         load_signing_keys(settings.data_dir)
         load_pseudonym_secret(settings.data_dir)
         with _opened(settings, say) as address:
@@ -56,8 +56,8 @@ def back_up(settings: Settings, path: Path, say: Callable[[str], None]) -> int:
         counted = rows_in(draft, program("pg_restore", dumped.postgresql))
         if counted != {table: rows for table, rows in dumped.rows.items() if rows}:
             raise ConfigurationError(
-                "The file does not hold the rows that the database holds, so it was not kept.",
-                "Make sure that the disk is sound, then try again.",
+                "The file does not hold all rows of the database, so it was deleted.",
+                "Check the disk, then try again.",
             )
         try:
             files = key_files(settings.data_dir)
@@ -69,11 +69,11 @@ def back_up(settings: Settings, path: Path, say: Callable[[str], None]) -> int:
 
 @contextmanager
 def _opened(settings: Settings, say: Callable[[str], None]) -> Iterator[Address]:
-    """The database by a login for which row-level security does not hold."""
+    """Open the database, and return the address of a login to which row-level security does not apply."""
     if settings.database_url is None:
         if not (settings.data_dir / "postgres").exists():
             raise ConfigurationError(
-                f"There is no database in {settings.data_dir}.", "Set CONVENOR_DATA_DIR to the folder that has one."
+                f"There is no database in {settings.data_dir}.", "Set CONVENOR_DATA_DIR to the folder that holds one."
             )
         with open_embedded(settings.data_dir, say=say) as server:
             url = urlsplit(server.superuser_url)._replace(path=f"/{DATABASE}").geturl()
@@ -81,7 +81,7 @@ def _opened(settings: Settings, say: Callable[[str], None]) -> Iterator[Address]
         return
     if settings.backup_database_url is None:
         raise ConfigurationError(
-            f"A backup of a PostgreSQL server of one's own needs a login of its own, and {_SETTING} is not set.",
+            f"A backup of your own PostgreSQL server needs a separate login, and {_SETTING} is not set.",
             f"Set {_SETTING} to the login of convenor_backup, which deploy/postgres/roles.sql makes.",
         )
     address = Address.parse(settings.backup_database_url.get_secret_value(), _SETTING)
@@ -101,14 +101,14 @@ async def _dump(address: Address, draft: Path, path: Path) -> _Dumped:
             await connection.execute(
                 "set local idle_in_transaction_session_timeout = 0; set local statement_timeout = 0"
             )
-            await _refuse_a_login_that_sees_too_little(connection, address)
+            await _refuse_restricted_login(connection, address)
             if await connection.fetchval("select to_regclass('public.alembic_version')") is None:
                 raise ConfigurationError(
-                    f"The database {address.server} was never migrated: there is nothing in it.", "Name another."
+                    f"The database {address.server} was never migrated, so it holds no data.", "Name another database."
                 )
             revision = await connection.fetchval("select version_num from alembic_version")
             major = connection.get_server_version().major
-            # Whatever is committed from here on is in neither the count nor the file.
+            # Later commits are in neither the count nor the file.
             snapshot = await connection.fetchval("select pg_export_snapshot()")
             rows = await _count(connection)
             await run(
@@ -136,11 +136,11 @@ async def _dump(address: Address, draft: Path, path: Path) -> _Dumped:
     return _Dumped(revision, major, rows)
 
 
-async def _refuse_a_login_that_sees_too_little(connection: asyncpg.Connection, address: Address) -> None:
+async def _refuse_restricted_login(connection: asyncpg.Connection, address: Address) -> None:
     # Neither property is inherited from another role, so only the role itself counts.
     if not await connection.fetchval("select rolsuper or rolbypassrls from pg_roles where rolname = current_user"):
         raise ConfigurationError(
-            f"The login of {address.setting} does not see every row: row-level security holds for it.",
+            f"The login of {address.setting} does not see every row, because row-level security applies to it.",
             "Let a database administrator run deploy/postgres/roles.sql with CONVENOR_BACKUP_PASSWORD set, and use "
             "the login that it makes.",
         )

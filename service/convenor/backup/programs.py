@@ -1,4 +1,4 @@
-"""PostgreSQL's own programs for a dump: those of the wheel, of the version that suits the server."""
+"""Run PostgreSQL's own programs for a dump, in the version that suits the server."""
 
 import asyncio
 import os
@@ -15,13 +15,13 @@ _COPY = re.compile(rb'COPY [^ ]+\."?([^" ]+)"? .*FROM stdin;\n')
 
 
 class ProgramError(Exception):
-    """A program ended with an error; its text is what the program said first."""
+    """A program failed; the text is its first error message."""
 
 
 def program(name: str, server_major: int) -> Path:
-    """The path of a program for a server.
+    """Return the path of a program for a server.
 
-    The programs of 18 serve 17 as well. A dump that they make is of no use to 16, which does not know a setting in it.
+    The programs of 18 suit 17 as well. Their dumps do not suit 16, which does not know a setting in them.
 
     Raises:
         ConfigurationError: The server is newer than the programs.
@@ -35,12 +35,12 @@ def program(name: str, server_major: int) -> Path:
 
 
 async def run(path: Path, address: Address, *arguments: str) -> None:
-    """Run a program against a database, to its end. It is ended where this is cancelled.
+    """Run a program against a database. Kill it if this task is cancelled.
 
     Raises:
-        ProgramError: It ended with an error.
+        ProgramError: The program failed.
     """
-    # Everybody on the machine can read the arguments of a program; its environment only its owner.
+    # Every user of the machine can read a program's arguments, but only its owner the environment.
     url, password = address.without_password()
     environment = os.environ | {"LC_ALL": "C"} | ({"PGPASSWORD": password} if password else {})
     process = await asyncio.create_subprocess_exec(
@@ -53,19 +53,19 @@ async def run(path: Path, address: Address, *arguments: str) -> None:
         stderr=subprocess.PIPE,
     )
     try:
-        _, said = await process.communicate()
+        _, stderr = await process.communicate()
     except BaseException:
         process.kill()
         await process.wait()
         raise
     if process.returncode != 0:
-        lines = said.decode(errors="replace").splitlines() or [f"{path.name} ended with {process.returncode}"]
-        # Only the first: what follows can quote a row.
+        lines = stderr.decode(errors="replace").splitlines() or [f"{path.name} ended with {process.returncode}"]
+        # Only the first line, because the following ones can quote a row.
         raise ProgramError(next((line for line in lines if "error:" in line), lines[-1]))
 
 
 def rows_in(dump: Path, pg_restore: Path) -> dict[str, int] | None:
-    """Read a dump to its end and count the rows of each table; None where it cannot be read."""
+    """Read a dump and count the rows of each table; None if it cannot be read."""
     rows: Counter[str] = Counter()
     table = ""
     process = subprocess.Popen(  # noqa: S603 (our own program and arguments)

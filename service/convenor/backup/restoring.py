@@ -1,4 +1,4 @@
-"""Restoring a backup into an installation that has no data."""
+"""Restore a backup into an installation without data."""
 
 import asyncio
 from collections.abc import Callable
@@ -24,9 +24,9 @@ def restore(settings: Settings, path: Path, say: Callable[[str], None]) -> None:
     """Restore the database and the keys of a backup, and bring the database to this version's schema.
 
     Args:
-        settings: Data folder and database.
-        path: The file that `back_up` wrote, with its keys beside it.
-        say: Shows a sentence about what takes a while.
+        settings: The data folder and the database.
+        path: The file that `back_up` wrote, with its keys in the same folder.
+        say: Prints a sentence about a long step.
 
     Raises:
         ConfigurationError: The backup is damaged, incomplete or too new, or the installation has data or is running.
@@ -57,7 +57,7 @@ async def _restore(backup: Backup, path: Path, data_dir: Path, owner_url: str, s
         if present:
             await upgrade(owner_url, "base")
             await connection.execute("drop table alembic_version")
-        # The keys first: rows with other keys beside them would look as if all were well.
+        # Keys first: with other keys, restored rows would look correct but have wrong pseudonyms.
         _restore_files(backup, data_dir)
         say("Restoring the database ...")
         try:
@@ -73,23 +73,23 @@ async def _restore(backup: Backup, path: Path, data_dir: Path, owner_url: str, s
             )
         except ProgramError as error:
             raise ConfigurationError(
-                f"The database was not restored, and nothing of it was kept: {error}.",
+                f"The database was not restored, and nothing was stored: {error}.",
                 "Correct what PostgreSQL reports, then restore again.",
             ) from error
-        # Without them, the first statements would be planned as for empty tables.
+        # Without statistics, the first statements would be planned as for empty tables.
         await connection.execute("analyze")
 
 
 async def _refuse_data(connection: asyncpg.Connection) -> None:
-    """Refuse a database in which anything was ever written. The owner sees no area's rows, so their size is asked."""
-    held = await connection.fetch(
+    """Refuse a database that holds data. The owner sees no area's rows, so check the size of the tables."""
+    filled = await connection.fetch(
         "select relname from pg_class where relnamespace = 'public'::regnamespace and relkind = 'r'"
         " and pg_relation_size(oid) > 0 and relname <> all($1)",
         _FILLED_BY_MIGRATIONS,
     )
-    if held:
+    if filled:
         raise ConfigurationError(
-            f"This installation has data already (in {', '.join(sorted(row[0] for row in held)[:3])} ...).",
+            f"This installation has data already (in {', '.join(sorted(row[0] for row in filled)[:3])} ...).",
             "Restore into a new one: set CONVENOR_DATA_DIR to a new folder, or CONVENOR_DATABASE_URL and "
             "CONVENOR_OWNER_DATABASE_URL to an empty database.",
         )

