@@ -7,13 +7,13 @@ from fastapi import FastAPI
 
 from convenor.app import create_app
 from convenor.audit.writer import AuditDraft, AuditWriter
-from convenor.process import keep_what_is_there
+from convenor.process import freeze_garbage
 
 
 def make() -> FastAPI:
     """The service."""
     app = create_app(os.environ["BENCH_APP_URL"], Path(os.environ["BENCH_DATA_DIR"]), os.environ["BENCH_ISSUER"])
-    keep_what_is_there()
+    freeze_garbage()
     return app
 
 

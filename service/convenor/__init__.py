@@ -1,1 +1,1 @@
-"""Convenor: the facts of a neighbourhood peer cluster, exchanged by schools, health and providers over one API."""
+"""Convenor: one API for the shared records of neighbourhood peer clusters."""

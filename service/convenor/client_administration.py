@@ -1,4 +1,4 @@
-"""Registers and ends clients for whoever runs the installation; the rules are `convenor_auth.clients`."""
+"""Register and end clients for the operator, by the rules of `convenor_auth.clients`."""
 
 import json
 from collections.abc import Mapping
@@ -25,15 +25,15 @@ from convenor_auth.clients import CreatedClient, create_client, end_client
 from convenor_auth.models import DataSharingAgreement, Organisation
 from convenor_auth.roles import IDENTIFY, ROLES
 
-STANDS_FOR = {
+ACTS_FOR = {
     Role.SCHOOL_MIS: "school",
     Role.HEALTH_SYSTEM: "provider",
     Role.PROVIDER_PORTAL: "provider",
     Role.CLUSTER_LEAD: "cluster",
 }
-"""What a client of this role stands for within its area; every other role stands for the area itself."""
+"""The kind of record that a client of this role acts for. Every other role acts for the area itself."""
 
-KIND = {
+ORGANISATION_KIND = {
     Role.SCHOOL_MIS: "school",
     Role.HEALTH_SYSTEM: "health",
     Role.PROVIDER_PORTAL: "provider",
@@ -52,9 +52,9 @@ _LINE: TypeAdapter[str] = TypeAdapter(Line)
 
 @dataclass(frozen=True)
 class Agreement:
-    """The data sharing agreement under which a client calls; made where there is none of this reference.
+    """The data sharing agreement of a client, which is created if there is none with this reference.
 
-    `ends_on` is its last day. Without one a new agreement has no end, and one that is there keeps its own.
+    `ends_on` is its last day. By default, a new agreement has no end, and an existing one does not change.
     """
 
     reference: str
@@ -65,34 +65,34 @@ class Agreement:
 
 @dataclass(frozen=True)
 class Registration:
-    """A client to be.
+    """The data to register a client.
 
     Attributes:
-        role: What it is.
-        organisation: The name of who answers for it; made where there is none of the name and the role's kind.
-        agreement: Under what it calls.
-        area: The LA code of its area; empty for an operator.
-        stands_for: The kind (`school`, `provider`, `cluster`) and the URN, name, ODS code or code of each record.
-        scopes: What it may ask for; without any, all that its role has but `pupils:identify`.
-        public_jwk: Its public key; without one it gets a secret.
-        note: For people.
+        role: The client's role.
+        organisation: The name of the responsible organisation, which is created if it does not exist.
+        agreement: The data sharing agreement.
+        area: The LA code of the client's area; empty for an operator.
+        acts_for: The kind (`school`, `provider`, `cluster`) and the URN, name, ODS code or code of each record.
+        scopes: The scopes that it may request; by default all of its role but `pupils:identify`.
+        public_jwk: The client's public key; without one, the client gets a secret.
+        note: A note for operators.
     """
 
     role: Role
     organisation: str
     agreement: Agreement
     area: str = ""
-    stands_for: tuple[tuple[str, str], ...] = ()
+    acts_for: tuple[tuple[str, str], ...] = ()
     scopes: tuple[str, ...] = ()
     public_jwk: Mapping[str, Any] | None = field(default=None, repr=False)
     note: str = ""
 
 
 def read_jwk(path: Path) -> dict[str, Any]:
-    """A public key from a file.
+    """Read a public key from a file.
 
     Raises:
-        ConfigurationError: The file cannot be read, or holds no JSON object.
+        ConfigurationError: The file cannot be read, or does not hold a JSON object.
     """
     try:
         jwk = json.loads(path.read_text(encoding="utf-8"))
@@ -104,19 +104,18 @@ def read_jwk(path: Path) -> dict[str, Any]:
 
 
 async def register(owner_url: str, wanted: Registration) -> CreatedClient:
-    """Registers a client; the secret in the answer is never shown again.
+    """Register a client. The secret in the result is not stored.
 
     Raises:
-        ConfigurationError: what was named does not exist, or does not suit the role; the remedy lists what there is.
-            agreement that is over or has other terms, a text that is no line of text, or whatever `create_client`
-            refuses.
+        ConfigurationError: An area or a record does not exist, a record is of the wrong kind for the role, the
+            agreement has ended or has other terms, a text is not one line, or `create_client` refuses.
     """
     wanted = _in_lines(wanted)
     async with owner_transaction(owner_url) as session:
-        # One after the other: two who name the same new organisation or agreement must not both make it.
+        # One registration at a time, so that two cannot create the same organisation or agreement.
         await session.execute(text("select pg_advisory_xact_lock(hashtextextended('convenor clients', 0))"))
         grants = await _grants(session, wanted)
-        organisation = await _organisation(session, wanted.organisation, KIND[wanted.role])
+        organisation = await _organisation(session, wanted.organisation, ORGANISATION_KIND[wanted.role])
         return await create_client(
             session,
             organisation=organisation,
@@ -130,7 +129,7 @@ async def register(owner_url: str, wanted: Registration) -> CreatedClient:
 
 
 async def end(owner_url: str, client_id: str) -> None:
-    """Ends a client, with its next request.
+    """End a client, whose next request is then refused.
 
     Raises:
         ConfigurationError: There is no such client.
@@ -151,7 +150,7 @@ def _in_lines(wanted: Registration) -> Registration:
         organisation=_line("--organisation", wanted.organisation),
         agreement=agreement,
         area=wanted.area and _line("--area", wanted.area),
-        stands_for=tuple((kind, _line(f"--{kind}", key)) for kind, key in wanted.stands_for),
+        acts_for=tuple((kind, _line(f"--{kind}", key)) for kind, key in wanted.acts_for),
         note=wanted.note and _line("--note", wanted.note),
     )
 
@@ -161,40 +160,42 @@ def _line(option: str, value: str) -> str:
         return _LINE.validate_python(value)
     except ValidationError as error:
         raise ConfigurationError(
-            f"{option} is no line of text: {error.errors()[0]['msg']}.", "Give 1 to 200 characters in UTF-8."
+            f"{option} is not one line of text: {error.errors()[0]['msg']}.", "Give 1 to 200 characters in UTF-8."
         ) from None
 
 
 async def _grants(session: AsyncSession, wanted: Registration) -> list[Grant]:
-    kind = STANDS_FOR.get(wanted.role)
+    kind = ACTS_FOR.get(wanted.role)
     if wanted.role is Role.OPERATOR:
-        if wanted.area or wanted.stands_for:
-            raise ConfigurationError("An operator belongs to no area.", "Leave --area and the like out.")
+        if wanted.area or wanted.acts_for:
+            raise ConfigurationError(
+                "An operator belongs to no area.", "Leave out --area, --school, --provider and --cluster."
+            )
         return []
     if not wanted.area:
         raise ConfigurationError(f"A {wanted.role} needs its area.", "Add --area with the LA code.")
-    if {given for given, _key in wanted.stands_for} != ({kind} if kind else set()):
+    if {given for given, _key in wanted.acts_for} != ({kind} if kind else set()):
         needed = f"one --{kind} at least, and nothing else" if kind else "--area alone"
-        raise ConfigurationError(f"A {wanted.role} does not stand for what was named.", f"Give it {needed}.")
+        raise ConfigurationError(f"The role {wanted.role} cannot act for the named records.", f"Give {needed}.")
     area = await enter_area(session, wanted.area)
     if not area.stored:
-        raise ConfigurationError(f"Nothing of {area.name} is loaded.", "Load it first: `convenor load`.")
+        raise ConfigurationError(f"No data of {area.name} are loaded.", "Load them first: `convenor load`.")
     area_id = area.area_id
     if kind is None:
         return [Grant(area_id, "area", area_id)]
-    records = [await _record(session, area_id, kind, key) for kind, key in wanted.stands_for]
+    records = [await _record(session, area_id, kind, key) for kind, key in wanted.acts_for]
     return [Grant(area_id, kind, record) for record in dict.fromkeys(records)]
 
 
 async def _record(session: AsyncSession, area_id: UUID, kind: str, key: str) -> UUID:
-    named = {
+    statements = {
         "school": select(col(School.id)).where(col(School.area_id) == area_id, col(School.urn) == key),
         "cluster": select(col(Cluster.id)).where(col(Cluster.area_id) == area_id, col(Cluster.code) == key),
         "provider": select(col(Provider.id)).where(
             col(Provider.area_id) == area_id, or_(col(Provider.ods_code) == key, col(Provider.name) == key)
         ),
     }
-    found = (await session.scalars(named[kind])).all()
+    found = (await session.scalars(statements[kind])).all()
     if len(found) != 1:
         raise ConfigurationError(
             f"{len(found) or 'No'} {kind}{'s' if len(found) > 1 else ''} of this area: {key}.",
@@ -220,7 +221,7 @@ async def _agreement(session: AsyncSession, organisation: Organisation, wanted: 
     if ends_on is not None and ends_on < today():
         raise ConfigurationError(
             f"The agreement {wanted.reference} ended on {ends_on}, so its client could not call.",
-            "Give one that is in force: a later day with --agreement-ends, or another reference.",
+            "Give an agreement in force: a later day with --agreement-ends, or another reference.",
         )
     if agreement is None:
         agreement = DataSharingAgreement(
@@ -235,7 +236,8 @@ async def _agreement(session: AsyncSession, organisation: Organisation, wanted: 
         await session.flush()
     elif agreement.organisation_id != organisation.id:
         raise ConfigurationError(
-            f"The agreement {wanted.reference} is another organisation's.", "Give this organisation's own reference."
+            f"The agreement {wanted.reference} belongs to another organisation.",
+            "Give this organisation's own reference.",
         )
     elif (wanted.purpose, wanted.legal_basis, wanted.ends_on or ends_on) != (
         agreement.purpose,
@@ -243,7 +245,7 @@ async def _agreement(session: AsyncSession, organisation: Organisation, wanted: 
         ends_on,
     ):
         raise ConfigurationError(
-            f"The agreement {wanted.reference} is there with other terms: for {agreement.purpose}, "
+            f"The agreement {wanted.reference} exists with other terms: for {agreement.purpose}, "
             f"on {agreement.legal_basis}, {f'until {ends_on}' if ends_on else 'without an end'}.",
             "Repeat its terms, or give another reference.",
         )

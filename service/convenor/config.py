@@ -13,12 +13,12 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 _PUBLIC_URL = re.compile(
     r"https?://(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?(?:/[A-Za-z0-9._~!$&'()*+,;=:@%/-]*)?"
 )
-"""What an issuer is made of (RFC 8414 section 2), in characters that are the same in every encoding."""
+"""The syntax of an issuer (RFC 8414 section 2), in characters that are the same in every encoding."""
 
 
 def _check_public_url(public_url: str | None) -> str | None:
     try:
-        # Reading the port proves that it is one.
+        # Accessing the port validates it.
         fits = not public_url or (_PUBLIC_URL.fullmatch(public_url) and urlsplit(public_url).port != 0)
     except ValueError:
         fits = False
@@ -41,12 +41,12 @@ def _is_loopback(host: str | None) -> bool:
 
 
 class Settings(BaseSettings):
-    """How one installation is run. Everything has a default that works on a bare machine."""
+    """The settings of one installation. Every setting has a default that works on a new machine."""
 
     model_config = SettingsConfigDict(env_prefix="CONVENOR_", extra="ignore")
 
     data_dir: Path = Field(
-        Path(".convenor"), description="Where keys, the embedded database and the demo's clients are kept."
+        Path(".convenor"), description="The folder of the keys, the embedded database and the demo's clients."
     )
     host: str = Field("127.0.0.1", description="The address that the service listens on.")
     port: int = Field(8000, ge=1, le=65535, description="The port that the service listens on.")
@@ -57,7 +57,7 @@ class Settings(BaseSettings):
         None, description="The owner's login for migrations, where CONVENOR_DATABASE_URL is the application's own."
     )
     backup_database_url: SecretStr | None = Field(
-        None, description="The login for `convenor backup`, for which row-level security does not hold."
+        None, description="The login for `convenor backup`, to which row-level security does not apply."
     )
     workers: int = Field(1, ge=1, le=64, description="Worker processes.")
     public_url: Annotated[str | None, AfterValidator(_check_public_url)] = Field(

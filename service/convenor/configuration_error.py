@@ -1,12 +1,12 @@
-"""What only the person who runs Convenor can mend: a disk, an address, a password. API callers never see these."""
+"""Define the error that only an operator can correct: a disk, an address, a password. API callers never see it."""
 
 
 class ConfigurationError(Exception):
-    """Convenor cannot go on until the person who runs it has mended something.
+    """Convenor cannot continue until the operator has corrected something.
 
     Args:
         problem: What is wrong, in a plain sentence without any password.
-        remedy: What to do about it, as specific as is known.
+        remedy: What to do about it, as specific as possible.
     """
 
     def __init__(self, problem: str, remedy: str) -> None:

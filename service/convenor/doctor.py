@@ -1,4 +1,4 @@
-"""What `convenor doctor` looks at: whatever of an installation a person may have to mend. It changes nothing."""
+"""Check an installation for `convenor doctor`, without changing anything."""
 
 import asyncio
 import fcntl
@@ -33,7 +33,7 @@ SECRET_FILES = (SIGNING_KEYS_FILE, PSEUDONYM_FILE, CLIENTS_FILE)
 
 
 def diagnose(settings: Settings, required_free_bytes: int = REQUIRED_FREE_BYTES) -> list[Finding]:
-    """Looks at one installation, whether or not it serves just now."""
+    """Check one installation, whether or not it is running."""
     data_dir = settings.data_dir.expanduser().resolve()
     urls = database_urls(settings)
     findings = [_python(), _folder_mode(data_dir), *examine(data_dir, *urls), *_secret_files(data_dir)]
@@ -41,7 +41,7 @@ def diagnose(settings: Settings, required_free_bytes: int = REQUIRED_FREE_BYTES)
     if all(finding.ok for finding in findings):
         url = urls[0] or (embedded_server(data_dir).app_url if answers(data_dir) else None)
         findings += asyncio.run(_inside(url, data_dir)) if url else []
-        # While the embedded database is stopped, only the file that was written with a demo shows that it holds one.
+        # While the embedded database is stopped, only the file of the demo's clients shows that it holds a demo.
         demo = asyncio.run(_holds_demo(url)) if url else (data_dir / CLIENTS_FILE).exists()
         findings += [_demo(settings)] if demo else []
     return [*findings, _free_space(data_dir, required_free_bytes)]
@@ -54,10 +54,10 @@ def _python() -> Finding:
 
 
 def _folder_mode(data_dir: Path) -> Finding:
-    # PostgreSQL's own system user may need to pass through, so execute alone is allowed.
+    # PostgreSQL's own system user may need to pass through, so execute permission is allowed.
     if data_dir.exists() and data_dir.stat().st_mode & 0o066:
         return Finding("data folder's mode", False, f"{data_dir} is open to others.", f"chmod 700 {data_dir}")
-    return Finding("data folder's mode", True, "closed to others" if data_dir.exists() else "not made yet")
+    return Finding("data folder's mode", True, "closed to others" if data_dir.exists() else "not created yet")
 
 
 def _free_space(data_dir: Path, required: int) -> Finding:
@@ -66,7 +66,7 @@ def _free_space(data_dir: Path, required: int) -> Finding:
     detail = f"{free // 1024**2} MB on the disk of the data folder"
     if free >= required:
         return Finding("free space", True, detail)
-    return Finding("free space", False, f"only {detail}", f"Free some: it wants {required // 1024**2} MB at least.")
+    return Finding("free space", False, f"only {detail}", f"Free some: at least {required // 1024**2} MB are needed.")
 
 
 def _secret_files(data_dir: Path) -> list[Finding]:
@@ -82,7 +82,7 @@ def _secret_files(data_dir: Path) -> list[Finding]:
 def _port(settings: Settings, data_dir: Path) -> Finding:
     server = _who_serves(data_dir)
     if server:
-        return Finding("port", True, f"Convenor serves: {server}")
+        return Finding("port", True, f"Convenor is running: {server}")
     try:
         with hold_port(settings.host, settings.port):
             return Finding("port", True, f"{settings.host}, port {settings.port} is free")
@@ -108,7 +108,7 @@ def _public_address(issuer: str) -> Finding:
     return Finding(
         "public address",
         False,
-        f"{issuer} is plain http beyond this machine: tokens could be read on their way.",
+        f"{issuer} is plain http beyond this machine, so that others could read the tokens.",
         "Set CONVENOR_PUBLIC_URL to the https address that clients use.",
     )
 
@@ -118,7 +118,7 @@ def _demo(settings: Settings) -> Finding:
         assert_local(settings)
     except ConfigurationError as error:
         return Finding("data", False, error.problem, error.remedy)
-    return Finding("data", True, "a demo, for this machine alone")
+    return Finding("data", True, "a demo, for this machine only")
 
 
 async def _holds_demo(url: str) -> bool:
@@ -130,26 +130,26 @@ async def _inside(url: str, data_dir: Path) -> list[Finding]:
     current = is_current(revision)
     connection = await asyncpg.connect(url)
     try:
-        its_time: datetime = await connection.fetchval("select clock_timestamp()")
+        database_time: datetime = await connection.fetchval("select clock_timestamp()")
     finally:
         await connection.close()
-    apart = abs((datetime.now(UTC) - its_time).total_seconds())
-    together = apart <= MAX_CLOCK_DIFFERENCE_SECONDS
+    difference = abs((datetime.now(UTC) - database_time).total_seconds())
+    in_step = difference <= MAX_CLOCK_DIFFERENCE_SECONDS
     return [
         _keys(data_dir, await has_clients(url)),
         Finding("schema", current, f"revision {revision or 'none'}", "" if current else "Run `convenor migrate`."),
         Finding(
             "clock",
-            together,
-            f"{apart:.0f} seconds from the database's",
-            "" if together else "Let both machines keep time by NTP: tokens live for five minutes.",
+            in_step,
+            f"{difference:.0f} seconds from the database's",
+            "" if in_step else "Synchronise both machines by NTP: tokens are valid for five minutes only.",
         ),
     ]
 
 
-def _keys(data_dir: Path, clients_rely_on_them: bool) -> Finding:
-    if missing_keys(data_dir) and not clients_rely_on_them:
-        return Finding("keys", True, "not made yet: the first start makes them")
+def _keys(data_dir: Path, clients_exist: bool) -> Finding:
+    if missing_keys(data_dir) and not clients_exist:
+        return Finding("keys", True, "not created yet: the first start creates them")
     try:
         load_pseudonym_secret(data_dir)
         return Finding("keys", True, f"{load_signing_keys(data_dir).signing.kid} signs")

@@ -15,35 +15,35 @@ COMMAND = "python -m convenor.export_contracts"
 
 
 def contract_text() -> str:
-    """The contract of REST as it is committed: the same bytes whenever and wherever it is made."""
+    """Return the contract of REST as committed: the same bytes on every machine."""
     contract = create_app(app_url="", data_dir=Path(), issuer="").openapi()
     return json.dumps(contract, indent=2, ensure_ascii=False) + "\n"
 
 
 def schema_text() -> str:
-    """The schema of GraphQL as it is committed."""
+    """Return the schema of GraphQL as committed."""
     return graphql_api().sdl
 
 
 CONTRACTS: Mapping[Path, Callable[[], str]] = {OPENAPI: contract_text, SCHEMA: schema_text}
-"""What is committed, and what makes it."""
+"""The committed files, and the functions that make their text."""
 
 
 def main() -> int:
-    """Writes the contracts, or with `--check` only says whether the committed ones are this version's.
+    """Write the contracts, or with `--check` report whether the committed ones are current.
 
     Returns:
-        The exit code: 1 where `--check` finds another contract.
+        The exit code: 1 if `--check` finds a difference.
     """
     parser = argparse.ArgumentParser(prog=COMMAND, description="Write openapi/openapi.json and graphql/schema.graphql.")
-    parser.add_argument("--check", action="store_true", help="write nothing; end with 1 where it would change")
+    parser.add_argument("--check", action="store_true", help="write nothing; exit with 1 if a file would change")
     if not parser.parse_args().check:
         for path, make in CONTRACTS.items():
             path.write_text(make(), encoding="utf-8")
         return 0
     stale = [path for path, make in CONTRACTS.items() if not path.exists() or path.read_text("utf-8") != make()]
     for path in stale:
-        print(f"{path.relative_to(_ROOT)} is not this version's. Run: {COMMAND}", file=sys.stderr)
+        print(f"{path.relative_to(_ROOT)} is out of date. Run: {COMMAND}", file=sys.stderr)
     return 1 if stale else 0
 
 

@@ -1,4 +1,4 @@
-"""The features, each a room with the same file names; and every resource that they declare."""
+"""List the features, each a package with the same file names, and every resource that they declare."""
 
 from sqlmodel import SQLModel
 
@@ -44,6 +44,6 @@ FEATURES = (
 RESOURCES = {
     route.reading.resource.name: route.reading.resource for feature in FEATURES for route in feature.read_routes
 }
-"""Every resource that can be read, by name."""
+"""Every readable resource, by name."""
 
 check_together(RESOURCES.values(), {name: table.columns.keys() for name, table in SQLModel.metadata.tables.items()})

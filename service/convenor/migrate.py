@@ -1,4 +1,4 @@
-"""Brings a database to this version's schema, and gives the application's role what it may do and no more."""
+"""Migrate a database to this version's schema, and grant the application's role exactly its privileges."""
 
 import asyncio
 import sys
@@ -36,11 +36,11 @@ SHORT_LIVED = ("idempotency_record", "spent_assertion")
 SCHEMA_LOCK = int.from_bytes(b"convenor", "big")
 """The key of the advisory lock under which one session at a time changes the schema of a database."""
 LOCK_TIMEOUT_SECONDS = 3.0
-"""How long a migration waits for a table: shorter than a request does, so that those queueing behind it succeed."""
+"""How long a migration waits for a table: less than a request does, so that requests queueing behind it succeed."""
 ATTEMPTS = 5
 
-_ASK_AGAIN_SECONDS = 0.1
-_PATIENCE_SECONDS = 600
+_POLL_SECONDS = 0.1
+_SCHEMA_LOCK_SECONDS = 600
 
 
 def _say_nothing(_sentence: str) -> None:
@@ -48,7 +48,7 @@ def _say_nothing(_sentence: str) -> None:
 
 
 def configuration() -> Config:
-    """Alembic's configuration; the connection to migrate goes into its attributes."""
+    """Return Alembic's configuration; its attributes hold the connection."""
     config = Config(stdout=sys.stderr)
     config.set_main_option("script_location", str(migrations_folder()).replace("%", "%%"))
     return config
@@ -60,15 +60,15 @@ def migrate(
     say: Callable[[str], None] = _say_nothing,
     lock_timeout_seconds: float = LOCK_TIMEOUT_SECONDS,
 ) -> None:
-    """Upgrade to the newest revision and grant the application's role its privileges. Repeating it changes nothing.
+    """Upgrade to the newest revision and grant the application's role its privileges. A repetition changes nothing.
 
-    Any number of processes may do so at once: one of them migrates, the others wait and find it done.
+    Several processes may call this at once: one of them migrates, and the others wait.
 
     Args:
         owner_url: The database, with the owner's login.
         app_role: The name of the application's role.
-        say: Shows a sentence about what takes a while.
-        lock_timeout_seconds: How long one attempt waits for tables that others use, and then pauses.
+        say: Prints a sentence about a long step.
+        lock_timeout_seconds: How long one attempt waits for tables in use, and how long the pause after it is.
 
     Raises:
         ConfigurationError: The database is newer than this version of Convenor, or others hold its tables for too long.
@@ -101,16 +101,16 @@ def refuse_unknown(revision: str | None) -> None:
 
 @asynccontextmanager
 async def change_schema(owner_url: str, say: Callable[[str], None] = _say_nothing) -> AsyncIterator[asyncpg.Connection]:
-    """Hold the lock under which one session at a time changes the schema; it ends with the session.
+    """Hold the lock for changes of the schema, which ends with the session.
 
     Raises:
         ConfigurationError: Another session has held it for ten minutes.
     """
     connection = await asyncpg.connect(owner_url)
     try:
-        deadline = time.monotonic() + _PATIENCE_SECONDS
-        # Asked for again and again: a session that waited inside one statement would hold a snapshot, for which
-        # `create index concurrently` in the session that has the lock would wait in turn.
+        deadline = time.monotonic() + _SCHEMA_LOCK_SECONDS
+        # Poll, because a session that waits inside one statement holds a snapshot, and `create index concurrently` in
+        # the session with the lock would wait for that.
         waits = False
         while not await connection.fetchval("select pg_try_advisory_lock($1)", SCHEMA_LOCK):
             if not waits:
@@ -121,14 +121,14 @@ async def change_schema(owner_url: str, say: Callable[[str], None] = _say_nothin
                     "Wait for it, or end it (its session holds an advisory lock in pg_locks); then start again.",
                 )
             waits = True
-            await asyncio.sleep(_ASK_AGAIN_SECONDS)
+            await asyncio.sleep(_POLL_SECONDS)
         yield connection
     finally:
         await connection.close()
 
 
 async def upgrade(owner_url: str, revision: str = "head", lock_timeout_seconds: float = LOCK_TIMEOUT_SECONDS) -> None:
-    """Run the migrations up to a revision, or down to `base`, in one transaction. For the holder of the lock."""
+    """Run the migrations up to a revision, or down to `base`, in one transaction, while holding the lock."""
 
     def run(connection: Connection) -> None:
         config = configuration()
@@ -158,17 +158,17 @@ async def _upgrade_patiently(owner_url: str, say: Callable[[str], None], lock_ti
                 raise
         if attempt == 0:
             say("The migration waits for tables that others use ...")
-        # Whoever queued behind the attempt gets through before the next one.
+        # Sessions that queued behind this attempt proceed before the next one.
         await asyncio.sleep(lock_timeout_seconds)
     raise ConfigurationError(
-        f"The schema cannot be changed: others hold its tables, at attempt {ATTEMPTS} too. Nothing was changed.",
-        "End the long transactions, or let the backup that runs finish (select pid, usename, state, xact_start from "
+        f"The schema cannot be changed: after {ATTEMPTS} attempts, others still lock its tables. Nothing was changed.",
+        "End long transactions, or wait for a running backup to finish (select pid, usename, state, xact_start from "
         "pg_stat_activity order by xact_start), then start again.",
     )
 
 
 async def _grant(connection: asyncpg.Connection, app_role: str) -> None:
-    """Grant what differs from the catalogue: a grant rewrites the catalogue's rows, which others may be doing too."""
+    """Grant only privileges that differ: each grant rewrites rows of the catalogue, which others may also write."""
     role = '"' + app_role.replace('"', '""') + '"'
     rows = await connection.fetch(
         """

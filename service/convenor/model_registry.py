@@ -1,4 +1,4 @@
-"""Every table, so that the metadata is whole: for the application, migrations and tests that walk the catalogue."""
+"""Import every table, so that the metadata are complete for the application, migrations and tests."""
 
 from importlib import import_module
 

@@ -1,4 +1,4 @@
-"""One process that serves: how it is stopped, what it may open, and the application behind the port."""
+"""Run one serving process: its signals, its limits and the application."""
 
 import gc
 import resource
@@ -16,14 +16,14 @@ from convenor.http.connections import Connections, protocol_with
 from convenor.startup_errors import explain_failure
 
 IN_FLIGHT_SECONDS = 10
-"""How long the requests in flight may take to finish once the service was told to stop."""
+"""How long requests in flight may take to finish when the service stops."""
 OWN_DESCRIPTORS = 64
-"""What a process keeps of its file descriptors: for its database connections, its files and the watch over both."""
+"""File descriptors that are reserved for database connections and files."""
 
 
 @contextmanager
 def stops_on_signals() -> Iterator[None]:
-    """Makes SIGTERM, like SIGINT, end the block with KeyboardInterrupt, once: a second one does not disturb the end."""
+    """Let SIGTERM, like SIGINT, end the block with KeyboardInterrupt, and ignore further signals."""
     both = (signal.SIGINT, signal.SIGTERM)
 
     def stop(_signal: int, _frame: FrameType | None) -> None:
@@ -40,7 +40,7 @@ def stops_on_signals() -> Iterator[None]:
 
 
 def configure_server(application: Any, **more: Any) -> uvicorn.Config:
-    """Configure the HTTP server of this process, or of the workers that it will start."""
+    """Configure the HTTP server of this process or of its workers."""
     return uvicorn.Config(
         application,
         loop="uvloop",
@@ -57,22 +57,22 @@ def configure_server(application: Any, **more: Any) -> uvicorn.Config:
 
 
 async def serve_application(server: uvicorn.Server, port: socket, ready: Callable[[], None]) -> None:
-    """Serve until SIGINT or SIGTERM, then finish the requests in flight. Wants `stops_on_signals` around it.
+    """Serve until SIGINT or SIGTERM, then finish the requests in flight. Call it inside `stops_on_signals`.
 
     Args:
-        server: Its configuration has been loaded.
-        port: Listening.
-        ready: Called once callers are let in.
+        server: The server, with its configuration loaded.
+        port: The listening socket.
+        ready: Called once the service accepts requests.
 
     Raises:
         ConfigurationError: The application cannot start.
     """
     async with AsyncExitStack() as stack:
-        # Entered here, not by uvicorn, which would log the traceback of a refusal.
+        # Entered here, because uvicorn would log a traceback for a configuration error.
         await enter_lifespan(stack, server.config.loaded_app)
-        keep_what_is_there()
+        freeze_garbage()
         ready()
-        # uvicorn raises the signal that stopped it again, once all is answered.
+        # Once all requests are answered, uvicorn raises again the signal that stopped it.
         with suppress(KeyboardInterrupt):
             await server.serve(sockets=[port])
 
@@ -81,23 +81,23 @@ async def enter_lifespan(stack: AsyncExitStack, app: Any) -> None:
     """Start the application, until the stack is closed.
 
     Raises:
-        ConfigurationError: It cannot start.
+        ConfigurationError: The application cannot start.
     """
     lifespan: Lifespan[Any] = app.router.lifespan_context
     with explain_failure("Convenor cannot start", "Correct that, then start again; `convenor doctor` may say more."):
         await stack.enter_async_context(lifespan(app))
 
 
-def keep_what_is_there() -> None:
-    """Has the garbage collector pass over what the start made, which stays: a fifth of a bulk load's time."""
+def freeze_garbage() -> None:
+    """Exclude the long-lived objects of the start from garbage collection, which saves a fifth of a bulk import."""
     gc.collect()
     gc.freeze()
 
 
 def _raise_descriptors() -> int:
-    """Let this process and its children open all that they may; how many descriptors that is."""
+    """Raise the limit of open files to the maximum, and return the limit."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    # A system can refuse what it has itself given as the limit: then the present one stands.
+    # A system can refuse its own maximum; then the current limit remains.
     with suppress(ValueError, OSError):
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     return resource.getrlimit(resource.RLIMIT_NOFILE)[0]

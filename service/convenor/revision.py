@@ -1,4 +1,4 @@
-"""Which schema a database is at, and which one is this version's: what a worker asks without loading Alembic."""
+"""Compare a database's revision with this version's, without loading Alembic."""
 
 from pathlib import Path
 
@@ -6,23 +6,23 @@ import asyncpg
 
 
 def migrations_folder() -> Path:
-    """Where the revisions are: in the wheel, or else in the checkout."""
+    """Return the folder of the migrations, in the wheel or in the checkout."""
     shipped = Path(__file__).parent / "_migrations"
     return shipped if shipped.exists() else Path(__file__).parents[2] / "migrations"
 
 
 def newest_revision() -> str:
-    """This version's newest revision: revisions are numbered, and their files by them."""
+    """Return this version's newest revision, by the numbers in the file names."""
     return max(path.name.partition("_")[0] for path in (migrations_folder() / "versions").glob("[0-9]*_*.py"))
 
 
 def is_current(revision: str | None) -> bool:
-    """Whether a database's revision is this version's newest."""
+    """Check whether a revision is this version's newest."""
     return revision == newest_revision()
 
 
 async def present_revision(url: str) -> str | None:
-    """The revision that a database is at; None for one that was never migrated. Either login may ask."""
+    """Return a database's revision; None if it was never migrated. Both logins may read it."""
     connection = await asyncpg.connect(url)
     try:
         if await connection.fetchval("select to_regclass('public.alembic_version')") is None:

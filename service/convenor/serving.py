@@ -1,7 +1,7 @@
-"""The parent process of the service: it holds the data folder, the port and the database, and stops what it started.
+"""Run the parent process of the service, which holds the data folder, the port and the database.
 
-Order matters: whatever could be refused (another Convenor on the folder, a port in use) is refused before anything is
-started, and what was started is stopped in reverse once the requests in flight have been answered.
+Order matters: check for everything that can be refused (another Convenor on the folder, a port in use) before starting
+anything. Stop in the reverse order, after the requests in flight have been answered.
 """
 
 import asyncio
@@ -37,27 +37,27 @@ _BACKLOG = 2048
 
 @contextmanager
 def hold_data_folder(data_dir: Path, address: str) -> Iterator[None]:
-    """Makes this process the one that serves a data folder; the lock ends with the process, however it ends.
+    """Lock a data folder for this process. The lock ends with the process, even after a crash.
 
     Args:
-        data_dir: Convenor's data folder; made, for its owner only, where it is missing.
-        address: Where it will serve, for whoever tries a second time.
+        data_dir: Convenor's data folder; created, for its owner only, if it is missing.
+        address: The service's address, for the error message of a second process.
 
     Raises:
-        ConfigurationError: Another process serves it, or the folder cannot be written to.
+        ConfigurationError: Another process uses the folder, or it is not writable.
     """
     unwritable = f"The data folder {data_dir} cannot be written to"
     with explain_failure(unwritable, UNWRITABLE):
         data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         handle = os.open(data_dir / LOCK_FILE, os.O_RDWR | os.O_CREAT, 0o600)
-    # Unbuffered: what a full disk has refused would be written once more when the file is closed.
+    # Unbuffered, because a buffered write that a full disk refused would be repeated when the file is closed.
     with os.fdopen(handle, "r+b", buffering=0) as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise ConfigurationError(
-                f"Convenor serves {data_dir} already: {lock.read().decode().strip()}.",
-                "Use that one, stop it, or set CONVENOR_DATA_DIR (and CONVENOR_PORT) for a second.",
+                f"Convenor is already running with {data_dir}: {lock.read().decode().strip()}.",
+                "Use that one, stop it, or set CONVENOR_DATA_DIR and CONVENOR_PORT for a second one.",
             ) from None
         with explain_failure(unwritable, UNWRITABLE):
             lock.truncate()
@@ -67,29 +67,29 @@ def hold_data_folder(data_dir: Path, address: str) -> Iterator[None]:
 
 @contextmanager
 def hold_port(host: str, port: int) -> Iterator[socket.socket]:
-    """Takes the port without listening on it yet: until the service is ready, callers are turned away.
+    """Bind the port without listening, so that connections are refused until the service is ready.
 
     Raises:
-        ConfigurationError: The port is in use or not ours to take, or the host is not an address of this machine.
+        ConfigurationError: The port is in use or not permitted, or the host is not an address of this machine.
     """
     try:
         family, kind, _protocol, _name, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
-        taken = socket.socket(family, kind)
+        bound = socket.socket(family, kind)
     except OSError as error:
         raise _no_port(host, port, error) from error
-    with taken:
-        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    with bound:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            taken.bind(address)
+            bound.bind(address)
         except OSError as error:
             raise _no_port(host, port, error) from error
-        yield taken
+        yield bound
 
 
 def database_urls(settings: Settings) -> tuple[str | None, str | None]:
-    """The application's address and the owner's, as they are set."""
+    """Return the configured addresses of the application's login and the owner's."""
     secrets = settings.database_url, settings.owner_database_url
     url, owner = (secret.get_secret_value() if secret else None for secret in secrets)
     return url, owner
@@ -97,22 +97,22 @@ def database_urls(settings: Settings) -> tuple[str | None, str | None]:
 
 @contextmanager
 def open_migrated(settings: Settings, say: Callable[[str], None]) -> Iterator[Database]:
-    """The database, brought to this version's schema where the owner's login is known.
+    """Open the database, and migrate it if the owner's login is known.
 
     Raises:
-        ConfigurationError: It cannot be used, or is at another schema and there is no owner's login to migrate it with.
+        ConfigurationError: It cannot be used, or it needs a migration and the owner's login is not known.
     """
     with open_database(settings.data_dir, *database_urls(settings), say=say) as database:
         with explain_failure(
-            "The database cannot be brought to this version's schema", "Correct that, then start again."
+            "The database cannot be migrated to this version's schema", "Correct that, then start again."
         ):
-            _bring_to_schema(database, say)
+            _migrate(database, say)
         yield database
 
 
-def _bring_to_schema(database: Database, say: Callable[[str], None]) -> None:
+def _migrate(database: Database, say: Callable[[str], None]) -> None:
     if database.owner_url:
-        # Alembic is no worker's business: each would carry 11 MB of it.
+        # Imported here, because Alembic would add 11 MB to each worker.
         from convenor.migrate import migrate
 
         migrate(database.owner_url, database.app_role, say)
@@ -124,12 +124,12 @@ def _bring_to_schema(database: Database, say: Callable[[str], None]) -> None:
 
 
 def prepare_keys(data_dir: Path, database_url: str, *, new_keys: bool = False) -> None:
-    """Make the keys of a new installation. Those that clients rely on are never replaced unasked.
+    """Make the keys of a new installation. Keys that clients rely on are only replaced on request.
 
     Args:
         data_dir: Convenor's data folder.
         database_url: The database, at this version's schema, with either login.
-        new_keys: Whether to make what is missing even where the database has clients.
+        new_keys: Whether to make missing keys even if the database has clients.
 
     Raises:
         ConfigurationError: The data folder cannot be written to.
@@ -139,31 +139,31 @@ def prepare_keys(data_dir: Path, database_url: str, *, new_keys: bool = False) -
 
 
 def assert_local(settings: Settings) -> None:
-    """Check that a demo, whose clients' secrets are in a file, is served on this machine alone.
+    """Check that a demo, whose clients' secrets are in a file, is served to this machine only.
 
     Raises:
-        ConfigurationError: It would listen on other addresses than loopback's, or be known under one.
+        ConfigurationError: The host or the public address is not a loopback address.
     """
     if not settings.is_local:
         raise ConfigurationError(
-            f"A demo is for this machine alone, and not for {settings.host} under {settings.issuer}: "
-            "whoever has the file with its clients' secrets could call it.",
+            f"A demo is for this machine only, and not for {settings.host} under {settings.issuer}: "
+            "anybody with the file of its clients' secrets could call it.",
             "Unset CONVENOR_HOST and CONVENOR_PUBLIC_URL to use a demo here. "
             "To serve partners, set CONVENOR_DATA_DIR and CONVENOR_DATABASE_URL to an installation without a demo.",
         )
 
 
 def serve(settings: Settings, database: Database, port: socket.socket, ready: Callable[[], None]) -> None:
-    """Serves until SIGINT or SIGTERM, then finishes the requests in flight.
+    """Serve until SIGINT or SIGTERM, then finish the requests in flight.
 
     Args:
         settings: Workers, data folder and issuer.
-        database: Open for as long as this lasts.
-        port: Bound, not listening.
-        ready: Called once callers are let in.
+        database: The open database.
+        port: The bound socket, not yet listening.
+        ready: Called once the service accepts requests.
 
     Raises:
-        ConfigurationError: What a person must mend before the application can run.
+        ConfigurationError: The application cannot start.
     """
     if asyncio.run(holds_demo(database.app_url)):
         assert_local(settings)
@@ -179,7 +179,7 @@ def serve(settings: Settings, database: Database, port: socket.socket, ready: Ca
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
                 runner.run(serve_application(uvicorn.Server(config), port, ready))
         else:
-            # Whatever would refuse to start in every worker refuses here, once, in words.
+            # Try once here, so that an error which would stop every worker is reported once.
             asyncio.run(_try(make()))
             serve_with_workers(config, port, ready)
 
@@ -192,5 +192,5 @@ async def _try(app: FastAPI) -> None:
 def _no_port(host: str, port: int, error: OSError) -> ConfigurationError:
     return ConfigurationError(
         f"Convenor cannot listen on {host}, port {port}: {error.strerror}.",
-        "Stop what listens there, or set CONVENOR_PORT (and CONVENOR_HOST) to a free one.",
+        "Stop the program that listens there, or set CONVENOR_PORT (and CONVENOR_HOST) to a free one.",
     )

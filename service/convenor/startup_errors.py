@@ -1,4 +1,4 @@
-"""What stands in the way of a start: a full disk, a folder, the database. Each is told as a problem and a remedy."""
+"""Explain failures of a start, such as a full disk, a folder or the database, as a problem with a remedy."""
 
 import errno
 from collections.abc import Iterator
@@ -14,14 +14,14 @@ _FROM_DATABASE = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.Interna
 
 @contextmanager
 def explain_failure(problem: str, remedy: str) -> Iterator[None]:
-    """Turn what the machine or the database refuses in this block into an `ConfigurationError`.
+    """Turn an error of the system or the database in this block into a `ConfigurationError`.
 
     Args:
-        problem: What cannot be done, without a full stop: the reason follows.
-        remedy: What to do about it where the reason is not a full disk.
+        problem: What failed, without a full stop; the reason follows.
+        remedy: What to do, unless the reason is a full disk.
 
     Raises:
-        ConfigurationError: The machine or the database refused.
+        ConfigurationError: The system or the database raised an error.
     """
     try:
         yield
@@ -40,5 +40,5 @@ def _is_full_disk(cause: BaseException) -> bool:
 def _reason(cause: BaseException) -> str:
     if isinstance(cause, OSError) and cause.strerror:
         return f"{cause.strerror} ({cause.filename})" if cause.filename else cause.strerror
-    # The first line only: the details of a database's error can hold values.
+    # The first line only, because the details of a database's error can hold values.
     return str(cause).partition("\n")[0].rstrip(".") or type(cause).__name__

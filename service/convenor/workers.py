@@ -1,4 +1,4 @@
-"""Several worker processes behind one port: started, replaced when they end or fall silent, and stopped together."""
+"""Start several worker processes behind one port, replace those that fail, and stop them together."""
 
 import asyncio
 import os
@@ -18,25 +18,25 @@ from convenor.configuration_error import ConfigurationError
 from convenor.log import log
 from convenor.process import serve_application, stops_on_signals
 
-SILENT_SECONDS = 60
-"""How long a worker may answer nothing before it is replaced: on a busy machine its start alone takes many seconds."""
-_LOOK_SECONDS = 0.5
+UNRESPONSIVE_SECONDS = 60
+"""How long a worker may be unresponsive before it is replaced. On a busy machine, a start takes many seconds."""
+_POLL_SECONDS = 0.5
 
 
 class Worker(Process):
-    """One worker process: uvicorn's, which tells its parent whether it serves, or why it cannot start.
+    """uvicorn's worker process, which also reports to its parent why it cannot start.
 
     Attributes:
-        serves: Whether it has let callers in.
+        serves: Whether it accepts requests.
         refusal: Why it could not start.
     """
 
     serves = False
     refusal: ConfigurationError | None = None
-    _asked_at: float | None = None
+    _pinged_at: float | None = None
 
     def target(self, sockets: list[socket] | None = None) -> None:
-        """Serve: what the worker process runs."""
+        """Serve, in the worker process."""
         if not sockets:
             raise ValueError("a worker serves the port that its parent holds")
         server = self.server
@@ -50,38 +50,38 @@ class Worker(Process):
             self.child_conn.send(error)
             raise SystemExit(STARTUP_FAILURE) from None
 
-    def listen(self) -> None:
-        """Hear what the worker has said, and ask again where it has answered. Never waits."""
+    def poll(self) -> None:
+        """Read the worker's messages, and ping it again if it has answered. Never wait."""
         try:
             while self.parent_conn.poll():
                 answer = self.parent_conn.recv()
-                self._asked_at = None
+                self._pinged_at = None
                 self.serves = self.serves or answer is True
                 if isinstance(answer, ConfigurationError):
                     self.refusal = answer
-            if self._asked_at is None:
+            if self._pinged_at is None:
                 self.parent_conn.send(b"ping")
-                self._asked_at = time.monotonic()
+                self._pinged_at = time.monotonic()
         except (OSError, EOFError):
-            # It has ended: the process itself will show that.
+            # The worker has ended, which `failure` reports.
             pass
 
     def failure(self) -> str:
-        """What is the matter with the worker; empty where it is well or may yet be."""
+        """Describe the worker's failure; empty if it is running or starting."""
         if not self.process.is_alive():
             return f"ended with exit code {self.exitcode}"
-        if self._asked_at is not None and time.monotonic() > self._asked_at + SILENT_SECONDS:
-            return f"did not answer for {SILENT_SECONDS} seconds"
+        if self._pinged_at is not None and time.monotonic() > self._pinged_at + UNRESPONSIVE_SECONDS:
+            return f"did not answer for {UNRESPONSIVE_SECONDS} seconds"
         return ""
 
 
 def serve_with_workers(config: uvicorn.Config, port: socket, ready: Callable[[], None]) -> None:
-    """Serve with several processes until SIGINT or SIGTERM. Wants `stops_on_signals` around it.
+    """Serve with several processes until SIGINT or SIGTERM. Call it inside `stops_on_signals`.
 
     Args:
-        config: What each worker serves, and how many there are.
-        port: Listening.
-        ready: Called once a first worker lets callers in.
+        config: The server's configuration, with the number of workers.
+        port: The listening socket.
+        ready: Called once the first worker accepts requests.
 
     Raises:
         ConfigurationError: A worker could not start before any of them had.
@@ -91,12 +91,12 @@ def serve_with_workers(config: uvicorn.Config, port: socket, ready: Callable[[],
         while len(workers) < config.workers:
             workers.append(_start(config, port))
         while not any(worker.serves for worker in workers):
-            time.sleep(_LOOK_SECONDS)
-            _refuse_where_one_failed(workers)
+            time.sleep(_POLL_SECONDS)
+            _raise_failure(workers)
         ready()
         while True:
-            _replace_where_one_failed(workers, config, port)
-            time.sleep(_LOOK_SECONDS)
+            _replace_failed(workers, config, port)
+            time.sleep(_POLL_SECONDS)
     except KeyboardInterrupt:
         pass
     finally:
@@ -106,23 +106,23 @@ def serve_with_workers(config: uvicorn.Config, port: socket, ready: Callable[[],
             worker.join()
 
 
-def _refuse_where_one_failed(workers: list[Worker]) -> None:
-    """What keeps a worker from its first start would keep each of them."""
+def _raise_failure(workers: list[Worker]) -> None:
+    """Raise the error of a worker's first start, which every worker would meet."""
     for worker in workers:
-        worker.listen()
+        worker.poll()
         if failure := worker.failure():
             raise worker.refusal or ConfigurationError(
                 f"Worker {worker.pid} {failure} while it was starting.",
-                "Start again with CONVENOR_WORKERS=1, which says more.",
+                "Start again with CONVENOR_WORKERS=1 for a more detailed message.",
             )
 
 
-def _replace_where_one_failed(workers: list[Worker], config: uvicorn.Config, port: socket) -> None:
+def _replace_failed(workers: list[Worker], config: uvicorn.Config, port: socket) -> None:
     for place, worker in enumerate(workers):
-        worker.listen()
+        worker.poll()
         if failure := worker.failure():
             reason = f" {worker.refusal}" if worker.refusal else ""
-            log.warning("Worker %s %s.%s Another takes its place.", worker.pid, failure, reason)
+            log.warning("Worker %s %s.%s Another replaces it.", worker.pid, failure, reason)
             worker.kill()
             worker.join()
             workers[place] = _start(config, port)
@@ -130,14 +130,14 @@ def _replace_where_one_failed(workers: list[Worker], config: uvicorn.Config, por
 
 def _start(config: uvicorn.Config, port: socket) -> Worker:
     worker = Worker(config, [port])
-    # Ended with its parent even where a signal comes before anybody knows of it.
+    # A daemon ends with its parent, even if a signal arrives before the worker is in the list.
     worker.process.daemon = True
     worker.start()
     return worker
 
 
 def _end_with_parent() -> None:
-    # A parent that was killed stops nobody: its workers would hold the port for ever.
+    # A parent that is killed cannot stop its workers, which would hold the port for ever.
     parent = parent_process()
     if parent is not None:
         parent.join()
