@@ -11,23 +11,21 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from datetime import date
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import asyncpg
 import httpx2
 import limits
 from data import Area, load
-from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
-from sqlalchemy.pool import NullPool
 
 from convenor.embedded_postgres.server import open_embedded
 from convenor.migrate import migrate
 from convenor.security.principal import Grant, Role
-from convenor_auth.clients import create_client
 from convenor_auth.keys import load_pseudonym_secret, make_keys, pseudonym_key
-from convenor_auth.models import DataSharingAgreement, Organisation
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+
+from support.clients import add_client, owner_session
 
 SCOPES = {
     Role.HEALTH_SYSTEM: {"referrals:read", "contacts:read", "contacts:write"},
@@ -106,44 +104,20 @@ def installed(areas: list[Area]) -> Iterator[Installation]:
 
 async def _clients(there: Installation, owner_url: str) -> dict[tuple[Role, str], str]:
     """Registers a client of each role in each area; their secrets. Writes the limit's statements on the way."""
-    engine = create_async_engine(
-        "postgresql+asyncpg://", poolclass=NullPool, async_creator=lambda: asyncpg.connect(owner_url)
-    )
     secrets = {}
-    async with AsyncSession(engine) as session, session.begin():
+    async with owner_session(owner_url) as session:
         for area in there.areas:
             for role, grant in (
                 (Role.HEALTH_SYSTEM, Grant(area.id, "provider", area.provider)),
                 (Role.PROVIDER_PORTAL, Grant(area.id, "provider", area.second_provider)),
                 (Role.COMMISSIONER, Grant(area.id, "area", area.id)),
             ):
-                organisation = Organisation(name=f"Bench {role}", kind="health")
-                session.add(organisation)
-                await session.flush()
-                agreement = DataSharingAgreement(
-                    organisation_id=organisation.id,
-                    reference=f"DSA-{role}-{area.la_code}",
-                    purpose="measuring",
-                    legal_basis="none",
-                    starts_on=date(2020, 1, 1),
-                )
-                session.add(agreement)
-                await session.flush()
-                created = await create_client(
-                    session,
-                    organisation=organisation,
-                    agreement=agreement,
-                    role=role,
-                    scopes=frozenset(SCOPES[role]),
-                    grants=[grant],
-                    client_id=f"{role}-{area.la_code}",
-                )
-                assert created.secret
-                secrets[role, area.la_code] = created.secret
+                client_id = f"{role}-{area.la_code}"
+                client = await add_client(session, role, [grant], client_id=client_id, scopes=SCOPES[role])
+                secrets[role, area.la_code] = client.secret
                 if role is Role.HEALTH_SYSTEM:
-                    key = pseudonym_key(load_pseudonym_secret(there.data_dir), organisation.id)
+                    key = pseudonym_key(load_pseudonym_secret(there.data_dir), client.organisation_id)
     (there.data_dir / "statements").write_bytes(pickle.dumps(limits.statements(there.area, key)))
-    await engine.dispose()
     return secrets
 
 

@@ -1,6 +1,6 @@
 """Fifty partners at once, reading and writing, for a minute (or `SECONDS`): no fault, no lost write, no deadlock.
 
-Uses the test-suite's installation and partners. Fails if an answer was no success or an acknowledged write is missing.
+Uses the service and the partners of the tests. Fails if an answer was no success or an acknowledged write is missing.
 """
 
 import asyncio
@@ -12,7 +12,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 from support.concurrent_partners import Work
-from support.killable_service import installed
+from support.killable_service import killable_service
 
 PARTNERS = 50
 SECONDS = float(os.environ.get("SECONDS", "60"))
@@ -27,12 +27,12 @@ async def work_until_the_end(work: Work) -> None:
 
 def main() -> None:
     """Runs, counts and looks for every write."""
-    with installed() as installation:
-        work = Work(installation.base_url, installation.world, patient=True)
+    with killable_service() as service:
+        work = Work(service.url, service.dataset, patient=True)
         asyncio.run(work_until_the_end(work))
         print(f"{sum(work.answers.values()):,} answers: {dict(work.answers)}")
         assert set(work.answers) <= {200, 201}, work.answers
-        asyncio.run(installation.assert_kept(work))
+        asyncio.run(service.assert_kept(work))
         print(f"{len(work.acknowledged):,} acknowledged referrals are there, each step with its audit event")
 
 

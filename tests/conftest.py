@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import pytest
 from support.api_client import Service
 from support.databases import Server, named, serve
-from support.dataset import World, fill
+from support.dataset import Dataset, load_dataset
 from support.empty_databases import new_database
 
 from convenor.embedded_postgres.server import open_embedded
@@ -35,19 +35,19 @@ async def migrated(server: Server) -> AsyncIterator[str]:
 
 
 @pytest.fixture(scope="session")
-async def world(server: Server) -> World:
-    return await fill(server.owner_url)
+async def dataset(server: Server) -> Dataset:
+    return await load_dataset(server.owner_url)
 
 
 @pytest.fixture
-async def service(server: Server, world: World) -> AsyncIterator[Service]:
-    """The application over a world of the test's own."""
-    async with serve(server, world) as served:
+async def service(server: Server, dataset: Dataset) -> AsyncIterator[Service]:
+    """The application over a dataset of the test's own."""
+    async with serve(server, dataset) as served:
         yield served
 
 
 @pytest.fixture(scope="session")
-async def profile(server: Server, world: World) -> AsyncIterator[Service]:
-    """The application over a world that all tests share: for tests that change nothing in it."""
-    async with serve(server, world) as served:
+async def shared_service(server: Server, dataset: Dataset) -> AsyncIterator[Service]:
+    """The application over a dataset that all tests share: for tests that change nothing in it."""
+    async with serve(server, dataset) as served:
         yield served

@@ -50,13 +50,13 @@ async def rows(service: Service, statement: str, *values: object) -> list[Any]:
         await connection.close()
 
 
-async def test_only_auditors_and_the_operator_read_the_audit(profile: Service) -> None:
-    for key in set(profile.area().clients) - {"auditor"}:
-        refused = await profile.as_(key).get("/v1/audit/events")
+async def test_only_auditors_and_the_operator_read_the_audit(shared_service: Service) -> None:
+    for key in set(shared_service.area().clients) - {"auditor"}:
+        refused = await shared_service.as_(key).get("/v1/audit/events")
         assert (refused.status_code, refused.json()["scope"]) == (403, "audit:read"), key
 
 
-async def test_every_wrong_parameter_is_named_at_once(profile: Service) -> None:
+async def test_every_wrong_parameter_is_named_at_once(shared_service: Service) -> None:
     wrong = {
         "pupil": "Robin",
         "record": "1",
@@ -65,14 +65,14 @@ async def test_every_wrong_parameter_is_named_at_once(profile: Service) -> None:
         "at_before": "12",
         "sort": "action",
     }
-    refused = await profile.as_("auditor").get("/v1/audit/events", **wrong, upn="B801200005001")
+    refused = await shared_service.as_("auditor").get("/v1/audit/events", **wrong, upn="B801200005001")
     assert refused.status_code == 422
     assert {fault["pointer"] for fault in refused.json()["errors"]} == {f"/query/{name}" for name in (*wrong, "upn")}
 
 
-async def test_no_event_is_changed_or_removed_over_the_api(profile: Service) -> None:
-    (latest, *_) = await events(profile, limit=1) or await events(profile, limit=1)
-    auditor = profile.as_("auditor")
+async def test_no_event_is_changed_or_removed_over_the_api(shared_service: Service) -> None:
+    (latest, *_) = await events(shared_service, limit=1) or await events(shared_service, limit=1)
+    auditor = shared_service.as_("auditor")
     for method in ("POST", "PATCH", "PUT", "DELETE"):
         for path in ("/v1/audit/events", f"/v1/audit/events/{latest['id']}"):
             assert (await auditor.call(method, path, json={})).status_code == 405

@@ -26,19 +26,19 @@ async def stored(service: Service) -> int:
     return (await rows(service, "select count(*)::int as n from contact"))[0]["n"]  # type: ignore[no-any-return]
 
 
-async def test_who_may_not_record_sessions_may_not_load_them(profile: Service) -> None:
+async def test_who_may_not_record_sessions_may_not_load_them(shared_service: Service) -> None:
     for who in ("school", "commissioner", "board"):
-        refused = await load(profile.as_(who), [])
+        refused = await load(shared_service.as_(who), [])
         assert (refused.status_code, refused.json()["scope"]) == (403, "contacts:write")
 
 
-async def test_only_newline_delimited_json_is_taken(profile: Service) -> None:
-    refused = await profile.as_("trust").call("POST", "/v1/bulk/contacts", json=[])
+async def test_only_newline_delimited_json_is_taken(shared_service: Service) -> None:
+    refused = await shared_service.as_("trust").call("POST", "/v1/bulk/contacts", json=[])
     assert (refused.status_code, refused.json()["code"]) == (415, "wrong_media_type")
 
 
-async def test_unknown_and_malformed_parameters_are_named_at_once(profile: Service) -> None:
-    refused = await load(profile.as_("trust"), [], dry_run="yes", on_error="carry_on", colour="blue")
+async def test_unknown_and_malformed_parameters_are_named_at_once(shared_service: Service) -> None:
+    refused = await load(shared_service.as_("trust"), [], dry_run="yes", on_error="carry_on", colour="blue")
     assert refused.status_code == 422
     assert {fault["pointer"] for fault in refused.json()["errors"]} == {
         "/query/dry_run",
@@ -47,12 +47,12 @@ async def test_unknown_and_malformed_parameters_are_named_at_once(profile: Servi
     }
 
 
-async def test_a_load_past_its_limit_is_refused_while_it_streams(profile: Service) -> None:
+async def test_a_load_past_its_limit_is_refused_while_it_streams(shared_service: Service) -> None:
     async def endless() -> AsyncIterator[bytes]:
         for _ in range(101):
             yield b" " * 1_000_000
 
-    refused = await profile.as_("trust").call(
+    refused = await shared_service.as_("trust").call(
         "POST", "/v1/bulk/contacts", content=endless(), headers={"Content-Type": "application/x-ndjson"}
     )
     assert (refused.status_code, refused.json()["code"]) == (413, "too_large")

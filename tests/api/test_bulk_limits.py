@@ -124,16 +124,18 @@ async def test_reading_lets_others_have_their_turn(body: bytes, turns: int) -> N
     ],
     ids=["many faults", "a long name", "long names", "many faults of text"],
 )
-async def test_what_is_told_of_a_line_is_short_however_much_is_wrong_with_it(profile: Service, raw: bytes) -> None:
-    answer = await load(profile.as_("trust"), raw)
+async def test_what_is_told_of_a_line_is_short_however_much_is_wrong_with_it(
+    shared_service: Service, raw: bytes
+) -> None:
+    answer = await load(shared_service.as_("trust"), raw)
     problem = results(answer)[0]["problem"]
     assert problem["code"] == "invalid"
     assert 1 <= len(problem["errors"]) <= 10
     assert len(answer.content) < 4_000
 
 
-async def test_a_line_with_more_faults_than_are_told_says_how_many(profile: Service) -> None:
-    answer = await load(profile.as_("trust"), b'{"reference": [' + b'"\\u0000",' * 6_000 + b"1]}")
+async def test_a_line_with_more_faults_than_are_told_says_how_many(shared_service: Service) -> None:
+    answer = await load(shared_service.as_("trust"), b'{"reference": [' + b'"\\u0000",' * 6_000 + b"1]}")
     assert results(answer)[0]["problem"]["detail"] == "The line has 6,000 faults; `errors` names the first 10."
 
 

@@ -49,9 +49,9 @@ async def held_back(service: Service, many: int) -> AsyncIterator[list[asyncio.T
         await watcher.close()
 
 
-async def test_nobody_but_the_central_team_changes_clusters(profile: Service) -> None:
+async def test_nobody_but_the_central_team_changes_clusters(shared_service: Service) -> None:
     for key in ("school", "trust", "charity", "cluster_lead", "finance", "board", "auditor"):
-        caller = profile.as_(key)
+        caller = shared_service.as_(key)
         for path in ("/v1/clusters", "/v1/clusters/1/schools", "/v1/clusters/1/roles", "/v1/clusters/merge"):
             refused = await caller.post(path, {})
             assert (refused.status_code, refused.json()["scope"]) == (403, "clusters:write")
@@ -89,7 +89,7 @@ async def test_a_school_in_a_cluster_joins_no_other_for_any_day_it_is_there(serv
         refused = await commissioner.post(
             "/v1/clusters/2/schools", {"school": "900001", "valid_from": start, "valid_to": end}
         )
-        # The cluster itself began on the world's first day, which is a fault of its own.
+        # The cluster itself began on the dataset's first day, which is a fault of its own.
         assert refused.status_code == (422 if start < START else 409), refused.text
     joined = await commissioner.post("/v1/clusters/2/schools", {"school": "900001", "valid_from": MERGED})
     assert joined.status_code == 201, joined.text
@@ -318,8 +318,8 @@ async def test_roles_are_held_for_a_while(service: Service) -> None:
 
 
 @pytest.mark.parametrize("path", ["/v1/cluster-memberships", "/v1/clusters/1/schools", "/v1/clusters"])
-async def test_what_is_dated_is_paged_through_without_gap_or_repeat(profile: Service, path: str) -> None:
-    board = profile.as_("board")
+async def test_what_is_dated_is_paged_through_without_gap_or_repeat(shared_service: Service, path: str) -> None:
+    board = shared_service.as_("board")
     whole = (await board.get(path, count="true")).json()
     assert whole["count"] == len(whole["data"]) > 1
     paged, cursor = [], None
@@ -330,7 +330,7 @@ async def test_what_is_dated_is_paged_through_without_gap_or_repeat(profile: Ser
     assert paged == whole["data"]
 
 
-async def test_a_day_that_is_none_is_refused(profile: Service) -> None:
+async def test_a_day_that_is_none_is_refused(shared_service: Service) -> None:
     for path in ("/v1/clusters", "/v1/clusters/1/schools", "/v1/clusters/1/roles", "/v1/cluster-memberships"):
-        refused = await profile.as_("board").get(path, as_at="2024-02-30")
+        refused = await shared_service.as_("board").get(path, as_at="2024-02-30")
         assert [fault["pointer"] for fault in refused.json()["errors"]] == ["/query/as_at"]

@@ -11,9 +11,9 @@ from convenor.networks.models import Network, Practice
 
 @pytest.fixture
 async def charted(service: Service) -> Service:
-    """A world with networks and benchmarks in both areas, as a load writes them."""
+    """A dataset with networks and benchmarks in both areas, as a load writes them."""
     async with service.app.state.sessions() as session, session.begin():
-        for area in (service.world.wendshire.id, service.world.fenmark.id):
+        for area in (service.dataset.wendshire.id, service.dataset.fenmark.id):
             await set_context(session, import_context(area))
             await _chart(session, area)
     return service
@@ -33,8 +33,8 @@ async def _chart(session: AsyncSession, area: object) -> None:
     await session.flush()
 
 
-async def test_the_directory_needs_its_scopes(profile: Service) -> None:
-    caller = profile.as_("operator")
+async def test_the_directory_needs_its_scopes(shared_service: Service) -> None:
+    caller = shared_service.as_("operator")
     for path, scope in (
         ("/v1/areas", "areas:read"),
         ("/v1/networks", "areas:read"),
@@ -46,18 +46,18 @@ async def test_the_directory_needs_its_scopes(profile: Service) -> None:
         refused = await caller.get(path)
         assert (refused.status_code, refused.json()["scope"]) == (403, scope)
     for path, scope in (("/v1/areas/999", "areas:write"), ("/v1/providers/RW1", "providers:write")):
-        refused = await profile.as_("board").patch(path, {"name": "Ours"}, '"1"')
+        refused = await shared_service.as_("board").patch(path, {"name": "Ours"}, '"1"')
         assert (refused.status_code, refused.json()["scope"]) == (403, scope)
-    assert (await profile.as_("board").post("/v1/providers", {})).status_code == 403
+    assert (await shared_service.as_("board").post("/v1/providers", {})).status_code == 403
 
 
-async def test_an_area_is_made_by_no_partner(profile: Service) -> None:
-    refused = await profile.as_("commissioner").post("/v1/areas", {"la_code": "997", "name": "Newshire"})
+async def test_an_area_is_made_by_no_partner(shared_service: Service) -> None:
+    refused = await shared_service.as_("commissioner").post("/v1/areas", {"la_code": "997", "name": "Newshire"})
     assert refused.status_code == 405
 
 
-async def test_another_area_reads_as_absent(profile: Service) -> None:
-    commissioner, foreign = profile.as_("commissioner"), profile.area("fenmark")
+async def test_another_area_reads_as_absent(shared_service: Service) -> None:
+    commissioner, foreign = shared_service.as_("commissioner"), shared_service.area("fenmark")
     for path in (f"/v1/areas/{foreign.id}", "/v1/areas/998", f"/v1/providers/{foreign.providers['trust']}"):
         assert (await commissioner.get(path)).status_code == 404
         assert (await commissioner.patch(path, {"name": "Ours"}, '"1"')).status_code == 404

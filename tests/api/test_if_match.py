@@ -31,30 +31,32 @@ async def rename(service: Service, *lines: str, path: str = "/v1/clusters/1") ->
     ],
 )
 async def test_a_tag_that_is_not_the_record_s_is_stale_and_changes_nothing(
-    profile: Service, lines: tuple[str, ...]
+    shared_service: Service, lines: tuple[str, ...]
 ) -> None:
-    refused = await rename(profile, *lines)
+    refused = await rename(shared_service, *lines)
     assert (refused.status_code, refused.json()["code"]) == (412, "stale")
-    assert (await profile.as_("commissioner").get("/v1/clusters/1")).headers["ETag"] == '"1"'
+    assert (await shared_service.as_("commissioner").get("/v1/clusters/1")).headers["ETag"] == '"1"'
 
 
 @pytest.mark.parametrize(
     "lines",
     [("1",), ('"1',), ('w/"1"',), ('W/ "1"',), ('"1" "1"',), ('"1""1"',), ('"1", *',), ("*", "*"), ("*", '"1"'), ("",)],
 )
-async def test_what_is_no_list_of_tags_is_a_fault_of_the_header(profile: Service, lines: tuple[str, ...]) -> None:
-    refused = await rename(profile, *lines)
+async def test_what_is_no_list_of_tags_is_a_fault_of_the_header(
+    shared_service: Service, lines: tuple[str, ...]
+) -> None:
+    refused = await rename(shared_service, *lines)
     assert refused.status_code == 422
     assert [(fault["pointer"], fault["code"]) for fault in refused.json()["errors"]] == [("/headers/if-match", "etag")]
 
 
-async def test_a_change_without_the_header_is_refused(profile: Service) -> None:
-    assert (await rename(profile)).status_code == 428
+async def test_a_change_without_the_header_is_refused(shared_service: Service) -> None:
+    assert (await rename(shared_service)).status_code == 428
 
 
-async def test_a_record_that_is_not_there_is_absent_whatever_version_is_taken(profile: Service) -> None:
+async def test_a_record_that_is_not_there_is_absent_whatever_version_is_taken(shared_service: Service) -> None:
     for tags in ("*", '"1"', 'W/"1"'):
-        assert (await rename(profile, tags, path="/v1/clusters/9")).status_code == 404
+        assert (await rename(shared_service, tags, path="/v1/clusters/9")).status_code == 404
 
 
 @pytest.mark.parametrize(

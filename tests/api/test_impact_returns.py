@@ -97,9 +97,9 @@ async def test_every_fault_of_shape_is_named_at_once_and_nothing_is_stored(servi
     assert (await charity.get(PATH)).json()["data"] == []
 
 
-async def test_a_period_in_the_future_is_a_fault(profile: Service) -> None:
+async def test_a_period_in_the_future_is_a_fault(shared_service: Service) -> None:
     body = spring_return(period=period("2098-01-01", "2098-04-30"))
-    refused = await profile.as_("charity").post(PATH, body)
+    refused = await shared_service.as_("charity").post(PATH, body)
     assert faults(refused) == {("/period/from", "future_date"), ("/period/to", "future_date")}
 
 
@@ -115,19 +115,19 @@ async def test_every_fault_of_reference_is_named_at_once(service: Service) -> No
     assert (await charity.get(PATH)).json()["data"] == []
 
 
-async def test_an_sla_of_another_s_reads_like_one_that_is_not_there(profile: Service) -> None:
-    charity = profile.as_("charity")
+async def test_an_sla_of_another_s_reads_like_one_that_is_not_there(shared_service: Service) -> None:
+    charity = shared_service.as_("charity")
     absent = (await charity.post(PATH, spring_return("NO-SUCH"))).json()["errors"]
     assert [fault["pointer"] for fault in absent] == ["/sla_id"]
-    for sla in ("SLA-SLT", profile.area().slas["SLA-SLT"], profile.area("fenmark").slas["SLA-OUTREACH"]):
+    for sla in ("SLA-SLT", shared_service.area().slas["SLA-SLT"], shared_service.area("fenmark").slas["SLA-OUTREACH"]):
         assert (await charity.post(PATH, spring_return(sla))).json()["errors"] == absent
     # A commissioner answers returns and sends none.
-    assert (await profile.as_("commissioner").post(PATH, spring_return())).json()["errors"] == absent
+    assert (await shared_service.as_("commissioner").post(PATH, spring_return())).json()["errors"] == absent
 
 
 @pytest.mark.parametrize("key", ["school", "trust", "cluster_lead", "finance", "board", "auditor"])
-async def test_who_may_not_write_returns_is_told_so(profile: Service, key: str) -> None:
-    caller = profile.as_(key)
+async def test_who_may_not_write_returns_is_told_so(shared_service: Service, key: str) -> None:
+    caller = shared_service.as_(key)
     assert (await caller.post(PATH, spring_return())).status_code == 403
     assert (await caller.post(f"{PATH}/{uuid4()}/transitions", {"to": "accepted"}, etag='"1"')).status_code == 403
 

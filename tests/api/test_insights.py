@@ -9,7 +9,7 @@ from uuid import UUID
 import asyncpg
 import pytest
 from support.api_client import Service
-from support.dataset import WorldArea
+from support.dataset import DatasetArea
 
 from convenor.domain_types.dates import AcademicYear, today
 from convenor.insights.rules import POLICY, hidden_in_line
@@ -80,7 +80,7 @@ async def add_cluster(service: Service, code: str) -> None:
 
 
 @pytest.fixture
-async def in_both_areas(service: Service) -> WorldArea:
+async def in_both_areas(service: Service) -> DatasetArea:
     """Wendshire, whose board works in Fenmark as well."""
     fenmark = service.area("fenmark").id
     await as_superuser(
@@ -104,15 +104,15 @@ def shown(answer: Any, *names: str) -> dict[Any, int | str]:
     }
 
 
-async def test_those_who_work_with_cases_only_are_told_no_aggregates(profile: Service) -> None:
+async def test_those_who_work_with_cases_only_are_told_no_aggregates(shared_service: Service) -> None:
     for key in ("school", "charity", "auditor", "operator"):
         for path in ("/v1/insights/referrals", "/v1/insights/waits"):
-            refused = await profile.as_(key).get(path)
+            refused = await shared_service.as_(key).get(path)
             assert (refused.status_code, refused.json()["scope"]) == (403, "insights:read")
 
 
-async def test_every_wrong_parameter_is_named_at_once(profile: Service) -> None:
-    board = profile.as_("board")
+async def test_every_wrong_parameter_is_named_at_once(shared_service: Service) -> None:
+    board = shared_service.as_("board")
     wrong = {"group_by": "school", "academic_year": "2025/27", "area": "Wendshire", "colour": "blue"}
     refused = await board.get("/v1/insights/referrals", **wrong)
     assert refused.status_code == 422
@@ -123,15 +123,15 @@ async def test_every_wrong_parameter_is_named_at_once(profile: Service) -> None:
 
 
 @pytest.mark.parametrize("path", ["/v1/insights/referrals", "/v1/insights/waits"])
-async def test_another_area_reads_as_one_that_is_not_there(profile: Service, path: str) -> None:
-    another, absent = [await profile.as_("board").get(path, area=la_code) for la_code in ("998", "123")]
+async def test_another_area_reads_as_one_that_is_not_there(shared_service: Service, path: str) -> None:
+    another, absent = [await shared_service.as_("board").get(path, area=la_code) for la_code in ("998", "123")]
     assert another.status_code == absent.status_code == 422
     assert another.json()["errors"] == absent.json()["errors"]
     assert [fault["pointer"] for fault in absent.json()["errors"]] == ["/query/area"]
 
 
 @pytest.mark.parametrize("path", ["/v1/insights/referrals", "/v1/insights/waits"])
-async def test_who_works_in_several_areas_names_one(service: Service, in_both_areas: WorldArea, path: str) -> None:
+async def test_who_works_in_several_areas_names_one(service: Service, in_both_areas: DatasetArea, path: str) -> None:
     board = service.as_("board")
     refused = await board.get(path)
     assert [(fault["pointer"], fault["code"]) for fault in refused.json()["errors"]] == [("/query/area", "required")]
@@ -139,7 +139,7 @@ async def test_who_works_in_several_areas_names_one(service: Service, in_both_ar
         assert (await board.get(path, area=la_code)).json()["area"] == la_code
 
 
-async def test_no_area_is_told_of_another_s_referrals(service: Service, in_both_areas: WorldArea) -> None:
+async def test_no_area_is_told_of_another_s_referrals(service: Service, in_both_areas: DatasetArea) -> None:
     await referred(service, "SLT", 20, area="fenmark")
     path = "/v1/insights/referrals"
     own = await service.as_("commissioner").get(path, academic_year=YEAR, group_by="cluster")
@@ -208,8 +208,8 @@ async def test_a_cluster_that_came_later_is_no_row_of_an_earlier_year(service: S
     assert [set(shown(answer, "cluster")) for answer in years] == [{"1", "2"}, {"1", "2", "3"}]
 
 
-async def test_without_a_question_it_is_this_year_s_months_that_have_begun_by_cluster(profile: Service) -> None:
-    answer = await profile.as_("board").get("/v1/insights/referrals")
+async def test_without_a_question_it_is_this_year_s_months_that_have_begun_by_cluster(shared_service: Service) -> None:
+    answer = await shared_service.as_("board").get("/v1/insights/referrals")
     year = AcademicYear.of(today())
     begun = [f"{month:%Y-%m}" for month in year.months if month <= today()]
     assert list(shown(answer, "month", "cluster")) == list(product(begun, ("1", "2")))
@@ -222,9 +222,9 @@ async def test_without_a_question_it_is_this_year_s_months_that_have_begun_by_cl
     assert "1 to 4" in said["suppression"]
 
 
-async def test_a_year_that_has_not_begun_has_no_figures(profile: Service) -> None:
+async def test_a_year_that_has_not_begun_has_no_figures(shared_service: Service) -> None:
     coming = str(AcademicYear(AcademicYear.of(today()).start + 1))
-    answer = await profile.as_("board").get("/v1/insights/referrals", academic_year=coming)
+    answer = await shared_service.as_("board").get("/v1/insights/referrals", academic_year=coming)
     assert (answer.status_code, answer.json()["data"]) == (200, [])
 
 

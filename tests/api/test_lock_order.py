@@ -19,7 +19,7 @@ $$ begin raise exception 'undone' using errcode = 'unique_violation'; end $$;
 create constraint trigger undo after insert on audit_event deferrable initially deferred
 for each row when (new.status < 300) execute function undo();
 """
-"""Undoes every write at its very end, when it has all of its locks: each call finds the world as the first one did."""
+"""Undoes every write at its very end, when it has all of its locks: each call finds what the first one did."""
 
 PUPIL = {"upn": None, "nhs_number": "9990000026"}
 RETURN = {
@@ -57,7 +57,7 @@ async def made(caller: Caller, path: str, body: Any, etag: str | None = None) ->
 
 
 async def every_write(service: Service) -> list[Written]:
-    """The writes that share records, in the world as it is once all that they change is there."""
+    """The writes that share records, in the dataset as it is once all that they change is there."""
     area = service.area()
     commissioner, school, trust, charity = (service.as_(key) for key in ("commissioner", "school", "trust", "charity"))
     referral = await referred(service, *ACCEPTED)

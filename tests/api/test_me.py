@@ -24,13 +24,13 @@ async def as_superuser(service: Service, statement: str, *values: object) -> Non
     await connection.close()
 
 
-async def test_without_a_token_nobody_is_anybody(profile: Service) -> None:
-    refused = await profile.http.get("/v1/me")
+async def test_without_a_token_nobody_is_anybody(shared_service: Service) -> None:
+    refused = await shared_service.http.get("/v1/me")
     assert (refused.status_code, refused.json()["code"]) == (401, "unauthenticated")
 
 
-async def test_it_takes_no_parameter(profile: Service) -> None:
-    refused = await profile.as_("board").get("/v1/me", client_id="school-999")
+async def test_it_takes_no_parameter(shared_service: Service) -> None:
+    refused = await shared_service.as_("board").get("/v1/me", client_id="school-999")
     assert [fault["pointer"] for fault in refused.json()["errors"]] == ["/query/client_id"]
 
 
@@ -46,16 +46,16 @@ async def test_every_client_is_told_its_role_and_the_scopes_of_its_token(service
             assert set(me["scopes"]) <= ROLES[client.role].scopes
 
 
-async def test_each_is_told_what_it_stands_for(profile: Service) -> None:
-    trust = str(profile.area().providers["trust"])
+async def test_each_is_told_what_it_stands_for(shared_service: Service) -> None:
+    trust = str(shared_service.area().providers["trust"])
     whole = {"areas": ["999"], "clusters": [], "schools": [], "providers": []}
-    assert await row_access(profile, "school") == whole | {"clusters": ["1"], "schools": ["900001"]}
-    assert await row_access(profile, "far_school") == whole | {"clusters": ["2"], "schools": ["900003"]}
-    assert await row_access(profile, "trust") == whole | {"providers": [trust]}
-    assert await row_access(profile, "cluster_lead") == whole | {"clusters": ["1"]}
-    assert await row_access(profile, "commissioner") == whole
-    assert await row_access(profile, "operator") == whole | {"areas": []}
-    assert await row_access(profile, "school", "fenmark") == whole | {
+    assert await row_access(shared_service, "school") == whole | {"clusters": ["1"], "schools": ["900001"]}
+    assert await row_access(shared_service, "far_school") == whole | {"clusters": ["2"], "schools": ["900003"]}
+    assert await row_access(shared_service, "trust") == whole | {"providers": [trust]}
+    assert await row_access(shared_service, "cluster_lead") == whole | {"clusters": ["1"]}
+    assert await row_access(shared_service, "commissioner") == whole
+    assert await row_access(shared_service, "operator") == whole | {"areas": []}
+    assert await row_access(shared_service, "school", "fenmark") == whole | {
         "areas": ["998"],
         "clusters": ["1"],
         "schools": ["900101"],
@@ -116,8 +116,8 @@ async def test_the_agreement_is_named_with_its_end(service: Service) -> None:
     assert without["ends_on"] is None
 
 
-async def test_the_limits_are_those_that_are_kept(profile: Service) -> None:
-    school = profile.as_("school")
+async def test_the_limits_are_those_that_are_kept(shared_service: Service) -> None:
+    school = shared_service.as_("school")
     limits = (await school.get("/v1/me")).json()["limits"]
     assert (limits["body_bytes"], limits["bulk_bytes"]) == (MAX_BODY, MAX_BULK)
     assert limits["request_seconds"] == REQUEST_SECONDS

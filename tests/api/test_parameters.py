@@ -30,8 +30,8 @@ def told(refused: httpx2.Response) -> list[tuple[str, str]]:
 
 
 @EACH_KIND
-async def test_a_parameter_that_is_not_taken_is_named_with_those_that_are(profile: Service, asked: Any) -> None:
-    refused = await ask(profile, asked, "colour=blue&colour=red&a/b~c=")
+async def test_a_parameter_that_is_not_taken_is_named_with_those_that_are(shared_service: Service, asked: Any) -> None:
+    refused = await ask(shared_service, asked, "colour=blue&colour=red&a/b~c=")
     assert told(refused) == [("/query/colour", "unknown_parameter"), ("/query/a~1b~0c", "unknown_parameter")]
     takes, detail = asked[3], refused.json()["errors"][0]["detail"]
     assert takes in detail if takes else detail == "This address accepts no parameters."
@@ -39,36 +39,40 @@ async def test_a_parameter_that_is_not_taken_is_named_with_those_that_are(profil
 
 @pytest.mark.parametrize("query", ["colour=%ff", "%c3%28=1", "colour=%ed%a0%80"])
 @EACH_KIND
-async def test_what_is_not_utf_8_is_unreadable(profile: Service, asked: Any, query: str) -> None:
-    refused = await ask(profile, asked, query)
+async def test_what_is_not_utf_8_is_unreadable(shared_service: Service, asked: Any, query: str) -> None:
+    refused = await ask(shared_service, asked, query)
     assert (refused.status_code, refused.json()["code"]) == (400, "unreadable")
     assert refused.json()["detail"] == "The query string is not valid percent-encoded UTF-8."
 
 
 @EACH_KIND
-async def test_more_parameters_than_any_address_takes_are_not_read(profile: Service, asked: Any) -> None:
-    refused = await ask(profile, asked, "&".join(["colour=blue"] * 101))
+async def test_more_parameters_than_any_address_takes_are_not_read(shared_service: Service, asked: Any) -> None:
+    refused = await ask(shared_service, asked, "&".join(["colour=blue"] * 101))
     assert (refused.status_code, refused.json()["code"]) == (400, "unreadable")
     assert refused.json()["detail"] == "The query string has more than 100 parameters."
-    assert told(await ask(profile, asked, "&".join(["colour=blue"] * 100))) == [("/query/colour", "unknown_parameter")]
+    assert told(await ask(shared_service, asked, "&".join(["colour=blue"] * 100))) == [
+        ("/query/colour", "unknown_parameter")
+    ]
 
 
 @pytest.mark.parametrize("asked", [LIST, RECORD, QUESTION, LOAD], ids=lambda it: it[2])
-async def test_a_parameter_that_comes_twice_is_refused_even_with_one_value(profile: Service, asked: Any) -> None:
+async def test_a_parameter_that_comes_twice_is_refused_even_with_one_value(shared_service: Service, asked: Any) -> None:
     value = {"limit": "5", "fields": "name", "academic_year": "2025/26", "dry_run": "true"}[asked[3]]
-    refused = await ask(profile, asked, f"{asked[3]}={value}&{asked[3]}={value}")
+    refused = await ask(shared_service, asked, f"{asked[3]}={value}&{asked[3]}={value}")
     assert told(refused) == [(f"/query/{asked[3]}", "repeated_parameter")]
 
 
 @pytest.mark.parametrize("asked", [LIST, RECORD], ids=lambda it: it[2])
-async def test_a_field_that_there_is_not_is_refused_with_those_there_are(profile: Service, asked: Any) -> None:
-    refused = await ask(profile, asked, "fields=id,colour")
+async def test_a_field_that_there_is_not_is_refused_with_those_there_are(shared_service: Service, asked: Any) -> None:
+    refused = await ask(shared_service, asked, "fields=id,colour")
     assert told(refused) == [("/query/fields", "unknown_field")]
     assert " id, " in refused.json()["errors"][0]["detail"]
 
 
-async def test_a_list_names_everything_that_is_wrong_at_once(profile: Service) -> None:
-    refused = await ask(profile, LIST, "limit=0&sort=colour&count=yes&cursor=x&fields=colour&colour=blue&status=%00")
+async def test_a_list_names_everything_that_is_wrong_at_once(shared_service: Service) -> None:
+    refused = await ask(
+        shared_service, LIST, "limit=0&sort=colour&count=yes&cursor=x&fields=colour&colour=blue&status=%00"
+    )
     assert sorted(told(refused)) == [
         ("/query/colour", "unknown_parameter"),
         ("/query/count", "boolean"),
@@ -80,5 +84,5 @@ async def test_a_list_names_everything_that_is_wrong_at_once(profile: Service) -
     ]
 
 
-async def test_a_write_takes_no_parameter_not_even_one_of_the_read(profile: Service) -> None:
-    assert told(await ask(profile, WRITE, "fields=id")) == [("/query/fields", "unknown_parameter")]
+async def test_a_write_takes_no_parameter_not_even_one_of_the_read(shared_service: Service) -> None:
+    assert told(await ask(shared_service, WRITE, "fields=id")) == [("/query/fields", "unknown_parameter")]

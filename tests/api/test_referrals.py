@@ -29,16 +29,16 @@ async def test_every_fault_of_shape_is_named_at_once_and_nothing_is_stored(servi
 
 
 @pytest.mark.parametrize("written", [1462320000, "1462320000", "2016-05-04T00:00:00", "20160504", ["2016-05-04"]])
-async def test_a_date_of_birth_is_a_day_in_text(profile: Service, written: Any) -> None:
-    refused = await profile.as_("school").post("/v1/referrals", pupil_referral("SLT", date_of_birth=written))
+async def test_a_date_of_birth_is_a_day_in_text(shared_service: Service, written: Any) -> None:
+    refused = await shared_service.as_("school").post("/v1/referrals", pupil_referral("SLT", date_of_birth=written))
     assert refused.status_code == 422, refused.text
     assert refused.json()["errors"] == [
         {"pointer": "/subject/pupil/date_of_birth", "code": "day", "detail": "Write a day as 2026-01-20."}
     ]
 
 
-async def test_a_body_and_an_object_in_it_are_objects(profile: Service) -> None:
-    school, wrong = profile.as_("school"), {"code": "object_type", "detail": "Send an object."}
+async def test_a_body_and_an_object_in_it_are_objects(shared_service: Service) -> None:
+    school, wrong = shared_service.as_("school"), {"code": "object_type", "detail": "Send an object."}
     refused = await school.post("/v1/referrals", pupil_referral("SLT") | {"subject": "pupil", "consent": True})
     assert refused.json()["errors"] == [{"pointer": "/subject"} | wrong, {"pointer": "/consent"} | wrong]
     assert (await school.post("/v1/referrals", [])).json()["errors"] == [{"pointer": ""} | wrong]

@@ -5,16 +5,16 @@ from support.api_client import Service, pupil_referral
 ACADEMY = {"urn": "900060", "name": "Alder Academy", "on": "2024-09-01"}
 
 
-async def test_nobody_but_the_central_team_changes_schools(profile: Service) -> None:
+async def test_nobody_but_the_central_team_changes_schools(shared_service: Service) -> None:
     for key in ("school", "trust", "cluster_lead", "board"):
-        caller = profile.as_(key)
+        caller = shared_service.as_(key)
         assert (await caller.post("/v1/schools", {})).json()["scope"] == "schools:write"
         assert (await caller.post("/v1/schools/900001/successor", {})).json()["scope"] == "schools:write"
         assert (await caller.patch("/v1/schools/900001", {"name": "Ours"}, '"1"')).status_code == 403
 
 
-async def test_another_area_s_school_reads_as_absent(profile: Service) -> None:
-    commissioner, foreign = profile.as_("commissioner"), profile.area("fenmark").schools["900101"]
+async def test_another_area_s_school_reads_as_absent(shared_service: Service) -> None:
+    commissioner, foreign = shared_service.as_("commissioner"), shared_service.area("fenmark").schools["900101"]
     for key in ("900101", str(foreign), "900999"):
         assert (await commissioner.get(f"/v1/schools/{key}")).status_code == 404
         assert (await commissioner.patch(f"/v1/schools/{key}", {"name": "Ours"}, '"1"')).status_code == 404
@@ -77,8 +77,8 @@ async def test_an_academy_takes_its_predecessor_s_place_in_the_cluster(service: 
     assert (await commissioner.post("/v1/clusters/2/schools", joining)).status_code == 409
 
 
-async def test_schools_are_found_by_cluster_phase_and_status(profile: Service) -> None:
-    trust, cluster = profile.as_("trust"), profile.area().clusters["2"]
+async def test_schools_are_found_by_cluster_phase_and_status(shared_service: Service) -> None:
+    trust, cluster = shared_service.as_("trust"), shared_service.area().clusters["2"]
     for named in ("2", str(cluster)):
         found = (await trust.get("/v1/schools", cluster=named, phase="primary", status="open")).json()["data"]
         assert [school["urn"] for school in found] == ["900003", "900004"]

@@ -8,16 +8,16 @@ PLAY = {"code": "PLAY", "name": "Play therapy", "area_of_need": "SEMH", "offer":
 EVIDENCE = {"evidence": "Boxall profiles rose in nine schools of ten over two years."}
 
 
-async def test_nobody_but_the_central_team_changes_services(profile: Service) -> None:
+async def test_nobody_but_the_central_team_changes_services(shared_service: Service) -> None:
     for key in ("school", "trust", "charity", "cluster_lead", "finance"):
-        caller = profile.as_(key)
+        caller = shared_service.as_(key)
         assert (await caller.post("/v1/services", {})).json()["scope"] == "services:write"
         assert (await caller.post("/v1/services/OT/promotion", {})).json()["scope"] == "services:write"
         assert (await caller.patch("/v1/services/OT", {"name": "Ours"}, '"1"')).status_code == 403
 
 
-async def test_another_area_s_service_reads_as_absent(profile: Service) -> None:
-    commissioner, foreign = profile.as_("commissioner"), profile.area("fenmark").services["OT"]
+async def test_another_area_s_service_reads_as_absent(shared_service: Service) -> None:
+    commissioner, foreign = shared_service.as_("commissioner"), shared_service.area("fenmark").services["OT"]
     assert (await commissioner.get(f"/v1/services/{foreign}")).status_code == 404
     assert (await commissioner.patch(f"/v1/services/{foreign}", {"name": "Ours"}, '"1"')).status_code == 404
     assert (await commissioner.post(f"/v1/services/{foreign}/promotion", EVIDENCE)).status_code == 404
@@ -116,8 +116,8 @@ async def test_another_provider_takes_the_referrals_over(service: Service) -> No
     assert (await second.get(f"{path}/transitions")).json()["data"][0]["to"] == "submitted"
 
 
-async def test_services_are_found_by_need_offer_and_cluster(profile: Service) -> None:
-    board, cluster = profile.as_("board"), profile.area().clusters["2"]
+async def test_services_are_found_by_need_offer_and_cluster(shared_service: Service) -> None:
+    board, cluster = shared_service.as_("board"), shared_service.area().clusters["2"]
     for named in ("2", str(cluster)):
         found = (await board.get("/v1/services", cluster=named)).json()["data"]
         assert [offered["code"] for offered in found] == ["OUTREACH", "SLT"]

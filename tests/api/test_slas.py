@@ -91,37 +91,37 @@ async def test_a_code_is_taken_once(service: Service) -> None:
 
 
 @pytest.mark.parametrize("key", ["charity", "trust", "cluster_lead", "finance", "board", "school", "auditor"])
-async def test_only_a_commissioner_writes(profile: Service, key: str) -> None:
-    caller = profile.as_(key)
-    assert (await caller.post("/v1/slas", sla_draft(profile))).status_code == 403
+async def test_only_a_commissioner_writes(shared_service: Service, key: str) -> None:
+    caller = shared_service.as_(key)
+    assert (await caller.post("/v1/slas", sla_draft(shared_service))).status_code == 403
     assert (await caller.patch("/v1/slas/SLA-OT", {"cadence": "yearly"}, '"1"')).status_code == 403
     assert (await caller.post("/v1/slas/SLA-OT/transitions", {"to": "ended"}, etag='"1"')).status_code == 403
 
 
 @pytest.mark.parametrize("key", ["school", "board", "auditor"])
-async def test_who_has_no_business_with_contracts_reads_none(profile: Service, key: str) -> None:
+async def test_who_has_no_business_with_contracts_reads_none(shared_service: Service, key: str) -> None:
     for path in ("/v1/slas", "/v1/slas/SLA-OT", "/v1/slas/NO-SUCH"):
-        assert (await profile.as_(key).get(path)).status_code == 403
+        assert (await shared_service.as_(key).get(path)).status_code == 403
 
 
-async def test_another_provider_s_sla_reads_as_if_it_were_not_there(profile: Service) -> None:
-    charity = profile.as_("charity")
-    theirs = profile.area().slas["SLA-SLT"]
-    for key in ("SLA-SLT", theirs, profile.area("fenmark").slas["SLA-OUTREACH"]):
+async def test_another_provider_s_sla_reads_as_if_it_were_not_there(shared_service: Service) -> None:
+    charity = shared_service.as_("charity")
+    theirs = shared_service.area().slas["SLA-SLT"]
+    for key in ("SLA-SLT", theirs, shared_service.area("fenmark").slas["SLA-OUTREACH"]):
         assert (await charity.get(f"/v1/slas/{key}")).status_code == 404
         assert (await charity.get(f"/v1/slas/{key}/transitions")).status_code == 404
     everything = (await charity.get("/v1/slas", count="true")).json()
     assert ([sla["code"] for sla in everything["data"]], everything["count"]) == (["SLA-OUTREACH"], 1)
-    for name, value in (("service", "SLT"), ("provider", profile.area().providers["trust"])):
+    for name, value in (("service", "SLT"), ("provider", shared_service.area().providers["trust"])):
         assert (await charity.get("/v1/slas", **{name: value, "count": "true"})).json()["count"] == 0
 
 
-async def test_another_area_s_sla_is_nobody_s_here(profile: Service) -> None:
+async def test_another_area_s_sla_is_nobody_s_here(shared_service: Service) -> None:
     for key in ("commissioner", "finance", "cluster_lead"):
-        caller = profile.as_(key)
-        assert (await caller.get(f"/v1/slas/{profile.area('fenmark').slas['SLA-SLT']}")).status_code == 404
+        caller = shared_service.as_(key)
+        assert (await caller.get(f"/v1/slas/{shared_service.area('fenmark').slas['SLA-SLT']}")).status_code == 404
         assert {sla["id"] for sla in (await caller.get("/v1/slas")).json()["data"]} == {
-            str(sla) for sla in profile.area().slas.values()
+            str(sla) for sla in shared_service.area().slas.values()
         }
 
 

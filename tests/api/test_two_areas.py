@@ -1,47 +1,18 @@
 """A trust that serves two areas: one organisation, a provider row in each, and two audits that hear of their own."""
 
-import asyncpg
-from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
-from sqlalchemy.pool import NullPool
 from support.api_client import Caller, Service, pupil_referral
-from support.dataset import START, Client
+from support.clients import add_client, owner_session
 
 from convenor.security.principal import Grant, Role
-from convenor_auth.clients import create_client
-from convenor_auth.models import DataSharingAgreement, Organisation
-from convenor_auth.roles import ROLES
 
 
 async def _trust_of_both(service: Service) -> Caller:
-    engine = create_async_engine(
-        "postgresql+asyncpg://", poolclass=NullPool, async_creator=lambda: asyncpg.connect(service.superuser_url)
-    )
-    areas = (service.world.wendshire, service.world.fenmark)
-    async with AsyncSession(engine) as session, session.begin():
-        organisation = Organisation(name="Both Valleys NHS Trust", kind="health")
-        session.add(organisation)
-        await session.flush()
-        agreement = DataSharingAgreement(
-            organisation_id=organisation.id,
-            reference="DSA-both",
-            purpose="direct support",
-            legal_basis="public task",
-            starts_on=START,
-        )
-        session.add(agreement)
-        await session.flush()
-        scopes = ROLES[Role.HEALTH_SYSTEM].scopes
-        created = await create_client(
-            session,
-            organisation=organisation,
-            agreement=agreement,
-            role=Role.HEALTH_SYSTEM,
-            scopes=scopes,
-            grants=[Grant(area.id, "provider", area.providers["trust"]) for area in areas],
-            client_id="both",
-        )
-        client = Client("both", created.secret or "", Role.HEALTH_SYSTEM, organisation.id, scopes)
-    await engine.dispose()
+    grants = [
+        Grant(area.id, "provider", area.providers["trust"])
+        for area in (service.dataset.wendshire, service.dataset.fenmark)
+    ]
+    async with owner_session(service.superuser_url) as session:
+        client = await add_client(session, Role.HEALTH_SYSTEM, grants, client_id="both", kind="health")
     return Caller(service.http, client)
 
 

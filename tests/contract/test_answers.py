@@ -9,7 +9,7 @@ import pytest
 from jsonschema import Draft202012Validator
 from support.api_client import Service
 from support.databases import Server, serve
-from support.dataset import World
+from support.dataset import Dataset
 from support.records import make_records
 
 from convenor.http.read_routes import ReadRoute
@@ -32,9 +32,9 @@ CALLERS = (
 
 
 @pytest.fixture(scope="module")
-async def full(server: Server, world: World) -> AsyncIterator[Service]:
+async def full(server: Server, dataset: Dataset) -> AsyncIterator[Service]:
     """The application over records of every kind."""
-    async with serve(server, world) as served:
+    async with serve(server, dataset) as served:
         await make_records(served)
         yield served
 

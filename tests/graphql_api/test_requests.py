@@ -19,13 +19,13 @@ def chained(count: int) -> str:
     return f"{links} fragment f{count} on Query {{ __typename }}"
 
 
-async def test_without_a_token_not_even_the_schema_is_told(profile: Service) -> None:
-    refused = await profile.http.post("/graphql", json={"query": "{ __schema { types { name } } }"})
+async def test_without_a_token_not_even_the_schema_is_told(shared_service: Service) -> None:
+    refused = await shared_service.http.post("/graphql", json={"query": "{ __schema { types { name } } }"})
     assert (refused.status_code, refused.json()["code"]) == (401, "unauthenticated")
 
 
-async def test_with_one_it_is(profile: Service) -> None:
-    told = await asked(profile.as_("board"), "{ __schema { queryType { name } } clusters { totalCount } }")
+async def test_with_one_it_is(shared_service: Service) -> None:
+    told = await asked(shared_service.as_("board"), "{ __schema { queryType { name } } clusters { totalCount } }")
     assert told.json()["data"] == {"__schema": {"queryType": {"name": "Query"}}, "clusters": {"totalCount": 2}}
 
 
@@ -43,8 +43,8 @@ async def test_with_one_it_is(profile: Service) -> None:
         ({"query": "subscription { clusters { totalCount } }"}, "query_invalid"),
     ],
 )
-async def test_a_request_that_is_none_says_what_is_wrong(profile: Service, body: object, code: str) -> None:
-    refused = await profile.as_("board").call("POST", "/graphql", json=body, headers={"Accept": GRAPHQL})
+async def test_a_request_that_is_none_says_what_is_wrong(shared_service: Service, body: object, code: str) -> None:
+    refused = await shared_service.as_("board").call("POST", "/graphql", json=body, headers={"Accept": GRAPHQL})
     assert (refused.status_code, codes(refused)) == (400, [code])
     assert "data" not in refused.json()
 
@@ -59,8 +59,10 @@ async def test_a_request_that_is_none_says_what_is_wrong(profile: Service, body:
         ("query={__typename}&extensions=1", "`variables` and `extensions` are objects."),
     ],
 )
-async def test_parameters_that_cannot_be_read_say_what_is_wrong(profile: Service, query: str, detail: str) -> None:
-    refused = await profile.as_("board").call("GET", f"/graphql?{query}", headers={"Accept": GRAPHQL})
+async def test_parameters_that_cannot_be_read_say_what_is_wrong(
+    shared_service: Service, query: str, detail: str
+) -> None:
+    refused = await shared_service.as_("board").call("GET", f"/graphql?{query}", headers={"Accept": GRAPHQL})
     assert (refused.status_code, codes(refused)) == (400, ["query_unreadable"])
     assert refused.json()["errors"][0]["message"] == detail
 
@@ -77,32 +79,36 @@ async def test_parameters_that_cannot_be_read_say_what_is_wrong(profile: Service
     ],
 )
 async def test_a_body_that_cannot_be_read_says_what_is_wrong(
-    profile: Service, media: str, content: bytes, status: int, code: str
+    shared_service: Service, media: str, content: bytes, status: int, code: str
 ) -> None:
     headers = {"Accept": GRAPHQL, "Content-Type": media}
-    refused = await profile.as_("board").call("POST", "/graphql", content=content, headers=headers)
+    refused = await shared_service.as_("board").call("POST", "/graphql", content=content, headers=headers)
     assert (refused.status_code, codes(refused)) == (status, [code])
 
 
 @pytest.mark.parametrize("media", ["application/json; charset=utf-8", 'Application/JSON;charset="UTF-8"'])
-async def test_a_body_in_utf_8_may_say_so(profile: Service, media: str) -> None:
+async def test_a_body_in_utf_8_may_say_so(shared_service: Service, media: str) -> None:
     headers = {"Accept": GRAPHQL, "Content-Type": media}
     content = b'{"query": "{ __typename }"}'
-    answer = await profile.as_("board").call("POST", "/graphql", content=content, headers=headers)
+    answer = await shared_service.as_("board").call("POST", "/graphql", content=content, headers=headers)
     assert answer.json()["data"] == {"__typename": "Query"}
 
 
-async def test_a_code_leads_to_a_page_about_it(profile: Service) -> None:
-    refused = await asked(profile.as_("board"), "{ nowhere }")
-    page = await profile.http.get(refused.json()["errors"][0]["extensions"]["type"])
+async def test_a_code_leads_to_a_page_about_it(shared_service: Service) -> None:
+    refused = await asked(shared_service.as_("board"), "{ nowhere }")
+    page = await shared_service.http.get(refused.json()["errors"][0]["extensions"]["type"])
     assert page.status_code == 200
 
 
-async def test_a_mutation_does_not_come_by_get(profile: Service) -> None:
+async def test_a_mutation_does_not_come_by_get(shared_service: Service) -> None:
     query = 'mutation { updateReferral(id: "R1", ifVersion: 1, input: { priority: soon }) { referral { id } } }'
-    refused = await profile.as_("school").call("GET", "/graphql", params={"query": query}, headers={"Accept": GRAPHQL})
+    refused = await shared_service.as_("school").call(
+        "GET", "/graphql", params={"query": query}, headers={"Accept": GRAPHQL}
+    )
     assert (refused.status_code, codes(refused), refused.headers["Allow"]) == (405, ["mutation_by_get"], "POST")
-    by_head = await profile.as_("school").call("HEAD", "/graphql", params={"query": query}, json={"query": query})
+    by_head = await shared_service.as_("school").call(
+        "HEAD", "/graphql", params={"query": query}, json={"query": query}
+    )
     assert (by_head.status_code, by_head.headers["Allow"]) == (405, "POST")
 
 
@@ -116,14 +122,14 @@ async def test_a_mutation_does_not_come_by_get(profile: Service) -> None:
         (f"{GRAPHQL};q=0, application/json;q=0.5", "application/json"),
     ],
 )
-async def test_the_answer_comes_as_the_client_likes_it_best(profile: Service, accept: str, media: str) -> None:
-    answer = await asked(profile.as_("board"), "{ __typename }", accept)
+async def test_the_answer_comes_as_the_client_likes_it_best(shared_service: Service, accept: str, media: str) -> None:
+    answer = await asked(shared_service.as_("board"), "{ __typename }", accept)
     assert answer.headers["Content-Type"].split(";")[0] == media
 
 
-async def test_a_query_does_with_variables(profile: Service) -> None:
+async def test_a_query_does_with_variables(shared_service: Service) -> None:
     params = {"query": "query ($n: Int!) { schools(first: $n) { edges { node { urn } } } }", "variables": '{"n": 1}'}
-    answer = await profile.as_("board").call("GET", "/graphql", params=params)
+    answer = await shared_service.as_("board").call("GET", "/graphql", params=params)
     assert answer.json()["data"] == {"schools": {"edges": [{"node": {"urn": "900001"}}]}}
 
 
@@ -185,8 +191,8 @@ async def test_a_query_does_with_variables(profile: Service) -> None:
         "records",
     ],
 )
-async def test_a_document_beyond_a_limit_is_refused(profile: Service, query: str, said: str | None) -> None:
-    refused = await asked(profile.as_("commissioner"), query)
+async def test_a_document_beyond_a_limit_is_refused(shared_service: Service, query: str, said: str | None) -> None:
+    refused = await asked(shared_service.as_("commissioner"), query)
     assert refused.status_code in (400, 422)
     assert "data" not in refused.json()
     message = refused.json()["errors"][0]["message"]
@@ -194,33 +200,33 @@ async def test_a_document_beyond_a_limit_is_refused(profile: Service, query: str
     assert said in message if said else [fault["pointer"] for fault in faults] == ["/clusters/first"]
 
 
-async def test_fragments_that_double_at_each_level_are_measured_without_being_spread(profile: Service) -> None:
+async def test_fragments_that_double_at_each_level_are_measured_without_being_spread(shared_service: Service) -> None:
     levels = "".join(
         f"fragment f{n} on Service {{ a: referrals {{ edges {{ node {{ service {{ ...f{n + 1} }} }} }} }}"
         f" b: referrals {{ edges {{ node {{ service {{ ...f{n + 1} }} }} }} }} }} "
         for n in range(30)
     )
     query = levels + "fragment f30 on Service { id } { service(id: 1) { ...f0 } }"
-    assert codes(await asked(profile.as_("commissioner"), query)) == ["query_too_large"]
+    assert codes(await asked(shared_service.as_("commissioner"), query)) == ["query_too_large"]
 
 
-async def test_what_a_query_costs_is_told(profile: Service) -> None:
+async def test_what_a_query_costs_is_told(shared_service: Service) -> None:
     query = "{ clusters(first: 5) { edges { node { schools(first: 20) { edges { node { name } } } } } } }"
-    answer = await asked(profile.as_("board"), query)
+    answer = await asked(shared_service.as_("board"), query)
     assert answer.json()["extensions"] == {"cost": {"records": 105}, "redacted": []}
 
 
-async def test_every_fault_of_the_arguments_is_named_at_once(profile: Service) -> None:
+async def test_every_fault_of_the_arguments_is_named_at_once(shared_service: Service) -> None:
     query = '{ mine: referrals(first: 0, after: "x", school: "\\u0007") { totalCount } }'
-    refused = await asked(profile.as_("commissioner"), query)
+    refused = await asked(shared_service.as_("commissioner"), query)
     assert refused.status_code == 422
     faults = refused.json()["errors"][0]["extensions"]["errors"]
     assert [fault["pointer"] for fault in faults] == ["/mine/first", "/mine/after", "/mine/school"]
 
 
-async def test_an_argument_that_is_text_never_becomes_sql(profile: Service) -> None:
+async def test_an_argument_that_is_text_never_becomes_sql(shared_service: Service) -> None:
     query = "query ($s: String) { referrals(status: $s) { totalCount } }"
-    answer = await asked(profile.as_("commissioner"), query, s="'; --")
+    answer = await asked(shared_service.as_("commissioner"), query, s="'; --")
     assert answer.json()["data"] == {"referrals": {"totalCount": 0}}
 
 
@@ -240,33 +246,33 @@ NAME = "Wren Hollowfield"
         ("query ($it: Int) { referrals(first: $it) { totalCount } }", NAME),
     ],
 )
-async def test_no_refusal_repeats_what_was_sent(profile: Service, query: str, given: object) -> None:
+async def test_no_refusal_repeats_what_was_sent(shared_service: Service, query: str, given: object) -> None:
     written = query.replace("WRITE(", 'submitReferral(idempotencyKey: "k", ').replace(") }", ") { __typename } }")
-    refused = await asked(profile.as_("school"), written, it=given)
+    refused = await asked(shared_service.as_("school"), written, it=given)
     assert codes(refused)[0] == "query_invalid"
     assert "Wren" not in refused.text
 
 
-async def test_an_object_of_a_thousand_unknown_members_is_told_of_a_few(profile: Service) -> None:
+async def test_an_object_of_a_thousand_unknown_members_is_told_of_a_few(shared_service: Service) -> None:
     query = 'mutation ($it: ReferralInput!) { submitReferral(input: $it, idempotencyKey: "k") { __typename } }'
-    refused = await asked(profile.as_("school"), query, it={f"member{n}": n for n in range(20_000)})
+    refused = await asked(shared_service.as_("school"), query, it={f"member{n}": n for n in range(20_000)})
     assert refused.status_code == 400
     assert len(refused.json()["errors"]) <= MAX_ERRORS + 1
 
 
-async def test_what_a_document_says_of_a_pupil_is_not_kept(profile: Service) -> None:
+async def test_what_a_document_says_of_a_pupil_is_not_kept(shared_service: Service) -> None:
     queries = (
         f'{{ referrals(status: "{NAME}") {{ totalCount }} }}',
         f'mutation {{ updateReferral(id: "x", ifVersion: 1, input: {{ reason: "{NAME}" }}) {{ referral {{ id }} }} }}',
     )
     for query in queries:
-        await asked(profile.as_("school"), query)
+        await asked(shared_service.as_("school"), query)
     gc.collect()
     assert [it for it in gc.get_objects() if isinstance(it, StringValueNode) and it.value == NAME] == []
 
 
-async def test_cursors_are_those_of_rest(profile: Service) -> None:
-    board = profile.as_("board")
+async def test_cursors_are_those_of_rest(shared_service: Service) -> None:
+    board = shared_service.as_("board")
     query = """query ($after: String) {
       schools(first: 2, after: $after) {
         edges { cursor node { urn } } pageInfo { hasNextPage hasPreviousPage startCursor endCursor }
@@ -287,7 +293,7 @@ async def test_cursors_are_those_of_rest(profile: Service) -> None:
 
 
 @pytest.mark.parametrize("accept", [GRAPHQL, "application/json"])
-async def test_what_is_refused_is_refused_in_the_audit_too(profile: Service, accept: str) -> None:
+async def test_what_is_refused_is_refused_in_the_audit_too(shared_service: Service, accept: str) -> None:
     absent = '{ referral(id: "01900000-0000-7000-8000-000000000000") { id } }'
     told = {
         "{ nowhere }": (400, "query_invalid"),
@@ -295,23 +301,23 @@ async def test_what_is_refused_is_refused_in_the_audit_too(profile: Service, acc
         "{ slas { totalCount } }": (403, "scope_missing"),
     }
     for query, outcome in told.items():
-        answer = await asked(profile.as_("school"), query, accept)
-        events = await profile.as_("auditor").get("/v1/audit/events", client="school-999", status=outcome[0])
+        answer = await asked(shared_service.as_("school"), query, accept)
+        events = await shared_service.as_("auditor").get("/v1/audit/events", client="school-999", status=outcome[0])
         found = {event["request_id"]: (event["status"], event["problem"]) for event in events.json()["data"]}
         assert found[answer.headers["x-request-id"]] == outcome
 
 
-async def test_every_scope_that_is_missing_is_named(profile: Service) -> None:
+async def test_every_scope_that_is_missing_is_named(shared_service: Service) -> None:
     refused = await asked(
-        profile.as_("school"), "{ slas { totalCount } impactReturns { totalCount } clusters { totalCount } }"
+        shared_service.as_("school"), "{ slas { totalCount } impactReturns { totalCount } clusters { totalCount } }"
     )
     assert refused.json()["errors"][0]["extensions"]["scope"] == "slas:read impact_returns:read"
 
 
-async def test_a_query_leaves_one_event(profile: Service) -> None:
+async def test_a_query_leaves_one_event(shared_service: Service) -> None:
     query = "{ clusters { edges { node { id schools { edges { node { id } } } } } } }"
-    answer = await asked(profile.as_("finance"), query)
-    auditor = profile.as_("auditor")
+    answer = await asked(shared_service.as_("finance"), query)
+    auditor = shared_service.as_("auditor")
     events = (await auditor.get("/v1/audit/events", action="graphql:query", client="finance-999")).json()
     event = next(it for it in events["data"] if it["request_id"] == answer.headers["x-request-id"])
     shown = [edge["node"] for edge in answer.json()["data"]["clusters"]["edges"]]

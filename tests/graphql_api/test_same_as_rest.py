@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, Phase, given, note, settings
 from hypothesis import strategies as st
-from support.graphql_dataset import AREAS, Gathering
+from support.graphql_dataset import AREAS, GraphDataset
 from support.graphql_queries import Drawn, filled, queries
 from support.graphql_reference import SCOPES, SEARCHES_BY, Record, Reference, Rest, touched
 from support.graphql_requests import GRAPHQL, codes
+from support.tiers import size
 
 from convenor.security.principal import Role
 from convenor_auth.roles import IDENTIFY
@@ -35,10 +36,13 @@ EVERYBODY = [*(f"{key}@{area}" for area in AREAS for key in KEYS), *SEVERAL, "op
 
 
 @pytest.fixture(scope="module")
-async def references(gathering: Gathering) -> dict[str, Reference]:
+async def references(graph_dataset: GraphDataset) -> dict[str, Reference]:
     """The reference of each caller."""
-    boards = {gathering.area_of(f"board@{area}"): Rest(gathering.callers[f"board@{area}"]) for area in AREAS}
-    return {who: Reference(Rest(caller), boards, gathering.area_of(who)) for who, caller in gathering.callers.items()}
+    boards = {graph_dataset.area_of(f"board@{area}"): Rest(graph_dataset.callers[f"board@{area}"]) for area in AREAS}
+    return {
+        who: Reference(Rest(caller), boards, graph_dataset.area_of(who))
+        for who, caller in graph_dataset.callers.items()
+    }
 
 
 @pytest.fixture(scope="module")
@@ -47,8 +51,8 @@ def now() -> str:
     return datetime.now(UTC).isoformat().replace("+00:00", "Z")
 
 
-def test_everybody_is_asked(gathering: Gathering) -> None:
-    assert set(gathering.callers) == set(EVERYBODY)
+def test_everybody_is_asked(graph_dataset: GraphDataset) -> None:
+    assert set(graph_dataset.callers) == set(EVERYBODY)
 
 
 def in_order(members: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -65,7 +69,7 @@ def shape(value: Any) -> Any:
     return [shape(member) for member in value] if isinstance(value, list) else value
 
 
-async def compared(gathering: Gathering, reference: Reference, query: str, variables: Record) -> None:
+async def compared(graph_dataset: GraphDataset, reference: Reference, query: str, variables: Record) -> None:
     """Asks both."""
     client = reference.rest.caller.client
     body = {"query": query, "variables": variables}
@@ -92,8 +96,9 @@ async def compared(gathering: Gathering, reference: Reference, query: str, varia
     }
 
 
+@pytest.mark.timeout(size(300, 3_600))
 @settings(
-    max_examples=600,
+    max_examples=size(600, 6_000),
     derandomize=True,
     deadline=None,
     suppress_health_check=list(HealthCheck),
@@ -101,10 +106,15 @@ async def compared(gathering: Gathering, reference: Reference, query: str, varia
 )
 @given(data=st.data(), who=st.sampled_from(EVERYBODY), everything=st.integers(0, 9))
 async def test_any_query_is_answered_as_rest_answers(
-    gathering: Gathering, references: dict[str, Reference], now: str, data: st.DataObject, who: str, everything: int
+    graph_dataset: GraphDataset,
+    references: dict[str, Reference],
+    now: str,
+    data: st.DataObject,
+    who: str,
+    everything: int,
 ) -> None:
-    scopes = READING if everything == 9 else READING & gathering.callers[who].client.scopes
+    scopes = READING if everything == 9 else READING & graph_dataset.callers[who].client.scopes
     drawn: Drawn = data.draw(queries(scopes))
-    query, variables = (filled(text, gathering.records, now) for text in (drawn.query, drawn.variables))
+    query, variables = (filled(text, graph_dataset.records, now) for text in (drawn.query, drawn.variables))
     note(f"{query}\n{variables}")
-    await compared(gathering, references[who], query, json.loads(variables))
+    await compared(graph_dataset, references[who], query, json.loads(variables))

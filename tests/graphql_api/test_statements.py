@@ -8,8 +8,8 @@ import pytest
 from graphql_api.test_hidden import Found, assert_hidden, named, roots
 from support.api_client import Service
 from support.databases import Server, serve
-from support.dataset import World
-from support.graphql_dataset import AREAS, Gathering
+from support.dataset import Dataset
+from support.graphql_dataset import AREAS, GraphDataset
 from support.graphql_requests import asked, codes
 from support.records import make_records, may_see, people, truth_of
 
@@ -46,17 +46,19 @@ class Counted:
 
 
 @pytest.fixture
-async def counted(gathering: Gathering) -> AsyncIterator[Counted]:
-    state = gathering.service.app.state
+async def counted(graph_dataset: GraphDataset) -> AsyncIterator[Counted]:
+    state = graph_dataset.service.app.state
     counted = Counted(state.readers)
     state.readers = counted
     yield counted
     state.readers = counted.pool
 
 
-async def test_a_query_as_wide_and_deep_as_one_likes_is_one_statement(gathering: Gathering, counted: Counted) -> None:
+async def test_a_query_as_wide_and_deep_as_one_likes_is_one_statement(
+    graph_dataset: GraphDataset, counted: Counted
+) -> None:
     for who in ("commissioner@wendshire", "trust@wendshire", "two schools", "trust of two"):
-        caller = gathering.callers[who]
+        caller = graph_dataset.callers[who]
         await caller.authorise()
         await asked(caller, "{ __typename }")
         counted.statements.clear()
@@ -65,8 +67,8 @@ async def test_a_query_as_wide_and_deep_as_one_likes_is_one_statement(gathering:
         assert len(counted.statements) == 1, who
 
 
-async def test_a_query_of_the_schema_alone_reads_nothing(gathering: Gathering, counted: Counted) -> None:
-    caller = gathering.callers["board@wendshire"]
+async def test_a_query_of_the_schema_alone_reads_nothing(graph_dataset: GraphDataset, counted: Counted) -> None:
+    caller = graph_dataset.callers["board@wendshire"]
     await caller.authorise()
     await asked(caller, "{ __typename }")
     counted.statements.clear()
@@ -74,8 +76,8 @@ async def test_a_query_of_the_schema_alone_reads_nothing(gathering: Gathering, c
     assert counted.statements == []
 
 
-async def test_what_is_refused_reads_nothing(gathering: Gathering, counted: Counted) -> None:
-    caller = gathering.callers["board@wendshire"]
+async def test_what_is_refused_reads_nothing(graph_dataset: GraphDataset, counted: Counted) -> None:
+    caller = graph_dataset.callers["board@wendshire"]
     await caller.authorise()
     await asked(caller, "{ __typename }")
     counted.statements.clear()
@@ -83,19 +85,19 @@ async def test_what_is_refused_reads_nothing(gathering: Gathering, counted: Coun
     assert counted.statements == []
 
 
-async def test_a_query_that_is_repeated_compiles_nothing_anew(gathering: Gathering) -> None:
+async def test_a_query_that_is_repeated_compiles_nothing_anew(graph_dataset: GraphDataset) -> None:
     compile_selection.cache_clear()
     for who in ("school@wendshire", "school@fenmark", "neighbour@wendshire", "school@wendshire"):
-        assert (await asked(gathering.callers[who], DEEP, first=3)).status_code == 200
+        assert (await asked(graph_dataset.callers[who], DEEP, first=3)).status_code == 200
     known = compile_selection.cache_info()
     assert (known.misses, known.hits) == (1, 3)
 
 
-async def test_a_caller_s_own_values_are_no_part_of_what_is_kept(gathering: Gathering) -> None:
+async def test_a_caller_s_own_values_are_no_part_of_what_is_kept(graph_dataset: GraphDataset) -> None:
     query = "query ($id: ID!, $school: String) { referral(id: $id) { id } referrals(school: $school) { totalCount } }"
     compile_selection.cache_clear()
-    for row in gathering.records["referrals"][:5]:
-        caller = gathering.callers["commissioner of two"]
+    for row in graph_dataset.records["referrals"][:5]:
+        caller = graph_dataset.callers["commissioner of two"]
         answer = await asked(caller, query, id=row["id"], school=row["school_id"])
         assert answer.json()["data"]["referral"] == {"id": row["id"]}
     assert compile_selection.cache_info().misses == 1
@@ -117,9 +119,9 @@ def pupils_of(value: Any) -> set[str]:
     return set().union(*(pupils_of(member) for member in value)) if isinstance(value, list) else set()
 
 
-async def event_of(gathering: Gathering, area: str, answer: Any) -> dict[str, Any] | None:
+async def event_of(graph_dataset: GraphDataset, area: str, answer: Any) -> dict[str, Any] | None:
     """What an area's audit tells of a request; it is told once at most."""
-    auditor = gathering.callers[f"auditor@{area}"]
+    auditor = graph_dataset.callers[f"auditor@{area}"]
     events = (await auditor.get("/v1/audit/events", action="graphql:query", limit=200)).json()["data"]
     found = [event for event in events if event["request_id"] == answer.headers["x-request-id"]]
     assert len(found) <= 1
@@ -127,9 +129,9 @@ async def event_of(gathering: Gathering, area: str, answer: Any) -> dict[str, An
 
 
 @pytest.mark.parametrize("who", ["school@wendshire", "trust@wendshire", "identifying_commissioner@fenmark"])
-async def test_the_event_of_a_query_names_every_record_and_pupil_once(gathering: Gathering, who: str) -> None:
-    answer = await asked(gathering.callers[who], DEEP, first=20)
-    event = await event_of(gathering, who.partition("@")[2], answer)
+async def test_the_event_of_a_query_names_every_record_and_pupil_once(graph_dataset: GraphDataset, who: str) -> None:
+    answer = await asked(graph_dataset.callers[who], DEEP, first=20)
+    event = await event_of(graph_dataset, who.partition("@")[2], answer)
     assert event
     assert len(event["records"]) == len(set(event["records"]))
     assert set(event["records"]) == ids_of(answer.json()["data"])
@@ -137,10 +139,10 @@ async def test_the_event_of_a_query_names_every_record_and_pupil_once(gathering:
     assert set(event["subjects"]) >= pupils_of(answer.json()["data"]) > set()
 
 
-async def test_a_pupil_is_named_though_only_what_hangs_on_the_case_is_shown(gathering: Gathering) -> None:
-    trust = gathering.callers["trust@wendshire"]
+async def test_a_pupil_is_named_though_only_what_hangs_on_the_case_is_shown(graph_dataset: GraphDataset) -> None:
+    trust = graph_dataset.callers["trust@wendshire"]
     answer = await asked(trust, "{ contacts { edges { node { id } } } }")
-    event = await event_of(gathering, "wendshire", answer)
+    event = await event_of(graph_dataset, "wendshire", answer)
     shown = (
         await asked(
             trust,
@@ -152,17 +154,17 @@ async def test_a_pupil_is_named_though_only_what_hangs_on_the_case_is_shown(gath
     assert set(event["subjects"]) == pupils_of(shown["data"]) > set()
 
 
-async def test_each_area_s_audit_names_its_own_alone(gathering: Gathering) -> None:
-    answer = await asked(gathering.callers["trust of two"], DEEP, first=20)
-    told = {area: await event_of(gathering, area, answer) for area in AREAS}
+async def test_each_area_s_audit_names_its_own_alone(graph_dataset: GraphDataset) -> None:
+    answer = await asked(graph_dataset.callers["trust of two"], DEEP, first=20)
+    told = {area: await event_of(graph_dataset, area, answer) for area in AREAS}
     named_in, subjects = [], []
     for area in AREAS:
         event = told[area]
         assert event
         assert len(event["records"]) == len(set(event["records"]))
-        board = gathering.callers[f"commissioner@{area}"]
+        board = graph_dataset.callers[f"commissioner@{area}"]
         by_area = {row["id"] for row in (await board.get("/v1/referrals", limit=200)).json()["data"]}
-        shown = {row["id"] for row in gathering.records["referrals"]} & set(event["records"])
+        shown = {row["id"] for row in graph_dataset.records["referrals"]} & set(event["records"])
         assert shown <= by_area
         assert shown
         named_in.append(set(event["records"]))
@@ -173,20 +175,20 @@ async def test_each_area_s_audit_names_its_own_alone(gathering: Gathering) -> No
     assert subjects[0] | subjects[1] >= pupils_of(answer.json()["data"]) > set()
 
 
-async def test_a_query_of_one_area_s_record_is_no_concern_of_the_other(gathering: Gathering) -> None:
-    own = (await gathering.callers["trust@fenmark"].get("/v1/referrals")).json()["data"][0]["id"]
-    answer = await asked(gathering.callers["trust of two"], f'{{ referral(id: "{own}") {{ id }} }}')
+async def test_a_query_of_one_area_s_record_is_no_concern_of_the_other(graph_dataset: GraphDataset) -> None:
+    own = (await graph_dataset.callers["trust@fenmark"].get("/v1/referrals")).json()["data"][0]["id"]
+    answer = await asked(graph_dataset.callers["trust of two"], f'{{ referral(id: "{own}") {{ id }} }}')
     assert answer.json()["data"] == {"referral": {"id": own}}
-    told = await event_of(gathering, "fenmark", answer)
+    told = await event_of(graph_dataset, "fenmark", answer)
     assert told
     assert told["records"] == [own]
-    other = await event_of(gathering, "wendshire", answer)
+    other = await event_of(graph_dataset, "wendshire", answer)
     assert other is None or other["records"] == []
 
 
 @pytest.fixture(scope="module")
-async def peopled(server: Server, world: World) -> AsyncIterator[Service]:
-    async with serve(server, world) as service:
+async def peopled(server: Server, dataset: Dataset) -> AsyncIterator[Service]:
+    async with serve(server, dataset) as service:
         await make_records(service)
         yield service
 
@@ -212,7 +214,7 @@ async def _assert_reach(service: Service) -> None:
         pages = [await service.as_("commissioner", area).get(path, limit="200") for area in AREAS]
         records[name] = [row for page in pages for row in page.json()["data"]]
     truth = await truth_of(service.superuser_url)
-    for person in people(service.world):
+    for person in people(service.dataset):
         caller = service.as_(person.key, person.area)
         shown: Found = {
             kind: {str(record.id) for record in truth[table] if may_see(person, table, record)}

@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from support.graphql_dataset import Gathering
+from support.graphql_dataset import GraphDataset
 
 from convenor.clusters.resource import CLUSTERS
 from convenor.commissioned_services.resource import SERVICES
@@ -24,17 +24,17 @@ CALLERS = ["school@wendshire", "trust@fenmark", "cluster_lead@wendshire", "board
 SEVERAL = ["two schools", "trust of two", "lead of two", "commissioner of two"]
 
 
-async def principal_of(gathering: Gathering, who: str) -> Principal:
-    client, service = gathering.callers[who].client, gathering.service
+async def principal_of(graph_dataset: GraphDataset, who: str) -> Principal:
+    client, service = graph_dataset.callers[who].client, graph_dataset.service
     secret = load_pseudonym_secret(service.data_dir)
     found = await load_principal(service.app.state.readers, client.client_id, client.scopes, secret)
     assert found
     return found
 
 
-def resources_of(gathering: Gathering) -> dict[str, Resource]:
+def resources_of(graph_dataset: GraphDataset) -> dict[str, Resource]:
     """Every resource, by its name."""
-    routes = [it for it in gathering.service.app.state.routes if isinstance(it, ReadRoute)]
+    routes = [it for it in graph_dataset.service.app.state.routes if isinstance(it, ReadRoute)]
     return {it.reading.resource.name: it.reading.resource for it in routes}
 
 
@@ -54,11 +54,11 @@ async def listed(readers: Any, who: Principal, resource: Resource, under: Any = 
 
 
 @pytest.mark.parametrize("name", [*CALLERS, *SEVERAL])
-async def test_a_list_under_a_record_is_that_of_the_graph(gathering: Gathering, name: str) -> None:
+async def test_a_list_under_a_record_is_that_of_the_graph(graph_dataset: GraphDataset, name: str) -> None:
     who, resources, readers = (
-        await principal_of(gathering, name),
-        resources_of(gathering),
-        gathering.service.app.state.readers,
+        await principal_of(graph_dataset, name),
+        resources_of(graph_dataset),
+        graph_dataset.service.app.state.readers,
     )
     compared = 0
     for parent in resources.values():
@@ -74,8 +74,8 @@ async def test_a_list_under_a_record_is_that_of_the_graph(gathering: Gathering, 
     assert compared
 
 
-async def test_what_a_cluster_does_not_buy_is_in_no_list_under_it(gathering: Gathering) -> None:
-    who, readers = await principal_of(gathering, "commissioner@wendshire"), gathering.service.app.state.readers
+async def test_what_a_cluster_does_not_buy_is_in_no_list_under_it(graph_dataset: GraphDataset) -> None:
+    who, readers = await principal_of(graph_dataset, "commissioner@wendshire"), graph_dataset.service.app.state.readers
     everything = set(await listed(readers, who, SERVICES))
     bought = set()
     for cluster in await listed(readers, who, CLUSTERS):
@@ -83,15 +83,15 @@ async def test_what_a_cluster_does_not_buy_is_in_no_list_under_it(gathering: Gat
     assert set() < bought < everything
 
 
-async def test_a_case_of_one_of_two_schools_leads_to_its_service(gathering: Gathering) -> None:
-    who, readers = await principal_of(gathering, "two schools"), gathering.service.app.state.readers
+async def test_a_case_of_one_of_two_schools_leads_to_its_service(graph_dataset: GraphDataset) -> None:
+    who, readers = await principal_of(graph_dataset, "two schools"), graph_dataset.service.app.state.readers
     for case in await listed(readers, who, REFERRALS):
         assert len(await listed(readers, who, SERVICES, (REFERRALS, "service", str(case)))) == 1
 
 
-async def test_under_a_record_that_is_not_the_caller_s_there_is_no_list(gathering: Gathering) -> None:
-    who, readers = await principal_of(gathering, "two schools"), gathering.service.app.state.readers
-    (other, *_) = await listed(readers, await principal_of(gathering, "neighbour@wendshire"), REFERRALS)
-    for link, resource in (("service", SERVICES), ("school", resources_of(gathering)["schools"])):
+async def test_under_a_record_that_is_not_the_caller_s_there_is_no_list(graph_dataset: GraphDataset) -> None:
+    who, readers = await principal_of(graph_dataset, "two schools"), graph_dataset.service.app.state.readers
+    (other, *_) = await listed(readers, await principal_of(graph_dataset, "neighbour@wendshire"), REFERRALS)
+    for link, resource in (("service", SERVICES), ("school", resources_of(graph_dataset)["schools"])):
         with pytest.raises(NotFound):
             await listed(readers, who, resource, (REFERRALS, link, str(other)))

@@ -1,4 +1,4 @@
-"""A real PostgreSQL, a real door, and partners who knock at it."""
+"""OAuth services over a real database, and partners' systems that ask them for tokens."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -12,6 +12,7 @@ import pytest
 from fastapi import FastAPI
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.pool import NullPool
+from support.clients import add_client
 from support.databases import Server, named
 from support.empty_databases import Empty, new_database
 from support.oauth_clients import ISSUER, Clock, Partner, Register, new_key
@@ -19,8 +20,6 @@ from support.watched_tokens import watching
 
 from convenor.domain_types.dates import london_date
 from convenor.security.principal import Grant, Role
-from convenor_auth import models
-from convenor_auth.clients import create_client
 from convenor_auth.keys import make_keys
 from convenor_auth.oauth_services import OAuthServices, open_oauth_services
 from convenor_auth.roles import ROLES
@@ -114,30 +113,18 @@ def register(owner: async_sessionmaker[AsyncSession], http: httpx2.AsyncClient, 
     ) -> Partner:
         key = None if alg is None else new_key(alg)
         async with owner.begin() as session:
-            organisation = models.Organisation(name="Harbour Bridge School", kind="school")
-            session.add(organisation)
-            await session.flush()
-            agreement = models.DataSharingAgreement(
-                organisation_id=organisation.id,
+            client = await add_client(
+                session,
+                role,
+                grants,
+                scopes=ROLES[role].scopes if scopes is None else scopes,
                 reference=f"{reference}-{uuid4().hex[:8]}",
-                purpose="neighbourhood clusters",
-                legal_basis="UK GDPR Article 6(1)(e)",
                 starts_on=starts_on,
                 ends_on=ends_on,
-            )
-            session.add(agreement)
-            await session.flush()
-            created = await create_client(
-                session,
-                organisation=organisation,
-                agreement=agreement,
-                role=role,
-                scopes=ROLES[role].scopes if scopes is None else scopes,
-                grants=grants,
                 public_jwk=key and key.as_dict(private=False),
                 audience_flag=audience_flag,
             )
-        return Partner(http, created.client_id, clock, created.secret, key)
+        return Partner(http, client.client_id, clock, client.secret or None, key)
 
     return register
 

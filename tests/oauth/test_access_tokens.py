@@ -226,13 +226,13 @@ async def test_a_token_gives_who_calls_with_what_reach_and_walls(
     token = await token_of(partner, "referrals:read services:read")
     principal = await oauth.verifier.verify(token)
     assert principal.client_id == partner.client_id
-    assert principal.organisation == "Harbour Bridge School"
+    assert principal.organisation == f"Organisation of {Role.SCHOOL_MIS}"
     assert (principal.role, principal.row_access) == (Role.SCHOOL_MIS, RowAccess.SCHOOL)
     assert principal.scopes == {"referrals:read", "services:read"}
     assert principal.clearances == {FieldSensitivity.IDENTITY, FieldSensitivity.UPN}
     assert set(principal.grants) == {area, school}
     assert principal.areas == (area.area_id,)
-    assert principal.purpose == "neighbourhood clusters"
+    assert principal.purpose == "direct support"
     assert len(principal.pseudonym_key) == 32
     assert await oauth.verifier.verify(token) is principal
 

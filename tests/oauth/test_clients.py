@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from datetime import date
 from math import nan
 from typing import Any
 
@@ -12,12 +11,13 @@ from joserfc.jwk import ECKey, OctKey, OKPKey, RSAKey, import_key
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
+from support.clients import add_organisation
 from support.oauth_clients import Register, new_key
 
 from convenor.configuration_error import ConfigurationError
 from convenor.security.principal import Role
 from convenor_auth.clients import add_key, create_client, end_client, end_key
-from convenor_auth.models import Client, ClientKey, DataSharingAgreement, Organisation
+from convenor_auth.models import Client, ClientKey
 
 
 def short_rsa_key() -> dict[str, Any]:
@@ -34,18 +34,7 @@ async def session(owner: async_sessionmaker[AsyncSession]) -> AsyncIterator[Asyn
 
 async def organisation(session: AsyncSession, reference: str) -> dict[str, Any]:
     """An organisation with its agreement, as `create_client` takes them."""
-    trust = Organisation(name="Wend Valley NHS Trust", kind="health")
-    session.add(trust)
-    await session.flush()
-    agreement = DataSharingAgreement(
-        organisation_id=trust.id,
-        reference=reference,
-        purpose="therapy",
-        legal_basis="UK GDPR Article 6(1)(e)",
-        starts_on=date(2025, 9, 1),
-    )
-    session.add(agreement)
-    await session.flush()
+    trust, agreement = await add_organisation(session, "Wend Valley NHS Trust", kind="health", reference=reference)
     return {"organisation": trust, "agreement": agreement, "role": Role.HEALTH_SYSTEM, "scopes": {"referrals:read"}}
 
 

@@ -11,8 +11,8 @@ from convenor.security.principal import FieldSensitivity, Role
 
 
 @pytest.mark.parametrize("resource", RESOURCES.values(), ids=RESOURCES)
-async def test_the_database_accepts_every_statement_of_a_resource(profile: Service, resource: Resource) -> None:
-    connection = await asyncpg.connect(profile.app_url)
+async def test_the_database_accepts_every_statement_of_a_resource(shared_service: Service, resource: Resource) -> None:
+    connection = await asyncpg.connect(shared_service.app_url)
     try:
         # Roles that reach a resource alike have the same statements.
         sqls = {

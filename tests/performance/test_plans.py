@@ -8,7 +8,7 @@ import asyncpg
 import pytest
 from support.api_client import Service
 from support.databases import Server, serve
-from support.dataset import World
+from support.dataset import Dataset
 from support.query_plans import Explained, assert_bounded, scans_of
 from support.seeded_rows import seed
 
@@ -26,8 +26,8 @@ AREA, SCHOOL, PROVIDER = "commissioner", "school", "trust"
 
 
 @pytest.fixture(scope="module")
-async def seeded(server: Server, world: World) -> AsyncIterator[Service]:
-    async with serve(server, world) as service:
+async def seeded(server: Server, dataset: Dataset) -> AsyncIterator[Service]:
+    async with serve(server, dataset) as service:
         await seed(service.superuser_url, service.area())
         yield service
 

@@ -17,7 +17,7 @@ from pydantic import SecretStr
 from support.api_client import Service, pupil_referral
 from support.backups import CATALOGUE, ask, rows
 from support.databases import Server, named, serve, serve_database
-from support.dataset import World, fill
+from support.dataset import Dataset, load_dataset
 from support.empty_databases import new_database
 from support.installation import COMMAND, Installation
 from support.own_server import PASSWORD, backup_url, own_server
@@ -71,13 +71,13 @@ def oldest() -> Iterator[Server]:
 
 
 @pytest.fixture(scope="module")
-async def world_there(oldest: Server) -> World:
-    return await fill(oldest.owner_url)
+async def dataset_there(oldest: Server) -> Dataset:
+    return await load_dataset(oldest.owner_url)
 
 
 @pytest.fixture
-async def own(oldest: Server, world_there: World, tmp_path: Path) -> AsyncIterator[Own]:
-    async with serve(oldest, world_there) as service:
+async def own(oldest: Server, dataset_there: Dataset, tmp_path: Path) -> AsyncIterator[Own]:
+    async with serve(oldest, dataset_there) as service:
         settings = settings_of(oldest, urlsplit(service.app_url).path[1:], oldest.data_dir)
         yield Own(oldest, settings, service, tmp_path)
 
@@ -113,7 +113,7 @@ class TestOnAServerOfOnesOwn:
         assert await rows(superuser_url) == before
         assert await ask(superuser_url, CATALOGUE) == await ask(own.service.superuser_url, CATALOGUE)
         there = Server(own.server.superuser_url, own.server.owner_url, own.server.app_url, target.data_dir)
-        async with serve_database(there, database_of(target), own.service.world) as service:
+        async with serve_database(there, database_of(target), own.service.dataset) as service:
             restored = service.as_("school")
             restored.token, restored.asked_at = school.token, school.asked_at
             assert (await restored.get("/v1/referrals")).json() == referrals

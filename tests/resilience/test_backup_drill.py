@@ -13,7 +13,7 @@ import httpx2
 import pytest
 from support.api_client import pupil_referral
 from support.backups import CATALOGUE, ask
-from support.dataset import fill
+from support.dataset import load_dataset
 from support.installation import Installation
 
 from convenor.backup import keys_path
@@ -51,8 +51,8 @@ class TestARunningInstallation:
     ) -> None:
         source.start()
         with open_embedded(source.data_dir, say=say) as server:
-            world = asyncio.run(fill(server.owner_url))
-        school, auditor = world.wendshire.clients["school"], world.wendshire.clients["auditor"]
+            dataset = asyncio.run(load_dataset(server.owner_url))
+        school, auditor = dataset.wendshire.clients["school"], dataset.wendshire.clients["auditor"]
 
         def caller(client_id: str, secret: str, scope: str) -> dict[str, str]:
             answer = httpx2.post(

@@ -7,7 +7,7 @@ import asyncpg
 import pytest
 from support.api_client import Service, pupil_referral
 from support.databases import Server, serve
-from support.dataset import fill
+from support.dataset import load_dataset
 from support.empty_databases import Empty, new_database
 from support.own_server import own_server
 from support.referral_steps import ACCEPTED, line, load, referred, said
@@ -30,7 +30,7 @@ async def service(oldest: Server) -> AsyncIterator[Service]:
         database = Empty.of(oldest, name)
         await asyncio.to_thread(migrate, database.owner_url, APP)
         server = Server(database.superuser_url, database.owner_url, oldest.app_url, oldest.data_dir)
-        async with serve(server, await fill(database.owner_url)) as served:
+        async with serve(server, await load_dataset(database.owner_url)) as served:
             yield served
 
 

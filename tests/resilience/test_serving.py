@@ -11,13 +11,11 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from uuid import uuid4
 
-import asyncpg
 import httpx2
 import pytest
-from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
-from sqlalchemy.pool import NullPool
 from support.api_client import pupil_referral
-from support.dataset import Client, build_world
+from support.clients import Client
+from support.dataset import load_dataset
 from support.installation import Installation, wait_until
 
 from convenor.embedded_postgres.process import postmaster
@@ -36,20 +34,11 @@ def installation() -> Iterator[Installation]:
 
 @pytest.fixture
 def school(installation: Installation) -> Client:
-    """A service that runs on an installation with the tests' world in it, and one school of that world."""
+    """A service that runs on an installation with the tests' dataset in it, and one school of that dataset."""
     installation.start()
 
-    async def build(owner_url: str) -> Client:
-        engine = create_async_engine(
-            "postgresql+asyncpg://", poolclass=NullPool, async_creator=lambda: asyncpg.connect(owner_url)
-        )
-        async with AsyncSession(engine) as session, session.begin():
-            world = await build_world(session)
-        await engine.dispose()
-        return world.wendshire.clients["school"]
-
     with open_embedded(installation.data_dir, say=lambda _sentence: None) as server:
-        return asyncio.run(build(server.owner_url))
+        return asyncio.run(load_dataset(server.owner_url)).wendshire.clients["school"]
 
 
 @contextmanager

@@ -231,11 +231,11 @@ async def test_every_member_of_a_referral_takes_any_value_without_a_fault_of_our
         assert_names_its_faults(answer, f"{pointer} {content[:200]!r}")
 
 
-async def test_any_path_and_any_query_is_answered(profile: Service) -> None:
-    for route in profile.app.state.routes:
+async def test_any_path_and_any_query_is_answered(shared_service: Service) -> None:
+    for route in shared_service.app.state.routes:
         if not isinstance(route, ReadRoute):
             continue
-        commissioner = profile.as_("commissioner")
+        commissioner = shared_service.as_("commissioner")
         for text in TEXTS:
             path = route.path
             for parameter in route.param_convertors:
@@ -256,21 +256,25 @@ def _cursor(order: str, place: Any) -> str:
     return base64.urlsafe_b64encode(written).decode().rstrip("=")
 
 
-async def test_a_cursor_at_any_place_is_answered(profile: Service) -> None:
-    for route in profile.app.state.routes:
+async def test_a_cursor_at_any_place_is_answered(shared_service: Service) -> None:
+    for route in shared_service.app.state.routes:
         if not isinstance(route, ReadRoute) or not route.reading.many:
             continue
         path = route.path.replace("{", "").replace("}", "")
         for order in route.reading.resource.sorts:
             for place in [*VALUES, "9" * 11, "-" + "9" * 11, "0001-01-01", "infinity"]:
                 if len(str(place)) < 5_000:
-                    answer = await profile.as_("commissioner").get(path, sort=order, cursor=_cursor(order, place))
+                    answer = await shared_service.as_("commissioner").get(
+                        path, sort=order, cursor=_cursor(order, place)
+                    )
                     assert_names_its_faults(answer, f"{path} {order} {place!r}")
 
 
 @pytest.mark.parametrize("place", [2**31, -(2**31) - 1, 99_999_999_999])
-async def test_a_cursor_at_a_number_that_the_database_cannot_hold_is_refused(profile: Service, place: int) -> None:
-    cursor, board = _cursor("number", str(place)), profile.as_("board")
+async def test_a_cursor_at_a_number_that_the_database_cannot_hold_is_refused(
+    shared_service: Service, place: int
+) -> None:
+    cursor, board = _cursor("number", str(place)), shared_service.as_("board")
     refused = await board.get("/v1/networks", sort="number", cursor=cursor)
     assert refused.status_code == 422
     assert [fault["pointer"] for fault in refused.json()["errors"]] == ["/query/cursor"]
@@ -280,9 +284,11 @@ async def test_a_cursor_at_a_number_that_the_database_cannot_hold_is_refused(pro
     assert [fault["pointer"] for fault in error["extensions"]["errors"]] == ["/networks/after"]
 
 
-async def test_a_cursor_at_the_last_number_is_taken(profile: Service) -> None:
+async def test_a_cursor_at_the_last_number_is_taken(shared_service: Service) -> None:
     for place in (2**31 - 1, -(2**31)):
-        answer = await profile.as_("board").get("/v1/networks", sort="number", cursor=_cursor("number", str(place)))
+        answer = await shared_service.as_("board").get(
+            "/v1/networks", sort="number", cursor=_cursor("number", str(place))
+        )
         assert answer.json() == {"data": [], "next": None}
 
 

@@ -23,8 +23,8 @@ OF_NO_AREA = {
 
 
 @pytest.fixture
-async def catalogue(profile: Service) -> AsyncIterator[asyncpg.Connection]:
-    connection = await asyncpg.connect(profile.superuser_url)
+async def catalogue(shared_service: Service) -> AsyncIterator[asyncpg.Connection]:
+    connection = await asyncpg.connect(shared_service.superuser_url)
     yield connection
     await connection.close()
 
@@ -109,8 +109,10 @@ async def test_the_application_s_role_owns_nothing_and_changes_no_event(catalogu
     assert {row[0] for row in deletable} == {"idempotency_record", "spent_assertion"}
 
 
-async def test_without_a_context_no_row_of_any_area_is_visible(profile: Service, catalogue: asyncpg.Connection) -> None:
-    application = await asyncpg.connect(profile.app_url)
+async def test_without_a_context_no_row_of_any_area_is_visible(
+    shared_service: Service, catalogue: asyncpg.Connection
+) -> None:
+    application = await asyncpg.connect(shared_service.app_url)
     for table in await _tables(catalogue):
         assert await application.fetchval(f'select count(*) from "{table}"') == 0, table
     await application.close()

@@ -11,9 +11,9 @@ import pytest
 from graphql import GraphQLObjectType, GraphQLUnionType, get_named_type
 from support.api_client import Caller
 from support.databases import Server, serve
-from support.dataset import World
+from support.dataset import Dataset
 from support.declared_fields import HIDDEN, WALLS, Hidden, graph_plans, marked, rest_plans, standings
-from support.graphql_dataset import Gathering, gather
+from support.graphql_dataset import GraphDataset, build_graph_dataset
 from support.graphql_requests import asked
 
 from convenor.audit_trail.resource import AUDIT_EVENTS
@@ -69,9 +69,9 @@ def test_no_order_default_or_search_of_others_names_a_hidden_column(resource: Re
 
 @dataclass
 class Planted:
-    """A world in which every hidden column holds values that stand nowhere else."""
+    """A dataset in which every hidden column holds values that stand nowhere else."""
 
-    gathering: Gathering
+    graph_dataset: GraphDataset
     values: Mapping[Hidden, frozenset[str]]
 
     def passed(self, caller: Caller) -> frozenset[FieldSensitivity]:
@@ -85,13 +85,13 @@ class Planted:
 
 
 @pytest.fixture(scope="module")
-async def planted(server: Server, world: World) -> AsyncIterator[Planted]:
-    async with serve(server, world) as service:
-        gathering = await gather(service)
+async def planted(server: Server, dataset: Dataset) -> AsyncIterator[Planted]:
+    async with serve(server, dataset) as service:
+        graph_dataset = await build_graph_dataset(service)
         admin = await asyncpg.connect(service.superuser_url, server_settings={"session_replication_role": "replica"})
         values = {each: await _plant(admin, at, each) for at, each in enumerate(HIDDEN)}
         await admin.close()
-        yield Planted(gathering, values)
+        yield Planted(graph_dataset, values)
 
 
 async def _plant(admin: asyncpg.Connection, at: int, each: Hidden) -> frozenset[str]:
@@ -195,7 +195,7 @@ async def test_a_hidden_value_appears_to_those_alone_who_may_see_it_and_is_named
     planted: Planted, read: Any
 ) -> None:
     shown = set[Hidden]()
-    for caller in planted.gathering.callers.values():
+    for caller in planted.graph_dataset.callers.values():
         shown |= await read(planted, caller)
     assert set(HIDDEN) == shown
 
@@ -207,7 +207,7 @@ async def test_nobody_searches_by_what_they_do_not_see(planted: Planted) -> None
         for name, each in resource.filters.items()
         if each.sensitivity
     }
-    for who, caller in planted.gathering.callers.items():
+    for who, caller in planted.graph_dataset.callers.items():
         for (listed, name), each in searches.items():
             if RESOURCES[listed].read_scope not in caller.client.scopes:
                 continue

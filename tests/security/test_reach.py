@@ -12,7 +12,7 @@ import httpx2
 import pytest
 from support.api_client import Caller, Service, pupil_referral
 from support.databases import Server, serve
-from support.dataset import World
+from support.dataset import Dataset
 from support.records import TRUTH, Person, Record, make_records, may_see, people, truth_of
 
 from convenor.http.read_routes import ReadRoute
@@ -129,8 +129,8 @@ ELSEWHERE = {
 
 
 @pytest.fixture(scope="module")
-async def peopled(server: Server, world: World) -> AsyncIterator[Service]:
-    async with serve(server, world) as service:
+async def peopled(server: Server, dataset: Dataset) -> AsyncIterator[Service]:
+    async with serve(server, dataset) as service:
         await make_records(service)
         yield service
 
@@ -147,8 +147,8 @@ def _reads(service: Service) -> list[ReadRoute]:
     return [route for route in _partner_routes(service) if isinstance(route, ReadRoute)]
 
 
-def test_every_route_has_a_rule(profile: Service) -> None:
-    for route in _partner_routes(profile):
+def test_every_route_has_a_rule(shared_service: Service) -> None:
+    for route in _partner_routes(shared_service):
         if isinstance(route, ReadRoute):
             assert route.reading.resource.table in TRUTH, f"{route.path}: say in records.TRUTH whose its rows are"
         else:
@@ -157,7 +157,7 @@ def test_every_route_has_a_rule(profile: Service) -> None:
 
 async def test_without_the_scope_every_call_is_403_whatever_the_id(peopled: Service) -> None:
     truth = await truth_of(peopled.superuser_url)
-    for person in people(peopled.world):
+    for person in people(peopled.dataset):
         client = peopled.as_(person.key, person.area).client
         for route in _partner_routes(peopled):
             scope = _scope(route)
@@ -209,7 +209,7 @@ def _holds(person: Person, scope: str) -> bool:
 async def _assert_reach(service: Service) -> None:
     """Every list holds exactly what is shared with its caller; every record by its id is there or is not."""
     truth = await truth_of(service.superuser_url)
-    for person in people(service.world):
+    for person in people(service.dataset):
         caller = service.as_(person.key, person.area)
         for route in _reads(service):
             reading = route.reading
@@ -319,7 +319,7 @@ async def test_the_explicit_predicate_alone_still_hides_everything(peopled: Serv
 
 async def test_another_s_record_is_absent_to_whoever_writes_to_it(peopled: Service) -> None:
     truth = await truth_of(peopled.superuser_url)
-    for person in people(peopled.world):
+    for person in people(peopled.dataset):
         caller = peopled.as_(person.key, person.area)
         for route in _partner_routes(peopled):
             scope, table, body = WRITES.get(_name(route), ("", None, {}))
@@ -335,7 +335,7 @@ async def test_another_s_record_is_absent_to_whoever_writes_to_it(peopled: Servi
 async def test_a_reference_to_another_s_record_reads_as_absent(peopled: Service) -> None:
     truth = await truth_of(peopled.superuser_url)
     before = await _counts(peopled)
-    for person in people(peopled.world):
+    for person in people(peopled.dataset):
         caller = peopled.as_(person.key, person.area)
         for route in _partner_routes(peopled):
             scope, table, body = WRITES.get(_name(route), ("", None, {}))
@@ -366,7 +366,7 @@ def _filled(body: Any, truth: dict[str, list[Record]], person: Person) -> Any:
     return body
 
 
-def test_the_table_of_writes_names_no_route_that_is_gone(profile: Service) -> None:
-    there = {_name(route) for route in _partner_routes(profile)}
+def test_the_table_of_writes_names_no_route_that_is_gone(shared_service: Service) -> None:
+    there = {_name(route) for route in _partner_routes(shared_service)}
     assert set(WRITES) <= there
     assert set(ELSEWHERE) <= there

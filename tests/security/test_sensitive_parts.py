@@ -30,9 +30,9 @@ WALLED = replace(SLAS, read=WalledRead, parts={**SLAS.parts, "versions": replace
 """SLAs, were the targets of earlier versions behind a wall: a part of a part."""
 
 
-async def test_what_is_behind_a_wall_within_a_part_s_part_is_absent_and_named(profile: Service) -> None:
-    client = profile.area().clients["finance"]
-    secret, readers = load_pseudonym_secret(profile.data_dir), profile.app.state.readers
+async def test_what_is_behind_a_wall_within_a_part_s_part_is_absent_and_named(shared_service: Service) -> None:
+    client = shared_service.area().clients["finance"]
+    secret, readers = load_pseudonym_secret(shared_service.data_dir), shared_service.app.state.readers
     principal = await load_principal(readers, client.client_id, client.scopes, secret)
     assert principal
     answer = await read_list(readers, principal, WALLED, parse_query(WALLED, b"fields=kpis,versions"))

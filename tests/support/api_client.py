@@ -8,10 +8,10 @@ from typing import Any
 from uuid import uuid4
 
 import httpx2
-from support.dataset import Client, World, WorldArea
+from support.dataset import Client, Dataset, DatasetArea
 
 ASK_AGAIN_SECONDS = 240
-"""After which a caller gets another token, before its own ends: a world that all tests share lives longer."""
+"""After which a caller gets another token, before its own ends: a dataset that all tests share lives longer."""
 
 
 @dataclass
@@ -59,10 +59,10 @@ class Caller:
 
 @dataclass
 class Service:
-    """The application over one database that holds the world."""
+    """The application over one database that holds the dataset."""
 
     http: httpx2.AsyncClient
-    world: World
+    dataset: Dataset
     app_url: str
     superuser_url: str
     app: Any
@@ -70,15 +70,15 @@ class Service:
     callers: dict[tuple[str, str], Caller] = field(default_factory=dict)
 
     def as_(self, key: str, area: str = "wendshire") -> Caller:
-        """The caller of a client of the world, e.g. `as_("school")` or `as_("trust", "fenmark")`."""
+        """The caller of a client of the dataset, e.g. `as_("school")` or `as_("trust", "fenmark")`."""
         if (key, area) not in self.callers:
-            client = self.world.operator if key == "operator" else self.area(area).clients[key]
+            client = self.dataset.operator if key == "operator" else self.area(area).clients[key]
             self.callers[key, area] = Caller(self.http, client)
         return self.callers[key, area]
 
-    def area(self, name: str = "wendshire") -> WorldArea:
-        """An area of the world."""
-        area: WorldArea = getattr(self.world, name)
+    def area(self, name: str = "wendshire") -> DatasetArea:
+        """An area of the dataset."""
+        area: DatasetArea = getattr(self.dataset, name)
         return area
 
 

@@ -11,7 +11,7 @@ from uuid import uuid4
 
 import httpx2
 from support.api_client import Caller, pupil_referral
-from support.dataset import World
+from support.dataset import Dataset
 
 from convenor.domain_types.dates import today
 
@@ -33,7 +33,7 @@ class Work:
     """What fifty partners did: answers by status, and every write that was acknowledged."""
 
     base_url: str
-    world: World
+    dataset: Dataset
     patient: bool = False
     """Whether they repeat what the service was too busy for, when `Retry-After` says so."""
     answers: Counter[int] = field(default_factory=Counter)
@@ -55,7 +55,7 @@ class Work:
 
     def _trio(self, http: httpx2.AsyncClient, at: int) -> tuple[str, Caller, Caller, Caller]:
         """A school with its URN, a trust and a commissioner."""
-        area = self.world.wendshire
+        area = self.dataset.wendshire
         names = (("school", "neighbour", "far_school")[at % 3], "trust", "commissioner")
         school, trust, commissioner = (Caller(http, area.clients[name]) for name in names)
         return list(area.schools)[at % 3], school, trust, commissioner

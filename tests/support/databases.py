@@ -1,4 +1,4 @@
-"""Serving the application over a clone of the world, for the fixtures of all tests."""
+"""Serving the application over a clone of the dataset, for the fixtures of all tests."""
 
 import itertools
 from collections.abc import AsyncIterator
@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import asyncpg
 import httpx2
 from support.api_client import Service
-from support.dataset import World
+from support.dataset import Dataset
 
 from convenor.app import create_app
 from convenor.database import pools as db
@@ -40,13 +40,13 @@ _numbers = itertools.count()
 
 
 @asynccontextmanager
-async def serve(server: Server, world: World) -> AsyncIterator[Service]:
-    """The application over a clone of the world."""
+async def serve(server: Server, dataset: Dataset) -> AsyncIterator[Service]:
+    """The application over a clone of the dataset."""
     database = f"clone_{next(_numbers)}"
     admin = await asyncpg.connect(named(server.superuser_url, "postgres"))
     try:
         await admin.execute(f"create database {database} template {urlsplit(server.owner_url).path[1:]}")
-        async with serve_database(server, database, world) as service:
+        async with serve_database(server, database, dataset) as service:
             yield service
         await admin.execute(f"drop database {database} with (force)")
     finally:
@@ -54,10 +54,10 @@ async def serve(server: Server, world: World) -> AsyncIterator[Service]:
 
 
 @asynccontextmanager
-async def serve_database(server: Server, database: str, world: World) -> AsyncIterator[Service]:
-    """The application over a database that holds the world."""
+async def serve_database(server: Server, database: str, dataset: Dataset) -> AsyncIterator[Service]:
+    """The application over a database that holds the dataset."""
     app = create_app(named(server.app_url, database), server.data_dir, ISSUER)
     transport = httpx2.ASGITransport(app=app)
     async with app.router.lifespan_context(app), httpx2.AsyncClient(transport=transport, base_url=ISSUER) as http:
         urls = named(server.app_url, database), named(server.superuser_url, database)
-        yield Service(http, world, *urls, app, server.data_dir)
+        yield Service(http, dataset, *urls, app, server.data_dir)

@@ -1,4 +1,4 @@
-"""A small invented world that every test starts from: two areas alike, with a client of every role in each.
+"""A small invented dataset that every test starts from: two areas alike, with a client of every role in each.
 
 Wendshire (999) and Fenmark (998): two clusters of two schools each, two NHS trusts, a charity, three services. It is
 written through the models with the owner's login, as a load is.
@@ -8,9 +8,8 @@ from dataclasses import dataclass, field
 from datetime import date
 from uuid import UUID
 
-import asyncpg
-from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
-from sqlalchemy.pool import NullPool
+from sqlalchemy.ext.asyncio import AsyncSession
+from support.clients import START, Client, add_client, owner_session
 
 from convenor.areas.models import Area
 from convenor.clusters.models import Cluster, ClusterMembership
@@ -21,27 +20,12 @@ from convenor.providers.models import Provider
 from convenor.schools.models import School
 from convenor.security.principal import Grant, Role
 from convenor.slas.models import Sla, SlaCluster, SlaKpi, SlaTerms
-from convenor_auth.clients import create_client
-from convenor_auth.models import DataSharingAgreement, Organisation
 from convenor_auth.roles import ROLES
 
-START = date(2020, 9, 1)
-
 
 @dataclass
-class Client:
-    """A client of the world, as its owner knows it."""
-
-    client_id: str
-    secret: str
-    role: Role
-    organisation_id: UUID
-    scopes: frozenset[str]
-
-
-@dataclass
-class WorldArea:
-    """One area of the world: ids by the names that tests use."""
+class DatasetArea:
+    """One area of the dataset: ids by the names that tests use."""
 
     id: UUID
     schools: dict[str, UUID] = field(default_factory=dict)
@@ -59,35 +43,30 @@ class WorldArea:
 
 
 @dataclass
-class World:
+class Dataset:
     """Both areas, and the installation's operator."""
 
-    wendshire: WorldArea
-    fenmark: WorldArea
+    wendshire: DatasetArea
+    fenmark: DatasetArea
     operator: Client
 
 
-async def fill(owner_url: str) -> World:
-    """Writes the world into a migrated database."""
-    engine = create_async_engine(
-        "postgresql+asyncpg://", poolclass=NullPool, async_creator=lambda: asyncpg.connect(owner_url)
-    )
-    async with AsyncSession(engine) as session, session.begin():
-        built = await build_world(session)
-    await engine.dispose()
-    return built
+async def load_dataset(owner_url: str) -> Dataset:
+    """Writes the dataset into a migrated database."""
+    async with owner_session(owner_url) as session:
+        return await build_dataset(session)
 
 
-async def build_world(session: AsyncSession) -> World:
-    """Writes the world. The session is the owner's."""
+async def build_dataset(session: AsyncSession) -> Dataset:
+    """Writes the dataset. The session is the owner's."""
     wendshire = await _build_area(session, "999", "Wendshire", 900001)
     fenmark = await _build_area(session, "998", "Fenmark", 900101)
-    operator = await _client(session, "operator", "operator", Role.OPERATOR, "operator", [])
-    return World(wendshire, fenmark, operator)
+    operator = await add_client(session, Role.OPERATOR, client_id="operator", kind="operator")
+    return Dataset(wendshire, fenmark, operator)
 
 
-async def _build_area(session: AsyncSession, la_code: str, name: str, first_urn: int) -> WorldArea:
-    area = WorldArea(uuid7())
+async def _build_area(session: AsyncSession, la_code: str, name: str, first_urn: int) -> DatasetArea:
+    area = DatasetArea(uuid7())
     await set_context(session, import_context(area.id))
     session.add(Area(area_id=area.id, la_code=la_code, name=name))
     await session.flush()
@@ -124,7 +103,7 @@ async def _build_area(session: AsyncSession, la_code: str, name: str, first_urn:
 
 
 async def _service(
-    session: AsyncSession, area: WorldArea, code: str, need: str, offer: str, provider_key: str, clusters: str
+    session: AsyncSession, area: DatasetArea, code: str, need: str, offer: str, provider_key: str, clusters: str
 ) -> None:
     of, provider_id = {"area_id": area.id}, area.providers[provider_key]
     service = CommissionedService(
@@ -169,7 +148,7 @@ async def _service(
     await session.flush()
 
 
-async def _clients(session: AsyncSession, area: WorldArea, la_code: str, schools: list[UUID]) -> None:
+async def _clients(session: AsyncSession, area: DatasetArea, la_code: str, schools: list[UUID]) -> None:
     def grant(kind: str, key: UUID) -> Grant:
         return Grant(area.id, kind, key)
 
@@ -188,34 +167,7 @@ async def _clients(session: AsyncSession, area: WorldArea, la_code: str, schools
         ("board", Role.BOARD, "oversight", whole),
         ("auditor", Role.AUDITOR, "oversight", whole),
     ):
-        client = await _client(session, f"{key}-{la_code}", key, role, kind, [given])
-        area.clients[key] = client
-
-
-async def _client(
-    session: AsyncSession, client_id: str, key: str, role: Role, kind: str, grants: list[Grant]
-) -> Client:
-    organisation = Organisation(name=f"Organisation of {client_id}", kind=kind)
-    session.add(organisation)
-    await session.flush()
-    agreement = DataSharingAgreement(
-        organisation_id=organisation.id,
-        reference=f"DSA-{client_id}",
-        purpose="direct support",
-        legal_basis="public task",
-        starts_on=START,
-    )
-    session.add(agreement)
-    await session.flush()
-    scopes = ROLES[role].scopes - (frozenset() if key == "identifying_commissioner" else {"pupils:identify"})
-    created = await create_client(
-        session,
-        organisation=organisation,
-        agreement=agreement,
-        role=role,
-        scopes=scopes,
-        grants=grants,
-        client_id=client_id,
-    )
-    assert created.secret
-    return Client(client_id, created.secret, role, organisation.id, frozenset(scopes))
+        scopes = ROLES[role].scopes if key == "identifying_commissioner" else None
+        area.clients[key] = await add_client(
+            session, role, [given], client_id=f"{key}-{la_code}", kind=kind, scopes=scopes
+        )

@@ -1,21 +1,16 @@
-"""A rich world that stands still: cases and contracts of every kind and state, in two areas, and clients of several."""
+"""A rich dataset that no test changes: cases and contracts of every kind and state, and clients of several areas."""
 
 from dataclasses import dataclass, field
 from typing import Any
 
 import asyncpg
-from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
-from sqlalchemy.pool import NullPool
 from support.api_client import Caller, Service, pupil_referral
-from support.dataset import START, Client
+from support.clients import add_client, owner_session
 from support.graphql_reference import LISTS, Record, Rest
 from support.records import make_records
 
 from convenor.domain_types.dates import today
 from convenor.security.principal import Grant, Role
-from convenor_auth.clients import create_client
-from convenor_auth.models import DataSharingAgreement, Organisation
-from convenor_auth.roles import IDENTIFY, ROLES
 
 AREAS = ("wendshire", "fenmark")
 
@@ -24,8 +19,8 @@ WHOLE = ("commissioner", "auditor")
 
 
 @dataclass
-class Gathering:
-    """The world, who calls, and what there is."""
+class GraphDataset:
+    """The dataset, who calls, and what there is."""
 
     service: Service
     callers: dict[str, Caller] = field(default_factory=dict)
@@ -39,14 +34,14 @@ class Gathering:
         return str(self.service.area(name).id)
 
 
-async def gather(service: Service) -> Gathering:
+async def build_graph_dataset(service: Service) -> GraphDataset:
     """Makes the records and the clients."""
     await make_records(service)
     for area in AREAS:
         await _make_cases(service, area)
         await _make_returns(service, area)
         await _make_places(service, area)
-    found = Gathering(service)
+    found = GraphDataset(service)
     for area in AREAS:
         found.callers |= {f"{key}@{area}": service.as_(key, area) for key in service.area(area).clients}
     found.callers["operator"] = service.as_("operator")
@@ -188,32 +183,6 @@ async def _clients_of_several(service: Service) -> dict[str, Caller]:
 
 
 async def _client(service: Service, client_id: str, role: Role, grants: list[Grant]) -> Caller:
-    engine = create_async_engine(
-        "postgresql+asyncpg://", poolclass=NullPool, async_creator=lambda: asyncpg.connect(service.superuser_url)
-    )
-    async with AsyncSession(engine) as session, session.begin():
-        organisation = Organisation(name=f"Organisation of {client_id}", kind="health")
-        session.add(organisation)
-        await session.flush()
-        agreement = DataSharingAgreement(
-            organisation_id=organisation.id,
-            reference=f"DSA-{client_id}",
-            purpose="direct support",
-            legal_basis="public task",
-            starts_on=START,
-        )
-        session.add(agreement)
-        await session.flush()
-        scopes = ROLES[role].scopes - {IDENTIFY}
-        created = await create_client(
-            session,
-            organisation=organisation,
-            agreement=agreement,
-            role=role,
-            scopes=scopes,
-            grants=grants,
-            client_id=client_id,
-        )
-        client = Client(client_id, created.secret or "", role, organisation.id, scopes)
-    await engine.dispose()
+    async with owner_session(service.superuser_url) as session:
+        client = await add_client(session, role, grants, client_id=client_id, kind="health")
     return Caller(service.http, client)

@@ -1,6 +1,6 @@
 """Queries of every form that the schema allows, drawn out of the schema itself.
 
-Values that only a world knows stand as `@Type.field.number@`, cursors as `@cursor.Type.SORT.number@`; `filled` puts
+Values that only a dataset knows stand as `@Type.field.number@`, cursors as `@cursor.Type.SORT.number@`; `filled` puts
 them in. So what is drawn never depends on the ids of a run.
 """
 
@@ -293,7 +293,7 @@ def _query(scopes: frozenset[str], size: int, seed: int) -> Drawn:
 
 
 def filled(drawn: str, records: Mapping[str, list[Record]], now: str) -> str:
-    """A text with the world's own values in it."""
+    """A text with the dataset's own values in it."""
 
     def value(found: re.Match[str]) -> str:
         words = found[1].split(".")

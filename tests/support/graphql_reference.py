@@ -171,7 +171,7 @@ def cursor_of(record: Record, sort: str) -> str:
 
 @dataclass
 class Rest:
-    """What REST answers to one client, each question asked once: the world stands still meanwhile."""
+    """What REST answers to one client, each question asked once: the dataset stands still meanwhile."""
 
     caller: Caller
     answers: dict[tuple[str, str], Any] = field(default_factory=dict)

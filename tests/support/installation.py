@@ -6,10 +6,12 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO
 
 import httpx2
 import psutil
@@ -45,8 +47,9 @@ class Installation:
     limits: dict[int, int] = field(default_factory=dict)
     """Limits of the system on its processes, such as `resource.RLIMIT_NOFILE`, soft and hard."""
     command: list[str] = field(default_factory=lambda: [str(COMMAND)])
-    serving: subprocess.Popen[str] | None = field(default=None, init=False)
+    serving: subprocess.Popen[bytes] | None = field(default=None, init=False)
     output: str = field(default="", init=False)
+    _log: IO[str] = field(init=False, repr=False)
 
     @property
     def url(self) -> str:
@@ -74,12 +77,13 @@ class Installation:
     def start(self, *arguments: str) -> None:
         """Starts `convenor serve`, or what is named, and waits until it answers."""
         self.output = ""
+        # A file takes whatever the service writes; a pipe that nobody reads would stop the service once it is full.
+        self._log = tempfile.TemporaryFile("w+")  # noqa: SIM115 (closed at the end of the service)
         self.serving = subprocess.Popen(
             [*self.command, *(arguments or ("serve",))],
             env=self.environment,
-            stdout=subprocess.PIPE,
+            stdout=self._log,
             stderr=subprocess.STDOUT,
-            text=True,
             preexec_fn=self._limit,
         )
         wait_until(self.answers, "the service answers")
@@ -92,7 +96,8 @@ class Installation:
         """Whether the service answers; fails where its process has ended."""
         assert self.serving is not None
         if self.serving.poll() is not None:
-            raise AssertionError(self.serving.communicate()[0])
+            self.ended()
+            raise AssertionError(self.output)
         try:
             return httpx2.get(f"{self.url}/health/live", trust_env=False).status_code < 500
         except httpx2.TransportError:
@@ -120,12 +125,16 @@ class Installation:
     def ended(self) -> int:
         """Waits for the end of the service, keeping what it said; its exit code."""
         assert self.serving is not None
-        self.output = self.serving.communicate(timeout=PATIENCE_SECONDS)[0]
-        return self.serving.returncode
+        code = self.serving.wait(PATIENCE_SECONDS)
+        with self._log:
+            self._log.seek(0)
+            self.output = self._log.read()
+        self.serving = None
+        return code
 
     def leave(self) -> None:
         """Ends whatever a test has left running."""
-        if self.serving is not None and not self.output:
+        if self.serving is not None:
             self.stop(signal.SIGKILL)
         for process in self.processes():
             process.kill()

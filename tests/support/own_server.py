@@ -14,7 +14,7 @@ from convenor.embedded_postgres.system_user import system_user_for
 from convenor.private_files import replace_file
 from convenor_auth.keys import make_keys
 
-ROLES_SQL = Path(__file__).parents[1] / "deploy" / "postgres" / "roles.sql"
+ROLES_SQL = Path(__file__).parents[2] / "deploy" / "postgres" / "roles.sql"
 PASSWORD = "a test's p@ssword/'"
 PASSWORDS = {f"CONVENOR_{role}_PASSWORD": PASSWORD for role in ("OWNER", "APP", "BACKUP")}
 

@@ -1,4 +1,4 @@
-"""Records of every kind in both areas of the world, made as partners make them, and who may see which.
+"""Records of every kind in both areas of the dataset, made as partners make them, and who may see which.
 
 The truth is written down here by hand and apart from the code under test: a table of tables, each with the kind of its
 rows and the select that says whose they are.
@@ -10,7 +10,7 @@ from uuid import UUID
 
 import asyncpg
 from support.api_client import Service, pupil_referral
-from support.dataset import World
+from support.dataset import Dataset
 
 from convenor.domain_types.dates import today
 from convenor.security.principal import Role
@@ -76,7 +76,7 @@ class Record:
 
 @dataclass(frozen=True)
 class Person:
-    """A client of the world, and what it stands for."""
+    """A client of the dataset, and what it stands for."""
 
     key: str
     area: str
@@ -85,11 +85,11 @@ class Person:
     stands_for: UUID | None
 
 
-def people(world: World) -> list[Person]:
+def people(dataset: Dataset) -> list[Person]:
     """Every client of both areas, and the operator."""
     found = [Person("operator", "wendshire", None, Role.OPERATOR, None)]
     for name in ("wendshire", "fenmark"):
-        area = getattr(world, name)
+        area = getattr(dataset, name)
         schools = list(area.schools.values())
         stands_for = {"school": schools[0], "neighbour": schools[1], "far_school": schools[2], **area.providers}
         for key, client in area.clients.items():
@@ -206,7 +206,7 @@ async def _make_contracts(service: Service, area: str) -> None:
 
 async def _make_reference_rows(service: Service) -> None:
     connection = await asyncpg.connect(service.superuser_url)
-    for area in (service.world.wendshire.id, service.world.fenmark.id):
+    for area in (service.dataset.wendshire.id, service.dataset.fenmark.id):
         await connection.execute(
             "insert into network (area_id, id, number, name, integrated_care_area, is_pcn, version)"
             " values ($1, gen_random_uuid(), 1, 'Fell Side', 'West', true, 1)",

@@ -1,7 +1,7 @@
 """Enough cases for the planner to choose by: a few thousand referrals of one area, with all that hangs on them."""
 
 import asyncpg
-from support.dataset import WorldArea
+from support.dataset import DatasetArea
 
 REFERRALS = 6_000
 
@@ -51,7 +51,7 @@ from referral where area_id = $1
 """
 
 
-async def seed(superuser_url: str, area: WorldArea) -> None:
+async def seed(superuser_url: str, area: DatasetArea) -> None:
     """Writes the cases and tells the planner of them."""
     connection = await asyncpg.connect(superuser_url)
     for statement in (_PUPILS, _REFERRALS):

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
+from support.tiers import size
 
 from convenor.domain_types.statistics import Figure, Status
 from convenor.insights.suppression import Policy, ProtectedTable, suppress_table
@@ -102,19 +103,19 @@ def test_a_row_or_column_named_twice_is_refused() -> None:
         suppress_table({}, ["09"], ["1", "1"], DEFAULT)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=size(300, 3_000), deadline=None)
 @given(tables(largest=7, height=3, width=3), st.integers(2, 4))
 def test_no_hidden_number_can_be_worked_out(counts: Counts, threshold: int) -> None:
     assert what_a_reader_can_work_out(counts, Policy(threshold)) == set()
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=size(300, 3_000), deadline=None)
 @given(tables(largest=2, height=3, width=3), st.integers(2, 4))
 def test_no_hidden_number_can_be_worked_out_where_nearly_all_are_ones_and_zeros(counts: Counts, threshold: int) -> None:
     assert what_a_reader_can_work_out(counts, Policy(threshold)) == set()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=size(60, 600), deadline=None)
 @given(tables(largest=12, height=12, width=8))
 def test_every_small_number_is_hidden_and_no_line_has_exactly_one_hidden(counts: Counts) -> None:
     hidden, truth = hidden_places(table(counts)), with_totals(counts)
@@ -126,7 +127,7 @@ def test_every_small_number_is_hidden_and_no_line_has_exactly_one_hidden(counts:
         assert sum(j == line for _, j in hidden) != 1
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=size(60, 600), deadline=None)
 @given(tables(largest=12, height=12, width=8))
 def test_what_is_shown_is_true_and_totals_are_the_sums(counts: Counts) -> None:
     for line, truths in zip(published(table(counts)), with_totals(counts), strict=True):
@@ -134,7 +135,7 @@ def test_what_is_shown_is_true_and_totals_are_the_sums(counts: Counts) -> None:
             assert shown in (HIDDEN, Figure.of(truth))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=size(60, 600), deadline=None)
 @given(tables(largest=12, height=6, width=6), st.randoms())
 def test_the_same_counts_get_the_same_answer_in_whatever_order_they_come(counts: Counts, random: object) -> None:
     by_place = {(i, j): count for i, line in enumerate(counts) for j, count in enumerate(line)}
@@ -145,7 +146,7 @@ def test_the_same_counts_get_the_same_answer_in_whatever_order_they_come(counts:
     assert shuffled == table(counts)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=size(60, 600), deadline=None)
 @given(st.lists(st.lists(st.integers(0, 1).map(lambda some: some * 9), min_size=3, max_size=3), min_size=1, max_size=6))
 def test_a_table_without_small_numbers_is_shown_whole(counts: list[list[int]]) -> None:
     assert hidden_places(table(tuple(tuple(line) for line in counts))) == set()

@@ -18,7 +18,7 @@ EVERYWHERE = {"CONVENOR_HOST": "0.0.0.0", "CONVENOR_PUBLIC_URL": "http://127.0.0
 
 @pytest.fixture
 def installation(tmp_path: Path, server: Server, service: Service) -> Iterator[Installation]:
-    """An installation on a PostgreSQL server of its own, with both logins and the tests' world."""
+    """An installation on a PostgreSQL server of its own, with both logins and the tests' dataset."""
     owner_url = named(server.owner_url, urlsplit(service.app_url).path[1:])
     urls = {"CONVENOR_DATABASE_URL": service.app_url, "CONVENOR_OWNER_DATABASE_URL": owner_url}
     installation = Installation(tmp_path / "data", settings=urls)

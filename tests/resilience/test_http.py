@@ -11,7 +11,7 @@ import httpx2
 import pytest
 from fastapi.routing import APIRoute
 from support.api_client import Service, pupil_referral
-from support.killable_service import Installation, installed
+from support.killable_service import KillableService, killable_service
 from support.referral_steps import ACCEPTED, line, referred
 
 CRLF = b"\r\n"
@@ -29,23 +29,23 @@ class Received:
 
 
 @pytest.fixture(scope="module")
-def listening() -> Iterator[Installation]:
-    with installed() as made:
-        yield made
+def listening() -> Iterator[KillableService]:
+    with killable_service() as service:
+        yield service
 
 
 @pytest.fixture(scope="module")
-def token(listening: Installation) -> str:
-    client = listening.world.wendshire.clients["commissioner"]
+def token(listening: KillableService) -> str:
+    client = listening.dataset.wendshire.clients["commissioner"]
     form = {"grant_type": "client_credentials", "scope": " ".join(client.scopes)}
     credentials = (client.client_id, client.secret)
-    answer = httpx2.post(f"{listening.base_url}/oauth/token", data=form, auth=credentials, trust_env=False)
+    answer = httpx2.post(f"{listening.url}/oauth/token", data=form, auth=credentials, trust_env=False)
     return str(answer.json()["access_token"])
 
 
-def sent(listening: Installation, request_line: str, *headers: str) -> Received:
+def sent(listening: KillableService, request_line: str, *headers: str) -> Received:
     """Sends a request as it is written here, and reads until the server closes."""
-    with socket.create_connection(("127.0.0.1", listening.port), timeout=30) as connection:
+    with socket.create_connection(("127.0.0.1", listening.installation.port), timeout=30) as connection:
         head = CRLF.join(text.encode("latin-1") for text in (request_line, *headers, "Connection: close"))
         connection.sendall(head + CRLF + CRLF)
         received = b"".join(iter(lambda: connection.recv(65_536), b""))
@@ -74,7 +74,7 @@ def sent(listening: Installation, request_line: str, *headers: str) -> Received:
     ],
 )
 def test_a_request_without_exactly_one_host_in_good_form_is_refused(
-    listening: Installation, token: str, hosts: tuple[str, ...]
+    listening: KillableService, token: str, hosts: tuple[str, ...]
 ) -> None:
     for path in ("/v1/areas", "/health/live", "/", "/graphql", "/oauth/jwks", "/nothing"):
         refused = sent(listening, f"GET {path} HTTP/1.1", f"Authorization: Bearer {token}", *hosts)
@@ -82,7 +82,7 @@ def test_a_request_without_exactly_one_host_in_good_form_is_refused(
         assert json.loads(refused.body)["code"] == "unreadable"
 
 
-def test_a_host_is_refused_in_http_1_0_only_where_there_are_two_or_a_malformed_one(listening: Installation) -> None:
+def test_a_host_is_refused_in_http_1_0_only_where_there_are_two_or_a_malformed_one(listening: KillableService) -> None:
     assert sent(listening, "GET /health/live HTTP/1.0").status == 200
     assert sent(listening, "GET /health/live HTTP/1.0", "Host: one.example").status == 200
     assert sent(listening, "GET /health/live HTTP/1.0", "Host: a b").status == 400
@@ -93,25 +93,25 @@ def test_a_host_is_refused_in_http_1_0_only_where_there_are_two_or_a_malformed_o
     "host", ["127.0.0.1", "127.0.0.1:8000", "[::1]:8000", "localhost", "other.example", "a_b:", "a "]
 )
 def test_any_host_in_good_form_is_served_and_appears_in_no_answer(
-    listening: Installation, token: str, host: str
+    listening: KillableService, token: str, host: str
 ) -> None:
     served = sent(listening, "GET /v1/schools?limit=1 HTTP/1.1", f"Host: {host}", f"Authorization: Bearer {token}")
     assert served.status == 200
     assert served.headers["link"].startswith("</v1/schools?")
 
 
-def test_a_target_in_absolute_form_is_served(listening: Installation, token: str) -> None:
-    address = f"Host: 127.0.0.1:{listening.port}"
-    served = sent(listening, f"GET {listening.base_url}/v1/areas HTTP/1.1", address, f"Authorization: Bearer {token}")
+def test_a_target_in_absolute_form_is_served(listening: KillableService, token: str) -> None:
+    address = f"Host: 127.0.0.1:{listening.installation.port}"
+    served = sent(listening, f"GET {listening.url}/v1/areas HTTP/1.1", address, f"Authorization: Bearer {token}")
     assert served.status == 200
 
 
 def test_head_answers_wherever_get_does_with_its_headers_and_without_a_body(
-    listening: Installation, token: str, profile: Service
+    listening: KillableService, token: str, shared_service: Service
 ) -> None:
     known = {"/problems/{code}": "not_found", "/docs/{section}": "referrals", "/v1/schools/{urn}": "900001"}
     answered = set()
-    for route in profile.app.state.routes:
+    for route in shared_service.app.state.routes:
         if "GET" not in route.methods:
             continue
         for headers in ([f"Authorization: Bearer {token}"], []):
@@ -131,9 +131,9 @@ def test_head_answers_wherever_get_does_with_its_headers_and_without_a_body(
 
 
 async def test_a_method_that_a_path_does_not_take_is_refused_naming_those_of_that_path_alone(
-    profile: Service,
+    shared_service: Service,
 ) -> None:
-    routes, commissioner = profile.app.state.routes, profile.as_("commissioner")
+    routes, commissioner = shared_service.app.state.routes, shared_service.as_("commissioner")
     for path in {route.path for route in routes}:
         taken = {method for route in routes if route.path == path for method in route.methods}
         for method in {"OPTIONS", "DELETE", "PUT"} - taken:
@@ -142,8 +142,8 @@ async def test_a_method_that_a_path_does_not_take_is_refused_naming_those_of_tha
             assert refused.headers["Allow"] == ", ".join(sorted(taken)), f"{method} {path}"
 
 
-async def test_the_merging_of_clusters_allows_post_alone(profile: Service) -> None:
-    refused = await profile.as_("commissioner").call("OPTIONS", "/v1/clusters/merge")
+async def test_the_merging_of_clusters_allows_post_alone(shared_service: Service) -> None:
+    refused = await shared_service.as_("commissioner").call("OPTIONS", "/v1/clusters/merge")
     assert (refused.status_code, refused.headers["Allow"]) == (405, "POST")
 
 
@@ -191,6 +191,6 @@ async def test_a_body_that_is_said_to_be_as_it_is_is_taken(service: Service) -> 
         assert loaded.status_code == 200, loaded.text
 
 
-async def test_a_content_coding_of_no_body_is_passed_over(profile: Service) -> None:
-    answer = await profile.as_("school").call("GET", "/v1/areas", headers={"Content-Encoding": "gzip"})
+async def test_a_content_coding_of_no_body_is_passed_over(shared_service: Service) -> None:
+    answer = await shared_service.as_("school").call("GET", "/v1/areas", headers={"Content-Encoding": "gzip"})
     assert answer.status_code == 200
