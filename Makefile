@@ -4,19 +4,25 @@
 SHELL := /bin/sh
 PYTHON ?= $(shell for name in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$name; break; }; done)
-BIN := .venv/bin
-STAMP := .venv/installed
+PYTHONS := python3.11 python3.12 python3.13 python3.14
+ENVIRONMENT := .venv
+BIN := $(ENVIRONMENT)/bin
+STAMP := $(ENVIRONMENT)/installed
+TESTS_OF_A_DATABASE := tests/api tests/graphql_api tests/oauth tests/performance tests/security
 LOCK_AND_PROJECT := requirements.lock pyproject.toml
 AUDITS := tests/graphql_api/audits
 AUDITS_STAMP := $(AUDITS)/node_modules/.package-lock.json
 
 .DEFAULT_GOAL := help
-.PHONY: help demo tour test check style types layers contract-check contract bench soak lock clean
+.PHONY: help demo tour test test-fast test-all test-oldest-postgres test-pythons check style types layers \
+	contract-check contract bench soak lock clean
 
 help:
 	@echo "make demo    install what is locked, load the demo and serve it until Ctrl-C"
 	@echo "make tour    walk through the main job against the running demo"
-	@echo "make test    every check and every test"
+	@echo "make test    every check and every test; what continuous integration runs"
+	@echo "make test-fast   only the tests that need no database and start no process: under a minute"
+	@echo "make test-all    make test in its long forms, on the oldest PostgreSQL and on every Python here, and make soak"
 	@echo "make check   the checks alone: style, types, layers, contract"
 	@echo "make bench   measure, and write bench/results.md; with SCALE=1m, over a million referrals; SCALE=smoke only tries"
 	@echo "make soak    fifty partners at once for a minute, or for SECONDS"
@@ -29,7 +35,24 @@ tour: $(STAMP)
 	@exec $(BIN)/convenor tour
 
 test: check $(AUDITS_STAMP)
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 2 $(if $(LONG),--long)
+
+test-fast: $(STAMP)
+	$(BIN)/python -m pytest -m fast
+
+test-all: LONG := yes
+test-all: test test-oldest-postgres test-pythons soak
+
+# Everything that works on a database, on the oldest PostgreSQL that is promised.
+test-oldest-postgres: $(STAMP)
+	$(BIN)/python -m pytest -n 2 --postgres=16 $(TESTS_OF_A_DATABASE)
+
+# Each Python gets an environment of its own, which is kept. Those that are not on this machine are passed over.
+test-pythons:
+	@for python in $(PYTHONS); do \
+		$$python -c '' 2>/dev/null || { echo "$$python is not here."; continue; }; \
+		$(MAKE) test-fast PYTHON=$$python ENVIRONMENT=.venv-$${python##*/} || exit; \
+	done
 
 # The audits of GraphQL over HTTP are an npm package; node and npm come with the locked requirements. npm writes the
 # stamp last, so an interrupted install is begun again. --silent: its errors would name the mirror it is set to.
@@ -67,7 +90,7 @@ lock:
 		-o requirements.lock pyproject.toml
 
 clean:
-	rm -rf .venv dist $(AUDITS)/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv* dist $(AUDITS)/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # -qq: whatever mirror pip is set to is nobody's business here. Redone only when the lock or the project changes. The stamp is made last, so an interrupted install is begun again.
@@ -77,7 +100,7 @@ $(STAMP): $(LOCK_AND_PROJECT)
 		echo "Install one, or name it: make PYTHON=/path/to/python3" >&2; exit 2; fi
 	@if ! $(PYTHON) -c 'import venv, ensurepip' 2>/dev/null; then \
 		echo "$(PYTHON) lacks its venv module. On Debian and Ubuntu: apt install python3-venv" >&2; exit 2; fi
-	@test -x $(BIN)/python || { echo "Making .venv ..."; $(PYTHON) -m venv .venv; }
+	@test -x $(BIN)/python || { echo "Making $(ENVIRONMENT) ..."; $(PYTHON) -m venv $(ENVIRONMENT); }
 	@echo "Installing what is locked ..."
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check --require-hashes --no-deps -r requirements.lock
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation -e .

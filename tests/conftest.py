@@ -3,6 +3,7 @@
 import asyncio
 import tempfile
 from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -11,19 +12,68 @@ from support.api_client import Service
 from support.databases import Server, named, serve
 from support.dataset import Dataset, load_dataset
 from support.empty_databases import new_database
+from support.own_server import own_server
+from support.tiers import choose_long_form, is_fast, running, watch_fast_tests
+from support.watchdog import watchdog
 
-from convenor.embedded_postgres.server import open_embedded
+from convenor.embedded_postgres.server import MAJOR_VERSION, open_embedded
 from convenor.migrate import migrate
 from convenor_auth.keys import make_keys
 
 
-@pytest.fixture(scope="session")
-def server() -> Iterator[Server]:
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("convenor")
+    group.addoption("--long", action="store_true", help="run each test that has a long form in that form")
+    group.addoption(
+        "--postgres",
+        type=int,
+        default=MAJOR_VERSION,
+        help="the PostgreSQL of the wheel to test on",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    choose_long_form(config.getoption("--long"))
+    watch_fast_tests()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if is_fast(item):
+            item.add_marker("fast")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
+    running(item)
+    try:
+        yield
+    finally:
+        running(None)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_process_left() -> Iterator[None]:
+    """Ends what the tests started once this process is gone."""
+    with watchdog():
+        yield
+
+
+@contextmanager
+def embedded() -> Iterator[Server]:
     # Not pytest's own folder: another session may tidy it away under a running server, and the path may be too long.
-    with tempfile.TemporaryDirectory() as folder, open_embedded(Path(folder), say=lambda _sentence: None) as embedded:
-        migrate(embedded.owner_url, urlsplit(embedded.app_url).username or "")
+    with tempfile.TemporaryDirectory() as folder, open_embedded(Path(folder), say=lambda _sentence: None) as running:
         make_keys(Path(folder))
-        yield Server(embedded.superuser_url, embedded.owner_url, embedded.app_url, Path(folder))
+        yield Server(running.superuser_url, running.owner_url, running.app_url, Path(folder))
+
+
+@pytest.fixture(scope="session")
+def server(request: pytest.FixtureRequest, no_process_left: None) -> Iterator[Server]:
+    version = request.config.getoption("--postgres")
+    with embedded() if version == MAJOR_VERSION else own_server(version) as started:
+        migrate(started.owner_url, urlsplit(started.app_url).username or "")
+        yield started
 
 
 @pytest.fixture(scope="session")

@@ -16,10 +16,14 @@ import pytest
 from packaging.requirements import Requirement
 from support.installation import Installation
 
+from convenor.database.login import OLDEST_MAJOR_VERSION
+
 ROOT = Path(__file__).parents[2]
-MAKE = ["make", "--old-file=.venv/installed", f"BIN={Path(sys.executable).parent}"]
+BIN = Path(sys.executable).parent
+MAKE = ["make", "--old-file=.venv/installed", f"BIN={BIN}"]
 """With the environment that runs the tests, which counts as installed whatever its stamp says."""
-PHONY = re.search(r"^\.PHONY: (.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
+MAKEFILE = (ROOT / "Makefile").read_text().replace("\\\n", "")
+PHONY = re.search(r"^\.PHONY: (.*)$", MAKEFILE, re.MULTILINE)
 EXERCISED: dict[str, str] = {}
 """The test that exercises each target."""
 
@@ -51,13 +55,15 @@ def made(*arguments: str, folder: Path = ROOT, **environment: str) -> str:
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
     """A copy of the checkout, without what is installed."""
-    left_out = shutil.ignore_patterns(".git", ".venv", ".convenor", "node_modules", ".*_cache", "__pycache__")
+    left_out = shutil.ignore_patterns(
+        ".git", ".venv*", ".convenor", "node_modules", ".hypothesis", ".*_cache", "__pycache__"
+    )
     return Path(shutil.copytree(ROOT, tmp_path / "copy", ignore=left_out))
 
 
 def test_every_target_is_exercised_here() -> None:
     assert PHONY is not None
-    rules = re.findall(r"^([a-z-]+):(?!=)", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    rules = re.findall(r"^([a-z-]+):(?!=)", MAKEFILE, re.MULTILINE)
     assert set(rules) == set(PHONY[1].split()) == set(EXERCISED)
 
 
@@ -67,30 +73,61 @@ def test_make_alone_helps() -> None:
     assert said == made("help")
     assert all(
         f"make {target} " in said or f"make {target}\n" in said or f"make {target}," in said
-        for target in ("demo", "tour", "test", "check", "bench", "soak", "contract", "lock", "clean")
+        for target in ("demo", "tour", "test", "test-fast", "test-all", "check", "bench", "soak", "lock", "clean")
     )
+
+
+CHECKS = [
+    "ruff check",
+    "ruff format --check",
+    "mypy",
+    "lint-imports",
+    "python -m convenor.export_contracts --check",
+]
+AUDITS = "--old-file=tests/graphql_api/audits/node_modules/.package-lock.json"
+
+
+def steps_of(*arguments: str) -> list[str]:
+    """What make would run, each program by its name alone; every one of them is there."""
+    # What runs make again, and what only prints, is no step.
+    lines = [line for line in made("--dry-run", AUDITS, *arguments).splitlines() if line.startswith(f"{BIN}/")]
+    programs = [line.split() for line in lines]
+    assert all(os.access(program, os.X_OK) for program, *_ in programs)
+    return [" ".join([Path(program).name, *rest]) for program, *rest in programs]
 
 
 @exercises("test", "check", "style", "types", "layers")
 def test_make_test_makes_every_check_and_then_runs_the_tests() -> None:
-    steps = made(
-        "--dry-run", "--old-file=tests/graphql_api/audits/node_modules/.package-lock.json", "test"
-    ).splitlines()
-    commands = [Path(step.split()[0]).name + " " + " ".join(step.split()[1:]) for step in steps]
-    assert commands == [
-        "ruff check",
-        "ruff format --check",
-        "mypy ",
-        "lint-imports ",
-        "python -m convenor.export_contracts --check",
-        "python -m pytest -n 2",
+    assert steps_of("test") == [*CHECKS, "python -m pytest -n 2"]
+
+
+@exercises("test-fast")
+def test_make_test_fast_runs_the_tests_that_count_as_fast() -> None:
+    assert steps_of("test-fast") == ["python -m pytest -m fast"]
+
+
+@exercises("test-all", "test-oldest-postgres")
+def test_make_test_all_does_all_of_make_test_in_its_long_form_and_more() -> None:
+    folders = "tests/api tests/graphql_api tests/oauth tests/performance tests/security"
+    assert steps_of("test-all", "PYTHONS=python-1") == [
+        *CHECKS,
+        "python -m pytest -n 2 --long",
+        f"python -m pytest -n 2 --postgres={OLDEST_MAJOR_VERSION} {folders}",
+        "python bench/soak.py",
     ]
-    for step in steps:
-        assert os.access(step.split()[0], os.X_OK)
+
+
+@exercises("test-pythons")
+def test_make_test_pythons_runs_the_fast_tests_on_each_python_that_is_there() -> None:
+    pythons = f"PYTHONS={sys.executable} python-1"
+    command = ["make", "--dry-run", "test-pythons", pythons]
+    there = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert f".venv-{Path(sys.executable).name}/bin/python -m pytest -m fast" in there
+    assert "python-1 is not here." in made("test-pythons", "PYTHONS=python-1")
 
 
 @exercises("contract", "contract-check")
-def test_make_contract_mends_what_make_contract_check_finds(copy: Path) -> None:
+def test_make_contract_corrects_what_make_contract_check_finds(copy: Path) -> None:
     paths = {"PYTHONPATH": os.pathsep.join(str(copy / name) for name in ("service", "auth", "graphql"))}
     committed = {name: (ROOT / name).read_bytes() for name in ("openapi/openapi.json", "graphql/schema.graphql")}
     for name in committed:
