@@ -113,7 +113,7 @@ async def test_an_end_is_not_taken_back_once_the_school_is_elsewhere(service: Se
 
 
 @pytest.mark.parametrize("end", [None, "2025-07-31"])
-async def test_of_two_clients_at_once_that_join_a_school_to_two_clusters_one_wins(
+async def test_one_of_two_clients_wins_that_join_a_school_to_two_clusters_at_once(
     service: Service, end: str | None
 ) -> None:
     one, other = service.as_("commissioner"), service.as_("identifying_commissioner")

@@ -78,7 +78,7 @@ async def test_a_change_is_made_where_one_of_its_tags_is_the_record_s(service: S
     assert (changed.status_code, changed.headers.get("ETag")) == (200, '"2"'), changed.text
 
 
-async def test_where_no_version_need_be_named_the_one_that_is_named_counts(service: Service) -> None:
+async def test_a_version_that_need_not_be_named_counts_if_it_is(service: Service) -> None:
     commissioner, promotion = service.as_("commissioner"), "/v1/services/OT/promotion"
     assert (await commissioner.post(promotion, EVIDENCE, etag='W/"1"')).status_code == 412
     assert (await commissioner.post(promotion, EVIDENCE, etag="1")).status_code == 422

@@ -168,7 +168,7 @@ async def test_a_period_that_overlaps_a_return_that_stands_is_refused_naming_it(
     assert await sent(service, period=period("2025-05-01", "2025-08-31"))
 
 
-async def test_of_two_returns_for_one_period_at_once_exactly_one_wins(service: Service) -> None:
+async def test_exactly_one_of_two_returns_for_one_period_at_once_wins(service: Service) -> None:
     charity = service.as_("charity")
     await charity.authorise()
     answers = await asyncio.gather(*[charity.post(PATH, spring_return()) for _ in range(4)])
@@ -254,7 +254,7 @@ async def test_a_period_is_due_until_a_return_for_it_stands(service: Service) ->
     assert spring in await due()
 
 
-async def test_the_commissioner_accepts(service: Service) -> None:
+async def test_the_commissioner_accepts_a_return(service: Service) -> None:
     path, commissioner = await sent(service), service.as_("commissioner")
     assert (await commissioner.call("POST", f"{path}/transitions", json={"to": "validated"})).status_code == 428
     illegal = await step(service, "commissioner", path, 1, "accepted")
@@ -339,7 +339,7 @@ async def test_an_answer_is_not_repeated_to_who_may_no_longer_see_it(service: Se
     assert "Ashgrove" not in again.text
 
 
-async def test_filters(service: Service) -> None:
+async def test_impact_returns_are_found_by_each_filter(service: Service) -> None:
     spring, theirs = (await accepted(service)).rpartition("/")[2], str(await another_provider_s(service))
     summer = (await sent(service, period=period("2025-05-01", "2025-08-31"))).rpartition("/")[2]
     area = service.area()

@@ -208,7 +208,9 @@ async def test_a_cluster_that_came_later_is_no_row_of_an_earlier_year(service: S
     assert [set(shown(answer, "cluster")) for answer in years] == [{"1", "2"}, {"1", "2", "3"}]
 
 
-async def test_without_a_question_it_is_this_year_s_months_that_have_begun_by_cluster(shared_service: Service) -> None:
+async def test_the_months_of_this_year_that_have_begun_are_shown_by_cluster_unless_others_are_asked_for(
+    shared_service: Service,
+) -> None:
     answer = await shared_service.as_("board").get("/v1/insights/referrals")
     year = AcademicYear.of(today())
     begun = [f"{month:%Y-%m}" for month in year.months if month <= today()]

@@ -24,12 +24,12 @@ async def as_superuser(service: Service, statement: str, *values: object) -> Non
     await connection.close()
 
 
-async def test_without_a_token_nobody_is_anybody(shared_service: Service) -> None:
+async def test_a_caller_without_a_token_is_nobody(shared_service: Service) -> None:
     refused = await shared_service.http.get("/v1/me")
     assert (refused.status_code, refused.json()["code"]) == (401, "unauthenticated")
 
 
-async def test_it_takes_no_parameter(shared_service: Service) -> None:
+async def test_the_caller_s_own_record_takes_no_parameter(shared_service: Service) -> None:
     refused = await shared_service.as_("board").get("/v1/me", client_id="school-999")
     assert [fault["pointer"] for fault in refused.json()["errors"]] == ["/query/client_id"]
 
@@ -143,7 +143,7 @@ async def test_keys_are_listed_while_they_are_open_and_never_their_private_half(
     assert (await service.as_("school").get("/v1/me")).json()["keys"] == []
 
 
-async def test_it_is_audited_as_any_other_read(service: Service) -> None:
+async def test_the_caller_s_own_record_is_audited_as_any_other_read(service: Service) -> None:
     answer = await service.as_("school").get("/v1/me")
     found = (await service.as_("auditor").get("/v1/audit/events", action="me:read")).json()["data"]
     assert [(event["client_id"], event["status"], event["request_id"]) for event in found] == [

@@ -181,7 +181,7 @@ async def test_the_referrer_does_not_accept_and_the_service_does_not_withdraw(se
     assert (withdraw.status_code, withdraw.json()["legal"]) == (409, ["accepted", "returned", "declined"])
 
 
-async def test_of_two_services_steps_at_once_one_is_stale(service: Service) -> None:
+async def test_one_of_two_steps_of_services_at_once_is_stale(service: Service) -> None:
     path, _ = await _referred(service)
     trust = service.as_("trust")
     await trust.authorise()

@@ -255,7 +255,7 @@ async def test_a_period_that_has_not_ended_is_not_due(service: Service) -> None:
     assert len(due) == (day.year - 2024) * 12 + day.month - 9
 
 
-async def test_filters(service: Service) -> None:
+async def test_slas_are_found_by_each_filter(service: Service) -> None:
     await drafted(service, clusters=["2"], starts_on="2031-09-01", ends_on="2032-08-31")
     commissioner = service.as_("commissioner")
 

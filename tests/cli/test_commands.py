@@ -34,7 +34,9 @@ def installation(tmp_path: Path) -> Installation:
 
 
 class TestItIsRefusedInWords:
-    def test_a_setting_that_cannot_be_read_and_its_value_is_not_repeated(self, installation: Installation) -> None:
+    def test_a_setting_that_cannot_be_read_is_refused_and_its_value_is_not_repeated(
+        self, installation: Installation
+    ) -> None:
         installation.settings |= {"CONVENOR_WORKERS": "hidden"}
         refused = installation.run("serve")
         assert (refused.returncode, refused.stdout) == (2, "")
@@ -42,17 +44,17 @@ class TestItIsRefusedInWords:
         assert "hidden" not in refused.stderr
         assert "Traceback" not in refused.stderr
 
-    def test_a_command_that_there_is_not(self, installation: Installation) -> None:
+    def test_a_command_that_there_is_not_is_refused(self, installation: Installation) -> None:
         refused = installation.run("dance")
         assert refused.returncode == 2
         assert "No such command 'dance'" in refused.stderr
 
-    def test_a_tour_where_no_demo_was_loaded(self, installation: Installation) -> None:
+    def test_a_tour_is_refused_where_no_demo_was_loaded(self, installation: Installation) -> None:
         refused = installation.run("tour")
         assert refused.returncode == 2
         assert "make demo" in refused.stderr
 
-    def test_a_tour_where_nothing_answers(self, installation: Installation) -> None:
+    def test_a_tour_is_refused_where_nothing_answers(self, installation: Installation) -> None:
         installation.data_dir.mkdir()
         (installation.data_dir / "demo-clients.json").write_text("[]")
         refused = installation.run("tour")
@@ -60,7 +62,7 @@ class TestItIsRefusedInWords:
         assert f"No Convenor answers at {installation.url}" in refused.stderr
 
     @pytest.mark.parametrize("content", ['["no", "key"]', "no json", "[" * 100_000], ids=["list", "text", "deep"])
-    def test_a_file_that_is_no_key(self, installation: Installation, tmp_path: Path, content: str) -> None:
+    def test_a_file_that_is_no_key_is_refused(self, installation: Installation, tmp_path: Path, content: str) -> None:
         (tmp_path / "key.json").write_text(content)
         options = ["--role=operator", "--organisation=O", "--agreement=A", "--purpose=P", "--legal-basis=L", "--jwk"]
         refused = installation.run("clients", "create", *options, str(tmp_path / "key.json"))
@@ -70,10 +72,10 @@ class TestItIsRefusedInWords:
 
 
 class TestItSays:
-    def test_which_version_it_is(self, installation: Installation) -> None:
+    def test_the_command_says_which_version_it_is(self, installation: Installation) -> None:
         assert installation.run("--version").stdout.startswith("convenor 0.")
 
-    def test_which_commands_there_are_without_colours_where_nobody_looks(self, installation: Installation) -> None:
+    def test_the_commands_are_listed_without_colours_where_nobody_looks(self, installation: Installation) -> None:
         help_text = installation.run("--help").stdout
         for command in ("serve", "demo", "tour", "migrate", "load", "clients", "backup", "restore", "doctor"):
             assert f"\n  {command} " in help_text
@@ -81,14 +83,16 @@ class TestItSays:
 
 
 class TestTheDoctor:
-    def test_finds_nothing_wrong_before_the_first_start_and_makes_nothing(self, installation: Installation) -> None:
+    def test_the_doctor_finds_nothing_wrong_before_the_first_start_and_makes_nothing(
+        self, installation: Installation
+    ) -> None:
         well = installation.run("doctor")
         assert well.returncode == 0, well.stdout
         assert {line.split()[0] for line in well.stdout.splitlines()} == {"ok"}
         assert not installation.data_dir.exists()
 
     @pytest.mark.parametrize("name", ["signing-keys.json", "pseudonym.key", "demo-clients.json"])
-    def test_finds_secrets_that_others_can_read(self, installation: Installation, name: str) -> None:
+    def test_the_doctor_finds_secrets_that_others_can_read(self, installation: Installation, name: str) -> None:
         installation.data_dir.mkdir(mode=0o700)
         path = installation.data_dir / name
         path.write_text("{}")
@@ -97,14 +101,14 @@ class TestTheDoctor:
         assert ill.returncode == 1
         assert f"chmod 600 {path}" in ill.stdout
 
-    def test_finds_a_data_folder_that_others_can_read(self, installation: Installation) -> None:
+    def test_the_doctor_finds_a_data_folder_that_others_can_read(self, installation: Installation) -> None:
         installation.data_dir.mkdir(mode=0o755)
         installation.data_dir.chmod(0o755)
         ill = installation.run("doctor")
         assert ill.returncode == 1
         assert f"chmod 700 {installation.data_dir}" in ill.stdout
 
-    def test_finds_a_public_address_in_plain_http(self, installation: Installation) -> None:
+    def test_the_doctor_finds_a_public_address_in_plain_http(self, installation: Installation) -> None:
         installation.settings["CONVENOR_PUBLIC_URL"] = "http://convenor.example"
         ill = installation.run("doctor")
         assert ill.returncode == 1
@@ -120,7 +124,7 @@ class TestACommandBesideTheService:
         urls = {"CONVENOR_DATABASE_URL": service.app_url, "CONVENOR_OWNER_DATABASE_URL": owner_url}
         return Installation(tmp_path / "data", settings=urls)
 
-    def test_loads_what_is_beyond_doubt_only_when_asked_to(self, installation: Installation) -> None:
+    def test_a_command_loads_what_is_beyond_doubt_only_when_asked_to(self, installation: Installation) -> None:
         assert installation.run("load", "--area=South Gloucestershire", str(CLUSTERS)).returncode == 0
         load = "load", "--area=South Gloucestershire", str(PILOT_SCHOOLS)
         checked = installation.run(*load, "--dry-run")
@@ -132,7 +136,7 @@ class TestACommandBesideTheService:
         assert "--apply-rest" in refused.stderr
         assert installation.run(*load, "--apply-rest").returncode == 0
 
-    async def test_registers_a_client_with_its_key_and_ends_it(
+    async def test_a_command_registers_a_client_with_its_key_and_ends_it(
         self, installation: Installation, service: Service, tmp_path: Path
     ) -> None:
         key = ECKey.generate_key("P-384", {"kid": "one", "alg": "ES384"})
@@ -152,7 +156,9 @@ class TestACommandBesideTheService:
         unknown = installation.run("clients", "end", "nobody")
         assert (unknown.returncode, "There is no such client" in unknown.stderr) == (2, True)
 
-    def test_finds_nothing_wrong_with_it_but_keys_that_are_gone(self, installation: Installation) -> None:
+    def test_the_doctor_finds_nothing_wrong_with_a_server_of_one_s_own_but_keys_that_are_gone(
+        self, installation: Installation
+    ) -> None:
         make_keys(installation.data_dir)
         well = installation.run("doctor")
         assert well.returncode == 0, well.stdout
@@ -189,14 +195,14 @@ class TestAClientIsRegistered:
             (Role.OPERATOR, "997", (), "belongs to no area"),
         ],
     )
-    async def test_but_not_for_what_its_role_does_not_stand_for(
+    async def test_a_client_is_not_registered_for_what_its_role_does_not_stand_for(
         self, owner_url: str, role: Role, area: str, stands_for: tuple[tuple[str, str], ...], said: str
     ) -> None:
         with pytest.raises(ConfigurationError) as refusal:
             await register(owner_url, Registration(role, "Merrow", AGREEMENT, area, stands_for))
         assert said in str(refusal.value)
 
-    async def test_but_not_under_another_organisation_s_agreement(self, owner_url: str) -> None:
+    async def test_a_client_is_not_registered_under_another_organisation_s_agreement(self, owner_url: str) -> None:
         await register(owner_url, Registration(Role.BOARD, "Merrow Board", AGREEMENT, "997"))
         with pytest.raises(ConfigurationError, match="belongs to another organisation"):
             await register(owner_url, Registration(Role.BOARD, "Other Board", AGREEMENT, "997"))
@@ -209,7 +215,7 @@ class TestAClientIsRegistered:
             (replace(AGREEMENT, ends_on=today() + timedelta(days=2)), "with other terms"),
         ],
     )
-    async def test_but_not_under_other_terms_than_its_agreement_s(
+    async def test_a_client_is_not_registered_under_other_terms_than_its_agreement_s(
         self, owner_url: str, terms: Agreement, said: str
     ) -> None:
         agreed = replace(AGREEMENT, ends_on=today() + timedelta(days=1))
@@ -221,7 +227,9 @@ class TestAClientIsRegistered:
             await register(owner_url, replace(wanted, agreement=terms))
 
     @pytest.mark.parametrize("there", [False, True], ids=["new", "there"])
-    async def test_but_not_under_an_agreement_that_is_over(self, owner_url: str, service: Service, there: bool) -> None:
+    async def test_a_client_is_not_registered_under_an_agreement_that_is_over(
+        self, owner_url: str, service: Service, there: bool
+    ) -> None:
         wanted = Registration(Role.BOARD, "Merrow Board", AGREEMENT, "997")
         if there:
             await register(owner_url, wanted)
@@ -239,12 +247,14 @@ class TestAClientIsRegistered:
 
     @pytest.mark.parametrize("option", ["--organisation", "--agreement", "--purpose", "--legal-basis", "--school"])
     @pytest.mark.parametrize("text", ["", " ", "two\nlines", "\0", "\udcff", "x" * 201])
-    async def test_but_not_with_what_is_no_line_of_text(self, option: str, text: str) -> None:
+    async def test_a_client_is_not_registered_with_what_is_no_line_of_text(self, option: str, text: str) -> None:
         await self.assert_no_line({option: text}, option)
 
     @pytest.mark.parametrize("option", ["--area", "--note"])
     @pytest.mark.parametrize("text", [" ", "two\nlines", "\0", "\udcff", "x" * 201])
-    async def test_but_not_with_an_area_or_a_note_that_is_no_line_of_text(self, option: str, text: str) -> None:
+    async def test_a_client_is_not_registered_with_an_area_or_a_note_that_is_no_line_of_text(
+        self, option: str, text: str
+    ) -> None:
         await self.assert_no_line({option: text}, option)
 
     async def assert_no_line(self, given: dict[str, str], option: str) -> None:
@@ -259,7 +269,9 @@ class TestAClientIsRegistered:
         with pytest.raises(ConfigurationError, match=f"^{option} is not one line of text"):
             await register("", wanted)
 
-    async def test_once_for_a_record_that_is_named_twice(self, owner_url: str, service: Service) -> None:
+    async def test_a_client_is_registered_once_for_a_record_that_is_named_twice(
+        self, owner_url: str, service: Service
+    ) -> None:
         twice = (("school", "900901"), ("school", " 900901"))
         created = await register(owner_url, Registration(Role.SCHOOL_MIS, "Merrow", AGREEMENT, "997", twice))
         connection = await asyncpg.connect(service.superuser_url)
@@ -267,7 +279,7 @@ class TestAClientIsRegistered:
         await connection.close()
         assert granted == 1
 
-    async def test_beside_others_of_the_same_new_organisation_and_agreement(
+    async def test_a_client_is_registered_beside_others_of_the_same_new_organisation_and_agreement(
         self, owner_url: str, service: Service
     ) -> None:
         wanted = Registration(Role.BOARD, "Merrow Board", AGREEMENT, "997")
@@ -278,7 +290,7 @@ class TestAClientIsRegistered:
         await connection.close()
         assert organisations == 1
 
-    async def test_and_gets_tokens_until_it_is_ended(self, owner_url: str, service: Service) -> None:
+    async def test_a_client_gets_tokens_until_it_is_ended(self, owner_url: str, service: Service) -> None:
         wanted = Registration(Role.SCHOOL_MIS, "Merrow School", AGREEMENT, "997", (("school", "900901"),))
         created = await register(owner_url, wanted)
         assert created.secret

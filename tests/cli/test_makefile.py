@@ -68,7 +68,7 @@ def test_every_target_is_exercised_here() -> None:
 
 
 @exercises("help")
-def test_make_alone_helps() -> None:
+def test_make_alone_lists_the_targets() -> None:
     said = made()
     assert said == made("help")
     assert all(

@@ -80,7 +80,7 @@ def test_what_is_committed_is_what_the_service_does(path: Path) -> None:
     assert path.read_text("utf-8") == CONTRACTS[path](), f"{path.name} has changed. Run: {COMMAND}"
 
 
-def test_it_is_valid_openapi() -> None:
+def test_the_contract_is_valid_openapi() -> None:
     validate(contract())
     assert contract()["openapi"].startswith("3.1.")
 

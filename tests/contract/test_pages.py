@@ -228,7 +228,7 @@ async def test_a_partner_with_a_token_gets_a_problem_for_an_unknown_address_what
 @pytest.mark.parametrize(
     "path", ["/", "/docs", "/docs/referrals", "/graphql", "/problems", "/problems/invalid", "/assets/style.css"]
 )
-async def test_pages_answer_head(shared_service: Service, path: str) -> None:
+async def test_every_page_answers_head(shared_service: Service, path: str) -> None:
     answer = await shared_service.http.head(path, headers=BROWSER)
     assert answer.status_code == 200
 
@@ -258,13 +258,13 @@ async def test_pages_and_probes_leave_no_event(service: Service) -> None:
     await admin.close()
 
 
-async def test_it_is_ready_once_it_can_serve(shared_service: Service) -> None:
+async def test_the_service_is_ready_once_it_can_serve(shared_service: Service) -> None:
     assert (await shared_service.http.get("/health/live")).json() == {"status": "live"}
     ready = await shared_service.http.get("/health/ready")
     assert (ready.status_code, ready.json()["checks"]) == (200, {"database": "ok", "tables": "ok", "audit": "ok"})
 
 
-async def test_it_is_not_ready_on_the_tables_of_another_version_but_lives(service: Service) -> None:
+async def test_a_service_on_the_tables_of_another_version_is_not_ready_but_lives(service: Service) -> None:
     admin = await asyncpg.connect(service.superuser_url)
     await admin.execute("update alembic_version set version_num = '0001'")
     await admin.close()
@@ -273,7 +273,7 @@ async def test_it_is_not_ready_on_the_tables_of_another_version_but_lives(servic
     assert (await service.http.get("/health/live")).status_code == 200
 
 
-async def test_it_is_not_ready_while_the_database_is_away_but_lives(service: Service) -> None:
+async def test_a_service_whose_database_is_away_is_not_ready_but_lives(service: Service) -> None:
     admin = await asyncpg.connect(named(service.superuser_url, "postgres"))
     await admin.execute(f"alter database {urlsplit(service.app_url).path[1:]} allow_connections false")
     answer = await service.http.get("/health/ready")

@@ -145,7 +145,7 @@ async def test_nothing_but_its_own_assets_is_served(shared_service: Service) -> 
 
 
 @pytest.mark.parametrize("path", ["/graphql", *ASSETS])
-async def test_it_may_load_and_ask_its_own_service_only_and_send_no_form_by_itself(
+async def test_the_page_may_load_and_ask_its_own_service_only_and_send_no_form_by_itself(
     shared_service: Service, path: str
 ) -> None:
     answer = await shared_service.http.get(path, headers=BROWSER)
@@ -210,12 +210,12 @@ async def test_every_scope_is_offered_and_all_but_identification_asked_for(share
 
 
 @pytest.mark.parametrize("path", ["/", "/docs", "/problems"])
-async def test_it_is_linked_with_the_other_pages_both_ways(shared_service: Service, path: str) -> None:
+async def test_the_page_is_linked_with_the_other_pages_both_ways(shared_service: Service, path: str) -> None:
     assert 'href="/graphql"' in (await shared_service.http.get(path)).text
     assert f'href="{path}"' in (await page(shared_service)).text
 
 
-def test_the_wheel_holds_what_it_is_made_of() -> None:
+def test_the_wheel_holds_what_the_page_is_made_of() -> None:
     root = Path(__file__).parents[2]
     shipped = {file.distribution_path for file in WheelBuilder(str(root)).recurse_included_files()}
     made_of = [path for path in FOLDER.rglob("*") if path.is_file() and "__pycache__" not in path.parts]

@@ -19,12 +19,12 @@ def chained(count: int) -> str:
     return f"{links} fragment f{count} on Query {{ __typename }}"
 
 
-async def test_without_a_token_not_even_the_schema_is_told(shared_service: Service) -> None:
+async def test_a_caller_without_a_token_is_not_even_shown_the_schema(shared_service: Service) -> None:
     refused = await shared_service.http.post("/graphql", json={"query": "{ __schema { types { name } } }"})
     assert (refused.status_code, refused.json()["code"]) == (401, "unauthenticated")
 
 
-async def test_with_one_it_is(shared_service: Service) -> None:
+async def test_a_caller_with_a_token_is_shown_the_schema(shared_service: Service) -> None:
     told = await asked(shared_service.as_("board"), "{ __schema { queryType { name } } clusters { totalCount } }")
     assert told.json()["data"] == {"__schema": {"queryType": {"name": "Query"}}, "clusters": {"totalCount": 2}}
 

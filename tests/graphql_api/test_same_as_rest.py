@@ -51,7 +51,7 @@ def now() -> str:
     return datetime.now(UTC).isoformat().replace("+00:00", "Z")
 
 
-def test_everybody_is_asked(graph_dataset: GraphDataset) -> None:
+def test_every_caller_is_compared_with_rest(graph_dataset: GraphDataset) -> None:
     assert set(graph_dataset.callers) == set(EVERYBODY)
 
 

@@ -218,7 +218,7 @@ async def test_no_more_tokens_are_remembered_than_there_is_room_for(
     assert reads == 4
 
 
-async def test_a_token_gives_who_calls_with_what_reach_and_walls(
+async def test_a_token_gives_who_calls_with_which_records_and_clearances(
     register: Register, oauth: OAuthServices, line: asyncpg.Connection, area: Grant
 ) -> None:
     school = Grant(area.area_id, "school", area.key)

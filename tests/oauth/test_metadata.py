@@ -18,7 +18,7 @@ from convenor_auth.roles import SCOPES
 
 
 @pytest.mark.parametrize("issuer", ["http://convenor.example", "http://0.0.0.0:8000", "convenor.example", ""])
-def test_a_door_on_plain_http_beyond_this_machine_is_not_opened(
+def test_no_oauth_services_open_on_plain_http_beyond_this_machine(
     engine: AsyncEngine, pool: asyncpg.Pool, tmp_path: Path, issuer: str
 ) -> None:
     make_keys(tmp_path)

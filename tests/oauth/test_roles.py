@@ -42,7 +42,7 @@ CASES = {"referrals:read", "contacts:read", "outcomes:read"}
 
 
 @pytest.mark.parametrize("role", Role)
-def test_a_role_reads_cases_exactly_where_it_reaches_some(role: Role) -> None:
+def test_a_role_reads_cases_exactly_where_it_has_access_to_some(role: Role) -> None:
     assert (ROLES[role].row_access in (RowAccess.CLUSTER, RowAccess.NONE)) == ROLES[role].scopes.isdisjoint(CASES)
 
 
@@ -68,6 +68,6 @@ def test_education_and_health_each_see_their_own_side_of_a_pupil(
 
 
 @pytest.mark.parametrize("role", Role)
-def test_only_a_commissioner_passes_every_wall_and_only_by_asking(role: Role) -> None:
+def test_only_a_commissioner_sees_every_hidden_field_and_only_by_asking(role: Role) -> None:
     everything = clearances_of(role, {"pupils:identify"}) == set(FieldSensitivity)
     assert everything == (role is Role.COMMISSIONER)

@@ -24,7 +24,7 @@ async def test_a_key_that_was_not_registered_proves_nothing_though_the_token_bri
         assert "No open key" in refused(await partner.present(assertion), 401, "invalid_client")
 
 
-async def test_one_clients_key_does_not_open_the_door_to_another(register: Register) -> None:
+async def test_one_client_s_key_does_not_authenticate_another(register: Register) -> None:
     partner, other = await register(alg="ES256"), await register(alg="ES256")
     refused(await partner.present(partner.assertion(iss=other.client_id, sub=other.client_id)), 401, "invalid_client")
 
@@ -203,7 +203,7 @@ async def test_an_assertion_under_an_ended_agreement_is_spent_too(register: Regi
     assert "used before" in refused(await partner.present(assertion), 401, "invalid_client")
 
 
-async def test_of_identical_assertions_sent_at_once_exactly_one_wins(register: Register) -> None:
+async def test_exactly_one_of_identical_assertions_sent_at_once_wins(register: Register) -> None:
     partner = await register(alg="ES256")
     assertion = partner.assertion()
     answers = await asyncio.gather(*(partner.present(assertion) for _ in range(4)))

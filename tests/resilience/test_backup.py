@@ -163,31 +163,31 @@ class TestABackupIsRefused:
         assert (sorted(path.parent.glob("*")) if path.parent.exists() else []) == before
 
     @pytest.mark.parametrize("taken", ["backup", "backup.keys"])
-    async def test_under_a_name_that_is_taken(self, own: Own, taken: str) -> None:
+    async def test_a_backup_under_a_name_that_is_taken_is_refused(self, own: Own, taken: str) -> None:
         (own.folder / taken).write_text("another")
         await self.refused(own.settings, own.folder / "backup", f"{taken} exists already")
         assert (own.folder / taken).read_text() == "another"
 
-    async def test_into_a_folder_that_there_is_not(self, own: Own) -> None:
+    async def test_a_backup_into_a_folder_that_there_is_not_is_refused(self, own: Own) -> None:
         await self.refused(own.settings, own.folder / "nowhere" / "backup", "cannot be written to .* No such file")
 
     @pytest.mark.parametrize("name", [SIGNING_KEYS_FILE, PSEUDONYM_FILE])
-    async def test_without_its_keys(self, own: Own, name: str) -> None:
+    async def test_a_backup_without_its_keys_is_refused(self, own: Own, name: str) -> None:
         data_dir = own.folder / "keys"
         make_keys(data_dir)
         (data_dir / name).unlink()
         await self.refused(own.with_(data_dir=data_dir), own.folder / "backup", f"{name} is missing")
 
-    async def test_without_a_login_that_is_set(self, own: Own) -> None:
+    async def test_a_backup_without_a_login_that_is_set_is_refused(self, own: Own) -> None:
         settings = own.with_(backup_database_url=None)
         await self.refused(settings, own.folder / "backup", "CONVENOR_BACKUP_DATABASE_URL is not set")
 
     @pytest.mark.parametrize("login", ["database_url", "owner_database_url"])
-    async def test_with_a_login_that_does_not_see_every_row(self, own: Own, login: str) -> None:
+    async def test_a_backup_with_a_login_that_does_not_see_every_row_is_refused(self, own: Own, login: str) -> None:
         settings = own.with_(backup_database_url=getattr(own.settings, login))
         await self.refused(settings, own.folder / "backup", r"does not see every row.*\n.*roles\.sql")
 
-    async def test_with_a_login_that_may_not_read(self, own: Own) -> None:
+    async def test_a_backup_with_a_login_that_may_not_read_is_refused(self, own: Own) -> None:
         admin = await asyncpg.connect(own.service.superuser_url)
         await admin.execute(f"create role narrow login bypassrls password $${PASSWORD}$$")
         try:
@@ -198,14 +198,14 @@ class TestABackupIsRefused:
             await admin.execute("drop role narrow")
             await admin.close()
 
-    async def test_with_the_login_of_another_database(self, own: Own) -> None:
+    async def test_a_backup_with_the_login_of_another_database_is_refused(self, own: Own) -> None:
         settings = own.with_(backup_database_url=SecretStr(backup_url(own.server.owner_url)))
         await self.refused(settings, own.folder / "backup", "is about another database")
 
-    async def test_of_a_database_that_was_never_migrated(self, own: Own, target: Settings) -> None:
+    async def test_a_backup_of_a_database_that_was_never_migrated_is_refused(self, own: Own, target: Settings) -> None:
         await self.refused(target.model_copy(update={"data_dir": own.settings.data_dir}), own.folder / "b", "never mig")
 
-    async def test_where_the_disk_is_full(self, own: Own) -> None:
+    async def test_a_backup_to_a_full_disk_is_refused(self, own: Own) -> None:
         # A limit on the size of files ends the writing as a full disk does.
         installation = Installation(own.settings.data_dir, settings=self.environment(own.settings))
         done = await asyncio.to_thread(
@@ -247,26 +247,30 @@ class TestARestoreIsRefused:
         ],
         ids=["cut", "changed", "empty"],
     )
-    async def test_of_a_damaged_file(self, backup: Path, target: Settings, damage: Callable[[bytes], bytes]) -> None:
+    async def test_a_restore_of_a_damaged_file_is_refused(
+        self, backup: Path, target: Settings, damage: Callable[[bytes], bytes]
+    ) -> None:
         whole = await asyncio.to_thread(backup.read_bytes)
         await asyncio.to_thread(backup.write_bytes, damage(whole))
         await self.refused(target, backup, "is damaged, or")
 
     @pytest.mark.parametrize("content", ["", "[]", "{", '{"format": 1}'])
-    async def test_of_damaged_keys(self, backup: Path, target: Settings, content: str) -> None:
+    async def test_a_restore_of_damaged_keys_is_refused(self, backup: Path, target: Settings, content: str) -> None:
         keys_path(backup).write_text(content)
         await self.refused(target, backup, r"\.keys is damaged")
 
-    async def test_without_its_keys(self, backup: Path, target: Settings) -> None:
+    async def test_a_restore_without_its_keys_is_refused(self, backup: Path, target: Settings) -> None:
         keys_path(backup).unlink()
         await self.refused(target, backup, r"\.keys is missing.*\n.*beside it")
 
-    async def test_with_the_keys_of_another_backup(self, own: Own, backup: Path, target: Settings) -> None:
+    async def test_a_restore_with_the_keys_of_another_backup_is_refused(
+        self, own: Own, backup: Path, target: Settings
+    ) -> None:
         await own.service.as_("school").post("/v1/referrals", pupil_referral("SLT"))
         keys_path(await own.backed_up("other")).replace(keys_path(backup))
         await self.refused(target, backup, "was written with another file")
 
-    async def test_of_a_file_that_there_is_not(self, own: Own, target: Settings) -> None:
+    async def test_a_restore_of_a_file_that_there_is_not_is_refused(self, own: Own, target: Settings) -> None:
         await self.refused(target, own.folder / "nothing", "is missing")
 
     @pytest.mark.parametrize(
@@ -277,14 +281,16 @@ class TestARestoreIsRefused:
             ("format", 2, "written by another version"),
         ],
     )
-    async def test_of_what_is_too_new(
+    async def test_a_restore_of_what_is_too_new_is_refused(
         self, backup: Path, target: Settings, field: str, value: object, why: str
     ) -> None:
         keys = keys_path(backup)
         keys.write_text(json.dumps(json.loads(keys.read_text()) | {field: value}))
         await self.refused(target, backup, why)
 
-    async def test_into_an_installation_with_data_which_stays(self, own: Own, backup: Path) -> None:
+    async def test_a_restore_into_an_installation_with_data_is_refused_and_the_data_stay(
+        self, own: Own, backup: Path
+    ) -> None:
         before = await rows(own.service.superuser_url)
         keys = (own.settings.data_dir / SIGNING_KEYS_FILE).read_bytes()
         with pytest.raises(ConfigurationError, match=r"has data already.*\nRestore into a new one"):
@@ -292,12 +298,16 @@ class TestARestoreIsRefused:
         assert await rows(own.service.superuser_url) == before
         assert (own.settings.data_dir / SIGNING_KEYS_FILE).read_bytes() == keys
 
-    async def test_with_the_applications_login_alone(self, backup: Path, target: Settings) -> None:
+    async def test_a_restore_with_the_application_s_login_alone_is_refused(
+        self, backup: Path, target: Settings
+    ) -> None:
         settings = target.model_copy(update={"owner_database_url": None})
         with pytest.raises(ConfigurationError, match="CONVENOR_OWNER_DATABASE_URL"):
             await asyncio.to_thread(restore, settings, backup, say)
 
-    async def test_and_leaves_nothing_where_the_database_fails_halfway(self, backup: Path, target: Settings) -> None:
+    async def test_a_restore_leaves_nothing_where_the_database_fails_halfway(
+        self, backup: Path, target: Settings
+    ) -> None:
         owner = await asyncpg.connect(owner_of(target))
         await owner.execute("create table school (somebody_s text)")
         with pytest.raises(ConfigurationError, match=r"nothing was stored: .*already exists"):

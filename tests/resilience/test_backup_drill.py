@@ -46,7 +46,7 @@ class TestARunningInstallation:
         yield installation
         installation.leave()
 
-    def test_gives_its_partners_the_same_answers_after_a_restore_elsewhere(
+    def test_an_installation_gives_its_partners_the_same_answers_after_a_restore_elsewhere(
         self, folder: Path, source: Installation, restored: Installation
     ) -> None:
         source.start()
@@ -110,13 +110,13 @@ class TestARunningInstallation:
         assert asyncio.run(ask(app_url, "select count(*) from referral")) == (0,), "row-level security holds"
         assert restored.stop(signal.SIGTERM) == 0
 
-    def test_is_not_restored_into_while_it_serves(self, folder: Path, source: Installation) -> None:
+    def test_an_installation_is_not_restored_into_while_it_serves(self, folder: Path, source: Installation) -> None:
         source.start()
         assert source.run("backup", str(folder / "backup")).returncode == 0
         refused = source.run("restore", str(folder / "backup"))
         assert (refused.returncode, "Convenor is already running" in refused.stderr) == (2, True)
 
-    def test_is_asked_for_where_there_is_none(self, folder: Path, source: Installation) -> None:
+    def test_an_installation_is_asked_for_where_there_is_none(self, folder: Path, source: Installation) -> None:
         make_keys(source.data_dir)
         refused = source.run("backup", str(folder / "backup"))
         assert (refused.returncode, "There is no database in" in refused.stderr) == (2, True)

@@ -101,7 +101,7 @@ async def test_a_request_takes_longer_than_its_header_block_may() -> None:
         assert await reader.readexactly(4) == b"yes!"
 
 
-async def test_where_there_are_too_many_the_one_that_has_waited_longest_makes_room() -> None:
+async def test_the_connection_that_has_waited_longest_makes_room_where_there_are_too_many() -> None:
     async with (
         served(most=2) as port,
         connected(port) as (first, _),

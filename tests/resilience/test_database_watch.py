@@ -68,12 +68,16 @@ def kill(server: psutil.Process) -> None:
 
 class TestALivingDatabaseIsLeftAlone:
     @pytest.mark.parametrize("known", [True, False])
-    def test_where_no_file_can_be_opened(self, data_dir: Path, server: psutil.Process, known: bool) -> None:
+    def test_a_living_database_is_left_alone_where_no_file_can_be_opened(
+        self, data_dir: Path, server: psutil.Process, known: bool
+    ) -> None:
         with no_descriptor_left(), pytest.raises(OSError, match="Too many open files"):
             revive(data_dir, server if known else None)
         assert postmaster(data_dir / "postgres") == server
 
-    def test_where_its_pid_file_cannot_be_read(self, data_dir: Path, server: psutil.Process) -> None:
+    def test_a_living_database_is_left_alone_where_its_pid_file_cannot_be_read(
+        self, data_dir: Path, server: psutil.Process
+    ) -> None:
         pid_file = data_dir / "postgres" / "postmaster.pid"
         aside = pid_file.rename(pid_file.with_name("aside"))
         pid_file.mkdir()
@@ -86,7 +90,9 @@ class TestALivingDatabaseIsLeftAlone:
             aside.rename(pid_file)
         assert is_alive(server)
 
-    def test_where_its_pid_file_was_cut_short(self, data_dir: Path, server: psutil.Process) -> None:
+    def test_a_living_database_is_left_alone_where_its_pid_file_was_cut_short(
+        self, data_dir: Path, server: psutil.Process
+    ) -> None:
         pid_file = data_dir / "postgres" / "postmaster.pid"
         whole = pid_file.read_text()
         pid_file.write_text("")
@@ -95,7 +101,7 @@ class TestALivingDatabaseIsLeftAlone:
         finally:
             pid_file.write_text(whole)
 
-    def test_and_that_nobody_can_tell_is_logged_once(
+    def test_a_database_of_which_nobody_can_tell_whether_it_lives_is_logged_once(
         self, watch: Watch, server: psutil.Process, caplog: pytest.LogCaptureFixture
     ) -> None:
         with no_descriptor_left():
@@ -108,7 +114,7 @@ class TestALivingDatabaseIsLeftAlone:
 
 
 class TestADeadDatabase:
-    def test_is_started_again_and_that_is_logged_once(
+    def test_a_dead_database_is_started_again_and_that_is_logged_once(
         self, watch: Watch, data_dir: Path, server: psutil.Process, caplog: pytest.LogCaptureFixture
     ) -> None:
         kill(server)
@@ -117,7 +123,7 @@ class TestADeadDatabase:
         assert messages(caplog) == [RUNS_AGAIN]
         assert postmaster(data_dir / "postgres") not in (None, server)
 
-    def test_that_does_not_start_is_tried_again_and_logged_once(
+    def test_a_dead_database_that_does_not_start_is_tried_again_and_logged_once(
         self, watch: Watch, data_dir: Path, server: psutil.Process, caplog: pytest.LogCaptureFixture
     ) -> None:
         server_log = data_dir / "postgres.log"
@@ -132,7 +138,9 @@ class TestADeadDatabase:
         watch.look()
         assert messages(caplog)[1:] == [RUNS_AGAIN]
 
-    def test_whose_log_cannot_be_written_to_is_refused_in_words(self, data_dir: Path, server: psutil.Process) -> None:
+    def test_a_dead_database_whose_log_cannot_be_written_to_is_refused_in_words(
+        self, data_dir: Path, server: psutil.Process
+    ) -> None:
         server_log = data_dir / "postgres.log"
         aside = server_log.rename(data_dir / "aside.log")
         server_log.mkdir()

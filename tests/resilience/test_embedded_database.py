@@ -162,7 +162,7 @@ def as_an_ordinary_user(folder: Path, act: Callable[[], None]) -> None:
 
 
 class TestAFolderIsRefused:
-    def test_when_another_version_made_it_and_nothing_in_it_is_touched(self, tmp_path: Path) -> None:
+    def test_a_folder_that_another_version_made_is_refused_and_nothing_in_it_is_touched(self, tmp_path: Path) -> None:
         (tmp_path / "postgres").mkdir()
         (tmp_path / "postgres" / "PG_VERSION").write_text("16\n")
         before = files(tmp_path)
@@ -172,7 +172,7 @@ class TestAFolderIsRefused:
             open_database(tmp_path).__enter__()
         assert files(tmp_path) == before
 
-    def test_when_it_holds_files_that_are_no_database_and_they_stay(self, tmp_path: Path) -> None:
+    def test_a_folder_with_files_that_are_no_database_is_refused_and_they_stay(self, tmp_path: Path) -> None:
         (tmp_path / "postgres").mkdir()
         (tmp_path / "postgres" / "thesis.txt").write_text("three years of work")
         before = files(tmp_path)
@@ -180,21 +180,21 @@ class TestAFolderIsRefused:
             open_database(tmp_path).__enter__()
         assert files(tmp_path) == before
 
-    def test_when_the_disk_is_too_full_before_anything_is_written(self, tmp_path: Path) -> None:
+    def test_a_folder_on_a_full_disk_is_refused_before_anything_is_written(self, tmp_path: Path) -> None:
         data_dir = tmp_path / "data"
         with pytest.raises(ConfigurationError, match=r"MB free; a new database needs.*\nFree some space"):
             embedded.open_embedded(data_dir, say=print, required_free_bytes=2**62).__enter__()
         assert not data_dir.exists()
 
-    def test_but_a_full_disk_does_not_keep_an_existing_database_from_starting(self, resting: Path) -> None:
+    def test_a_full_disk_does_not_keep_an_existing_database_from_starting(self, resting: Path) -> None:
         assert "MB free" in embedded.check_folder(resting, required_free_bytes=2**62)
 
-    def test_when_it_is_a_file(self, tmp_path: Path) -> None:
+    def test_a_folder_that_is_a_file_is_refused(self, tmp_path: Path) -> None:
         (tmp_path / "data").write_text("")
         with pytest.raises(ConfigurationError, match=r"is a file, not a folder.*\nSet CONVENOR_DATA_DIR"):
             open_database(tmp_path / "data").__enter__()
 
-    def test_when_it_cannot_be_written_to(self, tmp_path: Path) -> None:
+    def test_a_folder_that_cannot_be_written_to_is_refused(self, tmp_path: Path) -> None:
         def refused() -> None:
             with pytest.raises(ConfigurationError, match=r"cannot be written to.*\n.*CONVENOR_DATA_DIR"):
                 open_database(tmp_path / "closed" / "data").__enter__()
@@ -202,7 +202,7 @@ class TestAFolderIsRefused:
         (tmp_path / "closed").mkdir(mode=0o555)
         as_an_ordinary_user(tmp_path, refused)
 
-    def test_when_the_passwords_of_its_data_are_gone(self, resting: Path) -> None:
+    def test_a_folder_whose_passwords_are_gone_is_refused(self, resting: Path) -> None:
         passwords = resting / "database.json"
         kept = passwords.read_text()
         passwords.unlink()
@@ -288,7 +288,7 @@ class TestWhoStopsTheServer:
         assert postmaster(resting / "postgres") is None
 
     @pytest.mark.parametrize("end", [KeyboardInterrupt, SystemExit])
-    def test_it_stops_when_its_user_is_interrupted(self, resting: Path, end: type[BaseException]) -> None:
+    def test_the_server_stops_when_its_user_is_interrupted(self, resting: Path, end: type[BaseException]) -> None:
         def use_it() -> None:
             with open_database(resting):
                 assert postmaster(resting / "postgres") is not None
@@ -298,7 +298,9 @@ class TestWhoStopsTheServer:
             use_it()
         assert postmaster(resting / "postgres") is None
 
-    def test_ctrl_c_in_the_terminal_does_not_reach_it(self, running_dir: Path, server: embedded.EmbeddedServer) -> None:
+    def test_ctrl_c_in_the_terminal_does_not_reach_the_server(
+        self, running_dir: Path, server: embedded.EmbeddedServer
+    ) -> None:
         running = postmaster(running_dir / "postgres")
         assert running is not None
         assert os.getpgid(running.pid) != os.getpgid(0)
@@ -315,15 +317,15 @@ class TestWhoStopsTheServer:
 
 
 class TestWhoGetsIn:
-    def test_nobody_without_a_password(self, server: embedded.EmbeddedServer) -> None:
+    def test_the_server_lets_nobody_in_without_a_password(self, server: embedded.EmbeddedServer) -> None:
         wrong = address(server.superuser_url).logging_in_as("postgres", "wrong")
         with pytest.raises(asyncpg.InvalidPasswordError):
             value(wrong.url, "select 1")
 
-    def test_nobody_over_the_network(self, server: embedded.EmbeddedServer) -> None:
+    def test_the_server_lets_nobody_in_over_the_network(self, server: embedded.EmbeddedServer) -> None:
         assert value(server.app_url, "show listen_addresses") == ""
 
-    def test_no_other_system_user(self, running_dir: Path, server: embedded.EmbeddedServer) -> None:
+    def test_the_server_lets_no_other_system_user_in(self, running_dir: Path, server: embedded.EmbeddedServer) -> None:
         modes = {path.name: path.stat().st_mode & 0o777 for path in running_dir.iterdir()}
         assert modes == {"postgres": 0o700, "database.json": 0o600, "postgres.log": 0o600, "postgres.lock": 0o600}
 
@@ -398,7 +400,7 @@ class TestAnAddressIsRefused:
             SECRET,
         ],
     )
-    def test_when_it_is_malformed(self, tmp_path: Path, url: str) -> None:
+    def test_an_address_that_is_malformed_is_refused(self, tmp_path: Path, url: str) -> None:
         self.refused(tmp_path, url, "not the address of a PostgreSQL database", "postgresql://user:password@host")
 
     @pytest.mark.parametrize(
@@ -409,17 +411,19 @@ class TestAnAddressIsRefused:
             f"postgresql://app:{SECRET}@/convenor?host=/nowhere",
         ],
     )
-    def test_when_nothing_answers_there(self, tmp_path: Path, url: str) -> None:
+    def test_an_address_where_nothing_answers_is_refused(self, tmp_path: Path, url: str) -> None:
         self.refused(tmp_path, url, "No PostgreSQL can be reached at", "correct the host and the port")
 
-    def test_when_the_password_is_wrong(self, tmp_path: Path, server: embedded.EmbeddedServer) -> None:
+    def test_an_address_with_a_wrong_password_is_refused(self, tmp_path: Path, server: embedded.EmbeddedServer) -> None:
         url = address(server.app_url).logging_in_as("convenor_app", SECRET).url
         self.refused(tmp_path, url, "refuses the login", "Correct the user and the password in CONVENOR_DATABASE_URL")
 
-    def test_when_the_database_is_missing(self, tmp_path: Path, server: embedded.EmbeddedServer) -> None:
+    def test_an_address_whose_database_is_missing_is_refused(
+        self, tmp_path: Path, server: embedded.EmbeddedServer
+    ) -> None:
         self.refused(tmp_path, database_of(server.superuser_url, "nothing"), "no such database", "roles.sql")
 
-    def test_when_the_server_is_too_old(self, server: embedded.EmbeddedServer) -> None:
+    def test_an_address_of_a_server_that_is_too_old_is_refused(self, server: embedded.EmbeddedServer) -> None:
         with pytest.raises(ConfigurationError, match=r"is PostgreSQL 18\.\n.*PostgreSQL 99 or newer"):
             asyncio.run(connect(address(server.app_url), oldest_major_version=99))
 
@@ -484,12 +488,12 @@ class TestAServerOfOnesOwn:
 
 
 class TestWhatTheDoctorSays:
-    def test_before_the_first_start_that_all_is_well_and_nothing_is_made(self, tmp_path: Path) -> None:
+    def test_the_doctor_finds_all_well_before_the_first_start_and_makes_nothing(self, tmp_path: Path) -> None:
         data_dir = tmp_path / "data"
         assert [finding.ok for finding in examine(data_dir, None, None)] == [True, True]
         assert not data_dir.exists()
 
-    def test_of_a_running_database(self, running_dir: Path, server: embedded.EmbeddedServer) -> None:
+    def test_the_doctor_finds_a_running_database(self, running_dir: Path, server: embedded.EmbeddedServer) -> None:
         findings = examine(running_dir, None, None)
         assert [finding.name for finding in findings if finding.ok] == [
             "data folder",
@@ -498,7 +502,7 @@ class TestWhatTheDoctorSays:
             "application's login",
         ]
 
-    def test_of_passwords_that_others_can_read(self, tmp_path: Path) -> None:
+    def test_the_doctor_finds_passwords_that_others_can_read(self, tmp_path: Path) -> None:
         make_passwords(tmp_path, embedded.SERVER, ["postgres"])
         (tmp_path / "database.json").chmod(0o644)
         assert [finding.remedy for finding in examine(tmp_path, None, None) if not finding.ok] == [

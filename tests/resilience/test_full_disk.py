@@ -73,12 +73,14 @@ class TestAStartIsRefusedInWords:
 
     @pytest.mark.parametrize("command", ["serve", "demo"])
     @pytest.mark.parametrize("file_size", [0, 100_000])
-    def test_where_a_new_database_has_no_room(self, installation: Installation, command: str, file_size: int) -> None:
+    def test_a_start_is_refused_where_a_new_database_has_no_room(
+        self, installation: Installation, command: str, file_size: int
+    ) -> None:
         installation.limits[resource.RLIMIT_FSIZE] = file_size
         assert_refused_in_words(installation.run(command), str(installation.data_dir))
         assert installation.processes() == []
 
-    def test_where_the_demo_has_no_room_and_the_database_stays_whole(self, installation: Installation) -> None:
+    def test_a_demo_without_room_is_refused_and_the_database_stays_whole(self, installation: Installation) -> None:
         assert installation.run("migrate").returncode == 0
         installation.limits[resource.RLIMIT_FSIZE] = 1_000_000
         assert_refused_in_words(installation.run("demo", "--no-serve"))
@@ -86,7 +88,7 @@ class TestAStartIsRefusedInWords:
         installation.limits.clear()
         assert installation.run("migrate").returncode == 0
 
-    def test_where_the_disk_is_full_with_the_advice_to_free_some(self) -> None:
+    def test_a_start_on_a_full_disk_is_refused_with_the_advice_to_free_some(self) -> None:
         with (
             pytest.raises(ConfigurationError) as refusal,
             explain_failure("It cannot be done", "Never mind."),
@@ -97,7 +99,9 @@ class TestAStartIsRefusedInWords:
         assert refusal.value.remedy.startswith(FREE_SOME)
 
     @only_root
-    def test_where_an_existing_database_s_disk_is_full(self, small_disk: Path, installation: Installation) -> None:
+    def test_a_start_is_refused_where_an_existing_database_s_disk_is_full(
+        self, small_disk: Path, installation: Installation
+    ) -> None:
         with open_embedded(small_disk, say=lambda _sentence: None):
             pass
         with filled(small_disk):
@@ -108,7 +112,7 @@ class TestAStartIsRefusedInWords:
 
 class TestARunningService:
     @only_root
-    def test_is_not_ready_while_its_disk_is_full_and_ready_again_with_room(
+    def test_a_service_is_not_ready_while_its_disk_is_full_and_ready_again_with_room(
         self, small_disk: Path, installation: Installation
     ) -> None:
         def readiness() -> tuple[int, str]:
@@ -125,11 +129,11 @@ class TestARunningService:
 
 
 class TestTheDoctor:
-    def test_finds_a_disk_with_too_little_room(self, folder: Path) -> None:
+    def test_the_doctor_finds_a_disk_with_too_little_room(self, folder: Path) -> None:
         settings = Settings(data_dir=folder / "data")
         wrong = [finding for finding in diagnose(settings, required_free_bytes=2**62) if not finding.ok]
         assert [(finding.name, "MB at least" in finding.remedy) for finding in wrong] == [("free space", True)]
         assert not (folder / "data").exists()
 
-    def test_asks_for_no_more_room_than_there_is(self, folder: Path) -> None:
+    def test_the_doctor_asks_for_no_more_room_than_there_is(self, folder: Path) -> None:
         assert all(finding.ok for finding in diagnose(Settings(data_dir=folder / "data"), required_free_bytes=1))

@@ -71,7 +71,7 @@ def codes(http: httpx2.Client) -> list[str]:
 
 
 class TestItIsRefused:
-    def test_when_the_port_is_in_use_and_nothing_was_started(self, installation: Installation) -> None:
+    def test_a_service_is_refused_a_port_in_use_and_starts_nothing(self, installation: Installation) -> None:
         with socket.socket() as other:
             other.bind(("127.0.0.1", installation.port))
             other.listen()
@@ -81,7 +81,9 @@ class TestItIsRefused:
         assert "CONVENOR_PORT" in refused.stderr
         assert not (installation.data_dir / "postgres").exists()
 
-    def test_a_second_time_on_the_same_folder_and_says_who_serves(self, installation: Installation) -> None:
+    def test_a_second_service_on_the_same_folder_is_refused_and_told_who_serves(
+        self, installation: Installation
+    ) -> None:
         installation.start()
         assert installation.serving is not None
         refused = installation.run("serve")
@@ -99,7 +101,9 @@ class TestItIsRefused:
             ("CONVENOR_DATABASE_URL", "postgresql://app:hidden@127.0.0.1:1/convenor", "No PostgreSQL can be reached"),
         ],
     )
-    def test_when_a_setting_cannot_work(self, installation: Installation, setting: str, value: str, said: str) -> None:
+    def test_a_service_is_refused_a_setting_that_cannot_work(
+        self, installation: Installation, setting: str, value: str, said: str
+    ) -> None:
         installation.settings[setting] = value
         refused = installation.run("serve")
         assert (refused.returncode, refused.stdout) == (2, "")
@@ -112,7 +116,7 @@ class TestItIsRefused:
 
 class TestKeysThatClientsRelyOn:
     @pytest.mark.parametrize("name", [SIGNING_KEYS_FILE, PSEUDONYM_FILE])
-    def test_are_missed_and_never_made_anew_unasked(
+    def test_keys_that_clients_rely_on_are_missed_and_never_made_anew_unasked(
         self, installation: Installation, school: Client, name: str
     ) -> None:
         installation.stop()
@@ -131,7 +135,7 @@ class TestKeysThatClientsRelyOn:
 
 class TestItIsStopped:
     @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
-    def test_and_leaves_no_process_and_loses_nothing(
+    def test_a_stopped_service_leaves_no_process_and_loses_nothing(
         self, installation: Installation, school: Client, how: signal.Signals
     ) -> None:
         with authorised(installation, school) as http:
@@ -143,7 +147,9 @@ class TestItIsStopped:
         with authorised(installation, school) as http:
             assert codes(http) == [acknowledged]
 
-    def test_and_a_request_in_flight_is_answered_first(self, installation: Installation, school: Client) -> None:
+    def test_a_request_in_flight_is_answered_before_the_service_stops(
+        self, installation: Installation, school: Client
+    ) -> None:
         body = b"grant_type=client_credentials&scope=referrals%3Aread"
         login = httpx2.BasicAuth(school.client_id, school.secret)
         header = next(login.auth_flow(httpx2.Request("POST", installation.url))).headers["Authorization"]
@@ -165,7 +171,7 @@ class TestItIsStopped:
         assert b"access_token" in answer
         assert installation.ended() == 0
 
-    def test_with_several_workers_too(self, installation: Installation) -> None:
+    def test_a_service_with_several_workers_stops_and_leaves_no_process(self, installation: Installation) -> None:
         installation.settings["CONVENOR_WORKERS"] = "2"
         installation.start()
         assert installation.stop() == 0
@@ -174,7 +180,9 @@ class TestItIsStopped:
 
 class TestMoreCallersConnectThanItMayOpenFiles:
     @pytest.mark.parametrize("workers", ["1", "2"])
-    def test_and_it_stays_ready_while_they_send_nothing(self, installation: Installation, workers: str) -> None:
+    def test_a_service_stays_ready_while_more_callers_connect_than_it_may_open_files(
+        self, installation: Installation, workers: str
+    ) -> None:
         installation.limits[resource.RLIMIT_NOFILE] = 256
         installation.settings["CONVENOR_WORKERS"] = workers
         installation.start()

@@ -109,7 +109,7 @@ async def test_the_application_s_role_owns_nothing_and_changes_no_event(catalogu
     assert {row[0] for row in deletable} == {"idempotency_record", "spent_assertion"}
 
 
-async def test_without_a_context_no_row_of_any_area_is_visible(
+async def test_no_row_of_any_area_is_visible_without_a_context(
     shared_service: Service, catalogue: asyncpg.Connection
 ) -> None:
     application = await asyncpg.connect(shared_service.app_url)

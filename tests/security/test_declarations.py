@@ -130,7 +130,7 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
 
 
 @pytest.mark.parametrize(("changed", "named"), WRONG.values(), ids=WRONG)
-def test_a_declaration_refuses(changed: dict[str, Any], named: str) -> None:
+def test_a_declaration_refuses_what_is_not_there(changed: dict[str, Any], named: str) -> None:
     with pytest.raises(ValueError, match="shelves: ") as refused:
         replace(SHELVES, **changed)
     assert named in str(refused.value)
@@ -154,7 +154,7 @@ APART: dict[str, tuple[dict[str, Any], str]] = {
 
 
 @pytest.mark.parametrize(("changed", "named"), APART.values(), ids=APART)
-def test_declarations_together_refuse(changed: dict[str, Any], named: str) -> None:
+def test_declarations_together_refuse_what_does_not_fit(changed: dict[str, Any], named: str) -> None:
     check_together([SHELVES], COLUMNS)
     with pytest.raises(ValueError, match="shelves: ") as refused:
         check_together([replace(SHELVES, **changed)], COLUMNS)

@@ -155,7 +155,7 @@ def test_every_route_has_a_rule(shared_service: Service) -> None:
             assert _name(route) in WRITES or _name(route) in ELSEWHERE, f"{_name(route)} has no rule"
 
 
-async def test_without_the_scope_every_call_is_403_whatever_the_id(peopled: Service) -> None:
+async def test_every_call_without_the_scope_is_403_whatever_the_id(peopled: Service) -> None:
     truth = await truth_of(peopled.superuser_url)
     for person in people(peopled.dataset):
         client = peopled.as_(person.key, person.area).client

@@ -30,7 +30,7 @@ WALLED = replace(SLAS, read=WalledRead, parts={**SLAS.parts, "versions": replace
 """SLAs, were the targets of earlier versions behind a wall: a part of a part."""
 
 
-async def test_what_is_behind_a_wall_within_a_part_s_part_is_absent_and_named(shared_service: Service) -> None:
+async def test_a_hidden_field_of_a_part_within_a_part_is_absent_and_named(shared_service: Service) -> None:
     client = shared_service.area().clients["finance"]
     secret, readers = load_pseudonym_secret(shared_service.data_dir), shared_service.app.state.readers
     principal = await load_principal(readers, client.client_id, client.scopes, secret)
@@ -44,14 +44,14 @@ async def test_what_is_behind_a_wall_within_a_part_s_part_is_absent_and_named(sh
         assert not any("target" in kpi for version in sla["versions"] for kpi in version["kpis"])
 
 
-def test_it_is_named_by_the_keys_of_a_graph() -> None:
+def test_a_hidden_field_is_named_by_the_keys_of_a_graph() -> None:
     kpis = Pick("measures", "kpis", ((KpiFields, (Pick("goal", "target"), Pick("kpi", "kpi"))),))
     sla = One("mine", WALLED, (Pick("all", "versions", ((VersionRead, (kpis,)),)), Pick("code", "code")))
     assert redacted_in((sla,), frozenset()) == ["mine.all.measures.goal"]
     assert redacted_in((sla,), frozenset({FieldSensitivity.IDENTITY})) == []
 
 
-def test_whoever_passes_the_wall_has_nothing_hidden_and_the_contract_knows_the_field() -> None:
+def test_whoever_has_the_clearance_has_nothing_hidden_and_the_contract_knows_the_field() -> None:
     assert redacted_paths(WALLED, frozenset()) == redacted_paths(WALLED, frozenset(), frozenset({"versions"})) == [DEEP]
     assert redacted_paths(WALLED, frozenset({FieldSensitivity.IDENTITY})) == redacted_paths(SLAS, frozenset()) == []
     assert redacted_paths(WALLED, frozenset(), frozenset({"kpis"})) == []
