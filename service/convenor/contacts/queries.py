@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ARRAY, Row, Text, Uuid, any_, func, inspect, literal, select, tuple_
-from sqlalchemy.dialects import postgresql
+from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
@@ -31,7 +31,7 @@ def _quoted(names: Sequence[str], prefix: str = "") -> str:
 def _types(names: Sequence[str]) -> dict[str, str]:
     """Return the PostgreSQL types of columns of the table of contacts. A cast to `varchar(n)` would cut a text."""
     types = {name: inspect(Contact).columns[name].type for name in names}
-    dialect = postgresql.dialect()
+    dialect = make_url("postgresql+asyncpg://").get_dialect()()
     return {name: "text" if type_.python_type is str else type_.compile(dialect) for name, type_ in types.items()}
 
 
