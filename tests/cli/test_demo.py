@@ -11,9 +11,13 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import asyncpg
 import pytest
 from alembic import command
 from pydantic import TypeAdapter
+from sqlalchemy import Connection
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.pool import NullPool
 from support.databases import Server
 from support.empty_databases import Empty, new_database
 
@@ -80,6 +84,22 @@ async def demo(server: Server, migrated: str) -> AsyncIterator[Loaded]:
         yield Loaded(empty.owner_url, empty.superuser_url, await load(empty))
 
 
+async def downgrade(owner_url: str, revision: str) -> None:
+    """Take a database back to an earlier revision."""
+
+    def run(connection: Connection) -> None:
+        config = configuration()
+        config.attributes["connection"] = connection
+        command.downgrade(config, revision)
+
+    engine = create_async_engine(
+        "postgresql+asyncpg://", poolclass=NullPool, async_creator=lambda: asyncpg.connect(owner_url)
+    )
+    async with engine.connect() as connection:
+        await connection.run_sync(run)
+    await engine.dispose()
+
+
 async def test_a_demo_of_a_version_that_did_not_mark_it_is_marked_by_the_migration(
     server: Server, migrated: str, demo: Loaded
 ) -> None:
@@ -89,7 +109,7 @@ async def test_a_demo_of_a_version_that_did_not_mark_it_is_marked_by_the_migrati
     for template, mark in ((urlsplit(demo.owner_url).path[1:], DemoMark()), (migrated, None)):
         async with new_database(server, template) as name:
             database = Empty.of(server, name)
-            await asyncio.to_thread(command.downgrade, configuration(database.owner_url), before)
+            await downgrade(database.owner_url, before)
             await asyncio.to_thread(migrate, database.owner_url, role)
             assert await which(database) == mark
 
