@@ -1,4 +1,4 @@
-"""Areas: local authorities with their integrated care board; the tenants. It owns no other row of an area."""
+"""Areas: local authorities with their integrated care board. Each is a tenant."""
 
 from uuid import UUID
 
@@ -11,7 +11,7 @@ from convenor.domain_types.codes import GssCode, LaCode, Line, OdsCode
 
 
 class AreaFields(BaseModel):
-    """What is said of an area."""
+    """The fields of an area."""
 
     la_code: LaCode = Says(description="The local authority's DfE code, three digits.")
     name: Line = Says(description="The local authority's name.")

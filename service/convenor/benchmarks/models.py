@@ -1,4 +1,4 @@
-"""Benchmarks and findings: published values for an area and those it is compared with."""
+"""Benchmarks and findings: published values for an area, and for the places that it is compared with."""
 
 from enum import StrEnum
 
@@ -12,7 +12,7 @@ from convenor.domain_types.codes import Line
 
 
 class BenchmarkUnit(StrEnum):
-    """What a published value counts."""
+    """The unit of a published value."""
 
     PERCENT = "percent"
     COUNT = "count"
@@ -24,16 +24,16 @@ class BenchmarkFields(BaseModel):
     """One published value."""
 
     indicator: Line = Says(description="The indicator's code.")
-    title: Line | None = Says(None, description="What was found, in words, where the source gives them.")
+    title: Line | None = Says(None, description="The finding in words, if the source gives it.")
     phase: Line = Says(description="Phase of education, or `all`.")
     period: Line = Says(description="The period, as its source writes it.")
-    geography: Line = Says(description="The place the value is about.")
+    geography: Line = Says(description="The place that the value describes.")
     value: float = Says(description="The value.")
-    unit: BenchmarkUnit = Says(description="What the value counts.")
+    unit: BenchmarkUnit = Says(description="The unit of the value.")
 
 
 class Benchmark(BenchmarkFields, AreaRow, table=True):
-    """One published value, held by the area that compares itself with it."""
+    """One published value, stored for the area that compares itself with it."""
 
     __table_args__ = (
         area_foreign_key(),

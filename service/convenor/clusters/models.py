@@ -1,4 +1,4 @@
-"""Clusters, who is in them and who holds which role, all dated; and how clusters came out of one another."""
+"""Clusters with their dated memberships and roles, and the mergers and splits that connect clusters."""
 
 from datetime import date
 from uuid import UUID
@@ -14,7 +14,7 @@ from convenor.domain_types.dates import FullDate
 
 
 class Development(StrictStrEnum):
-    """How far a cluster has come."""
+    """The stage of development of a cluster."""
 
     PILOT = "pilot"
     EXPANSION = "expansion"
@@ -33,19 +33,19 @@ class ClusterRoleKind(StrictStrEnum):
 
 
 class SuccessionKind(StrictStrEnum):
-    """How one cluster came out of another."""
+    """How one cluster resulted from another."""
 
     MERGE = "merge"
     SPLIT = "split"
 
 
 class ClusterFields(BaseModel):
-    """What is said of a cluster."""
+    """The fields of a cluster."""
 
-    code: Line = Says(description='The cluster\'s code: a string without meaning ("4.5" is one).', max_length=20)
+    code: Line = Says(description='The cluster\'s code: any text, for example "4.5".', max_length=20)
     name: Line = Says(description="The cluster's name.")
-    development: Development | None = Says(None, description="How far it has come; absent where not stated.")
-    note: Prose | None = Says(None, description="What the sources say of it.")
+    development: Development | None = Says(None, description="The stage of its development; null where not stated.")
+    note: Prose | None = Says(None, description="Remarks from the sources.")
 
 
 class Cluster(ClusterFields, AreaRow, table=True):
@@ -64,7 +64,7 @@ class Cluster(ClusterFields, AreaRow, table=True):
 
 
 class ClusterSuccession(SQLModel, table=True):
-    """One cluster that came out of another."""
+    """A cluster that resulted from another."""
 
     __tablename__ = "cluster_succession"
     __table_args__ = (
@@ -99,16 +99,16 @@ class ClusterMembership(AreaRow, table=True):
 
 
 class ClusterRoleFields(BaseModel):
-    """What is said of a role in a cluster."""
+    """The fields of a role in a cluster."""
 
-    role: ClusterRoleKind = Says(description="Which role.")
-    holder: Line = Says(description="Who holds it: a name or a post.")
+    role: ClusterRoleKind = Says(description="The role.")
+    holder: Line = Says(description="The holder: a name or a post.")
     valid_from: FullDate = Says(description="The holder's first day.")
-    valid_to: FullDate | None = Says(None, description="The day from which they hold it no more.")
+    valid_to: FullDate | None = Says(None, description="The first day on which the holder no longer has the role.")
 
 
 class ClusterRole(ClusterRoleFields, AreaRow, table=True):
-    """A person who holds a role in a cluster for a while."""
+    """A person who holds a role in a cluster for a period."""
 
     __tablename__ = "cluster_role"
     __table_args__ = (

@@ -1,4 +1,4 @@
-"""Commissioned services: what clusters buy, for which need, from whom, and how much of it there is."""
+"""Commissioned services: what clusters buy, for which need, from which provider, and with what capacity."""
 
 from datetime import date
 from uuid import UUID
@@ -14,14 +14,14 @@ from convenor.domain_types.dates import FullDate
 
 
 class Offer(StrictStrEnum):
-    """Whether every cluster of the area has a service, or some chose it."""
+    """Whether every cluster of the area buys a service, or only some."""
 
     CORE = "core"
     LOCAL = "local"
 
 
 class Level(StrictStrEnum):
-    """Whom a service is for."""
+    """The level of need that a service is for."""
 
     UNIVERSAL = "universal"
     TARGETED = "targeted"
@@ -37,7 +37,7 @@ class Audience(StrictStrEnum):
 
 
 class DeliveryMode(StrictStrEnum):
-    """How a service reaches its audience."""
+    """How a service is delivered."""
 
     IN_SCHOOL = "in_school"
     CLUSTER_WIDE = "cluster_wide"
@@ -55,20 +55,20 @@ class Evidence(StrictStrEnum):
 
 
 class ServiceFields(BaseModel):
-    """What is said of a commissioned service. Absent means not stated."""
+    """The fields of a commissioned service. Null means not stated."""
 
     code: Line = Says(description="The service's code within its area.", max_length=40)
     name: Line = Says(description="The service's name, as its source writes it.")
-    area_of_need: AreaOfNeed = Says(description="The area of need it answers.")
-    offer: Offer = Says(description="Core (every cluster) or local (a cluster's own enhancement).")
+    area_of_need: AreaOfNeed = Says(description="The area of need that it addresses.")
+    offer: Offer = Says(description="Core (for every cluster) or local (an addition that some clusters chose).")
     level: Level | None = Says(None, description="Universal or targeted.")
     audience: Audience | None = Says(None, description="Who takes part.")
     delivery_mode: DeliveryMode | None = Says(None, description="How it is delivered.")
     setting: Line | None = Says(None, description="Where it is delivered.")
     eligibility: Prose | None = Says(None, description="Who may be referred.")
     evidence: Evidence | None = Says(None, description="Strength and breadth of its evidence.")
-    valid_from: FullDate | None = Says(None, description="The first day it is offered.")
-    valid_to: FullDate | None = Says(None, description="The day from which it is no longer offered.")
+    valid_from: FullDate | None = Says(None, description="The first day on which it is offered.")
+    valid_to: FullDate | None = Says(None, description="The first day on which it is no longer offered.")
 
 
 class CommissionedService(ServiceFields, AreaRow, table=True):
@@ -104,7 +104,7 @@ class CommissionedService(ServiceFields, AreaRow, table=True):
 
 
 class ServiceCluster(AreaRow, table=True):
-    """A cluster that buys a service, for a while. At most one purchase of a service by a cluster is open."""
+    """A cluster's purchase of a service for a period. A cluster has at most one open purchase of a service."""
 
     __tablename__ = "service_cluster"
     __table_args__ = (

@@ -22,7 +22,7 @@ class ContactMode(StrictStrEnum):
 
 
 class ContactSetting(StrictStrEnum):
-    """Where it was held."""
+    """Where the session was held."""
 
     SCHOOL = "school"
     CLINIC = "clinic"
@@ -32,7 +32,7 @@ class ContactSetting(StrictStrEnum):
 
 
 class Attendance(StrictStrEnum):
-    """Whether it took place."""
+    """Whether the session took place."""
 
     ATTENDED = "attended"
     DID_NOT_ATTEND = "did_not_attend"
@@ -42,7 +42,7 @@ class Attendance(StrictStrEnum):
 
 
 class StaffRole(StrictStrEnum):
-    """Who held it."""
+    """The role of the person who held the session."""
 
     SPEECH_AND_LANGUAGE_THERAPIST = "speech_and_language_therapist"
     OCCUPATIONAL_THERAPIST = "occupational_therapist"
@@ -56,18 +56,18 @@ class StaffRole(StrictStrEnum):
 
 
 class ContactFields(BaseModel):
-    """What is said of a session."""
+    """The fields of a session."""
 
     on: FullDate = Says(description="The day of the session.")
-    mode: ContactMode = Says(description="How it was held.")
-    setting: ContactSetting = Says(description="Where it was held.")
+    mode: ContactMode = Says(description="How the session was held.")
+    setting: ContactSetting = Says(description="Where the session was held.")
     reference: Line | None = Says(
-        None, max_length=100, description="The sender's own id of the session, unique in its organisation."
+        None, max_length=100, description="The sender's own id of the session, unique within its organisation."
     )
-    duration_minutes: int = Says(ge=1, le=1440, description="How long it took, in minutes.")
-    attendance: Attendance = Says(description="Whether it took place, and if not, why.")
-    staff_role: StaffRole = Says(description="Who held it.")
-    group_size: int = Says(1, ge=1, le=500, description="How many pupils took part.")
+    duration_minutes: int = Says(ge=1, le=1440, description="The duration in minutes.")
+    attendance: Attendance = Says(description="Whether the session took place, and if not, why.")
+    staff_role: StaffRole = Says(description="The role of the person who held the session.")
+    group_size: int = Says(1, ge=1, le=500, description="The number of pupils who took part.")
 
 
 class Contact(ContactFields, AreaRow, table=True):

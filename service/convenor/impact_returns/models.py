@@ -1,4 +1,4 @@
-"""Impact returns: what a provider reports against its SLA for a period, checked on arrival."""
+"""Impact returns: a provider's reports against its SLA for a period, checked when they arrive."""
 
 from datetime import date, datetime
 from typing import Any
@@ -16,7 +16,7 @@ from convenor.slas.models import Pence, VolumeFields
 
 
 class ReturnStatus(StrictStrEnum):
-    """The life of a return."""
+    """The states of a return."""
 
     SUBMITTED = "submitted"
     VALIDATED = "validated"
@@ -25,7 +25,7 @@ class ReturnStatus(StrictStrEnum):
 
 
 class CheckOutcome(StrictStrEnum):
-    """What a check found."""
+    """The result of a check."""
 
     OK = "ok"
     WARN = "warn"
@@ -35,27 +35,32 @@ class MeasureFields(BaseModel):
     """One KPI of the SLA, as reported."""
 
     kpi: Line = Says(description="The KPI's code in the SLA.", max_length=40)
-    # First, so that the check of the numerator knows it.
-    denominator: int = Says(ge=0, le=1_000_000_000, description="Out of how many.")
+    # First, so that it is known when the numerator is validated.
+    denominator: int = Says(ge=0, le=1_000_000_000, description="How many were measured.")
     numerator: int = Says(ge=0, le=1_000_000_000, description="How many met the measure.")
 
 
 class CheckFields(BaseModel):
-    """One comparison of a return with its SLA. A warning hinders nothing: people decide."""
+    """One comparison of a return with its SLA. A warning blocks nothing: people decide."""
 
-    check: str = Says(description="Which comparison.", examples=["sessions_against_sla"])
+    check: str = Says(description="The comparison.", examples=["sessions_against_sla"])
     kpi: str | None = Says(None, description="For `measure_against_target`: the KPI.")
-    outcome: CheckOutcome = Says(description="`ok`, or `warn`: short of what is agreed, or beyond its price.")
+    outcome: CheckOutcome = Says(
+        description="`ok`; or `warn` if the return is below what is agreed or above the agreed price."
+    )
     expected: int | float | None = Says(description="What the SLA expects; null where it expects nothing.")
     reported: int | float | None = Says(description="What was reported; null where nothing can be computed.")
     detail: str = Says(description="The comparison in a sentence.")
 
 
 class ReturnFields(BaseModel):
-    """What is said with a return."""
+    """The fields of a return."""
 
-    cost_pence: Pence = Says(description="What the period cost, in pence.")
-    narrative: Prose | None = Says(None, description="What happened, in the provider's words. Walled like a name.")
+    cost_pence: Pence = Says(description="The cost of the period, in pence.")
+    narrative: Prose | None = Says(
+        None,
+        description="An account of the period, in the provider's words. It may name a child: some roles do not see it.",
+    )
 
 
 class ImpactReturn(ReturnFields, VolumeFields, AreaRow, table=True):

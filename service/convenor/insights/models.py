@@ -1,4 +1,4 @@
-"""Counts that are kept, so that nobody counts a million referrals for a dashboard."""
+"""Counts that are maintained on writing, so that no dashboard counts a million referrals."""
 
 from datetime import date
 from uuid import UUID
@@ -10,7 +10,7 @@ from convenor.database.constraints import AreaRow, area_foreign_key, tenant_fore
 
 
 class ReferralMonth(AreaRow, table=True):
-    """Some of the referrals of a month and a cluster: its rows add up. Triggers on `referral` alone write it."""
+    """A part of the referrals of a month and a cluster; the parts add up. Only triggers on `referral` write it."""
 
     __tablename__ = "referral_month"
     __table_args__ = (

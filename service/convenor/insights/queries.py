@@ -1,4 +1,4 @@
-"""The selects behind the insights: small tables of counts over the whole area, kept or taken; none shows a referral."""
+"""The queries behind the insights: small tables of counts over a whole area. None shows a referral."""
 
 import json
 from datetime import date
@@ -55,22 +55,22 @@ from ctx
 
 
 async def area_named(connection: Connection, principal: Principal, la_code: str) -> UUID | None:
-    """The id of one of the caller's areas by its LA code."""
+    """Find the id of one of the caller's areas by its LA code."""
     row = await connection.fetchrow(_AREA, *principal.context, la_code)
     found: UUID | None = row[0]
     return found
 
 
 async def months_of(connection: Connection, principal: Principal, area: UUID, first: date, last: date) -> Any:
-    """Referrals by month and cluster: `area` (LA code), `clusters` (codes) and `counts`."""
+    """Count referrals by month and cluster: `area` (LA code), `clusters` (codes) and `counts`."""
     row = await connection.fetchrow(_MONTHS, *principal.context, area, first, last)
     return row["area"], row["clusters"] or [], json.loads(row["counts"])
 
 
 async def waits_of(connection: Connection, principal: Principal, area: UUID, today: date) -> Any:
-    """Waits: `area` (LA code), and each service that has a provider, with its total and its line of `clusters`.
+    """Count waits: `area` (LA code), and each service that has a provider, with its total and its `clusters`.
 
-    A line holds every cluster that buys the service today or has somebody waiting; `cluster` is null for referrals of
+    These are the clusters that buy the service today or have a pupil waiting; `cluster` is null for referrals of
     schools that were in none.
     """
     row = await connection.fetchrow(_WAITS, *principal.context, area, today)

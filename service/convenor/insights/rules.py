@@ -1,4 +1,4 @@
-"""What is published of referrals and waits: counted once on the finest table, suppressed once, then shown by choice."""
+"""Publish counts of referrals and waits: counted and suppressed once, in the finest table, then grouped as asked."""
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -30,10 +30,10 @@ _SUPPRESSION = (
 
 
 async def choose_area(connection: Connection, principal: Principal, la_code: str | None) -> UUID:
-    """The area that a question is about: the one that is named, or the caller's only one.
+    """Choose the area of the figures: the one that the caller names, or the caller's only one.
 
     Raises:
-        Invalid: when it is not the caller's, or the caller works in several and names none.
+        Invalid: the area is not the caller's, or the caller works in several and names none.
     """
     errors = FieldErrors()
     if la_code is None and len(principal.areas) == 1:
@@ -51,7 +51,7 @@ async def choose_area(connection: Connection, principal: Principal, la_code: str
 async def publish_referrals(
     connection: Connection, principal: Principal, area: UUID, year: AcademicYear, group_by: GroupBy
 ) -> ReferralsPublished:
-    """Referrals submitted in the months of an academic year that have begun."""
+    """Publish the referrals that were submitted in those months of an academic year that have begun."""
     la_code, clusters, counted = await months_of(connection, principal, area, year.first_day, year.last_day)
     months = [f"{month:%Y-%m}" for month in year.months if month <= today()]
     counts: Mapping[tuple[str, str | None], int] = {
@@ -97,7 +97,7 @@ def _figure(figure: Figure, *, month: str | None = None, cluster: str | None = N
 
 
 async def publish_waits(connection: Connection, principal: Principal, area: UUID) -> WaitsPublished:
-    """Who waits now, by service and cluster. A service sees its own figures whole."""
+    """Publish the waits of today, by service and cluster. A service sees its own figures unsuppressed."""
     la_code, waits = await waits_of(connection, principal, area, today())
     own = {str(key) for _, key in principal.keys(RowAccess.PROVIDER)}
     services: list[ServiceWait] = []
@@ -126,15 +126,18 @@ async def publish_waits(connection: Connection, principal: Principal, area: UUID
 
 
 def hidden_in_line(counts: Sequence[int]) -> set[int]:
-    """Which places of a service's line are hidden, so that its total, shown with the service, gives none of them away.
+    """Choose which counts of a service to hide, so that the total, which is shown, discloses none of them.
 
-    Zeros go with the small counts: were they shown, five clusters with one child each, of a total of five, would be
-    told apart. Where there is no zero, the smallest of the others go with them, all that are equal, lest their order
-    tell. So a reader who knows this rule, every figure shown and the total is left with two possible numbers or more
-    in each hidden place.
+    Zeros are hidden with the small counts. Otherwise, of a total of five, five clusters with one child each could be
+    identified. Without a zero, the smallest of the other counts are hidden too: all equal ones, since their order
+    could disclose one. A reader who knows this rule, the shown figures and the total is left with at least two
+    possible numbers for each hidden count.
 
     Args:
-        counts: who waits, by cluster; they add up to the service's total, which is shown unless it is itself small.
+        counts: the waits by cluster. They add up to the service's total, which is shown unless it is itself small.
+
+    Returns:
+        The positions of the hidden counts.
     """
     small = {at for at, count in enumerate(counts) if POLICY.hides(count)}
     if not small:

@@ -1,4 +1,4 @@
-"""Aggregates, as they are published."""
+"""Published aggregates."""
 
 from datetime import date, datetime
 from enum import StrEnum
@@ -9,7 +9,7 @@ from convenor.domain_types.statistics import Figure, Status
 
 
 class GroupBy(StrEnum):
-    """By what referrals are counted."""
+    """The grouping of the counts of referrals."""
 
     MONTH = "month"
     CLUSTER = "cluster"
@@ -17,13 +17,13 @@ class GroupBy(StrEnum):
 
 
 class Published(BaseModel):
-    """What is said with every table of figures."""
+    """The information that is published with every table of figures."""
 
-    area: str = Field(description="LA code of the area that the figures are about.")
+    area: str = Field(description="LA code of the area that the figures describe.")
     definition: str = Field(description="What is counted.")
     definition_version: int = Field(description="The version of that definition.")
-    source: str = Field(description="Where the figures come from.")
-    as_at: datetime = Field(description="When they were counted.")
+    source: str = Field(description="The source of the figures.")
+    as_at: datetime = Field(description="When the figures were counted.")
     suppression: str = Field(description="Which figures are hidden, and why.")
 
 

@@ -1,4 +1,4 @@
-"""The one select behind `GET /v1/me`."""
+"""The one query behind `GET /v1/me`."""
 
 from typing import Any
 
@@ -31,5 +31,5 @@ from ctx
 
 
 async def read_standing(connection: Connection, principal: Principal, today: object) -> Any:
-    """What a client's grants come to today: codes, URNs and ids, its agreement's legal basis and its keys."""
+    """Read what a client's grants give access to today (codes, URNs, ids), its agreement's legal basis and its keys."""
     return await connection.fetchrow(_SQL, *principal.context, principal.client_id, today)

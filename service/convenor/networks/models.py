@@ -12,17 +12,17 @@ from convenor.domain_types.codes import Line
 
 
 class NetworkFields(BaseModel):
-    """What is said of a network."""
+    """The fields of a network."""
 
     number: int = Says(description="The network's number in its source.")
     name: Line = Says(description="The network's name.")
-    integrated_care_area: Line = Says(description="The integrated care area that it is part of.")
-    is_pcn: bool = Says(description="False for a row that gathers practices outside any network.")
-    population: int | None = Says(None, description="Registered patients of the whole network.")
+    integrated_care_area: Line = Says(description="The integrated care area that it belongs to.")
+    is_pcn: bool = Says(description="False for a row that groups practices outside any network.")
+    population: int | None = Says(None, description="The number of registered patients of the whole network.")
 
 
 class Network(NetworkFields, AreaRow, table=True):
-    """One primary care network, or what stands in its place."""
+    """One primary care network, or a group of practices outside any network."""
 
     __table_args__ = (area_foreign_key(), UniqueConstraint("area_id", "number"))
     version: int = 1

@@ -1,4 +1,4 @@
-"""Outcomes: a change that was measured for a referral."""
+"""Outcomes: changes that were measured for a referral."""
 
 from datetime import date, datetime
 from uuid import UUID
@@ -14,7 +14,7 @@ from convenor.domain_types.dates import FullDate
 
 
 class Instrument(StrictStrEnum):
-    """What it was measured with."""
+    """The instrument of a measurement."""
 
     TOMS = "TOMs"
     BOXALL = "Boxall"
@@ -28,16 +28,16 @@ class Instrument(StrictStrEnum):
 class MeasureFields(BaseModel):
     """One value on one day."""
 
-    on: FullDate = Says(description="The day it was measured.")
+    on: FullDate = Says(description="The day of the measurement.")
     value: float = Says(ge=-1_000_000, le=1_000_000, description="The value, on the instrument's own scale.")
 
 
 class OutcomeFields(BaseModel):
-    """What is said of an outcome."""
+    """The fields of an outcome."""
 
-    instrument: Instrument = Says(description="What it was measured with.")
-    domain: Line = Says(description="The instrument's domain, e.g. `activity` of TOMs.", max_length=60)
-    n: int = Says(1, ge=1, le=10_000, description="How many pupils it was measured for.")
+    instrument: Instrument = Says(description="The instrument of the measurement.")
+    domain: Line = Says(description="The instrument's domain, for example `activity` of TOMs.", max_length=60)
+    n: int = Says(1, ge=1, le=10_000, description="The number of pupils who were measured.")
 
 
 class Outcome(OutcomeFields, AreaRow, table=True):

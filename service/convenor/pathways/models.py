@@ -1,4 +1,4 @@
-"""Pathways as data: states, transitions, who may make each and what each requires. A case stays on its version."""
+"""Pathways as data: states, steps, who may make each and what each requires. A case keeps its version."""
 
 from datetime import date
 from enum import StrEnum
@@ -24,12 +24,12 @@ class PathwayKind(StrEnum):
 
 
 class Actor(StrEnum):
-    """Who makes a step."""
+    """The actor of a step."""
 
     REFERRER = "referrer"
     SERVICE = "service"
     NOBODY = "nobody"
-    """The system does, when what `requires` names happens."""
+    """The system makes the step, when the event in `requires` happens."""
 
 
 class StateRead(BaseModel):
@@ -38,24 +38,24 @@ class StateRead(BaseModel):
     state: str = Says(description="The state's name, as in `status` of a case.")
     open: bool = Says(description="Whether a case in this state is still open.")
     contacts: bool = Says(description="Whether contacts may be recorded in this state.")
-    description: str = Says(description="What the state means.")
+    description: str = Says(description="The meaning of the state.")
 
 
 class StepRead(BaseModel):
     """One transition of a pathway."""
 
-    source: str = Says(description="The state it leaves.")
-    to: str = Says(description="The state it reaches.")
-    by: Actor = Says(description="Who makes it.")
+    source: str = Says(description="The state that the step starts from.")
+    to: str = Says(description="The state that the step leads to.")
+    by: Actor = Says(description="The actor that may make the step.")
     requires: list[str] = Says(description="Fields that must be sent with it.")
-    description: str = Says(description="When it is made.")
+    description: str = Says(description="When the step is made.")
 
 
 class PathwayFields(BaseModel):
-    """What is published of a pathway."""
+    """The fields of a pathway."""
 
     code: Line = Says(description="The pathway's code, as in `pathway` of a case.", max_length=40)
-    version: int = Says(description="The version; a case stays on the one it began on.")
+    version: int = Says(description="The version. A case keeps the version that it began on.")
     name: Line = Says(description="The pathway's name.")
     kind: PathwayKind = Says(description="Referral or recommendation.")
     initial: str = Says(description="The state that a case begins in.")
@@ -73,4 +73,4 @@ class Pathway(PathwayFields, SQLModel, table=True):
     states: list[dict[str, Any]] = Field(sa_type=JSONB)
     transitions: list[dict[str, Any]] = Field(sa_type=JSONB)
     next_states: dict[str, list[str]] = Field(sa_type=JSONB)
-    """From each state the states its steps reach: `transitions` in the shape that reading asks for."""
+    """For each state, the states that its steps lead to: `transitions` in the shape that reads need."""

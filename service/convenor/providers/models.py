@@ -1,4 +1,4 @@
-"""Providers: who does the work that clusters commission."""
+"""Providers: the organisations that deliver commissioned services."""
 
 from uuid import UUID
 
@@ -12,7 +12,7 @@ from convenor.domain_types.codes import CompanyNumber, Line, OdsCode, StrictStrE
 
 
 class ProviderKind(StrictStrEnum):
-    """What sort of organisation a provider is."""
+    """The kind of organisation that a provider is."""
 
     NHS = "nhs"
     LA_TEAM = "la_team"
@@ -22,10 +22,10 @@ class ProviderKind(StrictStrEnum):
 
 
 class ProviderFields(BaseModel):
-    """What is said of a provider."""
+    """The fields of a provider."""
 
     name: Line = Says(description="The provider's name.")
-    kind: ProviderKind = Says(description="What sort of organisation it is.")
+    kind: ProviderKind = Says(description="The kind of organisation.")
     ods_code: OdsCode | None = Says(None, description="ODS code, for NHS bodies.")
     ukprn: Ukprn | None = Says(None, description="UK provider reference number.")
     company_number: CompanyNumber | None = Says(None, description="Companies House number.")

@@ -1,4 +1,4 @@
-"""Who a pupil is, kept apart from what happens to them.
+"""The identity of pupils, stored apart from their referrals.
 
 `Pupil` is the link between the two sides of an identity; `PupilIdentity` is what one school stated in one referral,
 so that no school ever overwrites another's statement.
@@ -17,30 +17,30 @@ from convenor.domain_types.dates import FullDate
 
 
 class WhoFields(BaseModel):
-    """Who a pupil is."""
+    """The identity of a pupil."""
 
-    upn: Upn | None = Says(None, description="Unique pupil number; absent in early years or outside state schools.")
-    nhs_number: NhsNumber | None = Says(None, description="NHS number, where the family gave it.")
+    upn: Upn | None = Says(None, description="Unique pupil number; null in early years or outside state schools.")
+    nhs_number: NhsNumber | None = Says(None, description="NHS number, if the family gave it.")
     given_name: Line = Says(description="Given name.")
     family_name: Line = Says(description="Family name.")
     date_of_birth: FullDate = Says(description="Date of birth.")
     sen_provision: SenProvision = Says(description="E (EHC plan), K (SEN Support) or N (none).")
-    home_la_code: LaCode | None = Says(None, description="The home authority's code where it is not the school's.")
+    home_la_code: LaCode | None = Says(None, description="LA code of the home authority, if it is not the school's.")
 
 
 class ParentFields(BaseModel):
-    """A parent or carer to talk to, and in which language."""
+    """A parent or carer as the contact, and their language."""
 
-    parent_name: Line | None = Says(None, description="A parent or carer to talk to.")
+    parent_name: Line | None = Says(None, description="The parent or carer to contact.")
     parent_telephone: Line | None = Says(None, description="Their telephone number.", max_length=30)
     parent_email: Line | None = Says(None, description="Their email address.")
     interpreter_language: Line | None = Says(
-        None, description="The language for which they need an interpreter.", max_length=60
+        None, description="The language for which an interpreter is needed.", max_length=60
     )
 
 
 class PupilFields(ParentFields, WhoFields):
-    """What a referrer states of a pupil."""
+    """The details of a pupil that a referrer states."""
 
 
 class Pupil(AreaRow, table=True):
@@ -50,7 +50,7 @@ class Pupil(AreaRow, table=True):
 
 
 class PupilIdentity(PupilFields, SQLModel, table=True):
-    """A pupil as one referral states them. `school_id` and `provider_id` say whose rows these are."""
+    """A pupil as one referral describes them. `school_id` and `provider_id` decide who has access."""
 
     __tablename__ = "pupil_identity"
     __table_args__ = (

@@ -1,4 +1,4 @@
-"""Referrals: a pupil, a group or a school, sent along a pathway to a commissioned service, and every step of it."""
+"""Referrals of a pupil, a group or a school to a commissioned service along a pathway, and every step of them."""
 
 from datetime import date, datetime
 from uuid import UUID
@@ -14,7 +14,7 @@ from convenor.domain_types.dates import FullDate
 
 
 class Priority(StrictStrEnum):
-    """How soon."""
+    """The urgency of a referral."""
 
     ROUTINE = "routine"
     SOON = "soon"
@@ -22,7 +22,7 @@ class Priority(StrictStrEnum):
 
 
 class SubjectKind(StrictStrEnum):
-    """Whom a referral is about."""
+    """The kind of subject of a referral."""
 
     PUPIL = "pupil"
     GROUP = "group"
@@ -30,7 +30,7 @@ class SubjectKind(StrictStrEnum):
 
 
 class ConsentBasis(StrictStrEnum):
-    """On what a referral rests towards the family."""
+    """The basis of a referral towards the family."""
 
     CONSENT = "consent"
     INFORMED = "informed"
@@ -38,7 +38,7 @@ class ConsentBasis(StrictStrEnum):
 
 
 class ConsentGiver(StrictStrEnum):
-    """Who gave consent."""
+    """The person who gave consent."""
 
     PARENT_OR_CARER = "parent_or_carer"
     YOUNG_PERSON = "young_person"
@@ -65,38 +65,44 @@ class YearGroup(StrictStrEnum):
 
 
 class ReferralFields(BaseModel):
-    """What a referrer says of a referral."""
+    """The fields of a referral that its referrer states."""
 
-    need: NeedType = Says(description="The need, as a SEN need type.")
-    priority: Priority = Says(Priority.ROUTINE, description="How soon.")
-    reason: Prose = Says(description="Why, in the referrer's words. It may name a child and is walled like a name.")
+    need: NeedType = Says(description="The need, as a type of special educational need.")
+    priority: Priority = Says(Priority.ROUTINE, description="The urgency.")
+    reason: Prose = Says(
+        description="The reason, in the referrer's words. It may name a child: some roles do not see it."
+    )
 
 
 class GroupFields(BaseModel):
     """A group of pupils, none of them named."""
 
-    size: int = Says(ge=2, le=500, description="How many pupils.")
+    size: int = Says(ge=2, le=500, description="The number of pupils.")
     year_groups: list[YearGroup] = Says(default_factory=list, max_length=15, description="Their year groups.")
-    description: Prose | None = Says(None, description="What they have in common. Walled like a name.")
+    description: Prose | None = Says(
+        None, description="What the pupils have in common. It may name a child: some roles do not see it."
+    )
 
 
 class ConsentFields(BaseModel):
-    """On what the referral rests towards the family."""
+    """The basis of a referral towards the family."""
 
     basis: ConsentBasis = Says(description="Consent, information given, or safeguarding.")
-    given_by: ConsentGiver | None = Says(None, description="Who gave consent.")
-    on: FullDate = Says(description="When.")
+    given_by: ConsentGiver | None = Says(None, description="The person who gave consent.")
+    on: FullDate = Says(description="The day on which consent was given or the family was informed.")
 
 
 class TransitionFields(BaseModel):
-    """What is said with a step."""
+    """The fields that are sent with a step."""
 
-    reason: Line | None = Says(None, description="Why; walled like a name, since it may name a child.")
-    outcome: Line | None = Says(None, description="What came of the work, at discharge. Walled like a name.")
+    reason: Line | None = Says(None, description="The reason. It may name a child: some roles do not see it.")
+    outcome: Line | None = Says(
+        None, description="The result of the work, at discharge. It may name a child: some roles do not see it."
+    )
 
 
 class Referral(ReferralFields, AreaRow, table=True):
-    """One referral. `school_id` and `provider_id` say whose it is; `cluster_id` is where the school was then."""
+    """One referral. `school_id` and `provider_id` decide who has access; `cluster_id` was the school's cluster then."""
 
     __table_args__ = (
         area_foreign_key(),

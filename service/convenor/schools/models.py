@@ -1,4 +1,4 @@
-"""Schools. Which cluster a school is in is the clusters' to say."""
+"""Schools. Their memberships of clusters are in `clusters`."""
 
 from uuid import UUID
 
@@ -13,7 +13,7 @@ from convenor.domain_types.dates import FullDate
 
 
 class SchoolStatus(StrictStrEnum):
-    """Whether a school takes pupils."""
+    """Whether a school is open."""
 
     PROPOSED = "proposed"
     OPEN = "open"
@@ -21,20 +21,20 @@ class SchoolStatus(StrictStrEnum):
 
 
 class SchoolFields(BaseModel):
-    """What is said of a school."""
+    """The fields of a school."""
 
-    urn: Urn | None = Says(None, description="Unique reference number; absent where the sources do not state one.")
+    urn: Urn | None = Says(None, description="Unique reference number; null where the sources state none.")
     name: Line = Says(description="The school's name, as its source writes it.")
     phase: Phase | None = Says(None, description="Phase of education.")
-    status: SchoolStatus = Says(SchoolStatus.OPEN, description="Whether it takes pupils.")
+    status: SchoolStatus = Says(SchoolStatus.OPEN, description="Whether the school is open.")
     ukprn: Ukprn | None = Says(None, description="UK provider reference number.")
     laestab: Laestab | None = Says(None, description="LA code and establishment number.")
-    opened_on: FullDate | None = Says(None, description="First day; absent where not stated.")
-    closed_on: FullDate | None = Says(None, description="The day from which it is closed.")
+    opened_on: FullDate | None = Says(None, description="First day; null where not stated.")
+    closed_on: FullDate | None = Says(None, description="The first day on which it is closed.")
 
 
 class School(SchoolFields, AreaRow, table=True):
-    """One school. An academy conversion closes the row and names its successor, which has a URN of its own."""
+    """One school. An academy conversion closes the school and names its successor, which has its own URN."""
 
     __table_args__ = (
         area_foreign_key(),

@@ -1,4 +1,4 @@
-"""Service level agreements: service, provider, clusters and term; their terms in versions; KPIs with targets."""
+"""Service level agreements: service, provider, clusters and period; terms in versions; KPIs with targets."""
 
 from datetime import date, datetime
 from typing import Annotated
@@ -15,7 +15,7 @@ from convenor.domain_types.dates import FullDate
 
 
 class SlaStatus(StrictStrEnum):
-    """The life of an SLA."""
+    """The states of an SLA."""
 
     DRAFT = "draft"
     AGREED = "agreed"
@@ -33,21 +33,21 @@ class Cadence(StrictStrEnum):
 
 
 class KpiUnit(StrictStrEnum):
-    """What a KPI's target counts."""
+    """The unit of a KPI's target."""
 
     PERCENT = "percent"
     COUNT = "count"
 
 
 class KpiDirection(StrictStrEnum):
-    """Which side of the target is good."""
+    """Whether a KPI is to reach its target or to stay below it."""
 
     AT_LEAST = "at_least"
     AT_MOST = "at_most"
 
 
 class SlaFields(BaseModel):
-    """What is said of an SLA."""
+    """The fields of an SLA."""
 
     code: Line = Says(description="The SLA's code within its area.", max_length=40)
     starts_on: FullDate = Says(description="First day of the term.")
@@ -56,18 +56,18 @@ class SlaFields(BaseModel):
 
 
 class VolumeFields(BaseModel):
-    """Work, in a year or in a period."""
+    """The volume of work, in a year or in a period."""
 
-    sessions: int = Says(ge=0, le=1_000_000, description="Sessions.")
-    pupils: int = Says(ge=0, le=1_000_000, description="Pupils.")
-    schools: int = Says(ge=0, le=10_000, description="Schools.")
+    sessions: int = Says(ge=0, le=1_000_000, description="The number of sessions.")
+    pupils: int = Says(ge=0, le=1_000_000, description="The number of pupils.")
+    schools: int = Says(ge=0, le=10_000, description="The number of schools.")
 
 
 Pence = Annotated[int, Says(ge=0, le=10_000_000_000)]
 
 
 class TermsFields(BaseModel):
-    """What one version of an SLA agrees, for a year of the term."""
+    """The terms of one version of an SLA, for a year."""
 
     price_pence: Pence = Says(description="Price for a year, in pence.")
 
@@ -76,10 +76,12 @@ class KpiFields(BaseModel):
     """One measure that the provider reports."""
 
     kpi: Line = Says(description="The measure's code within the SLA.", max_length=40)
-    name: Line = Says(description="What is measured.")
+    name: Line = Says(description="The name of the measure.")
     unit: KpiUnit = Says(description="Whether the target is a percentage or a count.")
-    target: float = Says(ge=0, le=1_000_000_000, description="The value agreed.")
-    direction: KpiDirection = Says(KpiDirection.AT_LEAST, description="Which side of the target is good.")
+    target: float = Says(ge=0, le=1_000_000_000, description="The agreed value.")
+    direction: KpiDirection = Says(
+        KpiDirection.AT_LEAST, description="Whether the value is to be at least or at most the target."
+    )
 
 
 class Sla(SlaFields, AreaRow, table=True):
@@ -106,7 +108,7 @@ class Sla(SlaFields, AreaRow, table=True):
 
 
 class SlaTerms(TermsFields, VolumeFields, SQLModel, table=True):
-    """One version of what an SLA agrees, from `valid_from` until the next."""
+    """One version of the terms of an SLA, from `valid_from` until the next version."""
 
     __tablename__ = "sla_terms"
     __table_args__ = (tenant_foreign_key("sla", "sla_id"), period_check())
@@ -134,7 +136,7 @@ class SlaKpi(KpiFields, SQLModel, table=True):
     unit: str = Field(sa_type=Text)
     direction: str = Field(sa_type=Text)
     withdrawn: bool = Field(default=False, sa_column_kwargs={"server_default": false()})
-    """Taken out again while the SLA was a draft: nothing is deleted."""
+    """Removed while the SLA was a draft: nothing is deleted."""
 
 
 class SlaCluster(SQLModel, table=True):
@@ -146,7 +148,7 @@ class SlaCluster(SQLModel, table=True):
     sla_id: UUID = Field(primary_key=True)
     cluster_id: UUID = Field(primary_key=True)
     withdrawn: bool = Field(default=False, sa_column_kwargs={"server_default": false()})
-    """Taken out again while the SLA was a draft."""
+    """Removed while the SLA was a draft."""
 
 
 class SlaTransition(AreaRow, table=True):

@@ -90,7 +90,7 @@ class SlaCreate(SlaFields, InputModel, stored_as=Sla, resolved={"service_id", "c
     service_id: Line = Field(description="The id or code of the commissioned service.")
     provider_id: RecordId = Field(description="The id of the provider, who must be the service's.")
     clusters: Clusters = Field(description="The codes or ids of the clusters that it serves.")
-    terms: TermsCreate = Field(description="What is agreed for a year.")
+    terms: TermsCreate = Field(description="The terms for a year.")
     kpis: Kpis = Field(description="The measures that the provider is to report.")
 
     @field_validator("ends_on")
