@@ -2,9 +2,9 @@
 
 from uuid import UUID
 
-from pydantic import BaseModel
-from pydantic import Field as Says
-from sqlmodel import Field, SQLModel
+from pydantic import BaseModel, Field
+from sqlmodel import Field as ColumnField
+from sqlmodel import SQLModel
 
 from convenor.database.ids import uuid7
 from convenor.domain_types.codes import GssCode, LaCode, Line, OdsCode
@@ -13,16 +13,16 @@ from convenor.domain_types.codes import GssCode, LaCode, Line, OdsCode
 class AreaFields(BaseModel):
     """The fields of an area."""
 
-    la_code: LaCode = Says(description="The local authority's DfE code, three digits.")
-    name: Line = Says(description="The local authority's name.")
-    gss_code: GssCode | None = Says(None, description="The local authority's GSS code.")
-    icb_name: Line | None = Says(None, description="The integrated care board that serves the area.")
-    icb_ods_code: OdsCode | None = Says(None, description="The board's ODS code.")
+    la_code: LaCode = Field(description="The local authority's DfE code, three digits.")
+    name: Line = Field(description="The local authority's name.")
+    gss_code: GssCode | None = Field(None, description="The local authority's GSS code.")
+    icb_name: Line | None = Field(None, description="The integrated care board that serves the area.")
+    icb_ods_code: OdsCode | None = Field(None, description="The board's ODS code.")
 
 
 class Area(AreaFields, SQLModel, table=True):
     """One tenant. Its `area_id` is its id."""
 
-    area_id: UUID = Field(default_factory=uuid7, primary_key=True)
-    la_code: str = Field(unique=True)
+    area_id: UUID = ColumnField(default_factory=uuid7, primary_key=True)
+    la_code: str = ColumnField(unique=True)
     version: int = 1

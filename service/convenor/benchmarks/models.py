@@ -2,10 +2,9 @@
 
 from enum import StrEnum
 
-from pydantic import BaseModel
-from pydantic import Field as Says
+from pydantic import BaseModel, Field
 from sqlalchemy import Text, UniqueConstraint
-from sqlmodel import Field
+from sqlmodel import Field as ColumnField
 
 from convenor.database.constraints import AreaRow, area_foreign_key, enum_check
 from convenor.domain_types.codes import Line
@@ -23,13 +22,13 @@ class BenchmarkUnit(StrEnum):
 class BenchmarkFields(BaseModel):
     """One published value."""
 
-    indicator: Line = Says(description="The indicator's code.")
-    title: Line | None = Says(None, description="The finding in words, if the source gives it.")
-    phase: Line = Says(description="Phase of education, or `all`.")
-    period: Line = Says(description="The period, as its source writes it.")
-    geography: Line = Says(description="The place that the value describes.")
-    value: float = Says(description="The value.")
-    unit: BenchmarkUnit = Says(description="The unit of the value.")
+    indicator: Line = Field(description="The indicator's code.")
+    title: Line | None = Field(None, description="The finding in words, if the source gives it.")
+    phase: Line = Field(description="Phase of education, or `all`.")
+    period: Line = Field(description="The period, as its source writes it.")
+    geography: Line = Field(description="The place that the value describes.")
+    value: float = Field(description="The value.")
+    unit: BenchmarkUnit = Field(description="The unit of the value.")
 
 
 class Benchmark(BenchmarkFields, AreaRow, table=True):
@@ -40,4 +39,4 @@ class Benchmark(BenchmarkFields, AreaRow, table=True):
         UniqueConstraint("area_id", "indicator", "phase", "period", "geography"),
         enum_check("unit", BenchmarkUnit),
     )
-    unit: str = Field(sa_type=Text)
+    unit: str = ColumnField(sa_type=Text)

@@ -3,10 +3,10 @@
 from datetime import date
 from uuid import UUID
 
-from pydantic import BaseModel
-from pydantic import Field as Says
+from pydantic import BaseModel, Field
 from sqlalchemy import Index, Text, UniqueConstraint, text
-from sqlmodel import Field, SQLModel
+from sqlmodel import Field as ColumnField
+from sqlmodel import SQLModel
 
 from convenor.database.constraints import AreaRow, area_foreign_key, enum_check, period_check, tenant_foreign_key
 from convenor.domain_types.codes import Line, Prose, StrictStrEnum
@@ -42,10 +42,10 @@ class SuccessionKind(StrictStrEnum):
 class ClusterFields(BaseModel):
     """The fields of a cluster."""
 
-    code: Line = Says(description='The cluster\'s code: any text, for example "4.5".', max_length=20)
-    name: Line = Says(description="The cluster's name.")
-    development: Development | None = Says(None, description="The stage of its development; null where not stated.")
-    note: Prose | None = Says(None, description="Remarks from the sources.")
+    code: Line = Field(description='The cluster\'s code: any text, for example "4.5".', max_length=20)
+    name: Line = Field(description="The cluster's name.")
+    development: Development | None = Field(None, description="The stage of its development; null where not stated.")
+    note: Prose | None = Field(None, description="Remarks from the sources.")
 
 
 class Cluster(ClusterFields, AreaRow, table=True):
@@ -57,7 +57,7 @@ class Cluster(ClusterFields, AreaRow, table=True):
         enum_check("development", Development),
         period_check(),
     )
-    development: str | None = Field(None, sa_type=Text)
+    development: str | None = ColumnField(None, sa_type=Text)
     valid_from: date | None = None
     valid_to: date | None = None
     version: int = 1
@@ -72,10 +72,10 @@ class ClusterSuccession(SQLModel, table=True):
         tenant_foreign_key("cluster", "successor_id"),
         enum_check("kind", SuccessionKind),
     )
-    area_id: UUID = Field(primary_key=True)
-    predecessor_id: UUID = Field(primary_key=True)
-    successor_id: UUID = Field(primary_key=True)
-    kind: str = Field(sa_type=Text)
+    area_id: UUID = ColumnField(primary_key=True)
+    predecessor_id: UUID = ColumnField(primary_key=True)
+    successor_id: UUID = ColumnField(primary_key=True)
+    kind: str = ColumnField(sa_type=Text)
     happened_on: date
 
 
@@ -101,10 +101,10 @@ class ClusterMembership(AreaRow, table=True):
 class ClusterRoleFields(BaseModel):
     """The fields of a role in a cluster."""
 
-    role: ClusterRoleKind = Says(description="The role.")
-    holder: Line = Says(description="The holder: a name or a post.")
-    valid_from: FullDate = Says(description="The holder's first day.")
-    valid_to: FullDate | None = Says(None, description="The first day on which the holder no longer has the role.")
+    role: ClusterRoleKind = Field(description="The role.")
+    holder: Line = Field(description="The holder: a name or a post.")
+    valid_from: FullDate = Field(description="The holder's first day.")
+    valid_to: FullDate | None = Field(None, description="The first day on which the holder no longer has the role.")
 
 
 class ClusterRole(ClusterRoleFields, AreaRow, table=True):
@@ -118,7 +118,7 @@ class ClusterRole(ClusterRoleFields, AreaRow, table=True):
         period_check(),
         Index("role_by_cluster", "area_id", "cluster_id"),
     )
-    role: str = Field(sa_type=Text)
+    role: str = ColumnField(sa_type=Text)
     cluster_id: UUID
     school_id: UUID | None = None
     version: int = 1

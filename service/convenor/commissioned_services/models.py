@@ -3,10 +3,9 @@
 from datetime import date
 from uuid import UUID
 
-from pydantic import BaseModel
-from pydantic import Field as Says
+from pydantic import BaseModel, Field
 from sqlalchemy import Index, Text, UniqueConstraint, text
-from sqlmodel import Field
+from sqlmodel import Field as ColumnField
 
 from convenor.database.constraints import AreaRow, area_foreign_key, enum_check, period_check, tenant_foreign_key
 from convenor.domain_types.codes import AreaOfNeed, Line, Prose, StrictStrEnum
@@ -57,18 +56,18 @@ class Evidence(StrictStrEnum):
 class ServiceFields(BaseModel):
     """The fields of a commissioned service. Null means not stated."""
 
-    code: Line = Says(description="The service's code within its area.", max_length=40)
-    name: Line = Says(description="The service's name, as its source writes it.")
-    area_of_need: AreaOfNeed = Says(description="The area of need that it addresses.")
-    offer: Offer = Says(description="Core (for every cluster) or local (an addition that some clusters chose).")
-    level: Level | None = Says(None, description="Universal or targeted.")
-    audience: Audience | None = Says(None, description="Who takes part.")
-    delivery_mode: DeliveryMode | None = Says(None, description="How it is delivered.")
-    setting: Line | None = Says(None, description="Where it is delivered.")
-    eligibility: Prose | None = Says(None, description="Who may be referred.")
-    evidence: Evidence | None = Says(None, description="Strength and breadth of its evidence.")
-    valid_from: FullDate | None = Says(None, description="The first day on which it is offered.")
-    valid_to: FullDate | None = Says(None, description="The first day on which it is no longer offered.")
+    code: Line = Field(description="The service's code within its area.", max_length=40)
+    name: Line = Field(description="The service's name, as its source writes it.")
+    area_of_need: AreaOfNeed = Field(description="The area of need that it addresses.")
+    offer: Offer = Field(description="Core (for every cluster) or local (an addition that some clusters chose).")
+    level: Level | None = Field(None, description="Universal or targeted.")
+    audience: Audience | None = Field(None, description="Who takes part.")
+    delivery_mode: DeliveryMode | None = Field(None, description="How it is delivered.")
+    setting: Line | None = Field(None, description="Where it is delivered.")
+    eligibility: Prose | None = Field(None, description="Who may be referred.")
+    evidence: Evidence | None = Field(None, description="Strength and breadth of its evidence.")
+    valid_from: FullDate | None = Field(None, description="The first day on which it is offered.")
+    valid_to: FullDate | None = Field(None, description="The first day on which it is no longer offered.")
 
 
 class CommissionedService(ServiceFields, AreaRow, table=True):
@@ -89,12 +88,12 @@ class CommissionedService(ServiceFields, AreaRow, table=True):
         period_check(),
         Index("service_by_provider", "area_id", "provider_id"),
     )
-    area_of_need: str = Field(sa_type=Text)
-    offer: str = Field(sa_type=Text)
-    level: str | None = Field(None, sa_type=Text)
-    audience: str | None = Field(None, sa_type=Text)
-    delivery_mode: str | None = Field(None, sa_type=Text)
-    evidence: str | None = Field(None, sa_type=Text)
+    area_of_need: str = ColumnField(sa_type=Text)
+    offer: str = ColumnField(sa_type=Text)
+    level: str | None = ColumnField(None, sa_type=Text)
+    audience: str | None = ColumnField(None, sa_type=Text)
+    delivery_mode: str | None = ColumnField(None, sa_type=Text)
+    evidence: str | None = ColumnField(None, sa_type=Text)
     provider_id: UUID | None = None
     places: int | None = None
     capacity_confirmed_on: date | None = None

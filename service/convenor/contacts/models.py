@@ -3,10 +3,9 @@
 from datetime import datetime
 from uuid import UUID
 
-from pydantic import BaseModel
-from pydantic import Field as Says
+from pydantic import BaseModel, Field
 from sqlalchemy import DateTime, Index, Text, text
-from sqlmodel import Field
+from sqlmodel import Field as ColumnField
 
 from convenor.database.constraints import AreaRow, enum_check, tenant_foreign_key
 from convenor.domain_types.codes import Line, StrictStrEnum
@@ -58,16 +57,16 @@ class StaffRole(StrictStrEnum):
 class ContactFields(BaseModel):
     """The fields of a session."""
 
-    on: FullDate = Says(description="The day of the session.")
-    mode: ContactMode = Says(description="How the session was held.")
-    setting: ContactSetting = Says(description="Where the session was held.")
-    reference: Line | None = Says(
+    on: FullDate = Field(description="The day of the session.")
+    mode: ContactMode = Field(description="How the session was held.")
+    setting: ContactSetting = Field(description="Where the session was held.")
+    reference: Line | None = Field(
         None, max_length=100, description="The sender's own id of the session, unique within its organisation."
     )
-    duration_minutes: int = Says(ge=1, le=1440, description="The duration in minutes.")
-    attendance: Attendance = Says(description="Whether the session took place, and if not, why.")
-    staff_role: StaffRole = Says(description="The role of the person who held the session.")
-    group_size: int = Says(1, ge=1, le=500, description="The number of pupils who took part.")
+    duration_minutes: int = Field(ge=1, le=1440, description="The duration in minutes.")
+    attendance: Attendance = Field(description="Whether the session took place, and if not, why.")
+    staff_role: StaffRole = Field(description="The role of the person who held the session.")
+    group_size: int = Field(1, ge=1, le=500, description="The number of pupils who took part.")
 
 
 class Contact(ContactFields, AreaRow, table=True):
@@ -92,13 +91,13 @@ class Contact(ContactFields, AreaRow, table=True):
         Index("contact_by_provider", "area_id", "provider_id", "on", "id"),
         Index("contact_by_time", "area_id", "on", "id"),
     )
-    mode: str = Field(sa_type=Text)
-    setting: str = Field(sa_type=Text)
-    attendance: str = Field(sa_type=Text)
-    staff_role: str = Field(sa_type=Text)
+    mode: str = ColumnField(sa_type=Text)
+    setting: str = ColumnField(sa_type=Text)
+    attendance: str = ColumnField(sa_type=Text)
+    staff_role: str = ColumnField(sa_type=Text)
     referral_id: UUID
     school_id: UUID
     provider_id: UUID
     organisation_id: UUID
-    recorded_at: datetime = Field(sa_type=DateTime(timezone=True))
+    recorded_at: datetime = ColumnField(sa_type=DateTime(timezone=True))
     version: int = 1

@@ -4,11 +4,11 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from pydantic import BaseModel
-from pydantic import Field as Says
+from pydantic import BaseModel, Field
 from sqlalchemy import BigInteger, CheckConstraint, DateTime, Index, UniqueConstraint
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlmodel import Field, SQLModel
+from sqlmodel import Field as ColumnField
+from sqlmodel import SQLModel
 
 from convenor.database.constraints import AreaRow, enum_check, tenant_foreign_key
 from convenor.domain_types.codes import Line, Prose, StrictStrEnum
@@ -34,30 +34,30 @@ class CheckOutcome(StrictStrEnum):
 class MeasureFields(BaseModel):
     """One KPI of the SLA, as reported."""
 
-    kpi: Line = Says(description="The KPI's code in the SLA.", max_length=40)
+    kpi: Line = Field(description="The KPI's code in the SLA.", max_length=40)
     # First, so that it is known when the numerator is validated.
-    denominator: int = Says(ge=0, le=1_000_000_000, description="How many were measured.")
-    numerator: int = Says(ge=0, le=1_000_000_000, description="How many met the measure.")
+    denominator: int = Field(ge=0, le=1_000_000_000, description="How many were measured.")
+    numerator: int = Field(ge=0, le=1_000_000_000, description="How many met the measure.")
 
 
 class CheckFields(BaseModel):
     """One comparison of a return with its SLA. A warning blocks nothing: people decide."""
 
-    check: str = Says(description="The comparison.", examples=["sessions_against_sla"])
-    kpi: str | None = Says(None, description="For `measure_against_target`: the KPI.")
-    outcome: CheckOutcome = Says(
+    check: str = Field(description="The comparison.", examples=["sessions_against_sla"])
+    kpi: str | None = Field(None, description="For `measure_against_target`: the KPI.")
+    outcome: CheckOutcome = Field(
         description="`ok`; or `warn` if the return is below what is agreed or above the agreed price."
     )
-    expected: int | float | None = Says(description="What the SLA expects; null where it expects nothing.")
-    reported: int | float | None = Says(description="What was reported; null where nothing can be computed.")
-    detail: str = Says(description="The comparison in a sentence.")
+    expected: int | float | None = Field(description="What the SLA expects; null where it expects nothing.")
+    reported: int | float | None = Field(description="What was reported; null where nothing can be computed.")
+    detail: str = Field(description="The comparison in a sentence.")
 
 
 class ReturnFields(BaseModel):
     """The fields of a return."""
 
-    cost_pence: Pence = Says(description="The cost of the period, in pence.")
-    narrative: Prose | None = Says(
+    cost_pence: Pence = Field(description="The cost of the period, in pence.")
+    narrative: Prose | None = Field(
         None,
         description="An account of the period, in the provider's words. It may name a child: some roles do not see it.",
     )
@@ -76,15 +76,15 @@ class ImpactReturn(ReturnFields, VolumeFields, AreaRow, table=True):
         Index("return_by_provider", "area_id", "provider_id", "submitted_at", "id"),
         Index("return_by_time", "area_id", "submitted_at", "id"),
     )
-    cost_pence: int = Field(sa_type=BigInteger)
+    cost_pence: int = ColumnField(sa_type=BigInteger)
     sla_id: UUID
     provider_id: UUID
     terms_number: int
     period_from: date
     period_to: date
     status: str
-    checks: list[dict[str, Any]] = Field(sa_type=JSONB)
-    submitted_at: datetime = Field(sa_type=DateTime(timezone=True))
+    checks: list[dict[str, Any]] = ColumnField(sa_type=JSONB)
+    submitted_at: datetime = ColumnField(sa_type=DateTime(timezone=True))
     version: int = 1
 
 
@@ -96,9 +96,9 @@ class ImpactReturnMeasure(MeasureFields, SQLModel, table=True):
         tenant_foreign_key("impact_return", "impact_return_id", "provider_id", onupdate="cascade"),
         CheckConstraint("numerator <= denominator", name="numerator_within_denominator"),
     )
-    area_id: UUID = Field(primary_key=True)
-    impact_return_id: UUID = Field(primary_key=True)
-    kpi: str = Field(primary_key=True)
+    area_id: UUID = ColumnField(primary_key=True)
+    impact_return_id: UUID = ColumnField(primary_key=True)
+    kpi: str = ColumnField(primary_key=True)
     provider_id: UUID
 
 
@@ -117,4 +117,4 @@ class ImpactReturnTransition(AreaRow, table=True):
     reason: str | None = None
     client_id: str
     organisation: str
-    at: datetime = Field(sa_type=DateTime(timezone=True))
+    at: datetime = ColumnField(sa_type=DateTime(timezone=True))

@@ -4,7 +4,7 @@ from datetime import date
 from uuid import UUID
 
 from sqlalchemy import BigInteger, Index
-from sqlmodel import Field
+from sqlmodel import Field as ColumnField
 
 from convenor.database.constraints import AreaRow, area_foreign_key, tenant_foreign_key
 
@@ -20,4 +20,4 @@ class ReferralMonth(AreaRow, table=True):
     )
     month: date
     cluster_id: UUID | None = None
-    referrals: int = Field(sa_type=BigInteger)
+    referrals: int = ColumnField(sa_type=BigInteger)

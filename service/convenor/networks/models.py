@@ -2,10 +2,10 @@
 
 from uuid import UUID
 
-from pydantic import BaseModel
-from pydantic import Field as Says
+from pydantic import BaseModel, Field
 from sqlalchemy import UniqueConstraint
-from sqlmodel import Field, SQLModel
+from sqlmodel import Field as ColumnField
+from sqlmodel import SQLModel
 
 from convenor.database.constraints import AreaRow, area_foreign_key, tenant_foreign_key
 from convenor.domain_types.codes import Line
@@ -14,11 +14,11 @@ from convenor.domain_types.codes import Line
 class NetworkFields(BaseModel):
     """The fields of a network."""
 
-    number: int = Says(description="The network's number in its source.")
-    name: Line = Says(description="The network's name.")
-    integrated_care_area: Line = Says(description="The integrated care area that it belongs to.")
-    is_pcn: bool = Says(description="False for a row that groups practices outside any network.")
-    population: int | None = Says(None, description="The number of registered patients of the whole network.")
+    number: int = Field(description="The network's number in its source.")
+    name: Line = Field(description="The network's name.")
+    integrated_care_area: Line = Field(description="The integrated care area that it belongs to.")
+    is_pcn: bool = Field(description="False for a row that groups practices outside any network.")
+    population: int | None = Field(None, description="The number of registered patients of the whole network.")
 
 
 class Network(NetworkFields, AreaRow, table=True):
@@ -32,6 +32,6 @@ class Practice(SQLModel, table=True):
     """One general practice of a network."""
 
     __table_args__ = (tenant_foreign_key("network", "network_id"),)
-    area_id: UUID = Field(primary_key=True)
-    network_id: UUID = Field(primary_key=True)
-    name: str = Field(primary_key=True)
+    area_id: UUID = ColumnField(primary_key=True)
+    network_id: UUID = ColumnField(primary_key=True)
+    name: str = ColumnField(primary_key=True)

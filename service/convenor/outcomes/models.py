@@ -3,10 +3,9 @@
 from datetime import date, datetime
 from uuid import UUID
 
-from pydantic import BaseModel
-from pydantic import Field as Says
+from pydantic import BaseModel, Field
 from sqlalchemy import CheckConstraint, DateTime, Index, Text
-from sqlmodel import Field
+from sqlmodel import Field as ColumnField
 
 from convenor.database.constraints import AreaRow, enum_check, tenant_foreign_key
 from convenor.domain_types.codes import Line, StrictStrEnum
@@ -28,16 +27,16 @@ class Instrument(StrictStrEnum):
 class MeasureFields(BaseModel):
     """One value on one day."""
 
-    on: FullDate = Says(description="The day of the measurement.")
-    value: float = Says(ge=-1_000_000, le=1_000_000, description="The value, on the instrument's own scale.")
+    on: FullDate = Field(description="The day of the measurement.")
+    value: float = Field(ge=-1_000_000, le=1_000_000, description="The value, on the instrument's own scale.")
 
 
 class OutcomeFields(BaseModel):
     """The fields of an outcome."""
 
-    instrument: Instrument = Says(description="The instrument of the measurement.")
-    domain: Line = Says(description="The instrument's domain, for example `activity` of TOMs.", max_length=60)
-    n: int = Says(1, ge=1, le=10_000, description="The number of pupils who were measured.")
+    instrument: Instrument = Field(description="The instrument of the measurement.")
+    domain: Line = Field(description="The instrument's domain, for example `activity` of TOMs.", max_length=60)
+    n: int = Field(1, ge=1, le=10_000, description="The number of pupils who were measured.")
 
 
 class Outcome(OutcomeFields, AreaRow, table=True):
@@ -53,7 +52,7 @@ class Outcome(OutcomeFields, AreaRow, table=True):
         Index("outcome_by_provider", "area_id", "provider_id", "recorded_at", "id"),
         Index("outcome_by_time", "area_id", "recorded_at", "id"),
     )
-    instrument: str = Field(sa_type=Text)
+    instrument: str = ColumnField(sa_type=Text)
     referral_id: UUID
     school_id: UUID
     provider_id: UUID
@@ -62,5 +61,5 @@ class Outcome(OutcomeFields, AreaRow, table=True):
     baseline_value: float
     later_on: date | None = None
     later_value: float | None = None
-    recorded_at: datetime = Field(sa_type=DateTime(timezone=True))
+    recorded_at: datetime = ColumnField(sa_type=DateTime(timezone=True))
     version: int = 1

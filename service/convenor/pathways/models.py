@@ -5,11 +5,11 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from pydantic import BaseModel
-from pydantic import Field as Says
+from pydantic import BaseModel, Field
 from sqlalchemy import Text
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlmodel import Field, SQLModel
+from sqlmodel import Field as ColumnField
+from sqlmodel import SQLModel
 
 from convenor.database.constraints import enum_check
 from convenor.database.ids import uuid7
@@ -35,42 +35,42 @@ class Actor(StrEnum):
 class StateRead(BaseModel):
     """One state of a pathway."""
 
-    state: str = Says(description="The state's name, as in `status` of a case.")
-    open: bool = Says(description="Whether a case in this state is still open.")
-    contacts: bool = Says(description="Whether contacts may be recorded in this state.")
-    description: str = Says(description="The meaning of the state.")
+    state: str = Field(description="The state's name, as in `status` of a case.")
+    open: bool = Field(description="Whether a case in this state is still open.")
+    contacts: bool = Field(description="Whether contacts may be recorded in this state.")
+    description: str = Field(description="The meaning of the state.")
 
 
 class StepRead(BaseModel):
     """One transition of a pathway."""
 
-    source: str = Says(description="The state that the step starts from.")
-    to: str = Says(description="The state that the step leads to.")
-    by: Actor = Says(description="The actor that may make the step.")
-    requires: list[str] = Says(description="Fields that must be sent with it.")
-    description: str = Says(description="When the step is made.")
+    source: str = Field(description="The state that the step starts from.")
+    to: str = Field(description="The state that the step leads to.")
+    by: Actor = Field(description="The actor that may make the step.")
+    requires: list[str] = Field(description="Fields that must be sent with it.")
+    description: str = Field(description="When the step is made.")
 
 
 class PathwayFields(BaseModel):
     """The fields of a pathway."""
 
-    code: Line = Says(description="The pathway's code, as in `pathway` of a case.", max_length=40)
-    version: int = Says(description="The version. A case keeps the version that it began on.")
-    name: Line = Says(description="The pathway's name.")
-    kind: PathwayKind = Says(description="Referral or recommendation.")
-    initial: str = Says(description="The state that a case begins in.")
-    valid_from: date = Says(description="The first day on which cases begin on this version.")
+    code: Line = Field(description="The pathway's code, as in `pathway` of a case.", max_length=40)
+    version: int = Field(description="The version. A case keeps the version that it began on.")
+    name: Line = Field(description="The pathway's name.")
+    kind: PathwayKind = Field(description="Referral or recommendation.")
+    initial: str = Field(description="The state that a case begins in.")
+    valid_from: date = Field(description="The first day on which cases begin on this version.")
 
 
 class Pathway(PathwayFields, SQLModel, table=True):
     """One version of a pathway. It belongs to no area."""
 
     __table_args__ = (enum_check("kind", PathwayKind),)
-    code: str = Field(primary_key=True)
-    version: int = Field(primary_key=True)
-    id: UUID = Field(default_factory=uuid7, unique=True)
-    kind: str = Field(sa_type=Text)
-    states: list[dict[str, Any]] = Field(sa_type=JSONB)
-    transitions: list[dict[str, Any]] = Field(sa_type=JSONB)
-    next_states: dict[str, list[str]] = Field(sa_type=JSONB)
+    code: str = ColumnField(primary_key=True)
+    version: int = ColumnField(primary_key=True)
+    id: UUID = ColumnField(default_factory=uuid7, unique=True)
+    kind: str = ColumnField(sa_type=Text)
+    states: list[dict[str, Any]] = ColumnField(sa_type=JSONB)
+    transitions: list[dict[str, Any]] = ColumnField(sa_type=JSONB)
+    next_states: dict[str, list[str]] = ColumnField(sa_type=JSONB)
     """For each state, the states that its steps lead to: `transitions` in the shape that reads need."""

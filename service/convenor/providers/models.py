@@ -2,10 +2,9 @@
 
 from uuid import UUID
 
-from pydantic import BaseModel
-from pydantic import Field as Says
+from pydantic import BaseModel, Field
 from sqlalchemy import Text, UniqueConstraint
-from sqlmodel import Field
+from sqlmodel import Field as ColumnField
 
 from convenor.database.constraints import AreaRow, area_foreign_key, enum_check
 from convenor.domain_types.codes import CompanyNumber, Line, OdsCode, StrictStrEnum, Ukprn
@@ -24,11 +23,11 @@ class ProviderKind(StrictStrEnum):
 class ProviderFields(BaseModel):
     """The fields of a provider."""
 
-    name: Line = Says(description="The provider's name.")
-    kind: ProviderKind = Says(description="The kind of organisation.")
-    ods_code: OdsCode | None = Says(None, description="ODS code, for NHS bodies.")
-    ukprn: Ukprn | None = Says(None, description="UK provider reference number.")
-    company_number: CompanyNumber | None = Says(None, description="Companies House number.")
+    name: Line = Field(description="The provider's name.")
+    kind: ProviderKind = Field(description="The kind of organisation.")
+    ods_code: OdsCode | None = Field(None, description="ODS code, for NHS bodies.")
+    ukprn: Ukprn | None = Field(None, description="UK provider reference number.")
+    company_number: CompanyNumber | None = Field(None, description="Companies House number.")
 
 
 class Provider(ProviderFields, AreaRow, table=True):
@@ -40,6 +39,6 @@ class Provider(ProviderFields, AreaRow, table=True):
         UniqueConstraint("area_id", "ods_code"),
         enum_check("kind", ProviderKind),
     )
-    kind: str = Field(sa_type=Text)
+    kind: str = ColumnField(sa_type=Text)
     organisation_id: UUID | None = None
     version: int = 1

@@ -6,10 +6,10 @@ so that no school ever overwrites another's statement.
 
 from uuid import UUID
 
-from pydantic import BaseModel
-from pydantic import Field as Says
+from pydantic import BaseModel, Field
 from sqlalchemy import Index, Text
-from sqlmodel import Field, SQLModel
+from sqlmodel import Field as ColumnField
+from sqlmodel import SQLModel
 
 from convenor.database.constraints import AreaRow, area_foreign_key, enum_check, tenant_foreign_key
 from convenor.domain_types.codes import LaCode, Line, NhsNumber, SenProvision, Upn
@@ -19,22 +19,22 @@ from convenor.domain_types.dates import FullDate
 class WhoFields(BaseModel):
     """The identity of a pupil."""
 
-    upn: Upn | None = Says(None, description="Unique pupil number; null in early years or outside state schools.")
-    nhs_number: NhsNumber | None = Says(None, description="NHS number, if the family gave it.")
-    given_name: Line = Says(description="Given name.")
-    family_name: Line = Says(description="Family name.")
-    date_of_birth: FullDate = Says(description="Date of birth.")
-    sen_provision: SenProvision = Says(description="E (EHC plan), K (SEN Support) or N (none).")
-    home_la_code: LaCode | None = Says(None, description="LA code of the home authority, if it is not the school's.")
+    upn: Upn | None = Field(None, description="Unique pupil number; null in early years or outside state schools.")
+    nhs_number: NhsNumber | None = Field(None, description="NHS number, if the family gave it.")
+    given_name: Line = Field(description="Given name.")
+    family_name: Line = Field(description="Family name.")
+    date_of_birth: FullDate = Field(description="Date of birth.")
+    sen_provision: SenProvision = Field(description="E (EHC plan), K (SEN Support) or N (none).")
+    home_la_code: LaCode | None = Field(None, description="LA code of the home authority, if it is not the school's.")
 
 
 class ParentFields(BaseModel):
     """A parent or carer as the contact, and their language."""
 
-    parent_name: Line | None = Says(None, description="The parent or carer to contact.")
-    parent_telephone: Line | None = Says(None, description="Their telephone number.", max_length=30)
-    parent_email: Line | None = Says(None, description="Their email address.")
-    interpreter_language: Line | None = Says(
+    parent_name: Line | None = Field(None, description="The parent or carer to contact.")
+    parent_telephone: Line | None = Field(None, description="Their telephone number.", max_length=30)
+    parent_email: Line | None = Field(None, description="Their email address.")
+    interpreter_language: Line | None = Field(
         None, description="The language for which an interpreter is needed.", max_length=60
     )
 
@@ -61,9 +61,9 @@ class PupilIdentity(PupilFields, SQLModel, table=True):
         Index("identity_by_nhs_number", "area_id", "nhs_number"),
         Index("identity_by_pupil", "area_id", "pupil_id"),
     )
-    area_id: UUID = Field(primary_key=True)
-    referral_id: UUID = Field(primary_key=True)
+    area_id: UUID = ColumnField(primary_key=True)
+    referral_id: UUID = ColumnField(primary_key=True)
     pupil_id: UUID
     school_id: UUID
     provider_id: UUID
-    sen_provision: str = Field(sa_type=Text)
+    sen_provision: str = ColumnField(sa_type=Text)

@@ -3,10 +3,9 @@
 from datetime import date, datetime
 from uuid import UUID
 
-from pydantic import BaseModel
-from pydantic import Field as Says
+from pydantic import BaseModel, Field
 from sqlalchemy import ARRAY, CheckConstraint, DateTime, ForeignKeyConstraint, Index, Text, UniqueConstraint, text
-from sqlmodel import Field
+from sqlmodel import Field as ColumnField
 
 from convenor.database.constraints import AreaRow, area_foreign_key, enum_check, tenant_foreign_key
 from convenor.domain_types.codes import Line, NeedType, Prose, StrictStrEnum
@@ -67,9 +66,9 @@ class YearGroup(StrictStrEnum):
 class ReferralFields(BaseModel):
     """The fields of a referral that its referrer states."""
 
-    need: NeedType = Says(description="The need, as a type of special educational need.")
-    priority: Priority = Says(Priority.ROUTINE, description="The urgency.")
-    reason: Prose = Says(
+    need: NeedType = Field(description="The need, as a type of special educational need.")
+    priority: Priority = Field(Priority.ROUTINE, description="The urgency.")
+    reason: Prose = Field(
         description="The reason, in the referrer's words. It may name a child: some roles do not see it."
     )
 
@@ -77,9 +76,9 @@ class ReferralFields(BaseModel):
 class GroupFields(BaseModel):
     """A group of pupils, none of them named."""
 
-    size: int = Says(ge=2, le=500, description="The number of pupils.")
-    year_groups: list[YearGroup] = Says(default_factory=list, max_length=15, description="Their year groups.")
-    description: Prose | None = Says(
+    size: int = Field(ge=2, le=500, description="The number of pupils.")
+    year_groups: list[YearGroup] = Field(default_factory=list, max_length=15, description="Their year groups.")
+    description: Prose | None = Field(
         None, description="What the pupils have in common. It may name a child: some roles do not see it."
     )
 
@@ -87,16 +86,16 @@ class GroupFields(BaseModel):
 class ConsentFields(BaseModel):
     """The basis of a referral towards the family."""
 
-    basis: ConsentBasis = Says(description="Consent, information given, or safeguarding.")
-    given_by: ConsentGiver | None = Says(None, description="The person who gave consent.")
-    on: FullDate = Says(description="The day on which consent was given or the family was informed.")
+    basis: ConsentBasis = Field(description="Consent, information given, or safeguarding.")
+    given_by: ConsentGiver | None = Field(None, description="The person who gave consent.")
+    on: FullDate = Field(description="The day on which consent was given or the family was informed.")
 
 
 class TransitionFields(BaseModel):
     """The fields that are sent with a step."""
 
-    reason: Line | None = Says(None, description="The reason. It may name a child: some roles do not see it.")
-    outcome: Line | None = Says(
+    reason: Line | None = Field(None, description="The reason. It may name a child: some roles do not see it.")
+    outcome: Line | None = Field(
         None, description="The result of the work, at discharge. It may name a child: some roles do not see it."
     )
 
@@ -137,8 +136,8 @@ class Referral(ReferralFields, AreaRow, table=True):
         Index("referral_by_pupil", "area_id", "pupil_id"),
         Index("referral_open", "area_id", "service_id", postgresql_where=text("ended_at is null")),
     )
-    need: str = Field(sa_type=Text)
-    priority: str = Field(sa_type=Text)
+    need: str = ColumnField(sa_type=Text)
+    priority: str = ColumnField(sa_type=Text)
     code: str
     pathway: str
     pathway_version: int
@@ -146,19 +145,19 @@ class Referral(ReferralFields, AreaRow, table=True):
     provider_id: UUID
     school_id: UUID
     cluster_id: UUID | None = None
-    subject_kind: str = Field(sa_type=Text)
+    subject_kind: str = ColumnField(sa_type=Text)
     pupil_id: UUID | None = None
     group_size: int | None = None
-    group_year_groups: list[str] | None = Field(None, sa_type=ARRAY(Text))
+    group_year_groups: list[str] | None = ColumnField(None, sa_type=ARRAY(Text))
     group_description: str | None = None
-    consent_basis: str | None = Field(None, sa_type=Text)
-    consent_given_by: str | None = Field(None, sa_type=Text)
+    consent_basis: str | None = ColumnField(None, sa_type=Text)
+    consent_given_by: str | None = ColumnField(None, sa_type=Text)
     consent_on: date | None = None
     status: str
-    submitted_at: datetime = Field(sa_type=DateTime(timezone=True))
-    started_at: datetime | None = Field(None, sa_type=DateTime(timezone=True))
-    ended_at: datetime | None = Field(None, sa_type=DateTime(timezone=True))
-    returned_at: datetime | None = Field(None, sa_type=DateTime(timezone=True))
+    submitted_at: datetime = ColumnField(sa_type=DateTime(timezone=True))
+    started_at: datetime | None = ColumnField(None, sa_type=DateTime(timezone=True))
+    ended_at: datetime | None = ColumnField(None, sa_type=DateTime(timezone=True))
+    returned_at: datetime | None = ColumnField(None, sa_type=DateTime(timezone=True))
     returned_seconds: int = 0
     version: int = 1
 
@@ -179,4 +178,4 @@ class ReferralTransition(TransitionFields, AreaRow, table=True):
     by: str
     client_id: str
     organisation: str
-    at: datetime = Field(sa_type=DateTime(timezone=True))
+    at: datetime = ColumnField(sa_type=DateTime(timezone=True))

@@ -2,10 +2,9 @@
 
 from uuid import UUID
 
-from pydantic import BaseModel
-from pydantic import Field as Says
+from pydantic import BaseModel, Field
 from sqlalchemy import Text, UniqueConstraint
-from sqlmodel import Field
+from sqlmodel import Field as ColumnField
 
 from convenor.database.constraints import AreaRow, area_foreign_key, enum_check, period_check, tenant_foreign_key
 from convenor.domain_types.codes import Laestab, Line, Phase, StrictStrEnum, Ukprn, Urn
@@ -23,14 +22,14 @@ class SchoolStatus(StrictStrEnum):
 class SchoolFields(BaseModel):
     """The fields of a school."""
 
-    urn: Urn | None = Says(None, description="Unique reference number; null where the sources state none.")
-    name: Line = Says(description="The school's name, as its source writes it.")
-    phase: Phase | None = Says(None, description="Phase of education.")
-    status: SchoolStatus = Says(SchoolStatus.OPEN, description="Whether the school is open.")
-    ukprn: Ukprn | None = Says(None, description="UK provider reference number.")
-    laestab: Laestab | None = Says(None, description="LA code and establishment number.")
-    opened_on: FullDate | None = Says(None, description="First day; null where not stated.")
-    closed_on: FullDate | None = Says(None, description="The first day on which it is closed.")
+    urn: Urn | None = Field(None, description="Unique reference number; null where the sources state none.")
+    name: Line = Field(description="The school's name, as its source writes it.")
+    phase: Phase | None = Field(None, description="Phase of education.")
+    status: SchoolStatus = Field(SchoolStatus.OPEN, description="Whether the school is open.")
+    ukprn: Ukprn | None = Field(None, description="UK provider reference number.")
+    laestab: Laestab | None = Field(None, description="LA code and establishment number.")
+    opened_on: FullDate | None = Field(None, description="First day; null where not stated.")
+    closed_on: FullDate | None = Field(None, description="The first day on which it is closed.")
 
 
 class School(SchoolFields, AreaRow, table=True):
@@ -44,7 +43,7 @@ class School(SchoolFields, AreaRow, table=True):
         enum_check("status", SchoolStatus),
         period_check("opened_on", "closed_on"),
     )
-    phase: str | None = Field(None, sa_type=Text)
-    status: str = Field(sa_type=Text)
+    phase: str | None = ColumnField(None, sa_type=Text)
+    status: str = ColumnField(sa_type=Text)
     successor_id: UUID | None = None
     version: int = 1

@@ -4,10 +4,10 @@ from datetime import date, datetime
 from typing import Annotated
 from uuid import UUID
 
-from pydantic import BaseModel
-from pydantic import Field as Says
+from pydantic import BaseModel, Field
 from sqlalchemy import BigInteger, CheckConstraint, DateTime, Index, Text, UniqueConstraint, false
-from sqlmodel import Field, SQLModel
+from sqlmodel import Field as ColumnField
+from sqlmodel import SQLModel
 
 from convenor.database.constraints import AreaRow, area_foreign_key, enum_check, period_check, tenant_foreign_key
 from convenor.domain_types.codes import Line, StrictStrEnum
@@ -49,37 +49,37 @@ class KpiDirection(StrictStrEnum):
 class SlaFields(BaseModel):
     """The fields of an SLA."""
 
-    code: Line = Says(description="The SLA's code within its area.", max_length=40)
-    starts_on: FullDate = Says(description="First day of the term.")
-    ends_on: FullDate = Says(description="Last day of the term.")
-    cadence: Cadence = Says(description="How often the provider reports.")
+    code: Line = Field(description="The SLA's code within its area.", max_length=40)
+    starts_on: FullDate = Field(description="First day of the term.")
+    ends_on: FullDate = Field(description="Last day of the term.")
+    cadence: Cadence = Field(description="How often the provider reports.")
 
 
 class VolumeFields(BaseModel):
     """The volume of work, in a year or in a period."""
 
-    sessions: int = Says(ge=0, le=1_000_000, description="The number of sessions.")
-    pupils: int = Says(ge=0, le=1_000_000, description="The number of pupils.")
-    schools: int = Says(ge=0, le=10_000, description="The number of schools.")
+    sessions: int = Field(ge=0, le=1_000_000, description="The number of sessions.")
+    pupils: int = Field(ge=0, le=1_000_000, description="The number of pupils.")
+    schools: int = Field(ge=0, le=10_000, description="The number of schools.")
 
 
-Pence = Annotated[int, Says(ge=0, le=10_000_000_000)]
+Pence = Annotated[int, Field(ge=0, le=10_000_000_000)]
 
 
 class TermsFields(BaseModel):
     """The terms of one version of an SLA, for a year."""
 
-    price_pence: Pence = Says(description="Price for a year, in pence.")
+    price_pence: Pence = Field(description="Price for a year, in pence.")
 
 
 class KpiFields(BaseModel):
     """One measure that the provider reports."""
 
-    kpi: Line = Says(description="The measure's code within the SLA.", max_length=40)
-    name: Line = Says(description="The name of the measure.")
-    unit: KpiUnit = Says(description="Whether the target is a percentage or a count.")
-    target: float = Says(ge=0, le=1_000_000_000, description="The agreed value.")
-    direction: KpiDirection = Says(
+    kpi: Line = Field(description="The measure's code within the SLA.", max_length=40)
+    name: Line = Field(description="The name of the measure.")
+    unit: KpiUnit = Field(description="Whether the target is a percentage or a count.")
+    target: float = Field(ge=0, le=1_000_000_000, description="The agreed value.")
+    direction: KpiDirection = Field(
         KpiDirection.AT_LEAST, description="Whether the value is to be at least or at most the target."
     )
 
@@ -98,10 +98,10 @@ class Sla(SlaFields, AreaRow, table=True):
         CheckConstraint("ends_on >= starts_on", name="ends_on_after_starts_on"),
         Index("sla_by_provider", "area_id", "provider_id", "id"),
     )
-    cadence: str = Field(sa_type=Text)
+    cadence: str = ColumnField(sa_type=Text)
     service_id: UUID
     provider_id: UUID
-    status: str = Field(default=SlaStatus.DRAFT.value, sa_type=Text)
+    status: str = ColumnField(default=SlaStatus.DRAFT.value, sa_type=Text)
     terms_version: int = 1
     """The number of the newest version of its terms, which may begin later than today."""
     version: int = 1
@@ -112,10 +112,10 @@ class SlaTerms(TermsFields, VolumeFields, SQLModel, table=True):
 
     __tablename__ = "sla_terms"
     __table_args__ = (tenant_foreign_key("sla", "sla_id"), period_check())
-    area_id: UUID = Field(primary_key=True)
-    sla_id: UUID = Field(primary_key=True)
-    number: int = Field(primary_key=True)
-    price_pence: int = Field(sa_type=BigInteger)
+    area_id: UUID = ColumnField(primary_key=True)
+    sla_id: UUID = ColumnField(primary_key=True)
+    number: int = ColumnField(primary_key=True)
+    price_pence: int = ColumnField(sa_type=BigInteger)
     valid_from: date
     valid_to: date | None = None
 
@@ -129,13 +129,13 @@ class SlaKpi(KpiFields, SQLModel, table=True):
         enum_check("unit", KpiUnit),
         enum_check("direction", KpiDirection),
     )
-    area_id: UUID = Field(primary_key=True)
-    sla_id: UUID = Field(primary_key=True)
-    number: int = Field(primary_key=True)
-    kpi: str = Field(primary_key=True)
-    unit: str = Field(sa_type=Text)
-    direction: str = Field(sa_type=Text)
-    withdrawn: bool = Field(default=False, sa_column_kwargs={"server_default": false()})
+    area_id: UUID = ColumnField(primary_key=True)
+    sla_id: UUID = ColumnField(primary_key=True)
+    number: int = ColumnField(primary_key=True)
+    kpi: str = ColumnField(primary_key=True)
+    unit: str = ColumnField(sa_type=Text)
+    direction: str = ColumnField(sa_type=Text)
+    withdrawn: bool = ColumnField(default=False, sa_column_kwargs={"server_default": false()})
     """Removed while the SLA was a draft: nothing is deleted."""
 
 
@@ -144,10 +144,10 @@ class SlaCluster(SQLModel, table=True):
 
     __tablename__ = "sla_cluster"
     __table_args__ = (tenant_foreign_key("sla", "sla_id"), tenant_foreign_key("cluster", "cluster_id"))
-    area_id: UUID = Field(primary_key=True)
-    sla_id: UUID = Field(primary_key=True)
-    cluster_id: UUID = Field(primary_key=True)
-    withdrawn: bool = Field(default=False, sa_column_kwargs={"server_default": false()})
+    area_id: UUID = ColumnField(primary_key=True)
+    sla_id: UUID = ColumnField(primary_key=True)
+    cluster_id: UUID = ColumnField(primary_key=True)
+    withdrawn: bool = ColumnField(default=False, sa_column_kwargs={"server_default": false()})
     """Removed while the SLA was a draft."""
 
 
@@ -166,4 +166,4 @@ class SlaTransition(AreaRow, table=True):
     reason: str | None = None
     client_id: str
     organisation: str
-    at: datetime = Field(sa_type=DateTime(timezone=True))
+    at: datetime = ColumnField(sa_type=DateTime(timezone=True))
