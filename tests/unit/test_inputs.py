@@ -74,6 +74,26 @@ def test_a_body_within_a_body_is_a_row_of_its_own_and_resolved_by_a_rule() -> No
             visit: Inner
 
 
+def test_a_list_of_parts_needs_a_rule_and_a_row_of_its_own() -> None:
+    with pytest.raises(TypeError, match="no column visits"):
+
+        class Body(InputModel, stored_as=Stored):
+            visits: list[Visit]
+
+    with pytest.raises(TypeError, match="in a part that no row stores"):
+
+        class Resolved(InputModel, resolved={"visits"}):
+            visits: list[Visit]
+
+
+def test_two_fields_of_a_body_cannot_share_a_column() -> None:
+    with pytest.raises(TypeError, match=r"note \(written twice\)"):
+
+        class Body(InputModel, stored_as=Stored, columns={"remark": "note"}):
+            note: str
+            remark: str
+
+
 def test_a_body_cannot_declare_a_field_that_it_lacks() -> None:
     with pytest.raises(TypeError, match="no such fields: colour"):
 

@@ -64,8 +64,11 @@ class InputModel(BaseModel):
         stored = cls._stored_as.model_fields if cls._stored_as else {}
         columns = {name: cls._columns_of(name) for name in cls.model_fields.keys() - cls._resolved}
         lost = [f"{name} (no column {column})" for name in columns for column in columns[name] if column not in stored]
+        written = [column for name in columns for column in columns[name]]
+        lost += [f"{column} (written twice)" for column in set(written) if written.count(column) > 1]
         for name in cls._resolved:
-            parts = [shape for shape in _shapes_in(cls.model_fields[name].annotation) if issubclass(shape, InputPart)]
+            shapes = _shapes_in(cls.model_fields[name].annotation, in_lists=True)
+            parts = [shape for shape in shapes if issubclass(shape, InputPart)]
             lost += [f"{name}.{column} (in a part that no row stores)" for part in parts for column in part._names()]
         if lost:
             raise TypeError(
@@ -75,7 +78,7 @@ class InputModel(BaseModel):
 
     @classmethod
     def _names(cls, prefix: str = "") -> list[str]:
-        """The columns of every field that no rule resolves."""
+        """List the columns of all fields but those that a rule resolves."""
         return [
             column for name in cls.model_fields if name not in cls._resolved for column in cls._columns_of(name, prefix)
         ]
@@ -194,8 +197,10 @@ def _choices(annotation: Any) -> tuple[Any, ...]:
     return get_args(annotation) if get_origin(annotation) in (Union, UnionType) else (annotation,)
 
 
-def _shapes_in(annotation: Any) -> list[type[InputModel]]:
-    """Find the shapes that an annotation holds."""
+def _shapes_in(annotation: Any, *, in_lists: bool = False) -> list[type[InputModel]]:
+    """Find the shapes that an annotation holds. A list of them is a value of its own, unless `in_lists`."""
+    if get_origin(annotation) is list and not in_lists:
+        return []
     if isinstance(annotation, type) and issubclass(annotation, InputModel):
         return [annotation]
-    return [shape for inner in get_args(annotation) for shape in _shapes_in(inner)]
+    return [shape for inner in get_args(annotation) for shape in _shapes_in(inner, in_lists=in_lists)]
