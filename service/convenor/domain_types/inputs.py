@@ -142,8 +142,8 @@ class Patch(InputModel):
         return self
 
     def given(self) -> dict[str, Any]:
-        """Return the fields that were sent."""
-        return {name: getattr(self, name) for name in self.model_fields_set}
+        """Return the values of the fields that were sent, by column."""
+        return self.columns()
 
     def _fields_to_store(self) -> Set[str]:
         return self.model_fields_set
