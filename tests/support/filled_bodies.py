@@ -42,8 +42,11 @@ def _number(schema: dict[str, Any], variant: int) -> float | bool:
 def _text(name: str, schema: dict[str, Any], variant: int) -> str:
     if schema.get("format") == "date":
         return f"2025-03-0{3 + variant}"
-    listed = [schema["const"]] if "const" in schema else schema.get("enum") or schema.get("examples")
-    return str(listed[-1 - variant % len(listed)] if listed else f"{name} {variant}"[: schema.get("maxLength")])
+    if "const" in schema:
+        return str(schema["const"])
+    # The last of a list, since a default is often its first; of examples the first, which is written as it is stored.
+    listed = schema.get("enum", [])[::-1] or schema.get("examples", [])
+    return str(listed[variant % len(listed)] if listed else f"{name} {variant}"[: schema.get("maxLength")])
 
 
 def differences(sent: Any, shown: Any, path: str = "") -> list[str]:

@@ -5,8 +5,7 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ARRAY, Row, Text, Uuid, any_, func, inspect, literal, select, tuple_
-from sqlalchemy.engine import make_url
+from sqlalchemy import ARRAY, Row, Text, Uuid, any_, func, inspect, literal, make_url, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
@@ -29,10 +28,9 @@ def _quoted(names: Sequence[str], prefix: str = "") -> str:
 
 
 def _types(names: Sequence[str]) -> dict[str, str]:
-    """Return the PostgreSQL types of columns of the table of contacts. A cast to `varchar(n)` would cut a text."""
-    types = {name: inspect(Contact).columns[name].type for name in names}
-    dialect = make_url("postgresql+asyncpg://").get_dialect()()
-    return {name: "text" if type_.python_type is str else type_.compile(dialect) for name, type_ in types.items()}
+    """Return the PostgreSQL types of contact columns, without lengths: a cast to `varchar(n)` would cut a text."""
+    columns, dialect = inspect(Contact).columns, make_url("postgresql+asyncpg://").get_dialect()()
+    return {name: columns[name].type.compile(dialect).partition("(")[0] for name in names}
 
 
 def _staged(types: Mapping[str, str]) -> str:
