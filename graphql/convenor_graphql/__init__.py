@@ -1,1 +1,1 @@
-"""The GraphQL face over the declarations of `convenor`."""
+"""Serve the declarations of `convenor` over GraphQL."""

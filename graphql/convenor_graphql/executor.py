@@ -22,7 +22,7 @@ from convenor.read_model.selection import Constant, One, Page
 from convenor.security.principal import Principal
 from convenor_graphql.limits import Document
 from convenor_graphql.naming import camel_pointer, snake_keys
-from convenor_graphql.planner import Change, Meta, PlannedSelection
+from convenor_graphql.planner import Change, IntrospectionField, PlannedSelection
 from convenor_graphql.problems import errors_of
 from convenor_graphql.schema import GraphQLApi
 
@@ -62,7 +62,7 @@ def schema_says(
     document: Document,
     operation: OperationDefinitionNode,
     variables: Mapping[str, Any],
-    meta: list[Meta],
+    meta: list[IntrospectionField],
 ) -> dict[str, bytes]:
     """What the schema says of itself, by the keys of the root: this the executor resolves."""
     only = OperationDefinitionNode(
@@ -86,7 +86,7 @@ async def execute(call: Call, selected: PlannedSelection, meta: Mapping[str, byt
     missing = [scope for scope in selected.scopes if scope not in call.principal.scopes]
     if missing:
         raise ScopeMissing(" ".join(missing), call.principal.role)
-    refuse_search(call.principal.clearances, selected.walled)
+    refuse_search(call.principal.clearances, selected.sensitive_filters)
     result = ExecutionResult(selected.cost)
     read = await _read(call, selected, result)
     for item in selected.fields:
@@ -95,7 +95,7 @@ async def execute(call: Call, selected: PlannedSelection, meta: Mapping[str, byt
         elif isinstance(item, Constant):
             result.data[item.key] = json.dumps(item.text).encode()
         else:
-            result.data[item.key] = meta[item.key] if isinstance(item, Meta) else read[item.key]
+            result.data[item.key] = meta[item.key] if isinstance(item, IntrospectionField) else read[item.key]
     return result
 
 

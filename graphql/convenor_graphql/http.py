@@ -23,7 +23,7 @@ from convenor.read_model.query_string import read_pairs
 from convenor_graphql.executor import Call, execute, schema_says
 from convenor_graphql.explorer import show_explorer
 from convenor_graphql.limits import Document, coerce_variables, read_document
-from convenor_graphql.planner import Change, Meta, PlannedSelection, plan_selection
+from convenor_graphql.planner import Change, IntrospectionField, PlannedSelection, plan_selection
 from convenor_graphql.problems import (
     BatchRefused,
     MutationByGet,
@@ -125,7 +125,7 @@ class GraphQLEndpoint:
             selected = plan_selection(self.api, document, operation, variables)
         except GraphQLError as error:
             raise QueryInvalid([error]) from error
-        meta = [item for item in selected.fields if isinstance(item, Meta)]
+        meta = [item for item in selected.fields if isinstance(item, IntrospectionField)]
         said = schema_says(self.api, document, operation, given, meta) if meta else {}
         return PreparedRequest(operation, selected, said)
 

@@ -1,7 +1,7 @@
-"""Documents: read, bounded and validated, once for each text.
+"""Parse documents, check their limits and validate them.
 
-Reading, validating and coercing are graphql-core's. What is bounded is bounded before validation, which compares each
-field with every other that goes by the same key at the same place.
+graphql-core parses, validates and coerces. The limits are checked before validation, because that compares each field
+with every other field of the same key at the same place.
 """
 
 from collections.abc import Iterable, Mapping
@@ -28,20 +28,20 @@ from graphql.execution.values import VariableValues
 from convenor_graphql.problems import QueryInvalid, QueryTooLarge
 
 MAX_TEXT = 100_000
-"""In characters, as a document comes."""
+"""Characters of a document."""
 MAX_TOKENS = 5_000
 MAX_DEPTH = 25
 MAX_FIELDS = 1_000
-"""With every fragment spread out; and as many fragments."""
+"""Fields, with every fragment expanded, and also fragments."""
 MAX_ALIASES = 100
 MAX_REPEATS = 10_000
-"""Pairs of fields that go by the same key at the same place: one that is asked for a hundred times comes to so many."""
+"""Pairs of fields with the same key at the same place. A field that is repeated a hundred times reaches this limit."""
 MAX_OF_SCHEMA = 10
-"""Types of the schema that one document asks about; or else the whole of it, once."""
+"""Types of the schema that one document queries, or else the complete schema once."""
 MAX_ERRORS = 20
-"""Errors of one document, or of its variables, that are told."""
+"""Reported errors of one document, or of its variables."""
 MAX_NAME = 63
-"""PostgreSQL cuts longer names, so that two keys of an answer could become one."""
+"""PostgreSQL truncates longer names, so that two keys of an answer could become equal."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class Document:
     fragments: dict[str, FragmentDetails]
 
     def operation(self, name: str | None) -> OperationDefinitionNode:
-        """The operation of a name, or the only one.
+        """Return the operation with a name, or the only one.
 
         Raises:
             QueryInvalid: there is none, or several and no name.
@@ -61,19 +61,17 @@ class Document:
         if name is None and len(self.operations) == 1:
             return next(iter(self.operations.values()))
         if name not in self.operations or name is None:
-            said = (
-                "Say with `operationName` which of the operations is meant." if name is None else "No such operation."
-            )
-            raise QueryInvalid([GraphQLError(said)])
+            message = "Choose an operation with `operationName`." if name is None else "No such operation."
+            raise QueryInvalid([GraphQLError(message)])
         return self.operations[name]
 
 
 def read_document(schema: GraphQLSchema, text: str) -> Document:
-    """Reads and validates a document.
+    """Parse and validate a document.
 
     Raises:
         QueryTooLarge: it is beyond a limit.
-        QueryInvalid: it is not GraphQL, or does not fit the schema; with every error.
+        QueryInvalid: it is not GraphQL, or does not match the schema; with every error.
     """
     try:
         node = parse(text, max_lexical_tokens=MAX_TOKENS, max_source_length=MAX_TEXT)
@@ -82,25 +80,29 @@ def read_document(schema: GraphQLSchema, text: str) -> Document:
             raise QueryTooLarge(error.message.removeprefix("Syntax Error: ")) from error
         raise QueryInvalid([error]) from error
     operations = {
-        it.name.value if it.name else None: it for it in node.definitions if isinstance(it, OperationDefinitionNode)
+        operation.name.value if operation.name else None: operation
+        for operation in node.definitions
+        if isinstance(operation, OperationDefinitionNode)
     }
-    fragments = {it.name.value: it for it in node.definitions if isinstance(it, FragmentDefinitionNode)}
+    fragments = {
+        fragment.name.value: fragment for fragment in node.definitions if isinstance(fragment, FragmentDefinitionNode)
+    }
     _Size(fragments).check(operations.values())
     errors = validate(schema, node, max_errors=MAX_ERRORS)
     if errors:
         raise QueryInvalid(errors)
-    return Document(node, operations, {name: FragmentDetails(it) for name, it in fragments.items()})
+    return Document(node, operations, {name: FragmentDetails(fragment) for name, fragment in fragments.items()})
 
 
 def coerce_variables(
     schema: GraphQLSchema, operation: OperationDefinitionNode, given: Mapping[str, Any]
 ) -> VariableValues:
-    """The values of an operation's variables.
+    """Coerce the values of an operation's variables.
 
     Raises:
-        QueryInvalid: with every value that does not fit.
+        QueryInvalid: with every invalid value.
     """
-    # Each error is found by a walk through the whole value.
+    # Limit the errors, because graphql-core walks through the complete value for each.
     definitions = operation.variable_definitions or ()
     values = get_variable_values(schema, definitions, dict(given), max_errors=MAX_ERRORS, hide_suggestions=True)
     if isinstance(values, list):
@@ -109,7 +111,7 @@ def coerce_variables(
 
 
 class _Size:
-    """Measures a document as it is with every fragment spread out, and stops where it is beyond a limit."""
+    """Measure a document with every fragment expanded, and stop at a limit."""
 
     def __init__(self, fragments: Mapping[str, FragmentDefinitionNode]) -> None:
         self.fragments = fragments
@@ -117,7 +119,7 @@ class _Size:
         self.fields = self.spreads = self.aliases = self.repeats = self.of_schema = 0
 
     def check(self, operations: Iterable[OperationDefinitionNode]) -> None:
-        """Measures operations, and the fragments that they leave out.
+        """Measure operations, and the fragments that they do not use.
 
         Raises:
             QueryTooLarge: the document is beyond a limit.
@@ -136,38 +138,38 @@ class _Size:
         for key, fields in by_key.items():
             name = fields[0].name.value
             if in_schema and key != name:
-                raise QueryTooLarge("What the schema says of itself is asked for without aliases.")
+                raise QueryTooLarge("An introspection query may use no aliases.")
             self.of_schema += {"__schema": MAX_OF_SCHEMA, "__type": 1}.get(name, 0)
-            _limit(self.of_schema, MAX_OF_SCHEMA, "types of the schema in question; or ask for `__schema` once")
+            _limit(self.of_schema, MAX_OF_SCHEMA, "types of the schema; or query `__schema` once")
             self.repeats += len(fields) ** 2 if len(fields) > 1 else 0
-            _limit(self.repeats, MAX_REPEATS, "pairs of the same field at the same place: ask for it once")
-            inner = [it.selection_set for it in fields if it.selection_set]
+            _limit(self.repeats, MAX_REPEATS, "pairs of the same field at the same place; query it once")
+            inner = [node.selection_set for node in fields if node.selection_set]
             if inner:
                 self._descend(inner, depth + 1, in_schema=in_schema or name in ("__schema", "__type"))
 
     def _gather(self, selections: SelectionSetNode, by_key: dict[str, list[FieldNode]], within: frozenset[str]) -> None:
-        """Adds the fields of one place by their keys. A cycle, or a fragment that is not there, validation names."""
-        for it in selections.selections:
-            if isinstance(it, FieldNode):
-                self._count(it)
-                by_key.setdefault((it.alias or it.name).value, []).append(it)
-            elif isinstance(it, InlineFragmentNode):
-                self._gather(it.selection_set, by_key, within)
-            elif isinstance(it, FragmentSpreadNode) and it.name.value not in within:
-                _limit(len(within), MAX_DEPTH, "fragments within one another")
+        """Add the fields of one place by their keys. Validation reports cycles and unknown fragments."""
+        for node in selections.selections:
+            if isinstance(node, FieldNode):
+                self._count(node)
+                by_key.setdefault((node.alias or node.name).value, []).append(node)
+            elif isinstance(node, InlineFragmentNode):
+                self._gather(node.selection_set, by_key, within)
+            elif isinstance(node, FragmentSpreadNode) and node.name.value not in within:
+                _limit(len(within), MAX_DEPTH, "nested fragments")
                 self.spreads += 1
-                _limit(self.spreads, MAX_FIELDS, "fragments, each as often as it is spread")
-                self.spread.add(it.name.value)
-                fragment = self.fragments.get(it.name.value)
+                _limit(self.spreads, MAX_FIELDS, "uses of fragments")
+                self.spread.add(node.name.value)
+                fragment = self.fragments.get(node.name.value)
                 if fragment:
-                    self._gather(fragment.selection_set, by_key, within | {it.name.value})
+                    self._gather(fragment.selection_set, by_key, within | {node.name.value})
 
-    def _count(self, it: FieldNode) -> None:
-        for name in (it.alias, it.name):
+    def _count(self, field: FieldNode) -> None:
+        for name in (field.alias, field.name):
             if name and len(name.value) > MAX_NAME:
                 raise QueryTooLarge(f"A name has {len(name.value)} characters; the most is {MAX_NAME}.")
-        self.fields, self.aliases = self.fields + 1, self.aliases + bool(it.alias)
-        _limit(self.fields, MAX_FIELDS, "fields, with every fragment spread out")
+        self.fields, self.aliases = self.fields + 1, self.aliases + bool(field.alias)
+        _limit(self.fields, MAX_FIELDS, "fields, with every fragment expanded")
         _limit(self.aliases, MAX_ALIASES, "aliases")
 
 

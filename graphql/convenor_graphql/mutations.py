@@ -13,8 +13,8 @@ from convenor.domain_types.names import words
 from convenor.http.write_routes import WriteOperation
 from convenor.read_model.resource import Resource
 from convenor_graphql.naming import camel
-from convenor_graphql.object_types import Graph, Link, ObjectTypes
-from convenor_graphql.type_factory import Argument, TypeFactory, blank, define
+from convenor_graphql.object_types import Link, ObjectTypes, SchemaBindings
+from convenor_graphql.type_factory import Argument, TypeFactory, define, new_type
 
 
 @dataclass(frozen=True)
@@ -41,15 +41,17 @@ class Mutation:
 class Mutations:
     """Writes the mutation type of some routes, each with what it declares."""
 
-    def __init__(self, writes: Iterable[tuple[APIRoute, WriteOperation]], nodes: ObjectTypes, graph: Graph) -> None:
-        self.nodes, self.graph = nodes, graph
+    def __init__(
+        self, writes: Iterable[tuple[APIRoute, WriteOperation]], nodes: ObjectTypes, bindings: SchemaBindings
+    ) -> None:
+        self.nodes, self.bindings = nodes, bindings
         by_model = {resource.read: resource for resource in nodes.resources.values()}
         self.by_name = {it.name: it for it in (_mutation(*write, by_model) for write in writes)}
         self.inputs = TypeFactory([it.body for it in self.by_name.values()], ending="Input")
 
     def build(self) -> type:
         """The mutation type."""
-        cls = blank("Mutation")
+        cls = new_type("Mutation")
         self.inputs.define()
         for it in self.by_name.values():
             payload = self._payload(it)
@@ -60,9 +62,9 @@ class Mutations:
 
     def _payload(self, it: Mutation) -> type:
         name = f"{it.name[0].upper()}{it.name[1:]}Payload"
-        one, cls = camel(it.answers.singular), blank(name)
+        one, cls = camel(it.answers.singular), new_type(name)
         define(cls, one, self.nodes.node(it.answers), "The record, as it is then.")
-        self.graph.links[name, one] = Link(it.answers, many=False)
+        self.bindings.links[name, one] = Link(it.answers, many=False)
         return strawberry.type(cls, name=name, description=f"The {words(it.answers.singular)} that was written.")
 
     def _arguments(self, it: Mutation) -> list[Argument]:

@@ -1,4 +1,4 @@
-"""Names: what is `snake_case` in REST is `camelCase` in GraphQL, and a model's name without its ending is a type's."""
+"""Convert names: `snake_case` in REST is `camelCase` in GraphQL, and a model's name without its ending is a type's."""
 
 import re
 from collections import Counter
@@ -11,30 +11,30 @@ _ENDINGS = re.compile(r"(Read|Fields|Create)$")
 
 
 def camel(name: str) -> str:
-    """`submitted_at` as `submittedAt`."""
+    """Convert `submitted_at` to `submittedAt`."""
     first, *rest = name.split("_")
     return first + "".join(word.capitalize() for word in rest)
 
 
 def snake(name: str) -> str:
-    """`submittedAt` as `submitted_at`."""
+    """Convert `submittedAt` to `submitted_at`."""
     return re.sub(r"(?<=[a-z0-9])([A-Z])", lambda found: f"_{found[1].lower()}", name)
 
 
 def snake_keys(value: Any) -> Any:
-    """A value that came in, with the names that the rules know."""
+    """Convert the names in an input to the names of REST."""
     if isinstance(value, dict):
         return {snake(name): snake_keys(member) for name, member in value.items()}
     return [snake_keys(member) for member in value] if isinstance(value, list) else value
 
 
 def camel_pointer(pointer: str) -> str:
-    """A JSON pointer into what came in, as its sender knows it."""
+    """Convert a JSON pointer into an input to the names of GraphQL."""
     return "/".join(camel(step) for step in pointer.split("/"))
 
 
 def type_names(models: Iterable[type[BaseModel]], ending: str = "") -> Mapping[type[BaseModel], str]:
-    """A type name for each model; where two would be alike, with the name of its feature before it."""
+    """Choose a type name for each model, with its feature's name as a prefix where two would be equal."""
     distinct = list(dict.fromkeys(models))
     short = {model: _ENDINGS.sub("", model.__name__) + ending for model in distinct}
     times = Counter(short.values())

@@ -1,6 +1,6 @@
-"""From an operation to what the reading machine compiles: one tree for each field of the root.
+"""Turn an operation into selections that the read model compiles, one for each of inner_details top-level fields.
 
-Which fields are meant, after fragments, `@include`, `@skip` and merging, and which arguments, is graphql-core's to say.
+graphql-core resolves fragments, `@include`, `@skip`, merging and arguments.
 """
 
 from collections.abc import Iterator, Mapping
@@ -40,26 +40,26 @@ from convenor.read_model.selection import (
 from convenor.security.principal import FieldSensitivity
 from convenor_graphql.limits import Document
 from convenor_graphql.mutations import Mutation
-from convenor_graphql.object_types import Link, order_named
+from convenor_graphql.object_types import Link, parse_order
 from convenor_graphql.problems import QueryTooLarge
 from convenor_graphql.scalars import plain
 from convenor_graphql.schema import GraphQLApi
 
 MAX_COST = 100_000
-"""How many records the answer to one query could hold."""
+"""How many records the answer to one query may hold."""
 MAX_VALUES = 1_000_000
-"""How many fields those records could have in all."""
+"""How many fields those records may have in total."""
 MAX_LINKS = 20
-"""Links of one record to others: the effort of planning them grows with their cube."""
+"""Links of one record to others. The time to plan them grows with their cube."""
 MAX_ROOTS = 50
-"""Fields of an operation itself."""
+"""Top-level fields of an operation."""
 COST_OF_A_TOTAL = 100
-"""What counting a list weighs: it reads past the page."""
+"""The cost of counting a list, which reads beyond the page."""
 
 
 @dataclass(frozen=True)
-class Meta:
-    """A field about the schema itself: for the executor."""
+class IntrospectionField:
+    """A field about the schema itself, which graphql-core answers."""
 
     key: str
     nodes: tuple[FieldNode, ...]
@@ -67,7 +67,7 @@ class Meta:
 
 @dataclass(frozen=True)
 class Change:
-    """A mutation, with what is wanted of its payload."""
+    """A mutation, with the selection of inner_details payload."""
 
     key: str
     mutation: Mutation
@@ -76,58 +76,58 @@ class Change:
 
     @property
     def records(self) -> tuple[One, ...]:
-        """The record that was written, as often as the payload shows it."""
+        """Return the record that was written, as often as the payload shows it."""
         return tuple(item for item in self.payload if isinstance(item, One))
 
 
 @dataclass
 class PlannedSelection:
-    """An operation, ready to be answered."""
+    """A planned operation."""
 
-    fields: list[One | Page | Constant | Meta | Change] = field(default_factory=list)
+    fields: list[One | Page | Constant | IntrospectionField | Change] = field(default_factory=list)
     values: dict[str, Any] = field(default_factory=dict)
     scopes: dict[str, None] = field(default_factory=dict)
-    """What the token must carry, in the order in which it was met."""
-    walled: list[tuple[str, FieldSensitivity]] = field(default_factory=list)
-    """Filters, by pointer, that only those may use who pass a wall."""
+    """The scopes that the token needs, in the order of the document."""
+    sensitive_filters: list[tuple[str, FieldSensitivity]] = field(default_factory=list)
+    """The pointer of each filter by a sensitive field, with the clearance that it needs."""
     cost: int = 0
-    """Records that the answer could hold."""
+    """Records that the answer may hold."""
     size: int = 0
-    """Fields that those could have."""
+    """Fields that those records may have."""
 
 
 def plan_selection(
     api: GraphQLApi, document: Document, operation: OperationDefinitionNode, variables: VariableValues
 ) -> PlannedSelection:
-    """What an operation asks for.
+    """Plan an operation.
 
     Raises:
-        Invalid: arguments are at fault; every one is named by a pointer of response keys and the argument.
-        QueryTooLarge: it could give more records than one request may.
+        Invalid: with every invalid argument, by a pointer of response keys and the argument.
+        QueryTooLarge: the answer may hold more records than one request may ask for.
     """
-    selector = _Selector(api, document, operation, variables)
-    selector.run()
-    selector.errors.raise_if_any()
+    planner = _Planner(api, document, operation, variables)
+    planner.run()
+    planner.errors.raise_if_any()
     for number, most, what in (
-        (selector.selected.cost, MAX_COST, "records"),
-        (selector.selected.size, MAX_VALUES, "values"),
+        (planner.planned.cost, MAX_COST, "records"),
+        (planner.planned.size, MAX_VALUES, "values"),
     ):
         if number > most:
             raise QueryTooLarge(
-                f"The answer could hold {number:,} {what}; the most is {most:,}. Ask for fewer with `first`."
+                f"The answer may hold {number:,} {what}; the limit is {most:,}. Request fewer records with `first`."
             )
-    return selector.selected
+    return planner.planned
 
 
-class _Selector:
-    """Walks one operation."""
+class _Planner:
+    """Plan one operation."""
 
     def __init__(
         self, api: GraphQLApi, document: Document, operation: OperationDefinitionNode, variables: VariableValues
     ) -> None:
-        self.api, self.graph = api, api.graph
+        self.api, self.bindings = api, api.bindings
         self.document, self.operation, self.variables = document, operation, variables
-        self.selected, self.errors = PlannedSelection(), FieldErrors()
+        self.planned, self.errors = PlannedSelection(), FieldErrors()
 
     def run(self) -> None:
         writes = self.operation.operation is OperationType.MUTATION
@@ -135,48 +135,51 @@ class _Selector:
         assert root is not None
         collected = collect_fields(self.api.types, self.document.fragments, self.variables, root, self.operation)
         if len(collected.grouped_field_set) > MAX_ROOTS:
-            raise QueryTooLarge(f"The operation has more than {MAX_ROOTS} fields of its own.")
+            raise QueryTooLarge(f"The operation has more than {MAX_ROOTS} top-level fields.")
         for key, details in collected.grouped_field_set.items():
             name = details[0].node.name.value
             if name == "__typename":
-                self.selected.fields.append(Constant(key, root.name))
+                self.planned.fields.append(Constant(key, root.name))
             elif name.startswith("__"):
-                self.selected.fields.append(Meta(key, tuple(it.node for it in details)))
+                self.planned.fields.append(
+                    IntrospectionField(key, tuple(field_details.node for field_details in details))
+                )
             elif writes:
-                self.selected.fields.append(self._change(key, root, details))
+                self.planned.fields.append(self._change(key, root, details))
             else:
-                self.selected.fields.append(self._link(key, root, details, f"/{key}", 1))
+                self.planned.fields.append(self._link(key, root, details, f"/{key}", 1))
 
     def _change(self, key: str, root: GraphQLObjectType, details: FieldDetailsList) -> Change:
         name = details[0].node.name.value
         payload = self._type(root, name)
         shows: list[One | Constant] = []
-        for inner, its in self._fields(payload, details).items():
-            if its[0].node.name.value == "__typename":
+        for inner, inner_details in self._fields(payload, details).items():
+            inner_name = inner_details[0].node.name.value
+            if inner_name == "__typename":
                 shows.append(Constant(inner, payload.name))
             else:
-                link = self.graph.links[payload.name, its[0].node.name.value]
+                link = self.bindings.links[payload.name, inner_name]
                 at = f"/{key}/{inner}"
-                selection = self._record(link.resource, self._type(payload, its[0].node.name.value), its, at, 1)
+                selection = self._record(link.resource, self._type(payload, inner_name), inner_details, at, 1)
                 shows.append(One(inner, link.resource, selection, at=at))
         return Change(key, self.api.mutations[name], self._arguments(root, details[0]), tuple(shows))
 
     def _link(self, key: str, parent: GraphQLObjectType, details: FieldDetailsList, at: str, times: int) -> One | Page:
         name = details[0].node.name.value
-        link = self.graph.links[parent.name, name]
-        self.selected.scopes[link.resource.read_scope] = None
+        link = self.bindings.links[parent.name, name]
+        self.planned.scopes[link.resource.read_scope] = None
         arguments, target = self._arguments(parent, details[0]), self._type(parent, name)
         if link.many:
             return self._page(key, link, target, details, arguments, at, times)
-        self.selected.cost += times
+        self.planned.cost += times
         selection = self._record(link.resource, target, details, at, times)
         if link.relation:
             return One(key, link.resource, selection, link.relation, at=at)
         try:
-            by, named = name_record(link.resource, arguments[link.parameter], at)
+            by, key_value = name_record(link.resource, arguments[link.parameter], at)
         except NotFound:
-            by, named = "id", {f"{at}.id": None}
-        self.selected.values |= named
+            by, key_value = "id", {f"{at}.id": None}
+        self.planned.values |= key_value
         return One(key, link.resource, selection, by=by, at=at)
 
     def _page(
@@ -194,12 +197,12 @@ class _Selector:
         if not 1 <= first <= MAX_LIMIT:
             self.errors.add(f"{at}/first", "limit", f"`first` is a whole number from 1 to {MAX_LIMIT}.")
             first = 1
-        sort, descending = order_named(arguments["sort"])
+        sort, descending = parse_order(arguments["sort"])
         after = arguments.get("after")
         if after is not None:
             order = f"{'-' if descending else ''}{sort}"
             place = read_cursor(after, order, resource.sorts[sort], self.errors, f"{at}/after")
-            self.selected.values |= {f"{at}.{name}": value for name, value in place.items()}
+            self.planned.values |= {f"{at}.{name}": value for name, value in place.items()}
         filters = self._filters(resource, arguments, at)
         shows = tuple(self._shows(resource, target, details, at, times, first))
         return Page(key, resource, shows, first, sort, descending, filters, after is not None, link.relation, at)
@@ -207,15 +210,17 @@ class _Selector:
     def _shows(
         self, resource: Resource, target: GraphQLObjectType, details: FieldDetailsList, at: str, times: int, first: int
     ) -> Iterator[Edges | PageInfo | Total | Constant]:
-        for key, its in self._fields(target, details).items():
-            name = its[0].node.name.value
+        for key, inner_details in self._fields(target, details).items():
+            name = inner_details[0].node.name.value
             if name == "edges":
-                self.selected.cost += times * first
+                self.planned.cost += times * first
                 edge = self._type(target, name)
-                yield Edges(key, tuple(self._edge(resource, edge, its, f"{at}/{key}", times * first)))
+                yield Edges(key, tuple(self._edge(resource, edge, inner_details, f"{at}/{key}", times * first)))
             elif name == "pageInfo":
                 info = self._type(target, name)
-                places: Any = {inner: of[0].node.name.value for inner, of in self._fields(info, its).items()}
+                places: Any = {
+                    inner: place[0].node.name.value for inner, place in self._fields(info, inner_details).items()
+                }
                 yield PageInfo(
                     key,
                     tuple(
@@ -224,7 +229,7 @@ class _Selector:
                     ),
                 )
             elif name == "totalCount":
-                self.selected.cost += times * COST_OF_A_TOTAL
+                self.planned.cost += times * COST_OF_A_TOTAL
                 yield Total(key)
             else:
                 yield Constant(key, target.name)
@@ -232,10 +237,10 @@ class _Selector:
     def _edge(
         self, resource: Resource, edge: GraphQLObjectType, details: FieldDetailsList, at: str, times: int
     ) -> Iterator[Node | Cursor | Constant]:
-        for key, its in self._fields(edge, details).items():
-            name = its[0].node.name.value
+        for key, inner_details in self._fields(edge, details).items():
+            name = inner_details[0].node.name.value
             if name == "node":
-                yield Node(key, self._record(resource, self._type(edge, name), its, f"{at}/{key}", times))
+                yield Node(key, self._record(resource, self._type(edge, name), inner_details, f"{at}/{key}", times))
             else:
                 yield Cursor(key) if name == "cursor" else Constant(key, edge.name)
 
@@ -243,50 +248,52 @@ class _Selector:
         self, resource: Resource, target: GraphQLObjectType, details: FieldDetailsList, at: str, times: int
     ) -> Selection:
         selection: list[Pick | Version | Constant | One | Page] = []
-        for key, its in self._fields(target, details).items():
-            name = its[0].node.name.value
+        for key, inner_details in self._fields(target, details).items():
+            name = inner_details[0].node.name.value
             if name == "__typename":
                 selection.append(Constant(key, target.name))
-            elif (target.name, name) in self.graph.links:
-                selection.append(self._link(key, target, its, f"{at}/{key}", times))
-            elif (target.name, name) in self.graph.fields:
-                selection.append(self._pick(key, target, its))
+            elif (target.name, name) in self.bindings.links:
+                selection.append(self._link(key, target, inner_details, f"{at}/{key}", times))
+            elif (target.name, name) in self.bindings.fields:
+                selection.append(self._pick(key, target, inner_details))
             else:
                 selection.append(Version(key))
-        if sum(isinstance(it, One | Page) for it in selection) > MAX_LINKS:
-            raise QueryTooLarge(f"{at[1:]} asks for more than {MAX_LINKS} links of one record.")
-        self.selected.size += times * len(selection)
+        if sum(isinstance(item, One | Page) for item in selection) > MAX_LINKS:
+            raise QueryTooLarge(f"{at[1:]} selects more than {MAX_LINKS} links of one record.")
+        self.planned.size += times * len(selection)
         return tuple(selection)
 
     def _pick(self, key: str, parent: GraphQLObjectType, details: FieldDetailsList) -> Pick:
         name = details[0].node.name.value
         named = get_named_type(parent.fields[name].type)
-        its_types = named.types if isinstance(named, GraphQLUnionType) else (named,)
+        members = named.types if isinstance(named, GraphQLUnionType) else (named,)
         within = tuple(
-            (self.graph.models[it.name], self._object(it, details))
-            for it in its_types
-            if isinstance(it, GraphQLObjectType)
+            (self.bindings.models[member.name], self._object(member, details))
+            for member in members
+            if isinstance(member, GraphQLObjectType)
         )
-        return Pick(key, self.graph.fields[parent.name, name], within)
+        return Pick(key, self.bindings.fields[parent.name, name], within)
 
     def _object(self, target: GraphQLObjectType, details: FieldDetailsList) -> Selection:
         return tuple(
-            Constant(key, target.name) if its[0].node.name.value == "__typename" else self._pick(key, target, its)
-            for key, its in self._fields(target, details).items()
+            Constant(key, target.name)
+            if inner_details[0].node.name.value == "__typename"
+            else self._pick(key, target, inner_details)
+            for key, inner_details in self._fields(target, details).items()
         )
 
     def _filters(self, resource: Resource, arguments: Mapping[str, Any], at: str) -> tuple[str, ...]:
         given = []
-        for argument, name in self.graph.filters[resource.name].items():
+        for argument, name in self.bindings.filters[resource.name].items():
             if arguments.get(argument) is None:
                 continue
-            it = resource.filters[name]
+            declared = resource.filters[name]
             try:
-                self.selected.values[f"{at}.{name}"] = it.adapter.validate_python(arguments[argument])
+                self.planned.values[f"{at}.{name}"] = declared.adapter.validate_python(arguments[argument])
             except ValidationError as error:
                 self.errors.add(f"{at}/{argument}", error.errors()[0]["type"], error.errors()[0]["msg"])
-            if it.sensitivity:
-                self.selected.walled.append((f"{at}/{argument}", it.sensitivity))
+            if declared.sensitivity:
+                self.planned.sensitive_filters.append((f"{at}/{argument}", declared.sensitivity))
             given.append(name)
         return tuple(given)
 

@@ -1,4 +1,4 @@
-"""What can be wrong with a GraphQL request itself, and how any problem stands in a GraphQL answer.
+"""Define the problems of a GraphQL request, and write any problem as errors of a GraphQL answer.
 
 Source: GraphQL specification (September 2025), section 7.1.6; GraphQL over HTTP.
 """
@@ -20,23 +20,23 @@ _REPEATED = tuple(
         (r"Value '.*' does not exist", "The value does not exist"),
     )
 )
-"""Where graphql-core repeats what was sent, which may be about a pupil, in a message, which clients log."""
+"""Parts of graphql-core's messages that repeat values. Clients log messages, and a value may be about a pupil."""
 
 
 class QueryUnreadable(Problem):
-    """The request holds no `query`, or is not JSON."""
+    """The request has no `query`, or is not JSON."""
 
     status, code, title = 400, "query_unreadable", "GraphQL request unreadable"
-    cause = "`query` is missing, a parameter is unknown or not of its type, or the body is not JSON."
-    remedy = "Send `query` (text), and if need be `operationName` (text) and `variables` (an object)."
+    cause = "`query` is missing, a parameter is unknown or of the wrong type, or the body is not JSON."
+    remedy = "Send `query` (text) and, where needed, `operationName` (text) and `variables` (an object)."
 
 
 class QueryInvalid(Problem):
-    """The document is not GraphQL or does not fit the schema, or its variables do not fit the document."""
+    """The document or its variables are not valid for the schema."""
 
     status, code, title = 400, "query_invalid", "GraphQL document invalid"
-    cause = "A field, argument, type or variable is not as the schema or the document declares it."
-    remedy = "Mend everything that `errors` names; the schema is shown at /graphql in a browser."
+    cause = "A field, argument, type or variable differs from its declaration in the schema or the document."
+    remedy = "Correct everything that `errors` lists. In a browser, /graphql shows the schema."
 
     def __init__(self, errors: Sequence[GraphQLError]) -> None:
         super().__init__()
@@ -44,26 +44,26 @@ class QueryInvalid(Problem):
 
 
 class QueryTooLarge(Problem):
-    """The document asks for more than one request may."""
+    """The document asks for more than one request may ask for."""
 
     status, code, title = 400, "query_too_large", "GraphQL document too large"
-    cause = "Depth, aliases, fields, links, tokens and the number of records that the query could give are limited."
-    remedy = "Ask for fewer records with `first`, or in several requests; `extensions.cost` shows what a query costs."
+    cause = "Depth, aliases, fields, links, tokens and the number of records in the answer are limited."
+    remedy = "Request fewer records with `first`, or send several requests. `extensions.cost` shows a query's cost."
 
 
 class BatchRefused(Problem):
-    """One request holds one document: a list of them is refused."""
+    """A request may hold one document, not a list."""
 
     status, code, title = 400, "batch_refused", "Batch refused"
     cause = "The body is a list of requests."
-    remedy = "Send them one by one, or as one document with several fields."
+    remedy = "Send separate requests, or one document with several fields."
 
 
 class MutationByGet(Problem):
-    """A mutation goes by POST."""
+    """A mutation must be sent by POST."""
 
     status, code, title = 405, "mutation_by_get", "Mutation sent by GET"
-    cause = "A GET changes nothing, wherever it is followed from."
+    cause = "A GET request must not change anything."
     remedy = "Send the same document by POST."
 
     def __init__(self) -> None:
@@ -71,7 +71,7 @@ class MutationByGet(Problem):
 
 
 def errors_of(problem: Problem, issuer: str, path: Sequence[str] = ()) -> list[dict[str, Any]]:
-    """A problem as errors of a GraphQL answer, with the `code` and the faults that REST gives."""
+    """Write a problem as errors of a GraphQL answer, with the `code` and the field errors of REST."""
     extensions: dict[str, Any] = {
         "code": problem.code,
         "status": problem.status,
@@ -85,8 +85,8 @@ def errors_of(problem: Problem, issuer: str, path: Sequence[str] = ()) -> list[d
             {**error.formatted, "message": _without_values(error.message), "extensions": extensions}
             for error in problem.document_errors
         ]
-    placed: dict[str, Any] = {"path": list(path)} if path else {}
-    return [{"message": problem.detail, **placed, "extensions": extensions}]
+    location: dict[str, Any] = {"path": list(path)} if path else {}
+    return [{"message": problem.detail, **location, "extensions": extensions}]
 
 
 def _without_values(message: str) -> str:

@@ -1,7 +1,7 @@
-"""Leaves: how the scalar types of the field lists stand in GraphQL.
+"""Map the scalar types of the field lists to GraphQL.
 
-Values pass through untouched. Going out, the database has written them; coming in, the field lists validate them, so
-that a malformed date gets the same fault with the same pointer as in REST.
+Values pass through unchanged. The database writes the output, and the field lists validate the input, so that a
+malformed date gets the same error with the same pointer as over REST.
 """
 
 from collections.abc import Mapping
@@ -46,22 +46,22 @@ SCALARS: Mapping[object, ScalarDefinition] = {
     ),
     DateTime: strawberry.scalar(
         name="DateTime",
-        description="A moment, `2026-01-20T09:30:00Z` (RFC 3339, date-time); answers are in UTC.",
+        description="A timestamp, `2026-01-20T09:30:00Z` (RFC 3339, date-time). Answers are in UTC.",
         specified_by_url="https://www.rfc-editor.org/rfc/rfc3339#section-5.6",
         parse_value=_text,
     ),
     Pence: strawberry.scalar(
-        name="Pence", description="An amount of money in whole pence; it may be beyond 32 bits.", parse_value=_pence
+        name="Pence", description="An amount of money in whole pence, which may exceed 32 bits.", parse_value=_pence
     ),
-    Json: strawberry.scalar(name="JSON", description="A JSON object, as it stands."),
+    Json: strawberry.scalar(name="JSON", description="A JSON object."),
 }
 
 
-def leaf(annotation: Any, name: str) -> Any:
-    """The GraphQL leaf of a field list's annotation, without `None`.
+def scalar_type(annotation: Any, name: str) -> Any:
+    """Return the GraphQL type of a scalar annotation, without `None`.
 
     Raises:
-        TypeError: there is none; the field list has a type that this face does not know.
+        TypeError: the annotation has no GraphQL type.
     """
     if name.endswith("_pence"):
         return Pence
@@ -72,13 +72,13 @@ def leaf(annotation: Any, name: str) -> Any:
     if isinstance(annotation, type):
         if issubclass(annotation, StrEnum):
             return enumeration(annotation)
-        for kinds, found in _LEAVES:
+        for kinds, found in _SCALAR_TYPES:
             if issubclass(annotation, kinds):
                 return found
-    raise TypeError(f"{name}: {annotation} has no place in GraphQL")
+    raise TypeError(f"{name}: {annotation} has no GraphQL type")
 
 
-_LEAVES: tuple[tuple[tuple[type, ...], Any], ...] = (
+_SCALAR_TYPES: tuple[tuple[tuple[type, ...], Any], ...] = (
     ((bool,), bool),
     ((int,), int),
     ((float, Decimal), float),
@@ -91,36 +91,36 @@ _LEAVES: tuple[tuple[tuple[type, ...], Any], ...] = (
 
 @cache
 def enumeration(kind: type[StrEnum]) -> Any:
-    """An enumeration whose names are the values on the wire; text, where one of them is no GraphQL name (`C&I`)."""
+    """Return a GraphQL enum with the enum's values as names; text if a value is no GraphQL name (`C&I`)."""
     if not all(member.value.isidentifier() for member in kind):
         return str
     return choice(kind.__name__, cleandoc(kind.__doc__ or ""), [member.value for member in kind])
 
 
 def choice(name: str, description: str, values: list[str], value_descriptions: Mapping[str, str] | None = None) -> Any:
-    """An enumeration of these values.
+    """Make a GraphQL enum.
 
     Args:
-        name: the type's.
-        description: the type's.
-        values: each a GraphQL name.
-        says: descriptions of values that do not speak for themselves.
+        name: the type's name.
+        description: the type's description.
+        values: GraphQL names.
+        value_descriptions: descriptions of values; by default their names as words.
     """
     members = {
-        value: strawberry.enum_value(value, description=(value_descriptions or {}).get(value) or _spoken(value))
+        value: strawberry.enum_value(value, description=(value_descriptions or {}).get(value) or _as_words(value))
         for value in values
     }
     made: Any = Enum(name, members)  # type: ignore[misc]
     return strawberry.enum(made, name=name, description=description, graphql_name_from="value")
 
 
-def _spoken(value: str) -> str:
+def _as_words(value: str) -> str:
     words = value.replace("_", " ")
     return f"{words[0].upper()}{words[1:]}."
 
 
 def plain(value: Any) -> Any:
-    """A coerced argument with its enumeration members as the words they stand for."""
+    """Replace the enum members in a coerced argument by their values."""
     if isinstance(value, Enum):
         return value.value
     if isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""The schema, made once from what the features declare."""
+"""Make the schema once, from the features' declarations."""
 
 from dataclasses import dataclass
 from functools import cache, cached_property
@@ -16,46 +16,46 @@ from convenor.impact_returns import routes as impact_returns
 from convenor.outcomes import routes as outcomes
 from convenor.referrals import routes as referrals
 from convenor_graphql.mutations import Mutation, Mutations
-from convenor_graphql.object_types import Graph, ObjectTypes
+from convenor_graphql.object_types import ObjectTypes, SchemaBindings
 from convenor_graphql.scalars import SCALARS
 
 
 @dataclass(frozen=True)
 class GraphQLApi:
-    """The schema, with what its fields mean."""
+    """The schema, with the declarations behind its fields."""
 
     schema: strawberry.Schema
-    graph: Graph
+    bindings: SchemaBindings
     mutations: dict[str, Mutation]
 
     @cached_property
     def types(self) -> GraphQLSchema:
-        """The schema as graphql-core knows it: what parses, validates and coerces."""
+        """Return graphql-core's schema, for validation and coercion."""
         return self.schema._schema
 
     @property
     def sdl(self) -> str:
-        """The schema, to be read."""
+        """Return the schema as text."""
         return self.schema.as_str() + "\n"
 
 
-PARTNERS_WRITE = (referrals, contacts, outcomes, impact_returns)
-"""The features whose writes are mutations, but for their bulk loads."""
+FEATURES_WITH_MUTATIONS = (referrals, contacts, outcomes, impact_returns)
+"""The features whose writes, except bulk imports, are mutations."""
 
 
 @cache
 def graphql_api() -> GraphQLApi:
-    """The GraphQL face of the features. Made once in a process: it depends on nothing else."""
-    graph = Graph()
-    nodes = ObjectTypes([route for feature in FEATURES for route in feature.read_routes], graph)
-    query = nodes.build()
-    routes = [route for feature in PARTNERS_WRITE for route in feature.router.routes]
+    """Make the GraphQL API of the features, once in a process."""
+    bindings = SchemaBindings()
+    object_types = ObjectTypes([route for feature in FEATURES for route in feature.read_routes], bindings)
+    query = object_types.build()
+    routes = [route for feature in FEATURES_WITH_MUTATIONS for route in feature.router.routes]
     declarations = [(route, declared(route)) for route in routes if isinstance(route, APIRoute)]
-    writes = [(route, it) for route, it in declarations if isinstance(it, WriteOperation)]
-    mutations = Mutations(writes, nodes, graph)
+    writes = [(route, operation) for route, operation in declarations if isinstance(operation, WriteOperation)]
+    mutations = Mutations(writes, object_types, bindings)
     schema = strawberry.Schema(
         query=query,
         mutation=mutations.build(),
         config=StrawberryConfig(auto_camel_case=False, scalar_map=dict(SCALARS)),
     )
-    return GraphQLApi(schema, graph, mutations.by_name)
+    return GraphQLApi(schema, bindings, mutations.by_name)

@@ -1,4 +1,4 @@
-"""Object types and inputs out of field lists: one class of the schema for each model."""
+"""Make object types and inputs from field lists, one class of the schema for each model."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -17,9 +17,9 @@ from strawberry.types.field import StrawberryField
 
 from convenor.read_model.annotations import models_in
 from convenor_graphql.naming import camel, type_names
-from convenor_graphql.scalars import choice, leaf
+from convenor_graphql.scalars import choice, scalar_type
 
-HIDDEN = "Null where your role does not see it; `extensions.redacted` then names its path."
+HIDDEN = "Null if your role may not see it; `extensions.redacted` then lists its path."
 
 
 @dataclass(frozen=True)
@@ -33,73 +33,77 @@ class Argument:
 
 
 def define(cls: type, name: str, kind: Any, description: str, arguments: Iterable[Argument] = ()) -> None:
-    """Gives a class of the schema one field."""
+    """Add a field to a class of the schema."""
     attribute = f"{name}_" if iskeyword(name) else name
     field = StrawberryField(python_name=attribute, graphql_name=name, description=description)
     field.arguments = [
         StrawberryArgument(
-            it.name, it.name, StrawberryAnnotation(it.kind), description=it.description, default=it.default
+            argument.name,
+            argument.name,
+            StrawberryAnnotation(argument.kind),
+            description=argument.description,
+            default=argument.default,
         )
-        for it in arguments
+        for argument in arguments
     ]
     setattr(cls, attribute, field)
     cls.__annotations__[attribute] = kind
 
 
-def blank(name: str) -> type:
-    """A class of the schema without a field yet, so that others can refer to it."""
+def new_type(name: str) -> type:
+    """Make a class of the schema without fields, so that others can refer to it."""
     return type(name, (), {"__annotations__": {}})
 
 
-def said(model: type[BaseModel]) -> str:
-    """What a model is, in a sentence."""
+def summary_of(model: type[BaseModel]) -> str:
+    """Return the first line of a model's docstring."""
     return (model.__doc__ or "").strip().split("\n")[0]
 
 
 def wire_name(info: FieldInfo, name: str) -> str:
-    """A field's name in GraphQL."""
+    """Return a field's name in GraphQL."""
     return camel(info.alias or name)
 
 
 class TypeFactory:
-    """The classes of some models, and of the models in them.
+    """Make the classes of models, and of the models nested in them.
 
     Args:
-        models: the outermost.
-        walled: the fields that some roles do not see.
-        ending: what names of inputs end with; empty for object types.
+        models: the outermost models.
+        sensitive: the fields that some roles do not see.
+        ending: the suffix of the names of inputs; empty for object types.
     """
 
     def __init__(
-        self, models: Iterable[type[BaseModel]], walled: Iterable[tuple[type[BaseModel], str]] = (), ending: str = ""
+        self, models: Iterable[type[BaseModel]], sensitive: Iterable[tuple[type[BaseModel], str]] = (), ending: str = ""
     ) -> None:
-        self.walled, self.ending = frozenset(walled), ending
+        self.sensitive, self.ending = frozenset(sensitive), ending
         self.names = type_names(_within(models), ending)
-        self.classes = {model: blank(name) for model, name in self.names.items()}
+        self.classes = {model: new_type(name) for model, name in self.names.items()}
         self.unions: dict[str, Any] = {}
 
     def define(self, except_for: Sequence[str] = ()) -> None:
-        """Gives every class its fields; finish it with `finish`, once others have added theirs."""
+        """Add the fields to every class. Call `finish` after others have added theirs."""
         for model, cls in self.classes.items():
             for name, info in model.model_fields.items():
                 if name not in except_for:
-                    hidden = (model, name) in self.walled
+                    hidden = (model, name) in self.sensitive
                     kind = self._kind(info.annotation, name, info)
                     optional = hidden or _optional(info.annotation) or (self.ending and not info.is_required())
                     description = f"{info.description} {HIDDEN}" if hidden else info.description or ""
                     define(cls, wire_name(info, name), Optional[kind] if optional else kind, description)  # noqa: UP045
 
     def finish(self) -> None:
-        """Makes types of the classes."""
+        """Make types of the classes."""
         for model, cls in self.classes.items():
-            strawberry.type(cls, name=self.names[model], description=said(model), is_input=bool(self.ending))
+            strawberry.type(cls, name=self.names[model], description=summary_of(model), is_input=bool(self.ending))
 
     def _kind(self, annotation: Any, name: str, info: FieldInfo) -> Any:
-        """The type of a field's value where there is one."""
+        """Return the type of a field's value, without null."""
         if get_origin(annotation) is Annotated:
             return self._kind(get_args(annotation)[0], name, info)
         models, many = models_in(annotation)
-        choices = [it for it in _choices(annotation) if it is not type(None)]
+        choices = [choice_ for choice_ in _choices(annotation) if choice_ is not type(None)]
         if get_origin(choices[0]) is list:
             return list.__class_getitem__(self._kind(get_args(choices[0])[0], name, info))
         if get_origin(choices[0]) is Annotated:
@@ -108,7 +112,7 @@ class TypeFactory:
             return self._merged(models, name, info) if self.ending else self._union(models, name, info)
         if models:
             return self.classes[models[0]]
-        return float if set(choices) == {int, float} else leaf(choices[0], name)
+        return float if set(choices) == {int, float} else scalar_type(choices[0], name)
 
     def _union(self, models: list[type[BaseModel]], name: str, info: FieldInfo) -> Any:
         named = camel(f"_{name}")
@@ -119,17 +123,22 @@ class TypeFactory:
         return self.unions[named]
 
     def _merged(self, models: list[type[BaseModel]], name: str, info: FieldInfo) -> Any:
-        """One input in the place of a union, which inputs cannot be: its kind, and what each kind has of its own."""
+        """Make one input in place of a union, which inputs cannot be, from the kind and the fields of each."""
         named = camel(f"_{name}")
         if named not in self.unions:
-            cls = blank(named + self.ending)
+            cls = new_type(named + self.ending)
             kinds = [label for model in models for label in get_args(model.model_fields["kind"].annotation)]
-            define(cls, "kind", choice(f"{named}Kind", info.description or "", kinds), "Which of them it is.")
+            define(
+                cls,
+                "kind",
+                choice(f"{named}Kind", info.description or "", kinds),
+                "The kind, which decides the other fields.",
+            )
             for model in models:
-                for inner, its in model.model_fields.items():
+                for inner, inner_info in model.model_fields.items():
                     if inner != "kind":
-                        kind = self._kind(its.annotation, inner, its)
-                        define(cls, wire_name(its, inner), Optional[kind], its.description or "")  # noqa: UP045
+                        kind: Any = Optional[self._kind(inner_info.annotation, inner, inner_info)]  # noqa: UP045
+                        define(cls, wire_name(inner_info, inner), kind, inner_info.description or "")
             self.unions[named] = strawberry.type(
                 cls, name=named + self.ending, description=info.description, is_input=True
             )
@@ -158,8 +167,8 @@ def _optional(annotation: Any) -> bool:
     return type(None) in _choices(annotation)
 
 
-def filter_kinds(annotation: Any, name: str) -> Any:
-    """The type of a filter's value."""
+def filter_type(annotation: Any, name: str) -> Any:
+    """Return the type of a filter's value."""
     while get_origin(annotation) is Annotated:
         annotation = get_args(annotation)[0]
-    return leaf(annotation, name)
+    return scalar_type(annotation, name)

@@ -7,7 +7,7 @@ import pytest
 from convenor.features import FEATURES
 from convenor.read_model.resource import Resource
 from convenor_graphql.naming import camel
-from convenor_graphql.object_types import order_named
+from convenor_graphql.object_types import parse_order
 from convenor_graphql.schema import graphql_api
 
 RESOURCES = {
@@ -39,9 +39,9 @@ def test_a_list_takes_the_filters_and_orders_of_rest(resource: Resource) -> None
         arguments
         for kind in ("Query", *map(node, RESOURCES.values()))
         for name, arguments in told(kind).items()
-        if (link := graphql_api().graph.links.get((kind, name))) and link.many and link.resource is resource
+        if (link := graphql_api().bindings.links.get((kind, name))) and link.many and link.resource is resource
     ]
     for arguments in lists:
         assert sorted(arguments) == sorted([*map(camel, resource.filters), "first", "after", "sort"])
     orders = graphql_api().types.get_type(f"{node(resource)}Sort").values  # type: ignore[union-attr]
-    assert {order_named(word)[0] for word in orders} == set(resource.sorts)
+    assert {parse_order(word)[0] for word in orders} == set(resource.sorts)

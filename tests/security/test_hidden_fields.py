@@ -143,7 +143,7 @@ def _everything(kind: GraphQLObjectType, scopes: frozenset[str], links: bool) ->
     """Every field of a type, with what lies in it; and a page of all that its relations lead to."""
     for name, declared in kind.fields.items():
         inner = get_named_type(declared.type)
-        link = graphql_api().graph.links.get((kind.name, name))
+        link = graphql_api().bindings.links.get((kind.name, name))
         if link:
             if links and link.resource.read_scope in scopes:
                 yield _linked(name, link, inner, scopes)
@@ -170,7 +170,7 @@ def _linked(name: str, link: Link, kind: Any, scopes: frozenset[str]) -> str:
 async def _by_graph(planted: Planted, caller: Caller) -> set[Hidden]:
     """Reads every list of the root, with a page of every relation of its records; what was shown."""
     scopes, shown, passed = caller.client.scopes, set[Hidden](), planted.passed(caller)
-    for (kind, root), link in graphql_api().graph.links.items():
+    for (kind, root), link in graphql_api().bindings.links.items():
         if kind != "Query" or not link.many or link.resource.read_scope not in scopes or link.resource is AUDIT_EVENTS:
             continue
         node = graphql_api().types.get_type(link.resource.read.__name__.removesuffix("Read"))

@@ -1,6 +1,6 @@
-"""The explorer: the page at `/graphql` in a browser, and what it is made of. It is a client like any other.
+"""Serve the explorer, the page at `/graphql` in a browser.
 
-No token is needed to read it; what it shows of the schema or of records, it asks for with the token of who uses it.
+The page itself needs no token. It reads the schema and the records with the user's token, like any other client.
 """
 
 import re
@@ -17,7 +17,7 @@ from convenor_auth.roles import IDENTIFY, ROLES, SCOPES
 
 HEADERS = {
     "Cache-Control": "public, max-age=300",
-    # A form is never sent by the browser itself: were the script not there, a secret would go into the address.
+    # The browser must never send a form itself: without the script, a secret would be in the address.
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
     "img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
 }
@@ -30,7 +30,7 @@ _COMMENTS = re.compile(r"# Role: (?P<role>\w+)\n# Shows: (?P<shows>[^\n]+(?:\n# 
 
 def show_explorer() -> HTMLResponse:
     """Show the page."""
-    # Identification is never requested by default: whoever needs it ticks it.
+    # Identification is not requested by default; users who need it tick it.
     scopes = [(scope, description, scope != IDENTIFY) for scope, description in SCOPES.items()]
     answer = _TEMPLATES.page("page.html", scopes=scopes)
     answer.headers.update(HEADERS | {"Vary": "Accept"})
@@ -44,28 +44,28 @@ async def show_asset(request: Request) -> Response:
 
 
 async def show_examples(_request: Request) -> JSONResponse:
-    """The examples."""
+    """Send the examples."""
     return JSONResponse(examples(), headers=HEADERS)
 
 
 @cache
 def examples() -> list[dict[str, Any]]:
-    """Example documents, in the order of the roles: name, role, what each shows, document, and variables or none."""
+    """List the example documents in the order of the roles, with name, role, description and variables."""
     found = []
     for path in sorted((_HERE / "examples").glob("*.graphql")):
         document, values = path.read_text("utf-8"), path.with_suffix(".json")
-        said = _COMMENTS.match(document)
-        assert said, f"{path.name} begins with its role and what it shows"
+        comments = _COMMENTS.match(document)
+        assert comments, f"{path.name} must begin with its role and what it shows"
         found.append(
             {
                 "name": path.stem,
-                "role": said["role"],
-                "shows": said["shows"].replace("\n# ", " "),
+                "role": comments["role"],
+                "shows": comments["shows"].replace("\n# ", " "),
                 "document": document,
                 "variables": values.read_text("utf-8") if values.exists() else "",
             }
         )
-    return sorted(found, key=lambda it: [*ROLES].index(it["role"]))
+    return sorted(found, key=lambda example: [*ROLES].index(example["role"]))
 
 
 @cache

@@ -1,9 +1,9 @@
-/** The token: asked for, renewed, sent along. It lives in private fields of one object, and nowhere else. */
+/** Request, renew and send the token, which is only in private fields of one object. */
 
-/** How long before its end a token is renewed, in milliseconds. */
+/** How long before its expiry a token is renewed, in milliseconds. */
 const MARGIN = 15_000;
 
-/** The service said no; the message is for whoever reads the page. */
+/** A refusal, with a message for the user. */
 export class Refusal extends Error {}
 
 export class Access {
@@ -15,12 +15,12 @@ export class Access {
     return this.#token !== null;
   }
 
-  /** Whether it renews itself: a pasted token cannot. */
+  /** Whether the token can be renewed; a pasted one cannot. */
   get renews() {
     return this.#client !== null;
   }
 
-  /** Asks for a token by client id and secret, and keeps both to renew it. Throws a `Refusal`. */
+  /** Request a token by client id and secret, and store both to renew it. Throws a `Refusal`. */
   async open(id, secret, scopes) {
     // RFC 6749, section 2.3.1: both are encoded as in a form before they are joined.
     const login = btoa(`${encodeURIComponent(id)}:${encodeURIComponent(secret)}`);
@@ -39,7 +39,7 @@ export class Access {
     this.#endsAt = Infinity;
   }
 
-  /** Makes a call with the token. A 401 says that nothing was done, so that a call may be made again. */
+  /** Send a request with the token, and once more after a 401, which means that nothing was done. */
   async call(path, options = {}) {
     if (Date.now() > this.#endsAt - MARGIN) await this.#renew(this.#client);
     const answer = await this.#send(path, options);
@@ -59,14 +59,14 @@ export class Access {
       headers: { Authorization: `Basic ${client.login}` },
       body: new URLSearchParams({ grant_type: "client_credentials", scope: client.scope }),
     });
-    const said = await bodyOf(answer);
-    if (!answer.ok) throw new Refusal(said.error_description ?? said.detail);
-    this.#token = said.access_token;
-    this.#endsAt = Date.now() + said.expires_in * 1000;
+    const body = await bodyOf(answer);
+    if (!answer.ok) throw new Refusal(body.error_description ?? body.detail);
+    this.#token = body.access_token;
+    this.#endsAt = Date.now() + body.expires_in * 1000;
   }
 }
 
-/** The JSON of an answer. */
+/** Read the JSON of an answer. */
 export async function bodyOf(answer) {
   try {
     return await answer.json();
@@ -77,7 +77,7 @@ export async function bodyOf(answer) {
 
 async function request(path, options) {
   try {
-    // Without `omit` the browser would answer a 401 with a login window of its own, and keep what is typed there.
+    // Without `omit`, the browser would open its own login window after a 401, and store what is typed there.
     return await fetch(path, { ...options, credentials: "omit", cache: "no-store", redirect: "error" });
   } catch {
     throw new Refusal("The service does not answer.");

@@ -1,19 +1,19 @@
-/** What came back: status, time, cost, what was redacted, the errors and the data. */
+/** Show an answer: status, time, cost, redacted fields, errors and data. */
 
 import { byId, element } from "./dom.js";
 
-/** Shows an answer. `goTo(line, column)` leads to the place of an error in the document. */
+/** Show an answer. `goTo(line, column)` moves to the place of an error in the document. */
 export function showAnswer({ status, milliseconds, requestId, body }, goTo) {
   const errors = errorsOf(body);
   const { cost, redacted = [], idempotencyReplayed = [] } = body.extensions ?? {};
-  const said = errors.length === 1 ? "1 error" : `${errors.length} errors`;
-  byId("answer-says").textContent = errors.length ? `Answered, with ${said}.` : "Answered.";
+  const count = errors.length === 1 ? "1 error" : `${errors.length} errors`;
+  byId("answer-says").textContent = errors.length ? `Answered, with ${count}.` : "Answered.";
   const facts = [
     ["Status", String(status)],
     ["Time", `${Math.round(milliseconds)} ms`],
     ["Cost, in records", cost?.records.toLocaleString("en-GB")],
     ["Redacted for your role", redacted.join(", ")],
-    ["The first answer again", idempotencyReplayed.join(", ")],
+    ["Repeated calls", idempotencyReplayed.join(", ")],
     ["Request id", requestId],
   ];
   byId("facts").replaceChildren(
@@ -21,20 +21,20 @@ export function showAnswer({ status, milliseconds, requestId, body }, goTo) {
       .filter(([, value]) => value)
       .map(([name, value]) => element("div", {}, element("dt", {}, name), element("dd", {}, value))),
   );
-  byId("errors").replaceChildren(...errors.map((it) => errorItem(it, goTo)));
+  byId("errors").replaceChildren(...errors.map((error) => errorItem(error, goTo)));
   byId("data").hidden = !("data" in body);
   byId("data").firstElementChild.textContent = JSON.stringify(body.data, null, 2);
 }
 
-/** Says why there is no answer. */
-export function showRefusal(said) {
-  byId("answer-says").textContent = said;
+/** Show a message instead of an answer. */
+export function showMessage(message) {
+  byId("answer-says").textContent = message;
   byId("facts").replaceChildren();
   byId("errors").replaceChildren();
   byId("data").hidden = true;
 }
 
-/** The errors of a GraphQL answer, or of the problem that the service answers with before it reads a document. */
+/** Return the errors of a GraphQL answer, or of a problem that the service reports before it reads a document. */
 function errorsOf(body) {
   if (!("status" in body)) return body.errors ?? [];
   return [{ message: body.detail ?? body.title, extensions: { code: body.code, errors: body.errors } }];
@@ -51,9 +51,9 @@ function errorItem({ message, path, locations = [], extensions = {} }, goTo) {
     place.addEventListener("click", () => goTo(line, column));
     item.append(" ", place);
   }
-  const faults = (extensions.errors ?? []).map(({ pointer, detail }) =>
+  const fieldErrors = (extensions.errors ?? []).map(({ pointer, detail }) =>
     element("li", {}, element("code", {}, pointer), ` ${detail}`),
   );
-  if (faults.length) item.append(element("ul", {}, ...faults));
+  if (fieldErrors.length) item.append(element("ul", {}, ...fieldErrors));
   return item;
 }

@@ -1,22 +1,22 @@
-/** Which names fit at a place of a document. It reads the tokens before the place and keeps what is open there. */
+/** Find the names that fit at a place of a document, from the tokens before it. */
 
 import { tokensOf } from "./lexer.js";
 import { nameOf, written } from "./schema.js";
 
 const WORD = /[_A-Za-z]\w*$/;
 const CLOSING = ["}", ")", "]"];
-/** What `@include` and `@skip` take. */
+/** The argument of `@include` and `@skip`. */
 const CONDITION = { name: "if", type: { kind: "SCALAR", name: "Boolean" } };
 
-/** The names that fit at the end of a text, each with what it is, and the beginning that stands there already. */
+/** Return the names that fit at the end of a text, each with its kind, and the part that is typed already. */
 export function namesAt(schema, before, document) {
   const word = WORD.exec(before)?.[0] ?? "";
   const tokens = tokensOf(before.slice(0, before.length - word.length));
   const last = tokens.at(-1);
   if (last && unfinished(last, before.length - word.length)) return { word, names: [] };
   const reader = new Reader(schema);
-  for (const token of tokens.filter((it) => it.kind !== "comment")) reader.read(token);
-  const names = reader.fitting(document).filter((it) => it.name.startsWith(word));
+  for (const token of tokens.filter(({ kind }) => kind !== "comment")) reader.read(token);
+  const names = reader.fitting(document).filter(({ name }) => name.startsWith(word));
   return { word, names: names.sort((one, other) => (one.name < other.name ? -1 : 1)) };
 }
 
@@ -26,7 +26,7 @@ function unfinished(token, place) {
   return token.kind === "comment" || token.kind === "number";
 }
 
-/** What is open: a document, selections of a type, arguments or input fields, a list of values, or variables. */
+/** Track the open contexts: a document, selections of a type, arguments or input fields, lists, or variables. */
 class Reader {
   constructor(schema) {
     this.schema = schema;
@@ -59,7 +59,7 @@ class Reader {
     else if (here.kind === "document") here.type = schema.root(name) ?? here.type;
     else if (here.kind === "selections" && last !== "...") here.named = schema.field(here.of, name);
     else if (here.kind === "inputs" && last !== ":" && last !== "$") {
-      here.named = here.fields.find((it) => it.name === name);
+      here.named = here.fields.find((field) => field.name === name);
       here.given.push(name);
     }
     here.directive = false;
@@ -90,7 +90,7 @@ class Reader {
     this.open.push({ kind: kind === "variables" ? kind : "list", named });
   }
 
-  /** The names that fit here. */
+  /** Return the names that fit here. */
   fitting(document) {
     const { here } = this;
     const [beforeLast, last] = this.previous;
@@ -104,7 +104,7 @@ class Reader {
     if (here.kind === "selections") return last === "..." ? spreads(document) : this.#fields();
     if (last === "$") return variables(document);
     if (last === ":" || here.kind === "list") return this.#values();
-    return here.fields.filter((it) => !here.given.includes(it.name)).map(described);
+    return here.fields.filter((field) => !here.given.includes(field.name)).map(described);
   }
 
   #fields() {
@@ -114,11 +114,11 @@ class Reader {
   #values() {
     const type = this.here.named && this.schema.type(nameOf(this.here.named.type));
     if (type?.name === "Boolean") return [entry("true", "Boolean"), entry("false", "Boolean")];
-    return (type?.enumValues ?? []).map((it) => entry(it.name, type.name));
+    return (type?.enumValues ?? []).map((value) => entry(value.name, type.name));
   }
 
   #kinds(...kinds) {
-    return [...this.schema.types.values()].filter((it) => kinds.includes(it.kind)).map(typed);
+    return [...this.schema.types.values()].filter((type) => kinds.includes(type.kind)).map(typed);
   }
 }
 
@@ -135,7 +135,7 @@ function variables(document) {
 }
 
 function after(document, text) {
-  const tokens = tokensOf(document).filter((it) => it.kind !== "comment");
-  const names = tokens.filter((it, at) => it.kind === "name" && tokens[at - 1]?.text === text).map((it) => it.text);
+  const tokens = tokensOf(document).filter(({ kind }) => kind !== "comment");
+  const names = tokens.filter(({ kind }, at) => kind === "name" && tokens[at - 1]?.text === text).map((token) => token.text);
   return [...new Set(names)];
 }

@@ -1,4 +1,4 @@
-/** The schema, to be read: types and fields, searched and followed. The address remembers the place. */
+/** Show and search the schema's types and fields. The address holds the current place. */
 
 import { byId, element, prose } from "./dom.js";
 import { nameOf, wrapped } from "./schema.js";
@@ -38,7 +38,7 @@ export class Documentation {
     const found = [];
     for (const type of this.#inOrder()) {
       if (fits(type.name)) found.push([type.name]);
-      if (sought) found.push(...membersOf(type).filter((it) => fits(it.name)).map((it) => [type.name, it.name]));
+      if (sought) found.push(...membersOf(type).filter(({ name }) => fits(name)).map(({ name }) => [type.name, name]));
     }
     const more = found.length > MOST ? `; the first ${MOST} are shown` : "";
     byId("found-says").textContent = sought ? `${found.length} found${more}` : "Every type";
@@ -61,21 +61,21 @@ export class Documentation {
       element("p", {}, ...prose(type.description ?? "")),
     ];
     if (type.possibleTypes) {
-      parts.push(element("ul", {}, ...type.possibleTypes.map((it) => element("li", {}, link(it.name)))));
+      parts.push(element("ul", {}, ...type.possibleTypes.map((possible) => element("li", {}, link(possible.name)))));
     }
-    parts.push(element("dl", {}, ...membersOf(type).flatMap((it) => definition(it, it.name === member))));
+    parts.push(element("dl", {}, ...membersOf(type).flatMap((described) => definition(described, described.name === member))));
     const users = this.#usersOf(name);
     if (users.length) {
-      const links = users.map((it) => element("li", {}, link(...it)));
+      const links = users.map((place) => element("li", {}, link(...place)));
       parts.push(element("h4", {}, "Where it is used"), element("ul", {}, ...links));
     }
     byId("described").replaceChildren(...parts);
   }
 
   #usersOf(name) {
-    const names = (it) => [it, ...(it.args ?? [])].some(({ type }) => nameOf(type) === name);
+    const names = (member) => [member, ...(member.args ?? [])].some(({ type }) => nameOf(type) === name);
     return this.#inOrder().flatMap((type) =>
-      type.kind === "ENUM" ? [] : membersOf(type).filter(names).map((it) => [type.name, it.name]),
+      type.kind === "ENUM" ? [] : membersOf(type).filter(names).map((member) => [type.name, member.name]),
     );
   }
 }
@@ -87,22 +87,22 @@ function link(type, member) {
   return element("a", { href: `#type:${name}` }, element("code", {}, name));
 }
 
-function definition(it, sought) {
+function definition(member, sought) {
   const place = sought ? { tabindex: "-1", "data-sought": "" } : {};
-  const term = element("dt", place, element("code", {}, element("b", {}, it.name)));
-  if (it.type) {
-    const [before, after] = wrapped(it.type);
-    const name = nameOf(it.type);
-    const given = it.defaultValue ? ` = ${it.defaultValue}` : "";
+  const term = element("dt", place, element("code", {}, element("b", {}, member.name)));
+  if (member.type) {
+    const [before, after] = wrapped(member.type);
+    const name = nameOf(member.type);
+    const given = member.defaultValue ? ` = ${member.defaultValue}` : "";
     term.append(element("code", {}, `: ${before}`, element("a", { href: `#type:${name}` }, name), after, given));
   }
-  const said = element("dd", {}, ...prose(it.description ?? ""));
-  const args = it.args ?? [];
+  const description = element("dd", {}, ...prose(member.description ?? ""));
+  const args = member.args ?? [];
   if (args.length) {
     const described = element("dl", {}, ...args.flatMap((argument) => definition(argument, false)));
     const open = sought || args.some((argument) => argument.type.kind === "NON_NULL" && !argument.defaultValue);
     const summary = element("summary", {}, args.length === 1 ? "1 argument" : `${args.length} arguments`);
-    said.append(element("details", open ? { open: "" } : {}, summary, described));
+    description.append(element("details", open ? { open: "" } : {}, summary, described));
   }
-  return [term, said];
+  return [term, description];
 }

@@ -1,8 +1,8 @@
-/** The page's elements. Whatever is shown is text: nothing that was answered ever becomes markup. */
+/** Find and make the page's elements. Answers are shown as text and never become markup. */
 
 export const byId = (id) => document.getElementById(id);
 
-/** A new element; children are elements or text. */
+/** Make an element; children are elements or text. */
 export function element(name, attributes = {}, ...children) {
   const made = document.createElement(name);
   for (const [attribute, value] of Object.entries(attributes)) made.setAttribute(attribute, value);
@@ -10,7 +10,7 @@ export function element(name, attributes = {}, ...children) {
   return made;
 }
 
-/** A description: what stands in backticks is code. */
+/** Split a description into text and, in backticks, code. */
 export function prose(text) {
   return text.split("`").map((part, at) => (at % 2 ? element("code", {}, part) : part));
 }

@@ -1,4 +1,4 @@
-/** A text field with line numbers and indentation and, where names can be offered, completion at the cursor. */
+/** A text field with line numbers, indentation and completion at the cursor. */
 
 import { element } from "./dom.js";
 
@@ -33,12 +33,12 @@ export class Editor {
     return this.#field.value;
   }
 
-  /** Says what may stand at the cursor: of the text before it and the whole text, `{ word, names }`. */
+  /** Set the function that returns `{ word, names }` for the text before the cursor and the complete text. */
   completeWith(names) {
     this.#names = names;
   }
 
-  /** Puts a text in the place of all there is; undo brings that back. */
+  /** Replace the complete text, in a way that the user can undo. */
   replace(text) {
     this.#field.focus();
     this.#field.select();
@@ -48,15 +48,15 @@ export class Editor {
     this.#close();
   }
 
-  /** Sets the cursor at a line and column, both from 1. */
-  goTo(line, column) {
-    const lines = this.text.split("\n").slice(0, line - 1);
-    const place = lines.reduce((sum, it) => sum + it.length + 1, 0) + column - 1;
+  /** Move the cursor to a line and column, both from 1. */
+  goTo(lineNumber, column) {
+    const lines = this.text.split("\n").slice(0, lineNumber - 1);
+    const place = lines.reduce((sum, line) => sum + line.length + 1, 0) + column - 1;
     this.#field.focus();
     this.#field.setSelectionRange(place, place);
   }
 
-  // Deprecated, and the only way to write into a field that its undo knows of.
+  // Deprecated, but the only way to change a field so that its undo works.
   #insert(text) {
     document.execCommand(text ? "insertText" : "delete", false, text);
   }
@@ -76,14 +76,14 @@ export class Editor {
 
   #pressed(event) {
     if (event.isComposing) return;
-    if (this.#knows(event)) event.preventDefault();
+    if (this.#handles(event)) event.preventDefault();
   }
 
-  #knows(event) {
-    const asks = event.key === " " && event.ctrlKey;
-    if (!asks && (event.ctrlKey || event.metaKey || event.altKey)) return false;
-    if (this.#offered.length && this.#listKnows(event)) return true;
-    if (asks) this.#offer(true);
+  #handles(event) {
+    const requested = event.key === " " && event.ctrlKey;
+    if (!requested && (event.ctrlKey || event.metaKey || event.altKey)) return false;
+    if (this.#offered.length && this.#listHandles(event)) return true;
+    if (requested) this.#offer(true);
     else if (event.key === "Enter") this.#breakLine();
     else if (event.key === "}" || event.key === "]") this.#dedent(event.key);
     else return false;
@@ -108,11 +108,11 @@ export class Editor {
     this.#insert(bracket);
   }
 
-  #offer(asked = false) {
+  #offer(requested = false) {
     const at = this.#field.selectionStart;
     const { word, names } = this.#names(this.text.slice(0, at), this.text);
-    // Whoever has typed a whole name wants no other, and Enter to break the line.
-    if (!asked && names.some((it) => it.name === word)) return this.#close();
+    // After a complete name, close the list so that Enter breaks the line.
+    if (!requested && names.some(({ name }) => name === word)) return this.#close();
     this.#offered = names;
     this.#word = word;
     this.#active = 0;
@@ -120,8 +120,8 @@ export class Editor {
     return names.length ? this.#show() : this.#close();
   }
 
-  /** Whether the list of names knew what to do with a key. */
-  #listKnows({ key, shiftKey }) {
+  /** Apply a key to the list of names; return whether the list handled it. */
+  #listHandles({ key, shiftKey }) {
     if (key === "Escape") this.#close();
     else if (key === "ArrowDown") this.#activate(this.#active + 1);
     else if (key === "ArrowUp") this.#activate(this.#active - 1);
@@ -138,13 +138,13 @@ export class Editor {
   }
 
   #show() {
-    this.#list.replaceChildren(...this.#offered.map((it, at) => this.#item(it, at)));
+    this.#list.replaceChildren(...this.#offered.map((offer, at) => this.#item(offer, at)));
     this.#list.hidden = false;
     this.#place();
     this.#activate(0);
   }
 
-  /** Puts the list under the beginning of the word. */
+  /** Place the list under the beginning of the word. */
   #place() {
     const before = this.text.slice(0, this.#from).split("\n");
     const lineHeight = parseFloat(getComputedStyle(this.#field).lineHeight);
@@ -154,11 +154,11 @@ export class Editor {
     this.#list.style.left = `min(${left}, 100% - ${this.#list.offsetWidth}px)`;
   }
 
-  #item(it, at) {
-    const item = element("li", { role: "option", id: `name-${at}` }, it.name, element("span", {}, it.what));
+  #item(offer, at) {
+    const item = element("li", { role: "option", id: `name-${at}` }, offer.name, element("span", {}, offer.what));
     item.addEventListener("mousedown", (event) => {
       event.preventDefault();
-      this.#take(it);
+      this.#take(offer);
     });
     return item;
   }
@@ -166,7 +166,7 @@ export class Editor {
   #activate(at) {
     const items = [...this.#list.children];
     this.#active = (at + items.length) % items.length;
-    items.forEach((item, its) => item.setAttribute("aria-selected", its === this.#active));
+    items.forEach((item, place) => item.setAttribute("aria-selected", place === this.#active));
     items[this.#active].scrollIntoView({ block: "nearest" });
     this.#field.setAttribute("aria-activedescendant", `name-${this.#active}`);
   }

@@ -1,7 +1,7 @@
-/** The page put together: access, then the schema, then questions and answers. */
+/** Assemble the page: access, schema, queries and answers. */
 
 import { Access, Refusal, bodyOf } from "./access.js";
-import { showAnswer, showRefusal } from "./answer.js";
+import { showAnswer, showMessage } from "./answer.js";
 import { namesAt } from "./completing.js";
 import { Documentation } from "./documentation.js";
 import { byId, element } from "./dom.js";
@@ -20,7 +20,7 @@ function post(body) {
   return access.call("/graphql", { method: "POST", headers, body: JSON.stringify(body) });
 }
 
-/** Does what a button asks for, which cannot be asked twice at once; `say` hears why it was refused. */
+/** Run a button's action, not twice at once; `say` shows a refusal. */
 async function attempt(form, say, act) {
   if (form.getAttribute("aria-busy") === "true") return;
   form.setAttribute("aria-busy", "true");
@@ -34,26 +34,26 @@ async function attempt(form, say, act) {
   }
 }
 
-function sayOfAccess(said) {
-  byId("access-says").textContent = said;
+function sayOfAccess(message) {
+  byId("access-says").textContent = message;
 }
 
-/** What an answer holds that the page cannot do without. */
-async function told(answer) {
+/** Return the body of an answer that the page needs, or forget the token. */
+async function requiredBody(answer) {
   const body = await bodyOf(answer);
   if (answer.ok) return body;
   access.forget();
   throw new Refusal(body.detail);
 }
 
-/** Shows whose the token is, and reads the schema with it. */
+/** Show the token's client, and read the schema with the token. */
 async function enter() {
-  const me = await told(await access.call("/v1/me"));
-  const said = await told(await post({ query: INTROSPECTION }));
-  const schema = new Schema(said.data.__schema);
-  const how = access.renews ? "The token is renewed when it ends." : "When the token ends, paste another.";
+  const me = await requiredBody(await access.call("/v1/me"));
+  const introspection = await requiredBody(await post({ query: INTROSPECTION }));
+  const schema = new Schema(introspection.data.__schema);
+  const renewal = access.renews ? "The token is renewed when it expires." : "When the token expires, paste another.";
   byId("who").replaceChildren(
-    element("b", {}, me.client_id), ` of ${me.organisation}, `, element("code", {}, me.role), `. ${how}`,
+    element("b", {}, me.client_id), ` of ${me.organisation}, `, element("code", {}, me.role), `. ${renewal}`,
   );
   byId("granted").textContent = me.scopes.join(", ");
   byId("sign-in").hidden = true;
@@ -65,21 +65,23 @@ async function enter() {
   query.completeWith((before, whole) => namesAt(schema, before, whole));
 }
 
-/** Lists the examples, those of the caller's role first. */
+/** List the examples, those of the caller's role first. */
 function listExamples(role) {
-  const roles = [...new Set(examples.map((it) => it.role))].sort((one, other) => (other === role) - (one === role));
+  const roles = [...new Set(examples.map((example) => example.role))].sort((one, other) => (other === role) - (one === role));
   byId("example").replaceChildren(
-    ...roles.map((its) =>
+    ...roles.map((exampleRole) =>
       element(
         "optgroup",
-        { label: its === role ? `${its}, your role` : its },
-        ...examples.filter((it) => it.role === its).map((it) => element("option", { value: it.name }, it.shows)),
+        { label: exampleRole === role ? `${exampleRole}, your role` : exampleRole },
+        ...examples
+          .filter((example) => example.role === exampleRole)
+          .map((example) => element("option", { value: example.name }, example.shows)),
       ),
     ),
   );
 }
 
-/** The variables of an example, where `<fresh>` is a key that was never used and `<today>` the day. */
+/** Fill in an example's variables: `<fresh>` is a new key, and `<today>` is today's date. */
 function filledIn(text) {
   const bytes = crypto.getRandomValues(new Uint8Array(12));
   const fresh = Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
@@ -105,11 +107,11 @@ function readVariables() {
 async function run() {
   if (!access.isOpen) throw new Refusal("Get a token first: see Access, above.");
   const several = operationsIn(query.text).length > 1;
-  const asked = { query: query.text, variables: readVariables() };
-  if (several) asked.operationName = byId("operation").value;
-  showRefusal("Asked; waiting for the answer.");
+  const request = { query: query.text, variables: readVariables() };
+  if (several) request.operationName = byId("operation").value;
+  showMessage("Sent; waiting for the answer.");
   const began = performance.now();
-  const answer = await post(asked);
+  const answer = await post(request);
   const body = await bodyOf(answer);
   const milliseconds = performance.now() - began;
   const requestId = answer.headers.get("X-Request-ID");
@@ -119,7 +121,7 @@ async function run() {
 byId("by-secret").addEventListener("submit", (event) => {
   event.preventDefault();
   attempt(event.target, sayOfAccess, async () => {
-    const scopes = [...event.target.querySelectorAll("[name=scope]:checked")].map((it) => it.value);
+    const scopes = [...event.target.querySelectorAll("[name=scope]:checked")].map((box) => box.value);
     await access.open(byId("client-id").value.trim(), byId("client-secret").value, scopes);
     byId("client-secret").value = "";
     await enter();
@@ -139,7 +141,7 @@ byId("forget").addEventListener("click", () => {
   access.forget();
   variables.replace("");
   byId("client-id").value = "";
-  showRefusal("Nothing has been asked yet.");
+  showMessage("No query has run yet.");
   byId("signed-in").hidden = true;
   byId("sign-in").hidden = false;
   byId("client-id").focus();
@@ -147,14 +149,14 @@ byId("forget").addEventListener("click", () => {
 });
 
 byId("take-example").addEventListener("click", () => {
-  const example = examples.find((it) => it.name === byId("example").value);
+  const example = examples.find((candidate) => candidate.name === byId("example").value);
   variables.replace(filledIn(example.variables));
   query.replace(example.document);
 });
 
 byId("ask").addEventListener("submit", (event) => {
   event.preventDefault();
-  attempt(event.target, showRefusal, run);
+  attempt(event.target, showMessage, run);
 });
 
 byId("ask").addEventListener("keydown", (event) => {

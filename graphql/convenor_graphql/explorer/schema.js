@@ -1,4 +1,4 @@
-/** The schema, as introspection tells it. */
+/** The schema, from introspection. */
 
 const TYPE = `kind name ${"ofType { kind name ".repeat(6)}${"}".repeat(6)}`;
 const INPUT = `name description defaultValue type { ${TYPE} }`;
@@ -17,37 +17,37 @@ export const INTROSPECTION = `{
   }
 }`;
 
-/** What introspection answered, to be looked up by name. */
+/** The result of introspection, by name. */
 export class Schema {
   constructor({ queryType, mutationType, types }) {
     this.roots = { query: queryType.name, mutation: mutationType.name };
-    this.types = new Map(types.filter((it) => !it.name.startsWith("__")).map((it) => [it.name, it]));
+    this.types = new Map(types.filter(({ name }) => !name.startsWith("__")).map((type) => [type.name, type]));
   }
 
   type(name) {
     return this.types.get(name);
   }
 
-  /** The type at which an operation begins, if a word names one. */
+  /** Return the root type of an operation, if the word is one. */
   root(operation) {
     return Object.hasOwn(this.roots, operation) ? this.type(this.roots[operation]) : undefined;
   }
 
-  /** A field of an object or of an input. */
+  /** Return a field of an object or of an input. */
   field(type, name) {
-    return (type?.fields ?? type?.inputFields ?? []).find((it) => it.name === name);
+    return (type?.fields ?? type?.inputFields ?? []).find((field) => field.name === name);
   }
 }
 
-/** The name within lists and non-nulls. */
+/** Return the name of the type inside lists and non-nulls. */
 export const nameOf = (type) => type.name ?? nameOf(type.ofType);
 
-/** A type around its name: `[` and `!]!` of `[Referral!]!`. */
+/** Return the text around a type's name: `[` and `!]!` for `[Referral!]!`. */
 export function wrapped(type) {
   if (type.name) return ["", ""];
   const [before, after] = wrapped(type.ofType);
   return type.kind === "LIST" ? [`[${before}`, `${after}]`] : [before, `${after}!`];
 }
 
-/** A type as the language writes it. */
+/** Write a type in the schema language. */
 export const written = (type) => wrapped(type).join(nameOf(type));
