@@ -1,4 +1,4 @@
-"""The row about loading: contacts over HTTP against one connection that copies the same rows into the same table."""
+"""Measure a bulk import of contacts over HTTP against one connection that copies the same rows into the table."""
 
 import asyncio
 import itertools
@@ -40,26 +40,26 @@ class Loads:
         self.there, self.admin, self.role, self.referrals = there, admin, role, found
 
     async def copy(self) -> Measured:
-        """Copies the rows of a round."""
+        """Copy the rows of a round."""
         rows = [self._row(line, referral) for line, referral in self._lines(f"copied-{next(self.numbers)}")]
         start = time.perf_counter()
         await self.admin.copy_records_to_table("contact", records=rows, columns=COLUMNS)
         return _measured(SCALE.lines, time.perf_counter() - start)
 
     async def load(self) -> Measured:
-        """Sends the lines of a round to the service."""
+        """Send the lines of a round to the service."""
         asked = self.asked(f"loaded-{next(self.numbers)}")
         start = time.perf_counter()
-        await assert_said("created", asked)
+        await assert_results("created", asked)
         return _measured(SCALE.lines, time.perf_counter() - start)
 
     async def assert_equal(self) -> None:
-        """Both leave the same rows, and a repeated load changes nothing."""
+        """Assert that both store the same rows, and that a repeated import changes nothing."""
         before = next(self.numbers) + 1
         await self.copy()
         asked = self.asked("loaded-once")
-        await assert_said("created", asked)
-        await assert_said("unchanged", asked)
+        await assert_results("created", asked)
+        await assert_results("unchanged", asked)
         same = await self.admin.fetchval(
             f"select count(*) from (select {SAID} from contact c where reference like 'copied-{before}-%' intersect all"
             f" select {SAID} from contact c where reference like 'loaded-once-%') e"
@@ -67,7 +67,7 @@ class Loads:
         assert same == SCALE.lines, "bulk: what was loaded is not what was copied"
 
     def asked(self, prefix: str) -> Asked:
-        """The lines of a round, as they are sent."""
+        """Return the lines of a round."""
         body = "".join(json.dumps(line) + "\n" for line, _ in self._lines(prefix)).encode()
         token = self.there.token(self.role)
         return post(self.there.ports["service"], "/v1/bulk/contacts", body, "application/x-ndjson", token)
@@ -100,7 +100,7 @@ class Loads:
 
 
 async def rows(there: Installation) -> list[Row]:
-    """The rows, with equal rows asserted."""
+    """Measure, after asserting that both store the same rows."""
     admin = await asyncpg.connect(there.superuser_url)
     one, other = [
         Loads(there, admin, role, await _referrals(admin, there.area, provider))
@@ -115,7 +115,7 @@ async def rows(there: Installation) -> list[Row]:
         number = next(Loads.numbers)
         asked = [loads.asked(f"loaded-{number}-{loads.role}") for loads in (one, other)]
         start = time.perf_counter()
-        await asyncio.gather(*(assert_said("created", each) for each in asked))
+        await asyncio.gather(*(assert_results("created", each) for each in asked))
         return _measured(2 * SCALE.lines, time.perf_counter() - start)
 
     target, name = Target("at least", 0.8), f"bulk, {SCALE.lines:,} contacts"
@@ -125,8 +125,8 @@ async def rows(there: Installation) -> list[Row]:
     ]
 
 
-async def assert_said(result: str, asked: Asked) -> None:
-    """Sends a load and fails unless every line has this result."""
+async def assert_results(result: str, asked: Asked) -> None:
+    """Send an import, and fail unless every line has this result."""
     answer = await fetch(asked)
     assert answer.count(f'"result":"{result}"'.encode()) == SCALE.lines, answer[:300]
 

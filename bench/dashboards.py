@@ -1,4 +1,4 @@
-"""The row about counting: a month by cluster table, from the counts that are kept, against a scan that counts."""
+"""Measure a table of months by clusters, from the stored counts, against a scan that counts."""
 
 import time
 from collections.abc import Awaitable, Callable
@@ -26,7 +26,7 @@ from referral r join cluster c on c.area_id = r.area_id and c.id = r.cluster_id 
 
 
 async def rows(there: Installation) -> list[Row]:
-    """The row, with equal answers asserted for the year that is asked for."""
+    """Measure, after asserting equal answers for the requested year."""
     app, admin = await asyncpg.connect(there.app_url), await asyncpg.connect(there.superuser_url)
     principal = await load_principal(
         app,

@@ -1,5 +1,5 @@
-"""Seeded data: areas alike but for how much history they have. Each has five clusters, a hundred schools and 2,000 open
-referrals, for what is open does not grow with the years."""
+"""Seed areas that differ in the length of their history only. Each has five clusters, a hundred schools and 2,000 open
+referrals, because the number of open referrals does not grow with the years."""
 
 from dataclasses import dataclass
 from uuid import UUID
@@ -19,7 +19,7 @@ class Area:
 
     @property
     def id(self) -> UUID:
-        """The area's id."""
+        """Return the area's id."""
         return UUID(f"019a0000-0000-7000-8000-000000000{self.la_code}")
 
     @property
@@ -35,7 +35,7 @@ class Area:
 
 SMALL, LARGE = Area("10k", "997", 10_000), Area("1m", "996", 1_000_000)
 ORGANISATION = UUID("019a0000-0000-7000-8000-0000000000aa")
-"""Who recorded the contacts that are there from the start."""
+"""The organisation that recorded the seeded contacts."""
 
 FIRST = "insert into organisation (id, name, kind) values ($1, 'Bench', 'health')"
 AREA = "insert into area (area_id, la_code, name, version) values ($1, $2, 'Benchfield', 1)"
@@ -76,7 +76,7 @@ STATEMENTS = [
 
 
 async def load(superuser_url: str, areas: list[Area]) -> None:
-    """Writes the data past row-level security, checks and triggers included, and brings the statistics up to date."""
+    """Write the data without row-level security, but with checks and triggers, and update the statistics."""
     settings = {"synchronous_commit": "off", "work_mem": "256MB", "timezone": "UTC"}
     connection = await asyncpg.connect(superuser_url, server_settings=settings)
     await connection.execute(FIRST, ORGANISATION)

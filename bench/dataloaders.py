@@ -1,4 +1,4 @@
-"""The usual way: a Strawberry schema with a DataLoader for each relation, over asyncpg; no access control, no audit."""
+"""Serve the usual design: a Strawberry schema with DataLoaders over asyncpg, without access control or audit."""
 
 import json
 import os
@@ -102,11 +102,11 @@ schema = strawberry.Schema(Query)
 
 def _referral(row: Any) -> Referral:
     at: datetime = row["submitted_at"]
-    said = {name: row[name] for name in ("code", "status", "need", "priority")}
-    return Referral(**said, submitted_at=_moment(at))
+    fields = {name: row[name] for name in ("code", "status", "need", "priority")}
+    return Referral(**fields, submitted_at=_timestamp(at))
 
 
-def _moment(at: datetime) -> str:
+def _timestamp(at: datetime) -> str:
     written = f"{at.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%f}"
     return written.rstrip("0").rstrip(".") + "Z"
 
@@ -122,7 +122,7 @@ def _loader(pool: asyncpg.Pool, area: UUID, statement: str) -> DataLoader[tuple[
 
 
 def make() -> Starlette:
-    """The application, as the environment says."""
+    """Make the application from the environment."""
     area, pools = UUID(os.environ["BENCH_AREA"]), []
 
     async def answer(request: Request) -> Response:

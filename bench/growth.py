@@ -1,4 +1,4 @@
-"""Rows about growth: what a hundred times the history costs those who ask for what is current."""
+"""Measure what a hundred times the history costs queries for current records."""
 
 import json
 
@@ -13,7 +13,7 @@ from convenor.security.principal import Role
 
 
 async def rows(there: Installation) -> list[Row]:
-    """The rows; none where there is one scale only."""
+    """Measure, if there is more than one scale."""
     if len(there.areas) == 1:
         return []
     small, large = [await _asked(there, area) for area in there.areas]

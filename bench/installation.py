@@ -1,4 +1,4 @@
-"""A database with seeded areas, their clients, and the servers that are measured; all of its own, on loopback."""
+"""Set up a database with seeded areas and clients, and the measured servers, on loopback."""
 
 import asyncio
 import os
@@ -42,7 +42,7 @@ APPLICATIONS = {
 
 @dataclass
 class Installation:
-    """What is measured: ports by application, process ids too, and a client's secret by (role, area)."""
+    """The measured servers: ports and process ids by application, and clients' secrets by (role, area)."""
 
     areas: list[Area]
     superuser_url: str
@@ -54,11 +54,11 @@ class Installation:
 
     @property
     def area(self) -> Area:
-        """The area that is measured: the largest."""
+        """Return the measured area, which is the largest."""
         return self.areas[-1]
 
     def token(self, role: Role, area: Area | None = None) -> str:
-        """A fresh access token of an area's client; it lasts for a subject's rows, not for all."""
+        """Request an access token of an area's client, which lasts for the rows of one subject."""
         la_code = (area or self.area).la_code
         answer = httpx2.post(
             f"http://127.0.0.1:{self.ports['service']}/oauth/token",
@@ -71,7 +71,7 @@ class Installation:
 
 @contextmanager
 def installed(areas: list[Area]) -> Iterator[Installation]:
-    """Makes it, and takes it away."""
+    """Set up the installation, and remove it at the end."""
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         data_dir = Path(folder)
         embedded = stack.enter_context(open_embedded(data_dir, say=lambda _sentence: None))
@@ -91,7 +91,7 @@ def installed(areas: list[Area]) -> Iterator[Installation]:
             "BENCH_ISSUER": f"http://127.0.0.1:{there.ports['service']}",
             "PYTHONPATH": str(Path(__file__).parent),
         }
-        # They start side by side: each takes seconds to import.
+        # Start them at the same time, because each takes seconds to import.
         starting = {
             name: stack.enter_context(_server(application, there.ports[name], environment))
             for name, application in APPLICATIONS.items()
@@ -103,7 +103,7 @@ def installed(areas: list[Area]) -> Iterator[Installation]:
 
 
 async def _clients(there: Installation, owner_url: str) -> dict[tuple[Role, str], str]:
-    """Registers a client of each role in each area; their secrets. Writes the limit's statements on the way."""
+    """Register a client of each role in each area, write the limit's statements, and return the secrets."""
     secrets = {}
     async with owner_session(owner_url) as session:
         for area in there.areas:

@@ -1,4 +1,4 @@
-"""The statements of the limit: the service's own selects, without reach, redaction or audit; the nested one as it is."""
+"""Make the limit's statements: the service's selects without row access, redaction or audit; the nested one in full."""
 
 from typing import Any
 
@@ -22,7 +22,7 @@ QUESTION = (
 
 
 def nested(area: Area) -> tuple[str, tuple[Any, ...]]:
-    """The statement that the service compiles for the question, and a commissioner's arguments of it."""
+    """Return the statement that the service compiles for a query, with a commissioner's arguments."""
     caller = Principal(
         client_id="bench",
         organisation_id=area.id,
@@ -45,7 +45,7 @@ def nested(area: Area) -> tuple[str, tuple[Any, ...]]:
 
 
 def statements(area: Area, pseudonym_key: bytes) -> dict[str, tuple[str, tuple[Any, ...]]]:
-    """By name, each with its arguments; `one` takes the referral's id behind them."""
+    """Return the statements by name, with their arguments; `one` takes the referral's id as well."""
     binder = Binder([])
     assert binder.bind("pseudonym_key", "bytea") == "$1::bytea"
     columns = ", ".join(Columns(HEALTH_SYSTEM, binder).of_resource(REFERRALS, "t", None))

@@ -1,4 +1,4 @@
-"""A small HTTP load client: keep-alive connections, one request after another on each; any answer but 2xx fails."""
+"""Send HTTP requests on keep-alive connections, one after another on each; fail on any answer but 2xx."""
 
 import asyncio
 import itertools
@@ -26,20 +26,20 @@ class Measured:
 
     @classmethod
     def of(cls, seconds: Sequence[float], elapsed: float) -> "Measured":
-        """From the time that each took and that all took together."""
+        """Compute the figures from the time of each request and the total time."""
         ordered = sorted(seconds)
         p99 = ordered[int(len(ordered) * 0.99)]
         return cls(len(ordered) / elapsed, statistics.median(ordered) * 1000, p99 * 1000)
 
 
 def get(port: int, *paths: str, token: str = "") -> Asked:
-    """Reads of these paths."""
+    """Make GET requests of these paths."""
     given = f"Authorization: Bearer {token}\r\n" if token else ""
     return Asked(port, [f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n{given}\r\n".encode() for path in paths])
 
 
 def post(port: int, path: str, body: bytes, kind: str = "application/json", token: str = "") -> Asked:
-    """One body, sent to a path."""
+    """Make a POST request."""
     given = f"Authorization: Bearer {token}\r\n" if token else ""
     head = (
         f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: {kind}\r\nContent-Length: {len(body)}\r\n{given}\r\n"
@@ -48,7 +48,7 @@ def post(port: int, path: str, body: bytes, kind: str = "application/json", toke
 
 
 async def fetch(asked: Asked) -> bytes:
-    """The first request on a connection of its own; the body."""
+    """Send the first request on a new connection, and return the body."""
     reader, writer = await asyncio.open_connection("127.0.0.1", asked.port)
     body = await _exchange(reader, writer, asked.requests[0])
     writer.close()
@@ -56,7 +56,7 @@ async def fetch(asked: Asked) -> bytes:
 
 
 async def measure(asked: Asked, connections: int, seconds: float) -> Measured:
-    """Sends the requests in turn for some seconds, one on each connection at least."""
+    """Send the requests in turn for some seconds, at least one on each connection."""
     turn = itertools.cycle(asked.requests)
     times: list[float] = []
     end = time.perf_counter() + seconds

@@ -1,4 +1,4 @@
-"""Rows about a nested question over GraphQL: against the same statement, and against the usual way."""
+"""Measure a nested GraphQL query against the bare statement, and against the usual design."""
 
 import json
 
@@ -17,7 +17,7 @@ USUAL = (
 
 
 async def rows(there: Installation) -> list[Row]:
-    """The rows, with equal answers asserted."""
+    """Measure, after asserting equal answers."""
     body = json.dumps({"query": QUESTION}).encode()
     raw = get(there.ports["raw"], "/nested")
     usual = post(there.ports["dataloaders"], "/graphql", body)

@@ -14,7 +14,7 @@ import asyncpg
 
 
 class Raw:
-    """The application."""
+    """An ASGI application over one pool."""
 
     def __init__(self, statements: dict[str, tuple[str, tuple[Any, ...]]], url: str) -> None:
         self.statements, self.url = statements, url
@@ -48,5 +48,5 @@ async def _keep(_connection: Any) -> None:
 
 
 def make() -> Raw:
-    """The application, as the environment says."""
+    """Make the application from the environment."""
     return Raw(pickle.loads(Path(os.environ["BENCH_STATEMENTS"]).read_bytes()), os.environ["BENCH_SUPERUSER_URL"])

@@ -1,4 +1,4 @@
-"""Rows about reading referrals: by id, in lists, nested, at depth, and what the audit costs."""
+"""Measure reads of referrals: by id, in lists, nested and deep in a list, and the cost of the audit."""
 
 import base64
 import json
@@ -15,7 +15,7 @@ PAGE = 50
 
 
 async def keys_of(there: Installation, area: Area) -> list[str]:
-    """Ids of five hundred referrals that the provider's system reaches, from all over the table."""
+    """Return the ids of five hundred referrals that the provider's system may see, spread over the table."""
     return await _column(
         there,
         "select id::text from referral where area_id = $1 and provider_id = $2 order by md5(id::text) limit 500",
@@ -31,7 +31,7 @@ P99 = (
 
 
 async def rows(there: Installation) -> list[Row]:
-    """The rows, with equal answers asserted."""
+    """Measure, after asserting equal answers."""
     token, keys = there.token(Role.HEALTH_SYSTEM), await keys_of(there, there.area)
     one, many = [f"/v1/referrals/{key}" for key in keys], "/v1/referrals?limit=100"
     raw, service, without = [there.ports[name] for name in ("raw", "service", "without_audit")]

@@ -1,4 +1,4 @@
-"""What a row of the table is: two that answer the same question, measured in turns, and what their ratio should be."""
+"""Define the rows of the results: two variants of one request, measured in turns, with a target for their ratio."""
 
 import json
 import statistics
@@ -23,7 +23,7 @@ class Target:
         return f"{self.bound} {self.ratio:g}"
 
     def verdict(self, ratio: float, why: str = "") -> str:
-        """Whether a ratio is within it, or by how much it is not, and why."""
+        """Describe whether a ratio meets the target, or by how much it does not, and why."""
         if ratio >= self.ratio if self.bound == "at least" else ratio <= self.ratio:
             return "met"
         return f"missed by {abs(1 - ratio / self.ratio):.0%}. {why}".strip()
@@ -47,12 +47,12 @@ class Row:
 
 
 def asking(asked: Asked) -> Round:
-    """A round of one variant over HTTP."""
+    """Run a round of one variant over HTTP."""
     return lambda: measure(asked, CONNECTIONS, SCALE.seconds)
 
 
 async def assert_equal(name: str, other: Asked, service: Asked) -> None:
-    """Fails unless both answer the same; of an answer that wraps its data, the data."""
+    """Fail unless both answers hold the same data."""
     theirs, ours = [json.loads(await fetch(asked)) for asked in (other, service)]
     assert _data(theirs) == _data(ours), f"{name}: the answers differ"
 
@@ -62,7 +62,7 @@ def _data(answer: Any) -> Any:
 
 
 async def measured(row: Row) -> str:
-    """The row's line: an unmeasured round of each, then rounds in turns."""
+    """Measure a row: one warm-up round of each variant, then rounds in turns."""
     await row.other()
     await row.service()
     others: list[Measured] = []
@@ -84,7 +84,7 @@ async def measured(row: Row) -> str:
 
 
 def line(name: str, other: str, service: str, ratio: str, target: str, verdict: str) -> str:
-    """One line of the table."""
+    """Write one line of the results."""
     return f"| {name} | {other} | {service} | {ratio} | {target} | {verdict} |"
 
 

@@ -1,4 +1,4 @@
-"""Measures this service against the limit, in one run, and writes the results of the scale.
+"""Measure this service against the limit, in one run, and writes the results of the scale.
 
 `run.py reading bulk` measures these subjects alone and prints them. `SCALE=1m` measures with a hundred times the data,
 `SCALE=smoke` with next to none, and writes nothing.
@@ -34,7 +34,7 @@ SUBJECTS: dict[str, Callable[[Installation], Awaitable[list[Row]]]] = {
 
 
 def main() -> None:
-    """Runs what is asked for."""
+    """Run the requested measurements."""
     with installed(SCALE.areas) as there:
         report = asyncio.run(_report(there, sys.argv[1:] or SCALE.subjects))
     if SCALE.results and not sys.argv[1:]:

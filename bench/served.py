@@ -11,14 +11,14 @@ from convenor.process import freeze_garbage
 
 
 def make() -> FastAPI:
-    """The service."""
+    """Make the service."""
     app = create_app(os.environ["BENCH_APP_URL"], Path(os.environ["BENCH_DATA_DIR"]), os.environ["BENCH_ISSUER"])
     freeze_garbage()
     return app
 
 
 def make_without_audit() -> FastAPI:
-    """The service, whose events of reads are written nowhere."""
+    """Make the service without the audit events of reads."""
     AuditWriter.write = _forget  # type: ignore[method-assign]
     return make()
 

@@ -1,4 +1,4 @@
-"""Fifty partners at once, reading and writing, for a minute (or `SECONDS`): no fault, no lost write, no deadlock.
+"""Let fifty partners read and write for a minute (or `SECONDS`), without an error, a lost write or a deadlock.
 
 Uses the service and the partners of the tests. Fails if an answer was no success or an acknowledged write is missing.
 """
@@ -19,14 +19,14 @@ SECONDS = float(os.environ.get("SECONDS", "60"))
 
 
 async def work_until_the_end(work: Work) -> None:
-    """Lets the partners work in rounds until the time is up."""
+    """Let the partners work in rounds until the time is up."""
     end = time.monotonic() + SECONDS
     while time.monotonic() < end:
         await work.run(PARTNERS, rounds=5)
 
 
 def main() -> None:
-    """Runs, counts and looks for every write."""
+    """Run, count and look up every write."""
     with killable_service() as service:
         work = Work(service.url, service.dataset, patient=True)
         asyncio.run(work_until_the_end(work))

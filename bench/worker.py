@@ -1,4 +1,4 @@
-"""The row about memory: what the service's one worker holds after all that was asked of it, while it is asked more."""
+"""Measure the memory of the service's worker after all other measurements, under load."""
 
 import asyncio
 
@@ -18,7 +18,7 @@ WHY = (
 
 
 async def measured(there: Installation) -> str:
-    """The row's line: the proportional set size, where the system tells it, else the resident set."""
+    """Measure the proportional set size, or else the resident set."""
     asked = get(there.ports["service"], "/v1/referrals?limit=100", token=there.token(Role.HEALTH_SYSTEM))
     load = asyncio.create_task(measure(asked, CONNECTIONS, SCALE.seconds))
     await asyncio.sleep(SCALE.seconds / 2)

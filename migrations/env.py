@@ -1,4 +1,4 @@
-"""Runs the migrations on the owner's connection, given as `connection` in the configuration's attributes."""
+"""Run the migrations on the owner's connection, which the configuration's attribute `connection` holds."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from convenor.model_registry import metadata
 
 
 def render_item(kind: str, item: Any, autogen: Any) -> str | bool:
-    """Writes SQLModel's own types as SQLAlchemy's, so that a revision depends on SQLAlchemy alone."""
+    """Render SQLModel's types as SQLAlchemy's, so that revisions depend on SQLAlchemy only."""
     if kind == "type" and type(item).__module__.startswith("sqlmodel"):
         name = type(item).__name__
         return {"AutoString": "sa.Text()", "UTCDateTime": "sa.DateTime(timezone=True)"}[name]
@@ -17,7 +17,7 @@ def render_item(kind: str, item: Any, autogen: Any) -> str | bool:
 
 
 def compare_type(_context: Any, _inspected: Any, _column: Any, inspected: Any, declared: Any) -> bool | None:
-    """Text is text, whether or not the field list gives it a length: lengths are the wire's to check."""
+    """Ignore the lengths of text, because the API checks them, not the database."""
     if type(declared).__name__ == "AutoString":
         return type(inspected).__name__ not in ("TEXT", "Text")
     return None

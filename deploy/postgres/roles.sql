@@ -1,12 +1,12 @@
--- The roles and the database that Convenor needs on a PostgreSQL server of one's own (16 or newer).
+-- The roles and the database that Convenor needs on your own PostgreSQL server (16 or newer).
 --
--- Run once, by a superuser or by a login with CREATEROLE and CREATEDB, with psql. The passwords come from the
+-- Run it once with psql, as a superuser or a login with CREATEROLE and CREATEDB. The passwords come from the
 -- environment, so that they are in no shell history and no process list:
 --
 --   export CONVENOR_OWNER_PASSWORD=...  CONVENOR_APP_PASSWORD=...  CONVENOR_BACKUP_PASSWORD=...
 --   psql --dbname=postgres --file=deploy/postgres/roles.sql
 --
--- Without CONVENOR_BACKUP_PASSWORD it makes no role for `convenor backup`. To make that one takes a superuser.
+-- Without CONVENOR_BACKUP_PASSWORD it makes no role for `convenor backup`. Only a superuser can make that one.
 --
 -- Other names: --set=database=... --set=owner=... --set=app=... --set=backup=...  Running it again changes nothing but
 -- the passwords.
@@ -61,8 +61,8 @@
     select 1 / 0 as "the password of the application is missing";
 \endif
 
--- The statements below hold passwords. A superuser keeps them out of the server's log; nobody else may change these
--- settings, and then it is for the administrator to see that log_statement is not 'ddl' or 'all'.
+-- The statements below hold passwords. A superuser keeps them out of the server's log. Others may not change these
+-- settings, so the administrator must make sure that log_statement is not 'ddl' or 'all'.
 select rolsuper as is_superuser from pg_roles where rolname = current_user \gset
 \if :is_superuser
     set log_statement = 'none';
@@ -74,15 +74,15 @@ select rolsuper as is_superuser from pg_roles where rolname = current_user \gset
 select format('create role %I', :'owner') where to_regrole(quote_ident(:'owner')) is null \gexec
 alter role :"owner" login nocreatedb nocreaterole password :'owner_password';
 
--- The application: owns nothing. Row-level security, which keeps one area's rows from another's, does not hold for an
--- owner, a superuser or a role with BYPASSRLS; Convenor refuses to start with such a login.
+-- The application: owns nothing. Row-level security, which separates the areas, does not apply to an owner, a superuser
+-- or a role with BYPASSRLS. Convenor refuses to start with such a login.
 select format('create role %I', :'app') where to_regrole(quote_ident(:'app')) is null \gexec
 alter role :"app" login nocreatedb nocreaterole password :'app_password';
 
--- A row in which a role may do what it must not is a division by zero, and ends the script.
+-- A role with rights that it must not have causes a division by zero, which ends the script.
 select 1 / (not (rolsuper or rolbypassrls))::int as "checked" from pg_roles where rolname in (:'owner', :'app') \g /dev/null
 
--- To hand a database over, one must belong to the role that gets it; a superuser does anyway.
+-- To give a database to a role, one must be a member of the role or a superuser.
 select rolsuper or pg_has_role(current_user, :'owner', 'set') as may_hand_over
     from pg_roles where rolname = current_user \gset
 \if :may_hand_over
@@ -103,8 +103,8 @@ grant connect on database :"database" to :"app";
     grant connect on database :"database" to :"backup";
 \endif
 
--- An error's text can quote what was sent, and what is sent is about children: none of it belongs in the server's log.
--- The application gets every error itself. Only a superuser may set these; elsewhere set them for the whole server.
+-- An error's text can quote data about children, which must not be in the server's log. The application gets every
+-- error itself. Only a superuser may set these; otherwise set them for the complete server.
 \if :is_superuser
     alter role :"app" in database :"database" set log_min_messages = 'log';
     alter role :"app" in database :"database" set log_min_error_statement = 'panic';

@@ -52,7 +52,7 @@ def upgrade() -> None:
         sa.Column("before", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("area_id", "about_id", "since"),
     )
-    # Ids do not compress, and the attempt costs more than the row: a page's worth of them stays in it.
+    # Ids do not compress, and trying costs more than the row, so a page of ids stays in the row.
     op.execute(
         "alter table audit_event alter column records set storage external, alter column subjects set storage external"
     )
@@ -911,7 +911,7 @@ def upgrade() -> None:
     op.create_index(
         "return_transition_by_return", "impact_return_transition", ["area_id", "impact_return_id", "id"], unique=False
     )
-    # The schools of a cluster by date, as one thing to page through. It sees what its caller sees, no more.
+    # The schools of a cluster by date, as one view to page through. It has the caller's rights (security_invoker).
     op.execute(
         """
         create view cluster_school with (security_invoker = true) as

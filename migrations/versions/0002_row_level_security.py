@@ -1,9 +1,8 @@
-"""Row-level security on every table that holds an area's rows, forced: the second wall.
+"""Force row-level security on every table that holds an area's rows.
 
-The context is three settings, local to a transaction: `convenor.areas` (the areas that the caller works in),
-`convenor.reach` (how far it reaches into cases: area, school, provider or none) and `convenor.keys` (the schools or
-providers that it stands for). They are read in scalar sub-selects only, once for each statement. Without them the
-lists are empty and no row is visible.
+The context is three settings that are local to a transaction: `convenor.areas` (the caller's areas), `convenor.reach`
+(its row access to cases: area, cluster, school, provider or none) and `convenor.keys` (its schools, providers or
+clusters). Policies read them in scalar sub-selects only, once for each statement. Without them, no row is visible.
 """
 
 from alembic import op
@@ -21,8 +20,8 @@ CASE = (
     f"{AREA} and case {REACH} when 'area' then true when 'school' then school_id = any({KEYS})"
     f" when 'provider' then provider_id = any({KEYS}) else false end"
 )
-# A cluster lead works with what serves its clusters. Which clusters an SLA serves is not itself hidden within an area:
-# policies that looked at each other would never end.
+# A cluster lead sees the contracts that serve its clusters. Within an area, the clusters of an SLA are visible to all,
+# because policies that refer to each other would recurse for ever.
 CONTRACT = (
     f"{AREA} and case {REACH} when 'provider' then provider_id = any({KEYS})"
     f" when 'cluster' then exists (select from sla_cluster c where c.area_id = {{table}}.area_id"

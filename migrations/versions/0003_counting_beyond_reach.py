@@ -1,7 +1,7 @@
-"""The few functions that look beyond a caller's own cases: they count, or link, and never show a row.
+"""Add the functions that count or link cases beyond a caller's row access, and never show a row.
 
-Each widens `convenor.reach` to the whole area for its own query and puts it back; the areas stay the caller's. (A SET
-clause would say it shorter, but only a superuser may attach a custom setting to a function.)
+Each sets `convenor.reach` to the area for its own query and then restores it; the areas stay the caller's. (A SET
+clause would be shorter, but only a superuser may attach a custom setting to a function.)
 """
 
 from alembic import op
@@ -12,8 +12,8 @@ branch_labels = None
 depends_on = None
 
 FUNCTIONS = {
-    # Who is this, whichever school stated it: the link's id alone. An NHS number counts with the date of birth only,
-    # since one that was mistyped would join two children.
+    # Find the pupil, whichever school stated it, and return the id only. An NHS number must match together with the
+    # date of birth, because a mistyped number would link two children.
     "match_pupil(the_area uuid, the_upn text, the_nhs_number text, born_on date)": (
         "table (pupil_id uuid)",
         """
@@ -23,7 +23,7 @@ FUNCTIONS = {
         limit 1
         """,
     ),
-    # How many wait for a service, and how long they have waited; how many are in work.
+    # How many referrals wait for a service, how long they have waited, and how many are in progress.
     "service_load(the_area uuid, the_service uuid, as_at timestamptz)": (
         "table (waiting bigint, median_days int, longest_days int, in_use bigint)",
         """

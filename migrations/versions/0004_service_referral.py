@@ -1,4 +1,4 @@
-"""The pathway of the service referral, version 1."""
+"""Add the pathway of the service referral, version 1."""
 
 from datetime import date
 from uuid import UUID

@@ -1,9 +1,9 @@
-"""Triggers that keep `referral_month` true: referrals by the month (in Europe/London) of submission, and cluster.
+"""Add triggers that maintain `referral_month`: referrals by the month (in Europe/London) of submission, and cluster.
 
-A writer adds to any row of its month and cluster that nobody holds, or to one of its own: nobody waits for another's
-commit, so a load neither stops single referrals nor can lock another load out. There are never more rows of a month
-and cluster than there were writers at once. (One row each would serialise all who write in a month; a table of single
-changes would want a job that folds it.) Referrals are never deleted.
+A writer adds to any unlocked row of its month and cluster, or else inserts a row. No writer waits for another's commit,
+so a bulk import does not block single referrals or another import. A month and cluster never has more rows than there
+were simultaneous writers. (One row each would serialise all writers of a month; a table of single changes would need a
+job that sums it.) Referrals are never deleted.
 """
 
 from alembic import op
@@ -54,8 +54,8 @@ def upgrade() -> None:
         for each statement execute function count_submitted()
         """
     )
-    # For each row that moves, and not for each statement: a statement's trigger would run at every step of a referral,
-    # while what it counts by changes only when a record is corrected.
+    # For each changed row, not for each statement: a statement's trigger would run at every step of a referral, but
+    # month and cluster change only when a record is corrected.
     op.execute(
         f"""
         create function count_moved() returns trigger language plpgsql as $$

@@ -1,7 +1,7 @@
-"""Triggers that notify of every change of what a client may do, so that no worker remembers what was before it.
+"""Add triggers that notify workers of every change of a client's access, so that they drop cached tokens.
 
-They are on the tables and not in the commands, so that any way of changing a row counts. A new client, agreement,
-organisation or key needs none: no token can depend on it yet.
+They are on the tables and not in the commands, so that they cover every way to change a row. A new client, agreement,
+organisation or key needs no notification, because no token can depend on it yet.
 """
 
 from alembic import op
@@ -18,7 +18,7 @@ TRIGGERS = {
     "data_sharing_agreement": ("update", "select c.client_id from client c where c.agreement_id = old.id"),
     "organisation": ("update", "select c.client_id from client c where c.organisation_id = old.id"),
 }
-"""By table: after what it notifies, and of which clients. `old` is null after an insert, `new` after a delete."""
+"""By table: the events, and the clients to notify about. `old` is null after an insert, `new` after a delete."""
 
 
 def upgrade() -> None:

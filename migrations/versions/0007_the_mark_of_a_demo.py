@@ -1,7 +1,7 @@
-"""The mark of a database that holds a demo, and which one.
+"""Add the mark of a database that holds a demo.
 
-A demo that is there already is marked without its seed and day, which nobody noted. The ids of the central team and of
-the auditor of Wendshire show that it is one.
+An existing demo is marked without its seed and date, which were not stored. The ids of Wendshire's central team and
+auditor identify it.
 """
 
 import sqlalchemy as sa

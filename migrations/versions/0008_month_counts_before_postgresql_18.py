@@ -1,6 +1,6 @@
 """Let PostgreSQL 16 and 17 count referrals by month: `uuidv7()`, which revision 0005 once called, is new in 18.
 
-The id only tells apart the rows of one month and cluster, so any UUID serves.
+The id only distinguishes the rows of one month and cluster, so any UUID will do.
 """
 
 from alembic import op

@@ -152,7 +152,7 @@ async def test_a_query_does_with_variables(shared_service: Service) -> None:
         ("{ schools { edges { node { " + "...f0 " * 1_001 + "} } } } fragment f0 on School { id }", "more than 1,000"),
         ("{" + " schools { edges { node { name } } }" * 100 + "}", "query it once"),
         ("{ __typename } fragment unused on School {" + " name" * 101 + " }", "query it once"),
-        ("{ __schema { names: types { name } } }", "without aliases"),
+        ("{ __schema { names: types { name } } }", "may use no aliases"),
         ("{ a: __schema { types { name } } b: __schema { types { name } } }", "types of the schema"),
         ("{" + " ".join(f'a{n}: __type(name: "A") {{ name }}' for n in range(11)) + "}", "types of the schema"),
         ("{" + " ".join(f"a{n}: areas {{ totalCount }}" for n in range(51)) + "}", "more than 50 top-level fields"),

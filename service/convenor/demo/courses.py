@@ -84,10 +84,10 @@ def play(rng: SeededRandom, submitted_on: date, until: date, *, keeps_waiting: b
     """Play a referral up to, but not including, the day `until`.
 
     Args:
-        rng: chance.
-        submitted_on: the day that it is sent.
-        until: the day on which the demo is looked at.
-        keeps_waiting: it is accepted and has waited ever since.
+        rng: the random generator.
+        submitted_on: the day of submission.
+        until: the demo's date.
+        keeps_waiting: whether the referral is accepted and still waits.
     """
     course = Course()
     events = _wait(rng, submitted_on) if keeps_waiting else _events(rng, submitted_on)

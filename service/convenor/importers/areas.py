@@ -22,10 +22,10 @@ _PROGRAMME_BEGAN = datetime(2018, 9, 1, tzinfo=UTC)
 
 
 def area_id_of(la_code: str) -> UUID:
-    """The id of the area of an LA code: a UUIDv7 whose random bits are a digest of the code.
+    """Return the id of the area of an LA code: a UUIDv7 whose random bits are a digest of the code.
 
-    Row-level security shows no area that the context does not name, the owner not excepted; so a load must know the id
-    of its area beforehand.
+    Row-level security hides every area that the context does not name, from the owner too, so an import must know the
+    id of its area beforehand.
     """
     random = int.from_bytes(hashlib.sha256(f"area {la_code}".encode()).digest()[:10], "big")
     milliseconds = int(_PROGRAMME_BEGAN.timestamp()) * 1000

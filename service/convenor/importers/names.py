@@ -11,7 +11,7 @@ _SAME_WORD: Final = {"saint": "st", "road": "rd"}
 def likely_same(name: str) -> tuple[str, ...]:
     """Return what two spellings of one school's name share: its distinctive words, in alphabetical order.
 
-    Case, accents, punctuation and the order of words do not count, nor do `primary`, `school` and `the`; `Saint` reads
+    Case, accents, punctuation and the order of words do not count, nor do `primary`, `school` and `the`; `Saint` counts
     as `St`. So "St Mary’s Yate" and "St Mary’s Primary – Yate" are both `("marys", "st", "yate")`. A name of words that
     say little keeps them all.
     """

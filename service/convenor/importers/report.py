@@ -9,10 +9,10 @@ class Finding:
     """One result of the checks that a person should look at.
 
     Attributes:
-        code: What sort of thing it is; stable.
-        detail: What was found, and what becomes of the rows if the rest is applied.
-        lines: The lines it is about, the header being line 1.
-        skips: Whether these lines are left out when the rest is applied; else they are applied as `detail` says.
+        code: The stable code of this kind of finding.
+        detail: What was found, and how `--apply-rest` treats the rows.
+        lines: The lines of the rows; the header is line 1.
+        skips: Whether `--apply-rest` leaves these lines out; else it applies them as `detail` says.
     """
 
     code: str

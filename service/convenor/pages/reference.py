@@ -22,7 +22,7 @@ _TITLES = {"oauth": "OAuth", "slas": "SLAs"}
 class Field:
     """A row of a table of fields or parameters.
 
-    `presence` says where a parameter stands and whether a field is always there.
+    `presence` is the place of a parameter, or whether a field is always present.
     """
 
     name: str

@@ -176,7 +176,7 @@ def _scopes() -> list[ScopeRow]:
 
 
 async def _pathways(readers: Readers) -> list[Pathway]:
-    """Read the pathways on which new cases begin, or none while the database is away: the page stands without."""
+    """Read the current pathways, or none while the database is unavailable: the page works without them."""
     try:
         async with asyncio.timeout(1):
             rows = await readers.fetch("select name, version, transitions from current_pathway order by code")

@@ -1,4 +1,4 @@
-"""Describe a JSON schema of the contract in words, and make a value that fits it. It knows no page."""
+"""Describe a JSON schema of the contract in words, and make an example that fits it."""
 
 from collections.abc import Iterable, Iterator
 from typing import Any, Literal, NamedTuple
