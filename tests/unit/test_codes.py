@@ -11,14 +11,12 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from sqlmodel import AutoString, Field, SQLModel
 
 from convenor.domain_types.codes import (
-    AREA_OF_NEED,
     AreaOfNeed,
     CompanyNumber,
     GssCode,
     LaCode,
     Laestab,
     Line,
-    NeedType,
     NhsNumber,
     OdsCode,
     Prose,
@@ -265,12 +263,6 @@ def test_text_is_neither_blank_nor_endless(kind: Any, longest: int) -> None:
 def test_text_keeps_what_people_write() -> None:
     assert read(Line, "  St Mary’s, Zoë & Łukasz\n") == "St Mary’s, Zoë & Łukasz"
     assert read(Prose, "First.\r\n\tSecond.\n") == "First.\r\n\tSecond."
-
-
-def test_every_need_type_has_an_area_of_need_and_none_is_an_enabling_function() -> None:
-    assert set(AREA_OF_NEED) == set(NeedType)
-    assert AreaOfNeed.ENABLING not in AREA_OF_NEED.values()
-    assert (AREA_OF_NEED[NeedType.NSA], AREA_OF_NEED[NeedType.ASD]) == (AreaOfNeed.OTHER, "C&I")
 
 
 def test_lists_are_documented_as_closed_lists_of_text() -> None:

@@ -218,7 +218,8 @@ def test_a_figure_whose_value_contradicts_its_status_is_refused(value: int | Non
 
 
 def test_zero_hidden_and_missing_stay_distinct_on_the_wire() -> None:
-    figures = [Figure.of(0), HIDDEN, Figure.without_value(Status.NOT_AVAILABLE), Figure.rounded(Decimal("0.01"), 1)]
+    low = Figure(value=Decimal("0.0"), status=Status.LOW)
+    figures = [Figure.of(0), HIDDEN, Figure.without_value(Status.NOT_AVAILABLE), low]
     assert TypeAdapter(list[Figure]).dump_json(figures) == (
         b'[{"value":0,"status":"ok"},{"value":null,"status":"c"},'
         b'{"value":null,"status":"x"},{"value":0.0,"status":"low"}]'

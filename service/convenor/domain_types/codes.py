@@ -276,27 +276,6 @@ class AreaOfNeed(StrictStrEnum):
     """Leadership, commissioning, finance, administration: services that meet no pupil's need."""
 
 
-AREA_OF_NEED: Final = {
-    NeedType.SPLD: AreaOfNeed.COGNITION_AND_LEARNING,
-    NeedType.MLD: AreaOfNeed.COGNITION_AND_LEARNING,
-    NeedType.SLD: AreaOfNeed.COGNITION_AND_LEARNING,
-    NeedType.PMLD: AreaOfNeed.COGNITION_AND_LEARNING,
-    NeedType.SEMH: AreaOfNeed.SEMH,
-    NeedType.SLCN: AreaOfNeed.COMMUNICATION_AND_INTERACTION,
-    NeedType.ASD: AreaOfNeed.COMMUNICATION_AND_INTERACTION,
-    NeedType.HI: AreaOfNeed.PHYSICAL_AND_SENSORY,
-    NeedType.VI: AreaOfNeed.PHYSICAL_AND_SENSORY,
-    NeedType.MSI: AreaOfNeed.PHYSICAL_AND_SENSORY,
-    NeedType.PD: AreaOfNeed.PHYSICAL_AND_SENSORY,
-    # Ours to choose: a syndrome crosses the areas, the census files it under none, and authorities differ. Learning is
-    # the need that pupils with Down syndrome share most, and the one they were recorded under before DS was a code.
-    NeedType.DS: AreaOfNeed.COGNITION_AND_LEARNING,
-    NeedType.OTH: AreaOfNeed.OTHER,
-    NeedType.NSA: AreaOfNeed.OTHER,
-}
-"""The area of need that each need type belongs to."""
-
-
 class Phase(StrictStrEnum):
     """Phase of education of a school, as GIAS gives it."""
 

@@ -6,8 +6,6 @@ from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, WithJsonSchema, model_validator
 
-from convenor.domain_types.dates import half_up
-
 _Number = Annotated[
     Decimal,
     # A JSON number, because spreadsheets would read a string as text.
@@ -57,12 +55,6 @@ class Figure(BaseModel):
     def of(cls, value: int | Decimal) -> Self:
         """Return a figure with its value unchanged."""
         return cls(value=value, status=Status.OK)
-
-    @classmethod
-    def rounded(cls, value: Decimal, places: int) -> Self:
-        """Return a figure rounded half up to `places` decimal places, `low` where it rounds to zero but is not."""
-        shown = half_up(value, places)
-        return cls(value=shown, status=Status.LOW if value and not shown else Status.OK)
 
     @classmethod
     def without_value(cls, status: Status) -> Self:
