@@ -234,7 +234,7 @@ def _forget() -> None:
 async def test_row_level_security_alone_still_hides_everything(
     peopled: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(row_access, "reach_predicate", lambda rows, binds: [])
+    monkeypatch.setattr(row_access, "row_access_predicate", lambda rows, binds: [])
     _forget()
     try:
         await _assert_reach(peopled)

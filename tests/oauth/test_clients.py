@@ -55,7 +55,7 @@ async def test_an_id_that_an_encoding_would_touch_is_refused(session: AsyncSessi
 async def test_an_id_is_given_once(session: AsyncSession) -> None:
     facts = await organisation(session, "DSA-1")
     await create_client(session, **facts, client_id="trust-epr")
-    with pytest.raises(ConfigurationError, match="taken"):
+    with pytest.raises(ConfigurationError, match="in use"):
         await create_client(session, **facts, client_id="trust-epr")
 
 
