@@ -11,7 +11,7 @@ from uuid import UUID
 import asyncpg
 from data import ORGANISATION, Area
 from installation import Installation
-from load import Asked, Measured, fetch, post
+from load import Measured, RequestSet, fetch, post
 from rows import Row, Target
 from scale import SCALE
 
@@ -23,7 +23,7 @@ COLUMNS = [
     *("area_id", "id", "referral_id", "school_id", "provider_id", "organisation_id", "recorded_at", "on", "mode"),
     *("setting", "reference", "duration_minutes", "attendance", "staff_role", "group_size", "version"),
 ]
-SAID = 'c."on", mode, setting, duration_minutes, attendance, staff_role, group_size, c.referral_id, c.version'
+STORED_COLUMNS = 'c."on", mode, setting, duration_minutes, attendance, staff_role, group_size, c.referral_id, c.version'
 WHY = (
     "Python's 40 microseconds for a line (parsing, rules, its result) are more than a copied row costs in all, and the"
     " insert under row-level security is 1.3 copies. Tried: staged COPY, JSON and composite arrays, reading ahead; kept:"
@@ -36,8 +36,8 @@ class Loads:
 
     numbers = itertools.count()
 
-    def __init__(self, there: Installation, admin: asyncpg.Connection, role: Role, found: list[Any]) -> None:
-        self.there, self.admin, self.role, self.referrals = there, admin, role, found
+    def __init__(self, installation: Installation, admin: asyncpg.Connection, role: Role, found: list[Any]) -> None:
+        self.installation, self.admin, self.role, self.referrals = installation, admin, role, found
 
     async def copy(self) -> Measured:
         """Copy the rows of a round."""
@@ -48,29 +48,29 @@ class Loads:
 
     async def load(self) -> Measured:
         """Send the lines of a round to the service."""
-        asked = self.asked(f"loaded-{next(self.numbers)}")
+        request_set = self.request_set(f"loaded-{next(self.numbers)}")
         start = time.perf_counter()
-        await assert_results("created", asked)
+        await assert_results("created", request_set)
         return _measured(SCALE.lines, time.perf_counter() - start)
 
     async def assert_equal(self) -> None:
         """Assert that both store the same rows, and that a repeated import changes nothing."""
         before = next(self.numbers) + 1
         await self.copy()
-        asked = self.asked("loaded-once")
-        await assert_results("created", asked)
-        await assert_results("unchanged", asked)
+        request_set = self.request_set("loaded-once")
+        await assert_results("created", request_set)
+        await assert_results("unchanged", request_set)
         same = await self.admin.fetchval(
-            f"select count(*) from (select {SAID} from contact c where reference like 'copied-{before}-%' intersect all"
-            f" select {SAID} from contact c where reference like 'loaded-once-%') e"
+            f"select count(*) from (select {STORED_COLUMNS} from contact c where reference like 'copied-{before}-%' intersect all"
+            f" select {STORED_COLUMNS} from contact c where reference like 'loaded-once-%') e"
         )
         assert same == SCALE.lines, "bulk: what was loaded is not what was copied"
 
-    def asked(self, prefix: str) -> Asked:
+    def request_set(self, prefix: str) -> RequestSet:
         """Return the lines of a round."""
         body = "".join(json.dumps(line) + "\n" for line, _ in self._lines(prefix)).encode()
-        token = self.there.token(self.role)
-        return post(self.there.ports["service"], "/v1/bulk/contacts", body, "application/x-ndjson", token)
+        token = self.installation.token(self.role)
+        return post(self.installation.ports["service"], "/v1/bulk/contacts", body, "application/x-ndjson", token)
 
     def _lines(self, prefix: str) -> list[tuple[dict[str, Any], Any]]:
         day = today()
@@ -99,23 +99,23 @@ class Loads:
         return tuple(values[name] for name in COLUMNS)
 
 
-async def rows(there: Installation) -> list[Row]:
+async def rows(installation: Installation) -> list[Row]:
     """Measure, after asserting that both store the same rows."""
-    admin = await asyncpg.connect(there.superuser_url)
+    admin = await asyncpg.connect(installation.superuser_url)
     one, other = [
-        Loads(there, admin, role, await _referrals(admin, there.area, provider))
+        Loads(installation, admin, role, await _referrals(admin, installation.area, provider))
         for role, provider in (
-            (Role.HEALTH_SYSTEM, there.area.provider),
-            (Role.PROVIDER_PORTAL, there.area.second_provider),
+            (Role.HEALTH_SYSTEM, installation.area.provider),
+            (Role.PROVIDER_PORTAL, installation.area.second_provider),
         )
     ]
     await one.assert_equal()
 
     async def both() -> Measured:
         number = next(Loads.numbers)
-        asked = [loads.asked(f"loaded-{number}-{loads.role}") for loads in (one, other)]
+        request_sets = [loads.request_set(f"loaded-{number}-{loads.role}") for loads in (one, other)]
         start = time.perf_counter()
-        await asyncio.gather(*(assert_results("created", each) for each in asked))
+        await asyncio.gather(*(assert_results("created", each) for each in request_sets))
         return _measured(2 * SCALE.lines, time.perf_counter() - start)
 
     target, name = Target("at least", 0.8), f"bulk, {SCALE.lines:,} contacts"
@@ -125,9 +125,9 @@ async def rows(there: Installation) -> list[Row]:
     ]
 
 
-async def assert_results(result: str, asked: Asked) -> None:
+async def assert_results(result: str, request_set: RequestSet) -> None:
     """Send an import, and fail unless every line has this result."""
-    answer = await fetch(asked)
+    answer = await fetch(request_set)
     assert answer.count(f'"result":"{result}"'.encode()) == SCALE.lines, answer[:300]
 
 

@@ -25,29 +25,31 @@ from referral r join cluster c on c.area_id = r.area_id and c.id = r.cluster_id 
 """
 
 
-async def rows(there: Installation) -> list[Row]:
+async def rows(installation: Installation) -> list[Row]:
     """Measure, after asserting equal answers for the requested year."""
-    app, admin = await asyncpg.connect(there.app_url), await asyncpg.connect(there.superuser_url)
+    app, admin = await asyncpg.connect(installation.app_url), await asyncpg.connect(installation.superuser_url)
     principal = await load_principal(
         app,
-        f"{Role.COMMISSIONER}-{there.area.la_code}",
+        f"{Role.COMMISSIONER}-{installation.area.la_code}",
         frozenset({"insights:read"}),
-        load_pseudonym_secret(there.data_dir),
+        load_pseudonym_secret(installation.data_dir),
     )
     assert principal
 
-    async def kept() -> Any:
-        return await months_of(app, principal, there.area.id, YEAR.first_day, YEAR.last_day)
+    async def from_counts() -> Any:
+        return await months_of(app, principal, installation.area.id, YEAR.first_day, YEAR.last_day)
 
     async def scanned() -> Any:
-        return await admin.fetch(SCAN, there.area.id)
+        return await admin.fetch(SCAN, installation.area.id)
 
     months = {f"{month:%Y-%m}" for month in YEAR.months}
     counted = [tuple(row) for row in await scanned() if row["month"] in months]
-    shown = [(row["month"], row["cluster"], row["referrals"]) for row in (await kept())[2]]
+    shown = [(row["month"], row["cluster"], row["referrals"]) for row in (await from_counts())[2]]
     assert sorted(shown) == sorted(counted), "month by cluster: the answers differ"
-    ratio = 1 / 50 if there.area is LARGE else 1
-    return [Row("month by cluster", "a scan", _round(scanned), _round(kept), Target("at most", ratio), "median_ms")]
+    ratio = 1 / 50 if installation.area is LARGE else 1
+    return [
+        Row("month by cluster", "a scan", _round(scanned), _round(from_counts), Target("at most", ratio), "median_ms")
+    ]
 
 
 def _round(ask: Callable[[], Awaitable[Any]]) -> Round:

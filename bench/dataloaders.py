@@ -129,8 +129,8 @@ def make() -> Starlette:
         if not pools:
             pools.append(await asyncpg.create_pool(os.environ["BENCH_SUPERUSER_URL"], min_size=10, max_size=10))
         loaders = {"schools": _loader(pools[0], area, SCHOOLS), "referrals": _loader(pools[0], area, REFERRALS)}
-        asked = await request.json()
-        result = await schema.execute(asked["query"], context_value={"pool": pools[0], "area": area, **loaders})
+        body = await request.json()
+        result = await schema.execute(body["query"], context_value={"pool": pools[0], "area": area, **loaders})
         assert not result.errors
         return Response(json.dumps({"data": result.data}, separators=(",", ":")), media_type="application/json")
 

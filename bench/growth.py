@@ -5,31 +5,38 @@ import json
 from data import Area
 from installation import Installation
 from limits import QUESTION
-from load import Asked, get, post
+from load import RequestSet, get, post
 from reading import keys_of
-from rows import Row, Target, asking
+from rows import Row, Target, http_round
 
 from convenor.security.principal import Role
 
 
-async def rows(there: Installation) -> list[Row]:
+async def rows(installation: Installation) -> list[Row]:
     """Measure, if there is more than one scale."""
-    if len(there.areas) == 1:
+    if len(installation.areas) == 1:
         return []
-    small, large = [await _asked(there, area) for area in there.areas]
+    small, large = [await _request_sets(installation, area) for area in installation.areas]
     return [
-        Row(f"{name} of 1m", "of 10k", asking(small[name]), asking(large[name]), Target("at most", 1.5), "median_ms")
+        Row(
+            f"{name} of 1m",
+            "of 10k",
+            http_round(small[name]),
+            http_round(large[name]),
+            Target("at most", 1.5),
+            "median_ms",
+        )
         for name in small
     ]
 
 
-async def _asked(there: Installation, area: Area) -> dict[str, Asked]:
+async def _request_sets(installation: Installation, area: Area) -> dict[str, RequestSet]:
     port, health, commissioner = (
-        there.ports["service"],
-        there.token(Role.HEALTH_SYSTEM, area),
-        there.token(Role.COMMISSIONER, area),
+        installation.ports["service"],
+        installation.token(Role.HEALTH_SYSTEM, area),
+        installation.token(Role.COMMISSIONER, area),
     )
-    keys = await keys_of(there, area)
+    keys = await keys_of(installation, area)
     return {
         "by id": get(port, *(f"/v1/referrals/{key}" for key in keys), token=health),
         "list of 100": get(port, "/v1/referrals?limit=100", token=health),

@@ -78,35 +78,35 @@ def installed(areas: list[Area]) -> Iterator[Installation]:
         migrate(embedded.owner_url, urlsplit(embedded.app_url).username or "")
         make_keys(data_dir)
         superuser_url = urlsplit(embedded.superuser_url)._replace(path=urlsplit(embedded.owner_url).path).geturl()
-        there = Installation(areas, superuser_url, embedded.app_url, data_dir)
+        installation = Installation(areas, superuser_url, embedded.app_url, data_dir)
         asyncio.run(load(superuser_url, areas))
-        there.secrets = asyncio.run(_clients(there, embedded.owner_url))
-        there.ports = {name: _free_port() for name in APPLICATIONS}
+        installation.secrets = asyncio.run(_clients(installation, embedded.owner_url))
+        installation.ports = {name: _free_port() for name in APPLICATIONS}
         environment = os.environ | {
-            "BENCH_AREA": str(there.area.id),
+            "BENCH_AREA": str(installation.area.id),
             "BENCH_STATEMENTS": str(data_dir / "statements"),
             "BENCH_SUPERUSER_URL": superuser_url,
             "BENCH_APP_URL": embedded.app_url,
             "BENCH_DATA_DIR": str(data_dir),
-            "BENCH_ISSUER": f"http://127.0.0.1:{there.ports['service']}",
+            "BENCH_ISSUER": f"http://127.0.0.1:{installation.ports['service']}",
             "PYTHONPATH": str(Path(__file__).parent),
         }
         # Start them at the same time, because each takes seconds to import.
         starting = {
-            name: stack.enter_context(_server(application, there.ports[name], environment))
+            name: stack.enter_context(_server(application, installation.ports[name], environment))
             for name, application in APPLICATIONS.items()
         }
         for name, process in starting.items():
-            _wait_until_it_listens(process, there.ports[name])
-            there.processes[name] = process.pid
-        yield there
+            _wait_until_it_listens(process, installation.ports[name])
+            installation.processes[name] = process.pid
+        yield installation
 
 
-async def _clients(there: Installation, owner_url: str) -> dict[tuple[Role, str], str]:
+async def _clients(installation: Installation, owner_url: str) -> dict[tuple[Role, str], str]:
     """Register a client of each role in each area, write the limit's statements, and return the secrets."""
     secrets = {}
     async with owner_session(owner_url) as session:
-        for area in there.areas:
+        for area in installation.areas:
             for role, grant in (
                 (Role.HEALTH_SYSTEM, Grant(area.id, "provider", area.provider)),
                 (Role.PROVIDER_PORTAL, Grant(area.id, "provider", area.second_provider)),
@@ -116,8 +116,8 @@ async def _clients(there: Installation, owner_url: str) -> dict[tuple[Role, str]
                 client = await add_client(session, role, [grant], client_id=client_id, scopes=SCOPES[role])
                 secrets[role, area.la_code] = client.secret
                 if role is Role.HEALTH_SYSTEM:
-                    key = pseudonym_key(load_pseudonym_secret(there.data_dir), client.organisation_id)
-    (there.data_dir / "statements").write_bytes(pickle.dumps(limits.statements(there.area, key)))
+                    key = pseudonym_key(load_pseudonym_secret(installation.data_dir), client.organisation_id)
+    (installation.data_dir / "statements").write_bytes(pickle.dumps(limits.statements(installation.area, key)))
     return secrets
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Asked:
+class RequestSet:
     """Requests to one server, each as its bytes."""
 
     port: int
@@ -32,37 +32,37 @@ class Measured:
         return cls(len(ordered) / elapsed, statistics.median(ordered) * 1000, p99 * 1000)
 
 
-def get(port: int, *paths: str, token: str = "") -> Asked:
+def get(port: int, *paths: str, token: str = "") -> RequestSet:
     """Make GET requests of these paths."""
     given = f"Authorization: Bearer {token}\r\n" if token else ""
-    return Asked(port, [f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n{given}\r\n".encode() for path in paths])
+    return RequestSet(port, [f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n{given}\r\n".encode() for path in paths])
 
 
-def post(port: int, path: str, body: bytes, kind: str = "application/json", token: str = "") -> Asked:
+def post(port: int, path: str, body: bytes, kind: str = "application/json", token: str = "") -> RequestSet:
     """Make a POST request."""
     given = f"Authorization: Bearer {token}\r\n" if token else ""
     head = (
         f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: {kind}\r\nContent-Length: {len(body)}\r\n{given}\r\n"
     )
-    return Asked(port, [head.encode() + body])
+    return RequestSet(port, [head.encode() + body])
 
 
-async def fetch(asked: Asked) -> bytes:
+async def fetch(request_set: RequestSet) -> bytes:
     """Send the first request on a new connection, and return the body."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", asked.port)
-    body = await _exchange(reader, writer, asked.requests[0])
+    reader, writer = await asyncio.open_connection("127.0.0.1", request_set.port)
+    body = await _exchange(reader, writer, request_set.requests[0])
     writer.close()
     return body
 
 
-async def measure(asked: Asked, connections: int, seconds: float) -> Measured:
+async def measure(request_set: RequestSet, connections: int, seconds: float) -> Measured:
     """Send the requests in turn for some seconds, at least one on each connection."""
-    turn = itertools.cycle(asked.requests)
+    turn = itertools.cycle(request_set.requests)
     times: list[float] = []
     end = time.perf_counter() + seconds
 
     async def client() -> None:
-        reader, writer = await asyncio.open_connection("127.0.0.1", asked.port)
+        reader, writer = await asyncio.open_connection("127.0.0.1", request_set.port)
         start = 0.0
         while start < end:
             start = time.perf_counter()

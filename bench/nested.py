@@ -5,7 +5,7 @@ import json
 from installation import Installation
 from limits import QUESTION
 from load import fetch, get, post
-from rows import Row, Target, asking, assert_equal
+from rows import Row, Target, assert_equal, http_round
 
 from convenor.security.principal import Role
 
@@ -16,17 +16,22 @@ USUAL = (
 )
 
 
-async def rows(there: Installation) -> list[Row]:
+async def rows(installation: Installation) -> list[Row]:
     """Measure, after asserting equal answers."""
     body = json.dumps({"query": QUESTION}).encode()
-    raw = get(there.ports["raw"], "/nested")
-    usual = post(there.ports["dataloaders"], "/graphql", body)
-    service = post(there.ports["service"], "/graphql", body, token=there.token(Role.COMMISSIONER))
+    raw = get(installation.ports["raw"], "/nested")
+    usual = post(installation.ports["dataloaders"], "/graphql", body)
+    service = post(installation.ports["service"], "/graphql", body, token=installation.token(Role.COMMISSIONER))
     await assert_equal("nested, dataloaders", usual, service)
     assert json.loads(await fetch(raw)) == json.loads(await fetch(service))["data"]["clusters"]
     return [
-        Row("GraphQL, 5 x 20 x 20 x 5", "rawpg", asking(raw), asking(service), Target("at least", 0.70)),
+        Row("GraphQL, 5 x 20 x 20 x 5", "rawpg", http_round(raw), http_round(service), Target("at least", 0.70)),
         Row(
-            "GraphQL, 5 x 20 x 20 x 5", "dataloaders", asking(usual), asking(service), Target("at least", 20), why=USUAL
+            "GraphQL, 5 x 20 x 20 x 5",
+            "dataloaders",
+            http_round(usual),
+            http_round(service),
+            Target("at least", 20),
+            why=USUAL,
         ),
     ]

@@ -6,18 +6,18 @@ import json
 import asyncpg
 from data import Area
 from installation import Installation
-from load import Asked, get
-from rows import Row, Target, asking, assert_equal
+from load import RequestSet, get
+from rows import Row, Target, assert_equal, http_round
 
 from convenor.security.principal import Role
 
 PAGE = 50
 
 
-async def keys_of(there: Installation, area: Area) -> list[str]:
+async def keys_of(installation: Installation, area: Area) -> list[str]:
     """Return the ids of five hundred referrals that the provider's system may see, spread over the table."""
     return await _column(
-        there,
+        installation,
         "select id::text from referral where area_id = $1 and provider_id = $2 order by md5(id::text) limit 500",
         area.id,
         area.provider,
@@ -30,11 +30,11 @@ P99 = (
 )
 
 
-async def rows(there: Installation) -> list[Row]:
+async def rows(installation: Installation) -> list[Row]:
     """Measure, after asserting equal answers."""
-    token, keys = there.token(Role.HEALTH_SYSTEM), await keys_of(there, there.area)
+    token, keys = installation.token(Role.HEALTH_SYSTEM), await keys_of(installation, installation.area)
     one, many = [f"/v1/referrals/{key}" for key in keys], "/v1/referrals?limit=100"
-    raw, service, without = [there.ports[name] for name in ("raw", "service", "without_audit")]
+    raw, service, without = [installation.ports[name] for name in ("raw", "service", "without_audit")]
     by_id, by_list = get(service, *one, token=token), get(service, many, token=token)
     raw_id, raw_list = get(raw, *(f"/one/{key}" for key in keys)), get(raw, "/list")
     id_without, list_without = get(without, *one, token=token), get(without, many, token=token)
@@ -43,20 +43,28 @@ async def rows(there: Installation) -> list[Row]:
     await assert_equal("by id without audit", id_without, by_id)
     await assert_equal("list without audit", list_without, by_list)
     return [
-        Row("by id", "rawpg", asking(raw_id), asking(by_id), Target("at least", 0.40)),
-        Row("list of 100", "rawpg", asking(raw_list), asking(by_list), Target("at least", 0.60)),
-        Row("by id, audited", "without audit", asking(id_without), asking(by_id), Target("at least", 0.65)),
-        Row("list of 100, audited", "without audit", asking(list_without), asking(by_list), Target("at least", 0.65)),
-        Row("by id, p99", "bare ASGI", asking(get(raw, "/")), asking(by_id), Target("at most", 4), "p99_ms", P99),
-        await _deep(there),
+        Row("by id", "rawpg", http_round(raw_id), http_round(by_id), Target("at least", 0.40)),
+        Row("list of 100", "rawpg", http_round(raw_list), http_round(by_list), Target("at least", 0.60)),
+        Row("by id, audited", "without audit", http_round(id_without), http_round(by_id), Target("at least", 0.65)),
+        Row(
+            "list of 100, audited",
+            "without audit",
+            http_round(list_without),
+            http_round(by_list),
+            Target("at least", 0.65),
+        ),
+        Row(
+            "by id, p99", "bare ASGI", http_round(get(raw, "/")), http_round(by_id), Target("at most", 4), "p99_ms", P99
+        ),
+        await _deep(installation),
     ]
 
 
-async def _deep(there: Installation) -> Row:
-    token, port, area = there.token(Role.COMMISSIONER), there.ports["service"], there.area
+async def _deep(installation: Installation) -> Row:
+    token, port, area = installation.token(Role.COMMISSIONER), installation.ports["service"], installation.area
     before = area.referrals * 9 // 10
     last = await _column(
-        there,
+        installation,
         "select submitted_at::text || ' ' || id from referral where area_id = $1"
         f" order by submitted_at desc, id desc offset {before - 1} limit 1",
         area.id,
@@ -64,13 +72,13 @@ async def _deep(there: Installation) -> Row:
     first = get(port, f"/v1/referrals?limit={PAGE}", token=token)
     place = json.dumps(["-submitted_at", *last[0].rsplit(" ", 1)]).encode()
     cursor = base64.urlsafe_b64encode(place).decode().rstrip("=")
-    deep: Asked = get(port, f"/v1/referrals?limit={PAGE}&cursor={cursor}", token=token)
+    deep: RequestSet = get(port, f"/v1/referrals?limit={PAGE}&cursor={cursor}", token=token)
     name = f"page {before // PAGE + 1:,} of {PAGE}"
-    return Row(name, "page 1", asking(first), asking(deep), Target("at most", 1.3), "median_ms")
+    return Row(name, "page 1", http_round(first), http_round(deep), Target("at most", 1.3), "median_ms")
 
 
-async def _column(there: Installation, statement: str, *values: object) -> list[str]:
-    connection = await asyncpg.connect(there.superuser_url, server_settings={"timezone": "UTC"})
+async def _column(installation: Installation, statement: str, *values: object) -> list[str]:
+    connection = await asyncpg.connect(installation.superuser_url, server_settings={"timezone": "UTC"})
     found = await connection.fetch(statement, *values)
     await connection.close()
     return [row[0] for row in found]

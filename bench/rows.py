@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from load import Asked, Measured, fetch, measure
+from load import Measured, RequestSet, fetch, measure
 from scale import SCALE
 
 CONNECTIONS = 16
@@ -46,14 +46,14 @@ class Row:
     """Why the target is missed where it is, and what was tried."""
 
 
-def asking(asked: Asked) -> Round:
+def http_round(request_set: RequestSet) -> Round:
     """Run a round of one variant over HTTP."""
-    return lambda: measure(asked, CONNECTIONS, SCALE.seconds)
+    return lambda: measure(request_set, CONNECTIONS, SCALE.seconds)
 
 
-async def assert_equal(name: str, other: Asked, service: Asked) -> None:
+async def assert_equal(name: str, other: RequestSet, service: RequestSet) -> None:
     """Fail unless both answers hold the same data."""
-    theirs, ours = [json.loads(await fetch(asked)) for asked in (other, service)]
+    theirs, ours = [json.loads(await fetch(request_set)) for request_set in (other, service)]
     assert _data(theirs) == _data(ours), f"{name}: the answers differ"
 
 

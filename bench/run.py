@@ -35,17 +35,17 @@ SUBJECTS: dict[str, Callable[[Installation], Awaitable[list[Row]]]] = {
 
 def main() -> None:
     """Run the requested measurements."""
-    with installed(SCALE.areas) as there:
-        report = asyncio.run(_report(there, sys.argv[1:] or SCALE.subjects))
+    with installed(SCALE.areas) as installation:
+        report = asyncio.run(_report(installation, sys.argv[1:] or SCALE.subjects))
     if SCALE.results and not sys.argv[1:]:
         (HERE / SCALE.results).write_text(report)
 
 
-async def _report(there: Installation, wanted: list[str]) -> str:
+async def _report(installation: Installation, wanted: list[str]) -> str:
     lines = [
         f"# Measured {date.today()}",
         "",
-        f"{there.area.referrals:,} referrals; {CONNECTIONS} connections, {SCALE.rounds} interleaved rounds of"
+        f"{installation.area.referrals:,} referrals; {CONNECTIONS} connections, {SCALE.rounds} interleaved rounds of"
         f" {SCALE.seconds:g} s;",
         f"database, servers and load on one machine: {_machine()}.",
         "No answer was other than 2xx, or the run would have failed; equal questions had equal answers.",
@@ -54,10 +54,10 @@ async def _report(there: Installation, wanted: list[str]) -> str:
     ]
     print("\n".join(lines), flush=True)
     for subject in wanted:
-        for row in await SUBJECTS[subject](there):
+        for row in await SUBJECTS[subject](installation):
             lines.append(await measured(row))
             print(lines[-1], flush=True)
-    lines.append(await worker.measured(there))
+    lines.append(await worker.measured(installation))
     print(lines[-1])
     return "\n".join(lines) + "\n"
 

@@ -17,12 +17,14 @@ WHY = (
 )
 
 
-async def measured(there: Installation) -> str:
+async def measured(installation: Installation) -> str:
     """Measure the proportional set size, or else the resident set."""
-    asked = get(there.ports["service"], "/v1/referrals?limit=100", token=there.token(Role.HEALTH_SYSTEM))
-    load = asyncio.create_task(measure(asked, CONNECTIONS, SCALE.seconds))
+    request_set = get(
+        installation.ports["service"], "/v1/referrals?limit=100", token=installation.token(Role.HEALTH_SYSTEM)
+    )
+    load = asyncio.create_task(measure(request_set, CONNECTIONS, SCALE.seconds))
     await asyncio.sleep(SCALE.seconds / 2)
-    info = psutil.Process(there.processes["service"]).memory_full_info()
+    info = psutil.Process(installation.processes["service"]).memory_full_info()
     held = getattr(info, "pss", info.rss) / 1e6
     await load
     verdict = Target("at most", MOST_MB).verdict(held, WHY)

@@ -27,9 +27,9 @@ _AGREED_ON: Final = date(2018, 9, 1)
 _AGREEMENT_YEARS = 5
 
 _KEYS: dict[str, Callable[[KeyParameters], ECKey | RSAKey]] = {
-    "ES256": lambda said: ECKey.generate_key("P-256", said),
-    "ES384": lambda said: ECKey.generate_key("P-384", said),
-    "RS512": lambda said: RSAKey.generate_key(2048, said),
+    "ES256": lambda parameters: ECKey.generate_key("P-256", parameters),
+    "ES384": lambda parameters: ECKey.generate_key("P-384", parameters),
+    "RS512": lambda parameters: RSAKey.generate_key(2048, parameters),
 }
 
 
@@ -128,7 +128,7 @@ def _wendshire(directory: Directory) -> list[_Plan]:
     first = directory.schools[0]
     other = next(school for school in directory.schools if school.cluster == "1")
     several = [school for school in directory.schools if school.cluster == "3"][:6]
-    whole = Grant(AREA_ID, RowAccess.AREA, AREA_ID)
+    area_grant = Grant(AREA_ID, RowAccess.AREA, AREA_ID)
     cluster = Grant(AREA_ID, "cluster", directory.clusters["2"])
 
     def school(entry: Any) -> _Plan:
@@ -142,7 +142,7 @@ def _wendshire(directory: Directory) -> list[_Plan]:
         return _Plan(entry.client_id, role, entry.name, kind, (grant,), note, alg, entry.organisation_id)
 
     def of_area(client_id: str, role: Role, organisation: str, kind: str, note: str) -> _Plan:
-        return _Plan(client_id, role, organisation, kind, (whole,), note)
+        return _Plan(client_id, role, organisation, kind, (area_grant,), note)
 
     return [
         school(first),

@@ -33,9 +33,9 @@ KPIS = (
 """Code, name, target in percent, direction: the same for every SLA, so that services can be compared."""
 
 _PENCE_A_SESSION = 7_800
-_ROOM = {"CI-01": 2.5}
+_CAPACITY_FACTOR = {"CI-01": 2.5}
 """Places for each open referral where capacity is ample. The walkthrough refers to this service."""
-_USUAL_ROOM = 1.2
+_USUAL_CAPACITY_FACTOR = 1.2
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ def build_services(
 ) -> None:
     """Add the services, with a little more capacity than their work needs."""
     for plan in SERVICES:
-        room = _ROOM.get(plan.code, _USUAL_ROOM)
+        factor = _CAPACITY_FACTOR.get(plan.code, _USUAL_CAPACITY_FACTOR)
         rows.add(
             CommissionedService,
             area_id=AREA_ID,
@@ -74,7 +74,7 @@ def build_services(
             evidence=plan.evidence,
             valid_from=PILOT_BEGAN,
             provider_id=directory.providers[plan.provider].id,
-            places=max(10, int(load[plan.code].in_work * room) // 5 * 5 + 5),
+            places=max(10, int(load[plan.code].in_work * factor) // 5 * 5 + 5),
             capacity_confirmed_on=as_at - timedelta(days=rng.randint(3, 60)),
         )
         for cluster in plan.clusters:

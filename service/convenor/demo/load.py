@@ -137,7 +137,7 @@ async def _load(owner_url: str, as_at: date, seed: int, progress: Progress, save
         save_clients(clients)
         progress("Committing", 0.99)
     progress("Loaded", 1.0)
-    return DemoSummary({str(model.__tablename__): len(kept) for model, kept in rows.of.items()}, clients)
+    return DemoSummary({str(model.__tablename__): len(records) for model, records in rows.of.items()}, clients)
 
 
 async def _assert_nothing_is_there(session: AsyncSession) -> None:

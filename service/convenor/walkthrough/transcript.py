@@ -70,9 +70,9 @@ class Transcript:
             if not self.quiet:
                 out.print(Text(f"  as promised: {promise}", style="green"))
             return
-        said = promise if found is None else f"{promise}; found {json.dumps(_shortened(found), default=str)}"
-        self.failed.append(said)
-        out.print(Text(f"  NOT AS PROMISED: {said}", style="bold red"))
+        failure = promise if found is None else f"{promise}; found {json.dumps(_shortened(found), default=str)}"
+        self.failed.append(failure)
+        out.print(Text(f"  NOT AS PROMISED: {failure}", style="bold red"))
 
     def conclude(self) -> bool:
         """Print the summary, and return whether every expectation held."""
