@@ -225,7 +225,7 @@ async def test_what_was_counted_of_one_pupil_is_told_though_none_of_it_is_shown(
     by_graph = await school.call("POST", "/graphql", json={"query": query})
     assert by_graph.json()["data"] == {"a": {"totalCount": 1}, "b": {"totalCount": 1}}
     for answer in (by_rest, by_graph):
-        (event,) = [it for it in await events(service) if it["request_id"] == answer.headers["x-request-id"]]
+        (event,) = [event for event in await events(service) if event["request_id"] == answer.headers["x-request-id"]]
         assert event["records"] == [referral["id"]]
         assert len(event["subjects"]) == 1
 

@@ -10,9 +10,9 @@ import asyncpg
 import pytest
 from sqlalchemy import event
 from support.api_client import Service
-from support.referral_steps import ACCEPTED, PAUSED, WAITING, line, load, moved, referred, results, said, session
+from support.referral_steps import ACCEPTED, PAUSED, WAITING, line, load, moved, outcomes, referred, results, session
 
-from convenor.http import bulk_import as bulk
+from convenor.http import bulk_import
 
 
 async def rows(service: Service, sql: str, *values: Any) -> list[Any]:
@@ -83,7 +83,7 @@ async def test_a_line_that_cannot_be_read_is_invalid_and_its_neighbours_are_not(
     good = [json.dumps(line(referral, reference)).encode() for reference in ("A", "B")]
     answer = await load(service.as_("trust"), b"\n".join([good[0], raw, good[1]]), on_error="skip")
     assert answer.status_code == 200
-    assert said(answer) == ["created", "invalid", "created"]
+    assert outcomes(answer) == ["created", "invalid", "created"]
     assert results(answer)[1]["problem"]["code"] == code
 
 
@@ -113,7 +113,7 @@ async def test_a_whole_number_is_one_however_it_is_written(service: Service) -> 
     trust, referral = service.as_("trust"), await referred(service, *ACCEPTED)
     for number, written in enumerate(["45", "45.0", "4.5e1"]):
         raw = json.dumps(line(referral, f"{number}", duration_minutes=0)).replace(": 0", f": {written}").encode()
-        assert said(await load(trust, raw)) == ["created"]
+        assert outcomes(await load(trust, raw)) == ["created"]
         alone = await trust.call(
             "POST",
             f"/v1/referrals/{referral['id']}/contacts",
@@ -156,7 +156,7 @@ async def test_each_line_is_held_to_what_a_single_contact_is(service: Service) -
         on_error="skip",
     )
     found = results(answer)
-    assert said(answer) == ["invalid"] * 6 + ["created"]
+    assert outcomes(answer) == ["invalid"] * 6 + ["created"]
     assert [result["problem"]["code"] for result in found[:6]] == ["invalid", *["state_conflict"] * 3, *["invalid"] * 2]
     assert found[0]["problem"]["errors"][0]["pointer"] == "/on"
     assert found[4]["problem"] == found[5]["problem"]
@@ -173,7 +173,7 @@ async def test_abort_stores_nothing_unless_every_line_is_good(service: Service) 
     lines = [line(referral, "A"), line(referral, "B", mode="telepathy"), line(referral, "C")]
     answer = await load(trust, lines)
     assert answer.status_code == 422
-    assert said(answer) == ["unchanged", "invalid", "unchanged"]
+    assert outcomes(answer) == ["unchanged", "invalid", "unchanged"]
     assert [(result["id"], result["problem"]["code"]) for result in results(answer)] == [
         (None, "not_stored"),
         (None, "invalid"),
@@ -184,13 +184,13 @@ async def test_abort_stores_nothing_unless_every_line_is_good(service: Service) 
 
 
 async def test_abort_undoes_the_batches_before_the_fault(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bulk, "BATCH", 2)
+    monkeypatch.setattr(bulk_import, "BATCH", 2)
     trust, referral = service.as_("trust"), await referred(service, *ACCEPTED)
     lines = [line(referral, str(at)) for at in range(4)] + [line(referral, "0")]
-    assert said(await load(trust, lines)) == ["unchanged"] * 4 + ["invalid"]
+    assert outcomes(await load(trust, lines)) == ["unchanged"] * 4 + ["invalid"]
     assert await stored(service) == 0
     skipped = await load(trust, lines, on_error="skip")
-    assert said(skipped) == ["created"] * 4 + ["invalid"]
+    assert outcomes(skipped) == ["created"] * 4 + ["invalid"]
     assert [result["line"] for result in results(skipped)] == [1, 2, 3, 4, 5]
     assert await stored(service) == 4
 
@@ -199,7 +199,7 @@ async def test_a_reference_stands_once_in_a_load(service: Service) -> None:
     referral = await referred(service, *ACCEPTED)
     twice = [line(referral, "A"), line(referral, "A", 2)]
     answer = await load(service.as_("trust"), twice, on_error="skip")
-    assert said(answer) == ["created", "invalid"]
+    assert outcomes(answer) == ["created", "invalid"]
     assert "line 1" in results(answer)[1]["problem"]["errors"][0]["detail"]
 
 
@@ -208,7 +208,7 @@ async def test_a_reference_stays_with_its_referral(service: Service) -> None:
     other = await referred(service, *ACCEPTED, upn=None, nhs_number="9990000026")
     await load(trust, [line(one, "A")])
     answer = await load(trust, [line(other, "A")])
-    assert said(answer) == ["invalid"]
+    assert outcomes(answer) == ["invalid"]
     assert results(answer)[0]["problem"]["errors"][0]["pointer"] == "/reference"
 
 
@@ -224,7 +224,7 @@ async def test_a_reference_that_another_call_takes_meanwhile_is_a_fault_of_its_l
         while not (await rows(service, f"{waiting} and wait_event_type = 'Lock'"))[0]["n"] and not loading.done():
             pass
     await holder.close()
-    assert said(loading.result()) == ["invalid", "created"]
+    assert outcomes(loading.result()) == ["invalid", "created"]
     fault = results(loading.result())[0]["problem"]["errors"][0]
     assert (fault["pointer"], fault["code"]) == ("/reference", "already_exists")
     kept = await rows(service, "select reference from contact where referral_id = $1", UUID(one["id"]))
@@ -236,13 +236,13 @@ async def test_a_dry_run_answers_as_the_load_would_and_stores_nothing(service: S
     assert (await load(trust, [line(referral, "A", 3)])).status_code == 200
     lines = [line(referral, "A", 3), line(referral, "B"), line(referral, "C", mode="telepathy")]
     dry = await load(trust, lines, dry_run="true", on_error="skip")
-    assert said(dry) == ["unchanged", "created", "invalid"]
+    assert outcomes(dry) == ["unchanged", "created", "invalid"]
     assert results(dry)[1]["id"] is None
     assert await stored(service) == 1
     assert (await load(trust, lines, dry_run="true")).status_code == 422
-    assert said(await load(trust, lines, on_error="skip")) == said(dry)
+    assert outcomes(await load(trust, lines, on_error="skip")) == outcomes(dry)
     assert await stored(service) == 2
-    actions = [told["action"] for told in await rows(service, "select action from audit_event order by at, id")]
+    actions = [recorded["action"] for recorded in await rows(service, "select action from audit_event order by at, id")]
     assert actions.count("contacts:load_dry_run") == 2
 
 
@@ -250,18 +250,18 @@ async def test_a_repeated_load_changes_nothing(service: Service) -> None:
     trust, referral = service.as_("trust"), await referred(service, *ACCEPTED)
     lines = [line(referral, reference, days_ago) for reference, days_ago in (("A", 5), ("B", 3))]
     first = await load(trust, lines)
-    assert said(first) == ["created", "created"]
+    assert outcomes(first) == ["created", "created"]
     before = await rows(service, "select * from contact order by id"), await rows(service, "select * from referral")
     again = await load(trust, lines)
-    assert said(again) == ["unchanged", "unchanged"]
+    assert outcomes(again) == ["unchanged", "unchanged"]
     assert [result["id"] for result in results(again)] == [result["id"] for result in results(first)]
     assert (
         await rows(service, "select * from contact order by id"),
         await rows(service, "select * from referral"),
     ) == before
     await moved(trust, referral["code"], "discharged")
-    assert said(await load(trust, lines)) == ["unchanged", "unchanged"]
-    assert said(await load(trust, [line(referral, "A", 4)])) == ["invalid"]
+    assert outcomes(await load(trust, lines)) == ["unchanged", "unchanged"]
+    assert outcomes(await load(trust, [line(referral, "A", 4)])) == ["invalid"]
 
 
 async def test_changed_fields_are_updated_and_audited_by_name(service: Service) -> None:
@@ -269,12 +269,14 @@ async def test_changed_fields_are_updated_and_audited_by_name(service: Service) 
     made = results(await load(trust, [line(referral, "A"), line(referral, "B")]))
     changed = [line(referral, "A"), line(referral, "B", duration_minutes=30, setting="clinic")]
     answer = await load(trust, changed)
-    assert said(answer) == ["unchanged", "updated"]
+    assert outcomes(answer) == ["unchanged", "updated"]
     seen = await trust.get(f"/v1/contacts/{made[1]['id']}")
     assert (seen.json()["duration_minutes"], seen.json()["setting"], seen.headers["ETag"]) == (30, "clinic", '"2"')
-    told = (await rows(service, "select * from audit_event where action = 'contacts:load' order by at desc limit 1"))[0]
-    assert set(json.loads(told["changes"])) == {"duration_minutes", "setting"}
-    assert {str(record) for record in told["records"]} == {result["id"] for result in made}
+    recorded = (
+        await rows(service, "select * from audit_event where action = 'contacts:load' order by at desc limit 1")
+    )[0]
+    assert set(json.loads(recorded["changes"])) == {"duration_minutes", "setting"}
+    assert {str(record) for record in recorded["records"]} == {result["id"] for result in made}
 
 
 async def test_one_event_names_the_records_and_the_pupils_of_a_load(service: Service) -> None:
@@ -284,7 +286,7 @@ async def test_one_event_names_the_records_and_the_pupils_of_a_load(service: Ser
     await load(trust, [line(one, "D"), line(other, "E", mode="telepathy")])
     events = await rows(service, "select * from audit_event where action = 'contacts:load' order by at, id")
     pupils = await rows(service, "select id from pupil")
-    assert [(told["status"], told["problem"]) for told in events] == [(200, None), (422, "invalid")]
+    assert [(recorded["status"], recorded["problem"]) for recorded in events] == [(200, None), (422, "invalid")]
     assert {str(record) for record in events[0]["records"]} == {result["id"] for result in made}
     assert set(events[0]["subjects"]) == {pupil["id"] for pupil in pupils}
     assert (events[1]["records"], events[1]["subjects"]) == ([], [])
@@ -300,7 +302,7 @@ async def test_the_first_attended_session_of_each_referral_starts_its_work(servi
         line(seen, "C", 6),
         line(missed, "D", 6, attendance="cancelled_by_family"),
     ]
-    assert said(await load(trust, lines)) == ["created"] * 4
+    assert outcomes(await load(trust, lines)) == ["created"] * 4
     begun = (await school.get(f"/v1/referrals/{seen['id']}")).json()
     waits = (await school.get(f"/v1/referrals/{missed['id']}")).json()
     assert (begun["status"], begun["waiting_days"]) == ("in_progress", 24)
@@ -309,7 +311,7 @@ async def test_the_first_attended_session_of_each_referral_starts_its_work(servi
     assert [(step["to"], step["by"]) for step in history][-1] == ("in_progress", "nobody")
 
     lines[2] = line(seen, "C", 6, attendance="did_not_attend")
-    assert said(await load(trust, lines)) == ["unchanged", "unchanged", "updated", "unchanged"]
+    assert outcomes(await load(trust, lines)) == ["unchanged", "unchanged", "updated", "unchanged"]
     assert (await school.get(f"/v1/referrals/{seen['id']}")).json()["waiting_days"] == 26
 
 
@@ -326,15 +328,15 @@ async def test_a_correction_that_leaves_no_attended_session_lets_the_wait_run_on
 
 
 async def test_every_batch_commits_with_its_own_event(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bulk, "BATCH", 2)
+    monkeypatch.setattr(bulk_import, "BATCH", 2)
     trust, referral = service.as_("trust"), await referred(service, *ACCEPTED)
     made = results(await load(trust, [line(referral, str(at)) for at in range(3)], on_error="skip"))
-    told = await rows(service, "select * from audit_event where action = 'contacts:load' order by at, id")
-    assert [[str(record) for record in event["records"]] for event in told] == [
+    recorded = await rows(service, "select * from audit_event where action = 'contacts:load' order by at, id")
+    assert [[str(record) for record in event["records"]] for event in recorded] == [
         [made[0]["id"], made[1]["id"]],
         [made[2]["id"]],
     ]
-    assert len({event["request_id"] for event in told}) == 1
+    assert len({event["request_id"] for event in recorded}) == 1
 
 
 async def test_two_equal_loads_at_once_store_each_session_once(service: Service) -> None:
@@ -345,7 +347,7 @@ async def test_two_equal_loads_at_once_store_each_session_once(service: Service)
     lines = [line(referrals[at % 2], str(at)) for at in range(40)]
     answers = await asyncio.gather(load(trust, lines), load(trust, lines[::-1]), load(trust, lines, on_error="skip"))
     assert [answer.status_code for answer in answers] == [200, 200, 200]
-    assert sorted(said(answer)[0] for answer in answers) == ["created", "unchanged", "unchanged"]
+    assert sorted(outcomes(answer)[0] for answer in answers) == ["created", "unchanged", "unchanged"]
     assert await stored(service) == 40
     steps = await rows(service, "select count(*)::int as n from referral_transition where to_status = 'in_progress'")
     assert steps[0]["n"] == 2
@@ -370,7 +372,7 @@ async def test_a_batch_costs_the_same_statements_however_many_lines_it_has(servi
     for group, size in (([alone], 1), (others, 300)):
         counted.clear()
         lines = [line(group[at % len(group)], f"{size}/{at}") for at in range(size)]
-        assert said(await load(trust, lines)) == ["created"] * size
+        assert outcomes(await load(trust, lines)) == ["created"] * size
         costs.append(len(counted))
     assert costs[0] == costs[1] > 0
 
@@ -378,7 +380,7 @@ async def test_a_batch_costs_the_same_statements_however_many_lines_it_has(servi
 async def test_loads_that_meet_in_opposite_orders_do_not_lock_each_other_out(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bulk, "BATCH", 1)
+    monkeypatch.setattr(bulk_import, "BATCH", 1)
     trust = service.as_("trust")
     one, other = [
         await referred(service, *ACCEPTED, upn=None, nhs_number=number) for number in ("9990000018", "9990000026")
@@ -386,4 +388,4 @@ async def test_loads_that_meet_in_opposite_orders_do_not_lock_each_other_out(
     forth = [line(one, f"1/{at}") for at in range(10)] + [line(other, f"2/{at}") for at in range(10)]
     back = [line(other, f"3/{at}") for at in range(10)] + [line(one, f"4/{at}") for at in range(10)]
     answers = await asyncio.gather(load(trust, forth), load(trust, back))
-    assert [said(answer) for answer in answers] == [["created"] * 20] * 2
+    assert [outcomes(answer) for answer in answers] == [["created"] * 20] * 2

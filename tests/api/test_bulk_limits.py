@@ -12,11 +12,10 @@ from uuid import UUID
 import asyncpg
 import pytest
 from support.api_client import Caller, Service, pupil_referral
-from support.referral_steps import ACCEPTED, line, load, moved, referred, results, said, session
+from support.referral_steps import ACCEPTED, line, load, moved, outcomes, referred, results, session
 
 from convenor.contacts.bulk import CONTACTS_LOAD
-from convenor.http import bulk as ndjson
-from convenor.http import bulk_import as bulk
+from convenor.http import bulk, bulk_import
 from convenor.security.principal import Principal
 
 
@@ -69,7 +68,7 @@ async def single(caller: Caller, referral: dict[str, Any]) -> int:
 async def test_a_load_of_too_many_lines_stores_nothing(service: Service) -> None:
     referral = await referred(service, *ACCEPTED)
     first = json.dumps(line(referral, "A")).encode()
-    for rest in (b"\n" * ndjson.MAX_LINES + b"x", b"\nx" * ndjson.MAX_LINES):
+    for rest in (b"\n" * bulk.MAX_LINES + b"x", b"\nx" * bulk.MAX_LINES):
         refused = await load(service.as_("trust"), first + rest, on_error="skip")
         assert (refused.status_code, refused.json()["code"]) == (413, "too_large")
         assert "200,000 lines" in refused.json()["detail"]
@@ -79,7 +78,7 @@ async def test_a_load_of_too_many_lines_stores_nothing(service: Service) -> None
 @pytest.mark.parametrize("end", [b"", b"\n"])
 async def test_a_load_may_have_as_many_lines_as_it_says(service: Service, end: bytes) -> None:
     referral = await referred(service, *ACCEPTED)
-    body = b"\n" * (ndjson.MAX_LINES - 1) + json.dumps(line(referral, "A")).encode() + end
+    body = b"\n" * (bulk.MAX_LINES - 1) + json.dumps(line(referral, "A")).encode() + end
     answer = await load(service.as_("trust"), body)
     assert [(result["line"], result["result"]) for result in results(answer)] == [(200_000, "created")]
 
@@ -105,10 +104,10 @@ async def test_reading_lets_others_have_their_turn(body: bytes, turns: int) -> N
             await asyncio.sleep(0)
 
     beside = asyncio.create_task(others())
-    with ndjson.Spool(ndjson.IN_MEMORY) as spool:
+    with bulk.Spool(bulk.IN_MEMORY) as spool:
         spool.write(body)
         spool.seek(0)
-        async for _ in ndjson.read_lines(spool, CONTACTS_LOAD):
+        async for _ in bulk.read_lines(spool, CONTACTS_LOAD):
             pass
     beside.cancel()
     assert had >= turns
@@ -142,14 +141,14 @@ async def test_a_line_with_more_faults_than_are_told_says_how_many(shared_servic
 async def test_a_load_that_breaks_off_says_which_lines_to_send_again(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bulk, "BATCH", 2)
+    monkeypatch.setattr(bulk_import, "BATCH", 2)
     trust, referral = service.as_("trust"), await referred(service, *ACCEPTED)
     lines = [line(referral, reference) for reference in "ABCDEFG"]
     lines[4]["mode"] = "telepathy"
     await refuse_to_store(service, "D")
     answer = await load(trust, lines, on_error="skip")
     assert answer.status_code == 200
-    assert said(answer) == ["created"] * 2 + ["invalid"] * 5
+    assert outcomes(answer) == ["created"] * 2 + ["invalid"] * 5
     assert [result["line"] for result in results(answer)] == [1, 2, 3, 4, 5, 6, 7]
     problems = [result["problem"] for result in results(answer)[2:]]
     assert [problem["code"] for problem in problems] == ["unavailable"] * 2 + ["invalid"] + ["unavailable"] * 2
@@ -158,9 +157,9 @@ async def test_a_load_that_breaks_off_says_which_lines_to_send_again(
 
     await rows(service, "drop trigger refuse on contact")
     again = await load(trust, lines, on_error="skip")
-    assert said(again) == ["unchanged"] * 2 + ["created"] * 2 + ["invalid"] + ["created"] * 2
+    assert outcomes(again) == ["unchanged"] * 2 + ["created"] * 2 + ["invalid"] + ["created"] * 2
     events = await rows(service, "select records from audit_event where action = 'contacts:load' and status = 200")
-    assert {record for told in events for record in told["records"]} == {
+    assert {record for recorded in events for record in recorded["records"]} == {
         row["id"] for row in await rows(service, "select id from contact")
     }
 
@@ -169,7 +168,7 @@ async def test_a_load_that_breaks_off_says_which_lines_to_send_again(
 async def test_a_load_that_breaks_off_with_nothing_stored_says_so(
     service: Service, monkeypatch: pytest.MonkeyPatch, how: dict[str, str]
 ) -> None:
-    monkeypatch.setattr(bulk, "BATCH", 2)
+    monkeypatch.setattr(bulk_import, "BATCH", 2)
     referral = await referred(service, *ACCEPTED)
     await refuse_to_store(service, "D")
     refused = await load(service.as_("trust"), [line(referral, reference) for reference in "ABCD"], **how)
@@ -181,7 +180,7 @@ async def test_a_load_that_breaks_off_with_nothing_stored_says_so(
 async def test_a_first_batch_that_cannot_be_stored_refuses_the_load(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bulk, "BATCH", 2)
+    monkeypatch.setattr(bulk_import, "BATCH", 2)
     referral = await referred(service, *ACCEPTED)
     await refuse_to_store(service, "A")
     refused = await load(service.as_("trust"), [line(referral, at) for at in "ABCD"], on_error="skip")
@@ -192,11 +191,11 @@ async def test_a_first_batch_that_cannot_be_stored_refuses_the_load(
 async def test_a_load_whose_time_is_up_answers_for_what_it_stored(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bulk, "BATCH", 2)
-    monkeypatch.setattr(ndjson, "LOAD_SECONDS", 0)
+    monkeypatch.setattr(bulk_import, "BATCH", 2)
+    monkeypatch.setattr(bulk, "LOAD_SECONDS", 0)
     referral = await referred(service, *ACCEPTED)
     answer = await load(service.as_("trust"), [line(referral, at) for at in "ABCD"], on_error="skip")
-    assert (answer.status_code, said(answer)) == (200, ["created"] * 2 + ["invalid"] * 2)
+    assert (answer.status_code, outcomes(answer)) == (200, ["created"] * 2 + ["invalid"] * 2)
     assert results(answer)[3]["problem"]["code"] == "unavailable"
     assert await references(service) == ["A", "B"]
 
@@ -204,7 +203,7 @@ async def test_a_load_whose_time_is_up_answers_for_what_it_stored(
 async def test_a_third_load_at_once_is_refused_and_single_sessions_are_still_stored(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ndjson, "WAIT_SECONDS", 0)
+    monkeypatch.setattr(bulk, "WAIT_SECONDS", 0)
     trust, referral = service.as_("trust"), await referred(service, *ACCEPTED)
     other = await referred(service, *ACCEPTED, upn=None, nhs_number="9990000026")
     async with asyncio.TaskGroup() as group, held(service, referral):
@@ -215,8 +214,8 @@ async def test_a_third_load_at_once_is_refused_and_single_sessions_are_still_sto
         assert [(answer.status_code, answer.json()["code"]) for answer in refused] == [(503, "unavailable")] * 2
         assert all("Other loads" in answer.json()["detail"] and answer.headers["Retry-After"] for answer in refused)
         assert await single(trust, other) == 201
-    assert [said(task.result()) for task in under_way] == [["created"]] * 2
-    assert said(await load(trust, [line(other, "C")])) == ["created"]
+    assert [outcomes(task.result()) for task in under_way] == [["created"]] * 2
+    assert outcomes(await load(trust, [line(other, "C")])) == ["created"]
 
 
 async def test_many_loads_at_once_wait_for_each_other_and_leave_connections_to_the_rest(service: Service) -> None:
@@ -228,7 +227,7 @@ async def test_many_loads_at_once_wait_for_each_other_and_leave_connections_to_t
             pass
         assert await asyncio.gather(*(single(trust, other) for _ in range(6))) == [201] * 6
         assert await blocked(service) == 2
-    assert [said(task.result()) for task in loads] == [["created"]] * 9
+    assert [outcomes(task.result()) for task in loads] == [["created"]] * 9
 
 
 async def test_the_audit_s_digests_of_a_load_cannot_be_found_by_trying_values(service: Service) -> None:
@@ -236,15 +235,15 @@ async def test_the_audit_s_digests_of_a_load_cannot_be_found_by_trying_values(se
     made = [UUID(result["id"]) for result in results(await load(trust, [line(referral, at) for at in "BA"]))]
     await load(trust, [line(referral, at, duration_minutes=30) for at in "AB"])
     sql = "select changes from audit_event where action = 'contacts:load' and changes is not null"
-    told = json.loads((await rows(service, sql))[0]["changes"])
+    recorded = json.loads((await rows(service, sql))[0]["changes"])
     principal: Principal = await service.app.state.verifier.verify(trust.token)
 
     def digest(who: Principal) -> str:
         each = [who.digest(record, "duration_minutes", 30) for record in sorted(made)]
         return hashlib.sha256("".join(each).encode()).hexdigest()[:16]
 
-    assert told == {"duration_minutes": digest(principal)}
-    assert told != {"duration_minutes": digest(replace(principal, pseudonym_key=b"another"))}
+    assert recorded == {"duration_minutes": digest(principal)}
+    assert recorded != {"duration_minutes": digest(replace(principal, pseudonym_key=b"another"))}
 
 
 async def test_each_area_hears_of_its_own_sessions_and_pupils_of_a_load(service: Service) -> None:
@@ -260,10 +259,12 @@ async def test_each_area_hears_of_its_own_sessions_and_pupils_of_a_load(service:
         made = await service.as_("school", area).post("/v1/referrals", pupil_referral("SLT", urn))
         await moved(service.as_("trust", area), made.json()["code"], "accepted")
         referrals.append(made.json())
-    here, other = results(await load(service.as_("trust"), [line(it, it["code"], 0) for it in referrals]))
-    told = await rows(service, "select area_id, records, subjects from audit_event where action = 'contacts:load'")
+    here, other = results(
+        await load(service.as_("trust"), [line(referral, referral["code"], 0) for referral in referrals])
+    )
+    recorded = await rows(service, "select area_id, records, subjects from audit_event where action = 'contacts:load'")
     pupils = [UUID(referral["subject"]["pupil"]["id"]) for referral in referrals]
-    assert {event["area_id"]: (event["records"], event["subjects"]) for event in told} == {
+    assert {event["area_id"]: (event["records"], event["subjects"]) for event in recorded} == {
         service.area().id: ([UUID(here["id"])], [pupils[0]]),
         there.id: ([UUID(other["id"])], [pupils[1]]),
     }

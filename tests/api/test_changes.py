@@ -122,7 +122,9 @@ def leaves(value: Any, *above: str) -> Iterator[tuple[tuple[str, ...], Any]]:
 def differing(before: Any, after: Any) -> set[tuple[str, ...]]:
     """The places at which two readings of a record differ, but for the time of a wait; null is as good as absent."""
     first, second = dict(leaves(before)), dict(leaves(after))
-    return {it for it in first | second if first.get(it) != second.get(it) and it != ("wait", "as_at")}
+    return {
+        member for member in first | second if first.get(member) != second.get(member) and member != ("wait", "as_at")
+    }
 
 
 async def test_null_empties_exactly_what_the_contract_says_and_what_is_left_out_is_kept(service: Service) -> None:

@@ -14,8 +14,8 @@ from convenor.domain_types.dates import today
 START, MERGED = "2020-09-01", "2024-09-01"
 
 
-async def founded(commissioner: Caller, code: str = "3", **said: Any) -> str:
-    made = await commissioner.post("/v1/clusters", {"code": code, "name": f"Cluster {code}"} | said)
+async def founded(commissioner: Caller, code: str = "3", **fields: Any) -> str:
+    made = await commissioner.post("/v1/clusters", {"code": code, "name": f"Cluster {code}"} | fields)
     assert made.status_code == 201, made.text
     return str(made.json()["id"])
 

@@ -28,8 +28,8 @@ async def _chart(session: AsyncSession, area: object) -> None:
         Practice(area_id=area, network_id=east.id, name=name) for name in ("Quay Surgery", "Beacon Surgery")
     )
     for place, value in (("Wendshire", 4.5), ("England", 4.0)):
-        said = {"indicator": "ehcp_rate", "phase": "all", "period": "2024/25", "unit": "percent"}
-        session.add(Benchmark(area_id=area, geography=place, value=value, **said))
+        fields = {"indicator": "ehcp_rate", "phase": "all", "period": "2024/25", "unit": "percent"}
+        session.add(Benchmark(area_id=area, geography=place, value=value, **fields))
     await session.flush()
 
 

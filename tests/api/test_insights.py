@@ -215,13 +215,13 @@ async def test_the_months_of_this_year_that_have_begun_are_shown_by_cluster_unle
     year = AcademicYear.of(today())
     begun = [f"{month:%Y-%m}" for month in year.months if month <= today()]
     assert list(shown(answer, "month", "cluster")) == list(product(begun, ("1", "2")))
-    said = answer.json()
-    assert (said["academic_year"], said["group_by"], said["area"]) == (str(year), "month,cluster", "999")
-    assert (said["first_day"], said["last_day"]) == (year.first_day.isoformat(), year.last_day.isoformat())
-    assert said["definition_version"] == 1
-    assert said["source"]
-    assert datetime.fromisoformat(said["as_at"]).tzinfo
-    assert "1 to 4" in said["suppression"]
+    body = answer.json()
+    assert (body["academic_year"], body["group_by"], body["area"]) == (str(year), "month,cluster", "999")
+    assert (body["first_day"], body["last_day"]) == (year.first_day.isoformat(), year.last_day.isoformat())
+    assert body["definition_version"] == 1
+    assert body["source"]
+    assert datetime.fromisoformat(body["as_at"]).tzinfo
+    assert "1 to 4" in body["suppression"]
 
 
 async def test_a_year_that_has_not_begun_has_no_figures(shared_service: Service) -> None:

@@ -149,9 +149,9 @@ async def test_a_second_open_referral_of_a_pupil_names_only_the_school_s_own(ser
     others = await service.as_("neighbour").post("/v1/referrals", pupil_referral("SLT", urn="900002"))
     assert others.status_code == 409
     assert first["code"] not in others.text
-    told = await service.as_("auditor").get("/v1/audit/events", pupil=first["subject"]["pupil"]["id"], status=409)
+    events = await service.as_("auditor").get("/v1/audit/events", pupil=first["subject"]["pupil"]["id"], status=409)
     refused = {own.headers["x-request-id"], others.headers["x-request-id"]}
-    assert {event["request_id"] for event in told.json()["data"]} == refused
+    assert {event["request_id"] for event in events.json()["data"]} == refused
 
 
 async def _referred(service: Service, **how: Any) -> tuple[str, dict[str, Any]]:
@@ -225,9 +225,9 @@ async def test_consent_is_corrected_and_taken_back_as_a_whole(service: Service) 
     assert [fault["pointer"] for fault in refused.json()["errors"]] == ["/consent/on"]
     stated = await school.patch(path, {"consent": given}, '"1"')
     assert stated.json()["consent"] == given
-    told = {"basis": "informed", "on": "2026-01-21"}
-    corrected = await school.patch(path, {"consent": told}, '"2"')
-    assert corrected.json()["consent"] == told | {"given_by": None}
+    agreed = {"basis": "informed", "on": "2026-01-21"}
+    corrected = await school.patch(path, {"consent": agreed}, '"2"')
+    assert corrected.json()["consent"] == agreed | {"given_by": None}
     assert (await school.patch(path, {"consent": None}, '"3"')).json()["consent"] is None
 
 
@@ -307,7 +307,9 @@ async def test_a_search_by_identity_is_exact_and_for_those_who_see_it(service: S
 async def test_what_a_list_was_searched_by_is_not_kept(service: Service) -> None:
     assert (await service.as_("school").get("/v1/referrals", upn="B801200005001")).json()["data"] == []
     gc.collect()
-    assert [it for it in gc.get_objects() if isinstance(it, Query) and "B801200005001" in it.values.values()] == []
+    assert [
+        found for found in gc.get_objects() if isinstance(found, Query) and "B801200005001" in found.values.values()
+    ] == []
 
 
 async def test_pages_follow_each_other_while_rows_are_written(service: Service) -> None:

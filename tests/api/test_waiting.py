@@ -11,10 +11,10 @@ import httpx2
 import pytest
 from support.api_client import Service, pupil_referral
 from support.graphql_requests import asked, camelled
-from support.referral_steps import ACCEPTED, line, load, referred, said, session
+from support.referral_steps import ACCEPTED, line, load, outcomes, referred, session
 
 from convenor.domain_types.dates import today
-from convenor.http import bulk_import as bulk
+from convenor.http import bulk_import
 
 SUBMIT = """mutation ($input: ReferralInput!, $key: String!) {
   submitReferral(input: $input, idempotencyKey: $key) { referral { code } }
@@ -133,7 +133,7 @@ async def test_a_second_deadlock_is_unavailable_and_nothing_is_stored(service: S
 async def test_a_load_that_ends_in_a_deadlock_is_made_once_more_from_its_first_line(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bulk, "BATCH", 1)
+    monkeypatch.setattr(bulk_import, "BATCH", 1)
     trust = service.as_("trust")
     one, other = [
         await referred(service, *ACCEPTED, upn=None, nhs_number=number) for number in ("9990000018", "9990000026")
@@ -145,7 +145,7 @@ async def test_a_load_that_ends_in_a_deadlock_is_made_once_more_from_its_first_l
         await holder.hold("referral", f"id = '{one['id']}'")
         await holder.is_waited_for(call)
     answer = await call
-    assert said(answer) == ["created", "created"]
+    assert outcomes(answer) == ["created", "created"]
     stored = (await trust.get("/v1/contacts")).json()["data"]
     assert sorted(contact["reference"] for contact in stored) == ["A", "B"]
     assert await events(service, answer) == [("contacts:load", 200)] * 2

@@ -141,14 +141,14 @@ class TestACommandBesideTheService:
     ) -> None:
         key = ECKey.generate_key("P-384", {"kid": "one", "alg": "ES384"})
         (tmp_path / "key.json").write_text(json.dumps(key.as_dict(private=False)))
-        said = [
+        options = [
             "--role=operator",
             "--organisation=Operator",
             "--agreement=DSA-1",
             "--purpose=care",
             "--legal-basis=task",
         ]
-        created = installation.run("clients", "create", *said, f"--jwk={tmp_path / 'key.json'}")
+        created = installation.run("clients", "create", *options, f"--jwk={tmp_path / 'key.json'}")
         assert created.returncode == 0, created.stderr
         assert "client_secret" not in created.stdout
         client_id = created.stdout.split()[1]
@@ -184,7 +184,7 @@ class TestAClientIsRegistered:
         return url
 
     @pytest.mark.parametrize(
-        ("role", "area", "stands_for", "said"),
+        ("role", "area", "stands_for", "reason"),
         [
             (Role.SCHOOL_MIS, "", (("school", "900901"),), "needs its area"),
             (Role.SCHOOL_MIS, "997", (), "one --school at least"),
@@ -196,11 +196,11 @@ class TestAClientIsRegistered:
         ],
     )
     async def test_a_client_is_not_registered_for_what_its_role_does_not_stand_for(
-        self, owner_url: str, role: Role, area: str, stands_for: tuple[tuple[str, str], ...], said: str
+        self, owner_url: str, role: Role, area: str, stands_for: tuple[tuple[str, str], ...], reason: str
     ) -> None:
         with pytest.raises(ConfigurationError) as refusal:
             await register(owner_url, Registration(role, "Merrow", AGREEMENT, area, stands_for))
-        assert said in str(refusal.value)
+        assert reason in str(refusal.value)
 
     async def test_a_client_is_not_registered_under_another_organisation_s_agreement(self, owner_url: str) -> None:
         await register(owner_url, Registration(Role.BOARD, "Merrow Board", AGREEMENT, "997"))
@@ -208,7 +208,7 @@ class TestAClientIsRegistered:
             await register(owner_url, Registration(Role.BOARD, "Other Board", AGREEMENT, "997"))
 
     @pytest.mark.parametrize(
-        ("terms", "said"),
+        ("terms", "reason"),
         [
             (replace(AGREEMENT, purpose="another"), "with other terms: for direct support, on public task, until"),
             (replace(AGREEMENT, legal_basis="another"), "with other terms"),
@@ -216,14 +216,14 @@ class TestAClientIsRegistered:
         ],
     )
     async def test_a_client_is_not_registered_under_other_terms_than_its_agreement_s(
-        self, owner_url: str, terms: Agreement, said: str
+        self, owner_url: str, terms: Agreement, reason: str
     ) -> None:
         agreed = replace(AGREEMENT, ends_on=today() + timedelta(days=1))
         wanted = Registration(Role.BOARD, "Merrow Board", agreed, "997")
         await register(owner_url, wanted)
         for same in (agreed, AGREEMENT):
             await register(owner_url, replace(wanted, agreement=same))
-        with pytest.raises(ConfigurationError, match=said):
+        with pytest.raises(ConfigurationError, match=reason):
             await register(owner_url, replace(wanted, agreement=terms))
 
     @pytest.mark.parametrize("there", [False, True], ids=["new", "there"])
@@ -259,12 +259,12 @@ class TestAClientIsRegistered:
 
     async def assert_no_line(self, given: dict[str, str], option: str) -> None:
         """It is refused before any database is asked."""
-        said = dict.fromkeys(["--organisation", "--agreement", "--purpose", "--legal-basis"], "said")
-        said |= {"--area": "997", "--school": "900901", "--note": ""} | given
-        agreement = Agreement(said["--agreement"], said["--purpose"], said["--legal-basis"])
-        schools = (("school", said["--school"]),)
+        options = dict.fromkeys(["--organisation", "--agreement", "--purpose", "--legal-basis"], "options")
+        options |= {"--area": "997", "--school": "900901", "--note": ""} | given
+        agreement = Agreement(options["--agreement"], options["--purpose"], options["--legal-basis"])
+        schools = (("school", options["--school"]),)
         wanted = Registration(
-            Role.SCHOOL_MIS, said["--organisation"], agreement, said["--area"], schools, note=said["--note"]
+            Role.SCHOOL_MIS, options["--organisation"], agreement, options["--area"], schools, note=options["--note"]
         )
         with pytest.raises(ConfigurationError, match=f"^{option} is not one line of text"):
             await register("", wanted)

@@ -54,8 +54,8 @@ class Loaded(Empty):
 
 
 async def load(database: Empty, **more: Any) -> DemoSummary:
-    said = {"as_at": AS_AT, "seed": SEED, "progress": lambda _step, _share: None} | more
-    return await asyncio.to_thread(load_demo, database.owner_url, **said)
+    options = {"as_at": AS_AT, "seed": SEED, "progress": lambda _step, _share: None} | more
+    return await asyncio.to_thread(load_demo, database.owner_url, **options)
 
 
 async def which(database: Empty) -> DemoMark | None:
@@ -154,7 +154,7 @@ def test_the_demo_that_is_there_is_used(as_at: date | None, seed: int | None) ->
 
 
 @pytest.mark.parametrize(
-    ("loaded", "as_at", "seed", "said"),
+    ("loaded", "as_at", "seed", "reason"),
     [
         (DemoMark(seed=SEED, as_at=AS_AT), None, SEED + 1, f"--seed {SEED} --as-at {AS_AT}"),
         (DemoMark(seed=SEED, as_at=AS_AT), date(2026, 2, 12), SEED, f"--seed {SEED} --as-at {AS_AT}"),
@@ -164,9 +164,9 @@ def test_the_demo_that_is_there_is_used(as_at: date | None, seed: int | None) ->
     ],
 )
 def test_another_demo_than_the_one_that_is_there_is_refused(
-    loaded: DemoMark, as_at: date | None, seed: int | None, said: str
+    loaded: DemoMark, as_at: date | None, seed: int | None, reason: str
 ) -> None:
-    with pytest.raises(ConfigurationError, match=said) as refusal:
+    with pytest.raises(ConfigurationError, match=reason) as refusal:
         assert_same_demo(loaded, as_at, seed)
     assert "CONVENOR_DATA_DIR" in refusal.value.remedy
 

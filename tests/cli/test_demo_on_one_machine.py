@@ -55,9 +55,9 @@ def refused(installation: Installation, *command: str) -> str:
 
 
 def test_an_installation_gets_no_demo(installation: Installation) -> None:
-    said = refused(installation, "demo", "--no-serve")
-    assert "no demo's" in said
-    assert "CONVENOR_DATA_DIR" in said
+    message = refused(installation, "demo", "--no-serve")
+    assert "no demo's" in message
+    assert "CONVENOR_DATA_DIR" in message
     assert not (installation.data_dir / "demo-clients.json").exists()
 
 

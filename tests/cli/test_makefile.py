@@ -69,10 +69,10 @@ def test_every_target_is_exercised_here() -> None:
 
 @exercises("help")
 def test_make_alone_lists_the_targets() -> None:
-    said = made()
-    assert said == made("help")
+    printed = made()
+    assert printed == made("help")
     assert all(
-        f"make {target} " in said or f"make {target}\n" in said or f"make {target}," in said
+        f"make {target} " in printed or f"make {target}\n" in printed or f"make {target}," in printed
         for target in ("demo", "tour", "test", "test-fast", "test-all", "check", "bench", "soak", "lock", "clean")
     )
 

@@ -61,9 +61,9 @@ def test_no_secret_is_shown_on_the_way(demo: Installation) -> None:
 
 def test_the_first_call_that_the_demo_prints_works_in_a_shell(demo: Installation) -> None:
     lines = first_call(demo.url, demo.data_dir / "demo-clients.json")
-    said = subprocess.run(["sh", "-euc", lines], capture_output=True, text=True, check=True).stdout
-    assert '"role":"school_mis"' in said.replace(" ", "")
-    assert '"area_of_need"' in said
+    printed = subprocess.run(["sh", "-euc", lines], capture_output=True, text=True, check=True).stdout
+    assert '"role":"school_mis"' in printed.replace(" ", "")
+    assert '"area_of_need"' in printed
 
 
 def test_what_the_demo_hands_out_is_for_its_owner_only(demo: Installation) -> None:

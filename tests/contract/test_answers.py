@@ -85,7 +85,7 @@ def holders(record: Any, path: str) -> Iterator[dict[str, Any]]:
 
 
 def wrongly_shown(resource: Resource, record: dict[str, Any]) -> list[str]:
-    """The walled fields that are there although they are listed as redacted, or missing although they are not."""
+    """The hidden fields that are there although they are listed as redacted, or missing although they are not."""
     listed = record.get("redacted", [])
     return [
         path
@@ -104,7 +104,9 @@ async def pages(service: Service, key: str) -> list[tuple[ReadRoute, Any]]:
         if route.operation.scope not in client.scopes:
             continue
         under = route.reading.under
-        places = [route.path.replace("{id}", it["id"]) for it in seen.get(under.name, [])] if under else [route.path]
+        places = (
+            [route.path.replace("{id}", record["id"]) for record in seen.get(under.name, [])] if under else [route.path]
+        )
         for place in places:
             answer = await caller.get(place, limit=200, count="true")
             assert answer.status_code == 200, f"{key} {place}: {answer.text}"

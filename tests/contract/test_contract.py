@@ -71,8 +71,8 @@ def resolved(given: dict[str, Any]) -> dict[str, Any]:
 
 def headers_asked(operation: dict[str, Any]) -> dict[str, bool]:
     """The header parameters of an operation: whether each is required, by name."""
-    asked = [resolved(it) for it in operation["parameters"]]
-    return {it["name"]: it["required"] for it in asked if it["in"] == "header"}
+    asked = [resolved(parameter) for parameter in operation["parameters"]]
+    return {parameter["name"]: parameter["required"] for parameter in asked if parameter["in"] == "header"}
 
 
 @pytest.mark.parametrize("path", CONTRACTS, ids=lambda path: path.name)
@@ -107,7 +107,9 @@ def test_every_address_is_in_it_except_the_pages() -> None:
 
 
 @pytest.mark.parametrize(
-    "route", [it for it in routes() if it.include_in_schema], ids=lambda it: f"{sorted(it.methods)} {it.path}"
+    "route",
+    [route for route in routes() if route.include_in_schema],
+    ids=lambda route: f"{sorted(route.methods)} {route.path}",
 )
 def test_each_operation_says_what_it_asks_and_answers(route: Route) -> None:
     operation, asked = described(route), operation_of(route)
@@ -127,10 +129,12 @@ def test_each_operation_says_what_it_asks_and_answers(route: Route) -> None:
         assert parameter["description"], parameter["name"]
 
 
-@pytest.mark.parametrize("route", [it for it in routes() if isinstance(it, ReadRoute)], ids=lambda it: it.path)
+@pytest.mark.parametrize(
+    "route", [route for route in routes() if isinstance(route, ReadRoute)], ids=lambda route: route.path
+)
 def test_each_list_names_every_parameter_that_it_takes(route: ReadRoute) -> None:
-    named = [resolved(it) for it in described(route)["parameters"]]
-    taken = {it["name"] for it in named if it["in"] == "query"}
+    named = [resolved(parameter) for parameter in described(route)["parameters"]]
+    taken = {parameter["name"] for parameter in named if parameter["in"] == "query"}
     resource = route.reading.resource
     controls = {"cursor", "limit", "sort", "fields", "count"} if route.reading.many else {"fields"}
     assert taken == controls | (set(resource.filters) if route.reading.many else set())
@@ -138,7 +142,9 @@ def test_each_list_names_every_parameter_that_it_takes(route: ReadRoute) -> None
 
 
 @pytest.mark.parametrize(
-    "route", [it for it in routes() if isinstance(operation_of(it), WriteOperation)], ids=lambda it: it.name
+    "route",
+    [route for route in routes() if isinstance(operation_of(route), WriteOperation)],
+    ids=lambda route: route.name,
 )
 def test_each_write_names_the_headers_it_needs_and_the_refusals_that_follow(route: APIRoute) -> None:
     operation, write = described(route), operation_of(route)
@@ -153,7 +159,7 @@ def test_each_write_names_the_headers_it_needs_and_the_refusals_that_follow(rout
 
 
 def test_a_load_needs_no_header_and_its_body_is_lines() -> None:
-    (route,) = [it for it in routes() if isinstance(operation_of(it), LoadOperation)]
+    (route,) = [route for route in routes() if isinstance(operation_of(route), LoadOperation)]
     operation = described(route)
     assert {"Idempotency-Key", "If-Match"}.isdisjoint(headers_asked(operation))
     assert {"413", "415"} <= set(operation["responses"])
@@ -163,8 +169,8 @@ def test_a_load_needs_no_header_and_its_body_is_lines() -> None:
     for body, line in bodies:
         # One line's schema would be taken for that of the whole body.
         text = {"schema": {"type": "string", "format": "binary"}}
-        said = body["content"]["application/x-ndjson"]
-        assert said == text | {"x-line-schema": {"$ref": f"#/components/schemas/{line}"}}
+        content = body["content"]["application/x-ndjson"]
+        assert content == text | {"x-line-schema": {"$ref": f"#/components/schemas/{line}"}}
 
 
 def test_no_default_is_null_for_a_generated_client_would_send_it() -> None:
@@ -177,11 +183,11 @@ def test_every_component_s_title_is_its_name() -> None:
 
 
 def test_no_description_keeps_the_indentation_of_its_source() -> None:
-    said = [found["description"] for found in every(contract()) if isinstance(found.get("description"), str)]
+    descriptions = [found["description"] for found in every(contract()) if isinstance(found.get("description"), str)]
     types = graphql_api().types.type_map.values()
-    said += [it.description for it in types if it.description]
-    assert len(said) > len(types)
-    assert [text for text in said if re.search(r"^[ \t]", text, re.MULTILINE)] == []
+    descriptions += [type_.description for type_ in types if type_.description]
+    assert len(descriptions) > len(types)
+    assert [text for text in descriptions if re.search(r"^[ \t]", text, re.MULTILINE)] == []
 
 
 def test_a_body_without_a_content_encoding_is_all_that_is_taken_anywhere() -> None:
@@ -211,7 +217,7 @@ def test_what_a_problem_carries_is_described_with_its_code() -> None:
 
 
 def test_what_a_role_may_not_see_is_not_required_and_says_so() -> None:
-    walled = 0
+    hidden = 0
     schemas = contract()["components"]["schemas"]
     for route in routes():
         if isinstance(route, ReadRoute):
@@ -220,8 +226,8 @@ def test_what_a_role_may_not_see_is_not_required_and_says_so() -> None:
                 schema = schemas[model.__name__]
                 assert name not in schema["required"]
                 assert schema["properties"][name]["description"].endswith("Absent where your role does not see it.")
-                walled += 1
-    assert walled
+                hidden += 1
+    assert hidden
     assert {"given_name", "upn", "nhs_number"}.isdisjoint(schemas["PupilRead"]["required"])
     assert "pseudonym" in schemas["PupilRead"]["required"]
 

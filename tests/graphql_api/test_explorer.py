@@ -150,7 +150,8 @@ async def test_the_page_may_load_and_ask_its_own_service_only_and_send_no_form_b
 ) -> None:
     answer = await shared_service.http.get(path, headers=BROWSER)
     policy = {
-        it.partition(" ")[0]: it.partition(" ")[2] for it in answer.headers["content-security-policy"].split("; ")
+        directive.partition(" ")[0]: directive.partition(" ")[2]
+        for directive in answer.headers["content-security-policy"].split("; ")
     }
     assert policy == {
         "default-src": "'none'",
@@ -240,7 +241,7 @@ def test_an_example_says_whose_it_is_and_what_it_shows_and_has_the_variables_tha
     example = EXAMPLES[name]
     assert name.startswith(f"{example['role']}-")
     assert re.fullmatch(r"[A-Z].*\.", example["shows"])
-    taken = {it.variable.name.value for it in operation(example).variable_definitions or ()}
+    taken = {definition.variable.name.value for definition in operation(example).variable_definitions or ()}
     assert taken == set(variables(example, {}) if example["variables"] else {})
 
 
@@ -262,8 +263,8 @@ async def test_an_example_that_writes_runs_for_its_role(service: Service, name: 
 
 async def test_the_names_that_fit_are_offered_at_the_cursor(shared_service: Service, node: Callable[..., str]) -> None:
     introspection = node('import { INTROSPECTION } from "./schema.js"; console.log(INTROSPECTION)')
-    said = (await asked(shared_service.as_("board"), introspection)).json()
-    offered = node(COMPLETE, json.dumps({"data": said["data"], "texts": list(FITTING)}))
+    introspected = (await asked(shared_service.as_("board"), introspection)).json()
+    offered = node(COMPLETE, json.dumps({"data": introspected["data"], "texts": list(FITTING)}))
     assert json.loads(offered) == FITTING
 
 

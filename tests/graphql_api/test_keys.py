@@ -33,8 +33,8 @@ async def test_a_page_may_be_told_of_under_as_many_keys_as_there_may_be(shared_s
     field = "totalCount" if asking == "{keys}" else "hasNextPage"
     keys = " ".join(f"k{at}: {field}" for at in range(100))
     answer = await asked(shared_service.as_("board"), f"{{ schools {{ {asking.format(keys=keys)} }} }}")
-    told = answer.json()["data"]["schools"]
-    assert len(told.get("pageInfo", told)) == 100
+    schools = answer.json()["data"]["schools"]
+    assert len(schools.get("pageInfo", schools)) == 100
 
 
 async def test_a_list_of_which_nothing_is_asked_is_not_read_whatever_it_is_searched_by(shared_service: Service) -> None:

@@ -104,8 +104,10 @@ async def test_the_same_key_and_document_give_the_same_answer_once_stored(servic
     school, body = service.as_("school"), pupil_referral("SLT")
     first, second = await asyncio.gather(submitted(school, body), submitted(school, body))
     assert first.json()["data"] == second.json()["data"]
-    assert [it.json()["extensions"].get("idempotencyReplayed") for it in (first, second)].count(["submitReferral"]) == 1
-    assert [it.json()["extensions"]["redacted"] for it in (first, second)] == [
+    assert [answer.json()["extensions"].get("idempotencyReplayed") for answer in (first, second)].count(
+        ["submitReferral"]
+    ) == 1
+    assert [answer.json()["extensions"]["redacted"] for answer in (first, second)] == [
         ["submitReferral.referral.subject.pupil.nhsNumber"]
     ] * 2
     assert await stored(service) == 1
@@ -265,10 +267,12 @@ async def test_null_empties_over_graphql_what_it_empties_over_rest_and_what_is_l
     before = (await mended(1, priority="soon"))["data"]["updateReferral"]["referral"]
     for name in kept("ReferralUpdate"):
         (error,) = (await mended(2, **{name: None}))["errors"]
-        assert [(it["pointer"], it["code"]) for it in error["extensions"]["errors"]] == [(f"/{name}", "required")]
+        assert [(fault["pointer"], fault["code"]) for fault in error["extensions"]["errors"]] == [
+            (f"/{name}", "required")
+        ]
     for name in camelled(dict.fromkeys(kept("PupilUpdate"))):
         (error,) = (await mended(2, pupil={name: None}))["errors"]
-        assert [it["pointer"] for it in error["extensions"]["errors"]] == [f"/pupil/{name}"]
+        assert [fault["pointer"] for fault in error["extensions"]["errors"]] == [f"/pupil/{name}"]
     emptied = await mended(2, consent=None, pupil={"parentEmail": None})
     before["subject"]["pupil"]["parentEmail"] = None
     assert emptied["data"]["updateReferral"]["referral"] == before | {"version": 3}

@@ -11,15 +11,19 @@ from convenor_graphql.object_types import parse_order
 from convenor_graphql.schema import graphql_api
 
 RESOURCES = {
-    it.reading.resource.name: it.reading.resource for it in chain.from_iterable(f.read_routes for f in FEATURES)
+    route.reading.resource.name: route.reading.resource
+    for route in chain.from_iterable(f.read_routes for f in FEATURES)
 }
 
 
-def told(kind: str) -> dict[str, dict[str, str]]:
+def arguments_of(kind: str) -> dict[str, dict[str, str]]:
     """The fields of a type, each with its arguments."""
     types = graphql_api().types
     fields = types.get_type(kind).fields  # type: ignore[union-attr]
-    return {name: {argument: str(it.type) for argument, it in field.args.items()} for name, field in fields.items()}
+    return {
+        name: {argument: str(declared.type) for argument, declared in field.args.items()}
+        for name, field in fields.items()
+    }
 
 
 def node(resource: Resource) -> str:
@@ -30,7 +34,7 @@ def node(resource: Resource) -> str:
 def test_a_type_has_the_fields_of_rest_its_relations_and_its_version(resource: Resource) -> None:
     fields = {camel(info.alias or name) for name, info in resource.read.model_fields.items() if name != "redacted"}
     more = {camel(name) for name in resource.relations} | ({"version"} if resource.etag else set())
-    assert set(told(node(resource))) == fields | more
+    assert set(arguments_of(node(resource))) == fields | more
 
 
 @pytest.mark.parametrize("resource", RESOURCES.values(), ids=RESOURCES)
@@ -38,7 +42,7 @@ def test_a_list_takes_the_filters_and_orders_of_rest(resource: Resource) -> None
     lists = [
         arguments
         for kind in ("Query", *map(node, RESOURCES.values()))
-        for name, arguments in told(kind).items()
+        for name, arguments in arguments_of(kind).items()
         if (link := graphql_api().bindings.links.get((kind, name))) and link.many and link.resource is resource
     ]
     for arguments in lists:

@@ -25,8 +25,8 @@ async def test_a_caller_without_a_token_is_not_even_shown_the_schema(shared_serv
 
 
 async def test_a_caller_with_a_token_is_shown_the_schema(shared_service: Service) -> None:
-    told = await asked(shared_service.as_("board"), "{ __schema { queryType { name } } clusters { totalCount } }")
-    assert told.json()["data"] == {"__schema": {"queryType": {"name": "Query"}}, "clusters": {"totalCount": 2}}
+    answer = await asked(shared_service.as_("board"), "{ __schema { queryType { name } } clusters { totalCount } }")
+    assert answer.json()["data"] == {"__schema": {"queryType": {"name": "Query"}}, "clusters": {"totalCount": 2}}
 
 
 @pytest.mark.parametrize(
@@ -134,7 +134,7 @@ async def test_a_query_does_with_variables(shared_service: Service) -> None:
 
 
 @pytest.mark.parametrize(
-    ("query", "said"),
+    ("query", "reason"),
     [
         ("{" + " ".join(f"a{n}: __typename" for n in range(3_000)) + "}", f"more than {MAX_TOKENS} tokens"),
         ("{" + " ".join(f"a{n}: __typename" for n in range(101)) + "}", f"more than {MAX_ALIASES} aliases"),
@@ -191,13 +191,13 @@ async def test_a_query_does_with_variables(shared_service: Service) -> None:
         "records",
     ],
 )
-async def test_a_document_beyond_a_limit_is_refused(shared_service: Service, query: str, said: str | None) -> None:
+async def test_a_document_beyond_a_limit_is_refused(shared_service: Service, query: str, reason: str | None) -> None:
     refused = await asked(shared_service.as_("commissioner"), query)
     assert refused.status_code in (400, 422)
     assert "data" not in refused.json()
     message = refused.json()["errors"][0]["message"]
     faults = refused.json()["errors"][0]["extensions"].get("errors", [])
-    assert said in message if said else [fault["pointer"] for fault in faults] == ["/clusters/first"]
+    assert reason in message if reason else [fault["pointer"] for fault in faults] == ["/clusters/first"]
 
 
 async def test_fragments_that_double_at_each_level_are_measured_without_being_spread(shared_service: Service) -> None:
@@ -268,7 +268,7 @@ async def test_what_a_document_says_of_a_pupil_is_not_kept(shared_service: Servi
     for query in queries:
         await asked(shared_service.as_("school"), query)
     gc.collect()
-    assert [it for it in gc.get_objects() if isinstance(it, StringValueNode) and it.value == NAME] == []
+    assert [node for node in gc.get_objects() if isinstance(node, StringValueNode) and node.value == NAME] == []
 
 
 async def test_cursors_are_those_of_rest(shared_service: Service) -> None:
@@ -288,19 +288,19 @@ async def test_cursors_are_those_of_rest(shared_service: Service) -> None:
     by_rest = await board.get("/v1/schools", limit=2)
     following = await board.get("/v1/schools", cursor=first["pageInfo"]["endCursor"])
     second = (await asked(board, query, after=by_rest.json()["next"])).json()["data"]["schools"]
-    assert [edge["node"]["urn"] for edge in second["edges"]] == [it["urn"] for it in following.json()["data"]]
+    assert [edge["node"]["urn"] for edge in second["edges"]] == [school["urn"] for school in following.json()["data"]]
     assert (second["pageInfo"]["hasNextPage"], second["pageInfo"]["hasPreviousPage"]) == (False, True)
 
 
 @pytest.mark.parametrize("accept", [GRAPHQL, "application/json"])
 async def test_what_is_refused_is_refused_in_the_audit_too(shared_service: Service, accept: str) -> None:
     absent = '{ referral(id: "01900000-0000-7000-8000-000000000000") { id } }'
-    told = {
+    outcomes = {
         "{ nowhere }": (400, "query_invalid"),
         absent: (404, "not_found"),
         "{ slas { totalCount } }": (403, "scope_missing"),
     }
-    for query, outcome in told.items():
+    for query, outcome in outcomes.items():
         answer = await asked(shared_service.as_("school"), query, accept)
         events = await shared_service.as_("auditor").get("/v1/audit/events", client="school-999", status=outcome[0])
         found = {event["request_id"]: (event["status"], event["problem"]) for event in events.json()["data"]}
@@ -319,17 +319,17 @@ async def test_a_query_leaves_one_event(shared_service: Service) -> None:
     answer = await asked(shared_service.as_("finance"), query)
     auditor = shared_service.as_("auditor")
     events = (await auditor.get("/v1/audit/events", action="graphql:query", client="finance-999")).json()
-    event = next(it for it in events["data"] if it["request_id"] == answer.headers["x-request-id"])
+    event = next(event for event in events["data"] if event["request_id"] == answer.headers["x-request-id"])
     shown = [edge["node"] for edge in answer.json()["data"]["clusters"]["edges"]]
     schools = [edge["node"]["id"] for node in shown for edge in node["schools"]["edges"]]
     assert sorted(event["records"]) == sorted([node["id"] for node in shown] + schools)
 
 
 def test_the_schema_says_what_everything_in_it_is() -> None:
-    told = graphql_api().schema.introspect()["__schema"]
+    introspected = graphql_api().schema.introspect()["__schema"]
     silent = [
         f"{kind['name']}.{it['name']}"
-        for kind in told["types"]
+        for kind in introspected["types"]
         if not kind["name"].startswith("__")
         for it in [
             *(kind["fields"] or []),
@@ -341,4 +341,4 @@ def test_the_schema_says_what_everything_in_it_is() -> None:
         if not it["description"]
     ]
     assert silent == []
-    assert json.dumps(told)
+    assert json.dumps(introspected)

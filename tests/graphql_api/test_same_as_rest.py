@@ -85,12 +85,12 @@ async def compared(graph_dataset: GraphDataset, reference: Reference, query: str
         assert (answer.status_code, {fault["code"] for fault in faults}) == (422, {"not_for_role"}), answer.text
         return
     assert answer.status_code == 200, answer.text
-    told = json.loads(answer.content, object_pairs_hook=in_order)
+    answered = json.loads(answer.content, object_pairs_hook=in_order)
     expected = await reference.answer(query, variables)
-    assert told["data"] == expected
-    assert shape(told["data"]) == shape(expected)
+    assert answered["data"] == expected
+    assert shape(answered["data"]) == shape(expected)
     absent = {key for key, value in expected.items() if value is None}
-    errors = told.get("errors", [])
+    errors = answered.get("errors", [])
     assert {(error["path"][0], error["extensions"]["code"]) for error in errors} == {
         (key, "not_found") for key in absent
     }

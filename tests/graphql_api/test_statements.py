@@ -1,4 +1,4 @@
-"""One query is one statement; its audit names what it shows; and each of the two walls hides alone."""
+"""One query is one statement; its audit names what it shows; and each of the two checks of access hides alone."""
 
 from collections.abc import AsyncIterator
 from typing import Any
@@ -13,7 +13,7 @@ from support.graphql_dataset import AREAS, GraphDataset
 from support.graphql_requests import asked, codes
 from support.records import make_records, may_see, people, truth_of
 
-from convenor.read_model import row_access as row_access
+from convenor.read_model import row_access
 from convenor.read_model.plan import compile_plan, compile_selection
 
 DEEP = """
@@ -156,10 +156,10 @@ async def test_a_pupil_is_named_though_only_what_hangs_on_the_case_is_shown(grap
 
 async def test_each_area_s_audit_names_its_own_alone(graph_dataset: GraphDataset) -> None:
     answer = await asked(graph_dataset.callers["trust of two"], DEEP, first=20)
-    told = {area: await event_of(graph_dataset, area, answer) for area in AREAS}
+    recorded = {area: await event_of(graph_dataset, area, answer) for area in AREAS}
     named_in, subjects = [], []
     for area in AREAS:
-        event = told[area]
+        event = recorded[area]
         assert event
         assert len(event["records"]) == len(set(event["records"]))
         board = graph_dataset.callers[f"commissioner@{area}"]
@@ -179,9 +179,9 @@ async def test_a_query_of_one_area_s_record_is_no_concern_of_the_other(graph_dat
     own = (await graph_dataset.callers["trust@fenmark"].get("/v1/referrals")).json()["data"][0]["id"]
     answer = await asked(graph_dataset.callers["trust of two"], f'{{ referral(id: "{own}") {{ id }} }}')
     assert answer.json()["data"] == {"referral": {"id": own}}
-    told = await event_of(graph_dataset, "fenmark", answer)
-    assert told
-    assert told["records"] == [own]
+    event = await event_of(graph_dataset, "fenmark", answer)
+    assert event
+    assert event["records"] == [own]
     other = await event_of(graph_dataset, "wendshire", answer)
     assert other is None or other["records"] == []
 

@@ -40,18 +40,18 @@ async def test_a_token_that_is_not_exactly_ours_is_refused(
     oauth: OAuthServices, clock: Clock, header: dict[str, Any], claims: dict[str, Any], reason: str
 ) -> None:
     heading = {"alg": "ES256", "typ": "at+jwt", "kid": oauth.keys.signing.kid, **header}
-    said = {**GOOD, "exp": int(clock.now) + 300, **claims}
+    payload = {**GOOD, "exp": int(clock.now) + 300, **claims}
     heading = {name: value for name, value in heading.items() if value is not None}
-    forged = jwt.encode(heading, said, oauth.keys.signing, default_type=None)
+    forged = jwt.encode(heading, payload, oauth.keys.signing, default_type=None)
     with pytest.raises(InvalidToken, match=reason):
         await oauth.verifier.verify(forged)
 
 
 async def test_a_token_signed_by_another_key_or_algorithm_is_refused(oauth: OAuthServices, clock: Clock) -> None:
-    said = {**GOOD, "exp": int(clock.now) + 300}
+    payload = {**GOOD, "exp": int(clock.now) + 300}
     header = {"alg": "ES256", "typ": "at+jwt", "kid": oauth.keys.signing.kid}
-    stranger = jwt.encode(header, said, ECKey.generate_key("P-256"))
-    for forged in (stranger, sign_by_public_key(oauth.keys.signing, header, said)):
+    stranger = jwt.encode(header, payload, ECKey.generate_key("P-256"))
+    for forged in (stranger, sign_by_public_key(oauth.keys.signing, header, payload)):
         with pytest.raises(InvalidToken, match="not issued by this service"):
             await oauth.verifier.verify(forged)
 

@@ -256,8 +256,8 @@ async def test_a_flagged_client_may_name_the_token_address(register: Register) -
 async def test_five_minutes_to_the_second_are_accepted(register: Register) -> None:
     partner = await register(alg="ES256")
     now = int(partner.clock.now)
-    said = {"exp": now + 300, "iat": now, "nbf": now, "aud": [ISSUER], "extra": {"a": [1]}}
-    assert (await partner.present(partner.assertion(**said))).status_code == 200
+    claims = {"exp": now + 300, "iat": now, "nbf": now, "aud": [ISSUER], "extra": {"a": [1]}}
+    assert (await partner.present(partner.assertion(**claims))).status_code == 200
 
 
 async def test_a_client_changes_from_one_key_to_the_next_without_a_gap(

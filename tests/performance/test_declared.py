@@ -3,7 +3,7 @@
 import asyncpg
 import pytest
 from support.api_client import Service
-from support.declared_fields import graph_plans, rest_plans, standings
+from support.declared_fields import access_profiles, graph_plans, rest_plans
 
 from convenor.features import RESOURCES
 from convenor.read_model.resource import Resource
@@ -18,8 +18,8 @@ async def test_the_database_accepts_every_statement_of_a_resource(shared_service
         sqls = {
             plan.sql
             for role in Role
-            for each in standings(role, frozenset(FieldSensitivity))
-            for plan in (*(plan for _, plan in rest_plans(resource, each)), *graph_plans(resource, each))
+            for profile in access_profiles(role, frozenset(FieldSensitivity))
+            for plan in (*(plan for _, plan in rest_plans(resource, profile)), *graph_plans(resource, profile))
         }
         for sql in sqls:
             await connection.prepare(sql)

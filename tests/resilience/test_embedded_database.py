@@ -19,10 +19,10 @@ import pytest
 
 from convenor.configuration_error import ConfigurationError
 from convenor.database.login import Address, connect
-from convenor.embedded_postgres import server as embedded
 from convenor.embedded_postgres.open import Database, assert_app_role, examine, open_database
 from convenor.embedded_postgres.passwords import known_passwords, make_passwords
 from convenor.embedded_postgres.process import postmaster
+from convenor.embedded_postgres.server import SERVER, EmbeddedServer, binaries, check_folder, open_embedded
 
 ROLES_SQL = Path(__file__).parents[2] / "deploy" / "postgres" / "roles.sql"
 T = TypeVar("T")
@@ -99,15 +99,15 @@ def running_dir(short_folder: Callable[[], Path]) -> Path:
 
 
 @pytest.fixture(scope="module")
-def server(running_dir: Path) -> Iterator[embedded.EmbeddedServer]:
+def server(running_dir: Path) -> Iterator[EmbeddedServer]:
     """A server that runs; it also plays the part of a server of one's own."""
-    with embedded.open_embedded(running_dir, say=lambda _sentence: None) as opened:
+    with open_embedded(running_dir, say=lambda _sentence: None) as opened:
         yield opened
     assert postmaster(running_dir / "postgres") is None
 
 
 @pytest.fixture
-def own(server: embedded.EmbeddedServer) -> Iterator[str]:
+def own(server: EmbeddedServer) -> Iterator[str]:
     """An empty database on a server of one's own, by its superuser's address."""
     run(server.superuser_url, "create database own")
     yield database_of(server.superuser_url, "own")
@@ -183,11 +183,11 @@ class TestAFolderIsRefused:
     def test_a_folder_on_a_full_disk_is_refused_before_anything_is_written(self, tmp_path: Path) -> None:
         data_dir = tmp_path / "data"
         with pytest.raises(ConfigurationError, match=r"MB free; a new database needs.*\nFree some space"):
-            embedded.open_embedded(data_dir, say=print, required_free_bytes=2**62).__enter__()
+            open_embedded(data_dir, say=print, required_free_bytes=2**62).__enter__()
         assert not data_dir.exists()
 
     def test_a_full_disk_does_not_keep_an_existing_database_from_starting(self, resting: Path) -> None:
-        assert "MB free" in embedded.check_folder(resting, required_free_bytes=2**62)
+        assert "MB free" in check_folder(resting, required_free_bytes=2**62)
 
     def test_a_folder_that_is_a_file_is_refused(self, tmp_path: Path) -> None:
         (tmp_path / "data").write_text("")
@@ -254,14 +254,14 @@ class TestAfterACrash:
             while not list(tmp_path.glob("postgres-unfinished-*/PG_VERSION")):
                 assert process.poll() is None
             process.kill()
-        passwords = known_passwords(tmp_path, embedded.SERVER)
+        passwords = known_passwords(tmp_path, SERVER)
         assert not (tmp_path / "postgres").exists()
         with open_database(tmp_path) as database:
             assert value(database.app_url, "select current_user::text") == "convenor_app"
-        assert known_passwords(tmp_path, embedded.SERVER) == passwords
+        assert known_passwords(tmp_path, SERVER) == passwords
 
     def test_roles_that_were_not_made_yet_are_made_by_the_next_start(self, resting: Path) -> None:
-        with embedded.open_embedded(resting, say=print) as opened:
+        with open_embedded(resting, say=print) as opened:
             run(opened.superuser_url, "drop database convenor", "drop role convenor_app")
         with open_database(resting) as database:
             assert value(database.app_url, "select current_user::text") == "convenor_app"
@@ -298,9 +298,7 @@ class TestWhoStopsTheServer:
             use_it()
         assert postmaster(resting / "postgres") is None
 
-    def test_ctrl_c_in_the_terminal_does_not_reach_the_server(
-        self, running_dir: Path, server: embedded.EmbeddedServer
-    ) -> None:
+    def test_ctrl_c_in_the_terminal_does_not_reach_the_server(self, running_dir: Path, server: EmbeddedServer) -> None:
         running = postmaster(running_dir / "postgres")
         assert running is not None
         assert os.getpgid(running.pid) != os.getpgid(0)
@@ -317,28 +315,28 @@ class TestWhoStopsTheServer:
 
 
 class TestWhoGetsIn:
-    def test_the_server_lets_nobody_in_without_a_password(self, server: embedded.EmbeddedServer) -> None:
+    def test_the_server_lets_nobody_in_without_a_password(self, server: EmbeddedServer) -> None:
         wrong = address(server.superuser_url).logging_in_as("postgres", "wrong")
         with pytest.raises(asyncpg.InvalidPasswordError):
             value(wrong.url, "select 1")
 
-    def test_the_server_lets_nobody_in_over_the_network(self, server: embedded.EmbeddedServer) -> None:
+    def test_the_server_lets_nobody_in_over_the_network(self, server: EmbeddedServer) -> None:
         assert value(server.app_url, "show listen_addresses") == ""
 
-    def test_the_server_lets_no_other_system_user_in(self, running_dir: Path, server: embedded.EmbeddedServer) -> None:
+    def test_the_server_lets_no_other_system_user_in(self, running_dir: Path, server: EmbeddedServer) -> None:
         modes = {path.name: path.stat().st_mode & 0o777 for path in running_dir.iterdir()}
         assert modes == {"postgres": 0o700, "database.json": 0o600, "postgres.log": 0o600, "postgres.lock": 0o600}
 
-    def test_the_application_owns_nothing_and_row_security_holds_for_it(self, server: embedded.EmbeddedServer) -> None:
+    def test_the_application_owns_nothing_and_row_security_holds_for_it(self, server: EmbeddedServer) -> None:
         on(server.app_url, assert_app_role)
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
             run(server.app_url, "create table mine (n int)")
 
-    def test_the_application_refuses_to_be_superuser(self, server: embedded.EmbeddedServer) -> None:
+    def test_the_application_refuses_to_be_superuser(self, server: EmbeddedServer) -> None:
         with pytest.raises(ConfigurationError, match=r"postgres is a superuser"):
             on(server.superuser_url, assert_app_role)
 
-    def test_the_application_refuses_to_own_the_database(self, server: embedded.EmbeddedServer) -> None:
+    def test_the_application_refuses_to_own_the_database(self, server: EmbeddedServer) -> None:
         with pytest.raises(ConfigurationError, match=r"convenor_owner owns the database"):
             on(server.owner_url, assert_app_role)
 
@@ -350,7 +348,7 @@ class TestWhoGetsIn:
         ],
     )
     def test_the_application_refuses_what_would_undo_row_security(
-        self, server: embedded.EmbeddedServer, change: str, undo: str, fault: str
+        self, server: EmbeddedServer, change: str, undo: str, fault: str
     ) -> None:
         run(server.superuser_url, change)
         try:
@@ -359,9 +357,7 @@ class TestWhoGetsIn:
         finally:
             run(server.superuser_url, undo)
 
-    def test_no_value_of_a_failed_statement_gets_into_the_log(
-        self, running_dir: Path, server: embedded.EmbeddedServer
-    ) -> None:
+    def test_no_value_of_a_failed_statement_gets_into_the_log(self, running_dir: Path, server: EmbeddedServer) -> None:
         async def fail(connection: asyncpg.Connection) -> None:
             await connection.execute("create temp table pupil (upn text unique check (length(upn) < 20))")
             await connection.execute("insert into pupil values ($1)", SECRET)
@@ -383,7 +379,7 @@ class TestWhoGetsIn:
         log = (running_dir / "postgres.log").read_text()
         assert "duplicate key value violates unique constraint" in log
         assert SECRET not in log
-        assert not any(password in log for password in known_passwords(running_dir, embedded.SERVER).values())
+        assert not any(password in log for password in known_passwords(running_dir, SERVER).values())
 
 
 class TestAnAddressIsRefused:
@@ -414,16 +410,14 @@ class TestAnAddressIsRefused:
     def test_an_address_where_nothing_answers_is_refused(self, tmp_path: Path, url: str) -> None:
         self.refused(tmp_path, url, "No PostgreSQL can be reached at", "correct the host and the port")
 
-    def test_an_address_with_a_wrong_password_is_refused(self, tmp_path: Path, server: embedded.EmbeddedServer) -> None:
+    def test_an_address_with_a_wrong_password_is_refused(self, tmp_path: Path, server: EmbeddedServer) -> None:
         url = address(server.app_url).logging_in_as("convenor_app", SECRET).url
         self.refused(tmp_path, url, "refuses the login", "Correct the user and the password in CONVENOR_DATABASE_URL")
 
-    def test_an_address_whose_database_is_missing_is_refused(
-        self, tmp_path: Path, server: embedded.EmbeddedServer
-    ) -> None:
+    def test_an_address_whose_database_is_missing_is_refused(self, tmp_path: Path, server: EmbeddedServer) -> None:
         self.refused(tmp_path, database_of(server.superuser_url, "nothing"), "no such database", "roles.sql")
 
-    def test_an_address_of_a_server_that_is_too_old_is_refused(self, server: embedded.EmbeddedServer) -> None:
+    def test_an_address_of_a_server_that_is_too_old_is_refused(self, server: EmbeddedServer) -> None:
         with pytest.raises(ConfigurationError, match=r"is PostgreSQL 18\.\n.*PostgreSQL 99 or newer"):
             asyncio.run(connect(address(server.app_url), oldest_major_version=99))
 
@@ -463,7 +457,7 @@ class TestAServerOfOnesOwn:
             open_database(tmp_path, own, own).__enter__()
 
     def test_the_roles_of_the_administrators_script_serve(
-        self, own: str, server: embedded.EmbeddedServer, tmp_path: Path
+        self, own: str, server: EmbeddedServer, tmp_path: Path
     ) -> None:
         run(server.superuser_url, "drop database own")
         for _again in range(2):
@@ -480,7 +474,7 @@ class TestAServerOfOnesOwn:
     def run_script(self, url: str) -> None:
         names = ("--set=database=own", "--set=owner=own_owner", "--set=app=own_app")
         subprocess.run(
-            [embedded.binaries() / "psql", url, "--no-psqlrc", f"--file={ROLES_SQL}", *names],
+            [binaries() / "psql", url, "--no-psqlrc", f"--file={ROLES_SQL}", *names],
             env={"CONVENOR_OWNER_PASSWORD": f"{SECRET}@/'", "CONVENOR_APP_PASSWORD": f"{SECRET}@/'"},
             check=True,
             capture_output=True,
@@ -493,7 +487,7 @@ class TestWhatTheDoctorSays:
         assert [finding.ok for finding in examine(data_dir, None, None)] == [True, True]
         assert not data_dir.exists()
 
-    def test_the_doctor_finds_a_running_database(self, running_dir: Path, server: embedded.EmbeddedServer) -> None:
+    def test_the_doctor_finds_a_running_database(self, running_dir: Path, server: EmbeddedServer) -> None:
         findings = examine(running_dir, None, None)
         assert [finding.name for finding in findings if finding.ok] == [
             "data folder",
@@ -503,13 +497,13 @@ class TestWhatTheDoctorSays:
         ]
 
     def test_the_doctor_finds_passwords_that_others_can_read(self, tmp_path: Path) -> None:
-        make_passwords(tmp_path, embedded.SERVER, ["postgres"])
+        make_passwords(tmp_path, SERVER, ["postgres"])
         (tmp_path / "database.json").chmod(0o644)
         assert [finding.remedy for finding in examine(tmp_path, None, None) if not finding.ok] == [
             f"chmod 600 {tmp_path / 'database.json'}"
         ]
 
-    def test_no_password_is_shown_where_an_address_is_printed(self, server: embedded.EmbeddedServer) -> None:
+    def test_no_password_is_shown_where_an_address_is_printed(self, server: EmbeddedServer) -> None:
         database = Database(server.owner_url, server.app_url, "convenor_app", embedded=True)
         shown = f"{server!r} {database!r} {address(server.app_url)!r}"
         for url in (server.owner_url, server.app_url, server.superuser_url):
@@ -535,7 +529,7 @@ class TestWhereItRuns:
         (tmp_path / "data").mkdir()
         as_an_ordinary_user(tmp_path, use_it)
 
-    def test_root_runs_it_as_somebody_else(self, running_dir: Path, server: embedded.EmbeddedServer) -> None:
+    def test_root_runs_it_as_somebody_else(self, running_dir: Path, server: EmbeddedServer) -> None:
         running = postmaster(running_dir / "postgres")
         assert running is not None
         assert running.uids().effective != 0

@@ -53,10 +53,10 @@ class TestManyAtOnce:
             assert await present_revision(database.owner_url) == newest_revision()
 
     async def test_a_migration_waits_for_another_and_says_so(self, database: Empty, other: asyncpg.Connection) -> None:
-        waits, said = Event(), []
+        waits, sentences = Event(), []
 
         def say(sentence: str) -> None:
-            said.append(sentence)
+            sentences.append(sentence)
             waits.set()
 
         await other.execute("select pg_advisory_lock($1)", SCHEMA_LOCK)
@@ -65,7 +65,7 @@ class TestManyAtOnce:
         assert not migration.done()
         await other.execute("select pg_advisory_unlock($1)", SCHEMA_LOCK)
         await migration
-        assert said == ["Another process changes the schema of this database; waiting for it ..."]
+        assert sentences == ["Another process changes the schema of this database; waiting for it ..."]
 
 
 class TestTablesThatOthersHold:

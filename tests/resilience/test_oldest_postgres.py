@@ -10,7 +10,7 @@ from support.databases import Server, serve
 from support.dataset import load_dataset
 from support.empty_databases import Empty, new_database
 from support.own_server import own_server
-from support.referral_steps import ACCEPTED, line, load, referred, said
+from support.referral_steps import ACCEPTED, line, load, outcomes, referred
 
 from convenor.database.login import OLDEST_MAJOR_VERSION
 from convenor.migrate import migrate
@@ -48,7 +48,7 @@ async def test_a_school_refers_a_pupil_and_reads_the_referral(service: Service) 
 async def test_a_service_loads_contacts_and_the_commissioner_sees_what_they_amount_to(service: Service) -> None:
     referral = await referred(service, *ACCEPTED)
     loaded = await load(service.as_("trust"), [line(referral, "one", 2), line(referral, "two", 1)])
-    assert said(loaded) == ["created", "created"]
+    assert outcomes(loaded) == ["created", "created"]
     assert (await service.as_("commissioner").get("/v1/insights/referrals")).status_code == 200
     admin = await asyncpg.connect(service.superuser_url)
     assert await admin.fetchval("select sum(referrals) from referral_month") == 1

@@ -92,7 +92,7 @@ class TestItIsRefused:
         assert installation.answers()
 
     @pytest.mark.parametrize(
-        ("setting", "value", "said"),
+        ("setting", "value", "reason"),
         [
             ("CONVENOR_PORT", "eighty", "CONVENOR_PORT"),
             ("CONVENOR_HOST", "nowhere.invalid", "cannot listen on nowhere.invalid"),
@@ -102,12 +102,12 @@ class TestItIsRefused:
         ],
     )
     def test_a_service_is_refused_a_setting_that_cannot_work(
-        self, installation: Installation, setting: str, value: str, said: str
+        self, installation: Installation, setting: str, value: str, reason: str
     ) -> None:
         installation.settings[setting] = value
         refused = installation.run("serve")
         assert (refused.returncode, refused.stdout) == (2, "")
-        assert said in refused.stderr
+        assert reason in refused.stderr
         assert "What to do" in refused.stderr
         assert "Traceback" not in refused.stderr
         assert "hidden" not in refused.stderr

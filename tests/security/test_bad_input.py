@@ -184,8 +184,8 @@ async def test_what_the_contract_forbids_is_refused_at_its_place_in_every_body(s
         if not route.body_field:
             continue
         caller = await _allowed(service, route)
-        said = contract["paths"][route.path][min(route.methods).lower()]["requestBody"]["content"]
-        for pointer, places, made in _parts(contract, said["application/json"]["schema"]):
+        content = contract["paths"][route.path][min(route.methods).lower()]["requestBody"]["content"]
+        for pointer, places, made in _parts(contract, content["application/json"]["schema"]):
             closed = {name: place | {"components": contract["components"]} for name, place in places.items()}
             held = {
                 name: Draft202012Validator(place, format_checker=Draft202012Validator.FORMAT_CHECKER)

@@ -12,7 +12,7 @@ from graphql import GraphQLObjectType, GraphQLUnionType, get_named_type
 from support.api_client import Caller
 from support.databases import Server, serve
 from support.dataset import Dataset
-from support.declared_fields import HIDDEN, WALLS, Hidden, graph_plans, marked, rest_plans, standings
+from support.declared_fields import CLEARANCES, HIDDEN, Hidden, access_profiles, graph_plans, marked, rest_plans
 from support.graphql_dataset import GraphDataset, build_graph_dataset
 from support.graphql_requests import asked
 
@@ -41,8 +41,8 @@ def hidden_in(resource: Resource) -> list[Hidden]:
 @pytest.mark.parametrize("resource", WITH_HIDDEN.values(), ids=WITH_HIDDEN)
 def test_no_statement_reads_a_field_that_its_caller_does_not_see(resource: Resource, role: Role) -> None:
     fields, tested = hidden_in(resource), marked(resource)
-    for clearances in WALLS:
-        for profile in standings(role, clearances):
+    for clearances in CLEARANCES:
+        for profile in access_profiles(role, clearances):
             for wanted, plan in rest_plans(tested, profile):
                 for each in fields:
                     asked_for = wanted is None or each.top in wanted

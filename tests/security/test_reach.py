@@ -1,4 +1,4 @@
-"""Who sees what: every route, every role, every record, with both walls and with each wall alone.
+"""Who sees what: every route, every role, every record, with both checks and with each check alone.
 
 A route without a rule here fails the build.
 """
@@ -16,7 +16,7 @@ from support.dataset import Dataset
 from support.records import TRUTH, Person, Record, make_records, may_see, people, truth_of
 
 from convenor.http.read_routes import ReadRoute
-from convenor.read_model import row_access as row_access
+from convenor.read_model import row_access
 from convenor.read_model.plan import compile_plan
 from convenor.security.principal import Role
 from convenor_auth.roles import ROLES

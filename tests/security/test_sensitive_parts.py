@@ -1,4 +1,4 @@
-"""A wall stands wherever it is declared: what is behind it is left out of answers and named, however deep it lies."""
+"""A field is hidden wherever it is declared so: it is left out of answers and named, however deep it lies."""
 
 import json
 from dataclasses import replace
@@ -18,7 +18,7 @@ from convenor_auth.principals import load_principal
 DEEP = "versions.kpis.target"
 
 
-class WalledRead(SlaRead):
+class HidingRead(SlaRead):
     """An SLA that says what it hides."""
 
     redacted: list[str]
@@ -26,8 +26,8 @@ class WalledRead(SlaRead):
 
 _VERSIONS = SLAS.parts["versions"]
 _KPIS = replace(_VERSIONS.parts["kpis"], sensitivity={"target": FieldSensitivity.IDENTITY})
-WALLED = replace(SLAS, read=WalledRead, parts={**SLAS.parts, "versions": replace(_VERSIONS, parts={"kpis": _KPIS})})
-"""SLAs, were the targets of earlier versions behind a wall: a part of a part."""
+HIDING = replace(SLAS, read=HidingRead, parts={**SLAS.parts, "versions": replace(_VERSIONS, parts={"kpis": _KPIS})})
+"""SLAs, were the targets of earlier versions hidden: a part of a part."""
 
 
 async def test_a_hidden_field_of_a_part_within_a_part_is_absent_and_named(shared_service: Service) -> None:
@@ -35,7 +35,7 @@ async def test_a_hidden_field_of_a_part_within_a_part_is_absent_and_named(shared
     secret, readers = load_pseudonym_secret(shared_service.data_dir), shared_service.app.state.readers
     principal = await load_principal(readers, client.client_id, client.scopes, secret)
     assert principal
-    answer = await read_list(readers, principal, WALLED, parse_query(WALLED, b"fields=kpis,versions"))
+    answer = await read_list(readers, principal, HIDING, parse_query(HIDING, b"fields=kpis,versions"))
     slas = json.loads(answer.body)["data"]
     assert slas
     for sla in slas:
@@ -46,13 +46,13 @@ async def test_a_hidden_field_of_a_part_within_a_part_is_absent_and_named(shared
 
 def test_a_hidden_field_is_named_by_the_keys_of_a_graph() -> None:
     kpis = Pick("measures", "kpis", ((KpiFields, (Pick("goal", "target"), Pick("kpi", "kpi"))),))
-    sla = One("mine", WALLED, (Pick("all", "versions", ((VersionRead, (kpis,)),)), Pick("code", "code")))
+    sla = One("mine", HIDING, (Pick("all", "versions", ((VersionRead, (kpis,)),)), Pick("code", "code")))
     assert redacted_in((sla,), frozenset()) == ["mine.all.measures.goal"]
     assert redacted_in((sla,), frozenset({FieldSensitivity.IDENTITY})) == []
 
 
 def test_whoever_has_the_clearance_has_nothing_hidden_and_the_contract_knows_the_field() -> None:
-    assert redacted_paths(WALLED, frozenset()) == redacted_paths(WALLED, frozenset(), frozenset({"versions"})) == [DEEP]
-    assert redacted_paths(WALLED, frozenset({FieldSensitivity.IDENTITY})) == redacted_paths(SLAS, frozenset()) == []
-    assert redacted_paths(WALLED, frozenset(), frozenset({"kpis"})) == []
-    assert list(sensitive_fields(WALLED)) == [(KpiFields, "target")]
+    assert redacted_paths(HIDING, frozenset()) == redacted_paths(HIDING, frozenset(), frozenset({"versions"})) == [DEEP]
+    assert redacted_paths(HIDING, frozenset({FieldSensitivity.IDENTITY})) == redacted_paths(SLAS, frozenset()) == []
+    assert redacted_paths(HIDING, frozenset(), frozenset({"kpis"})) == []
+    assert list(sensitive_fields(HIDING)) == [(KpiFields, "target")]

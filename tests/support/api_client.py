@@ -25,7 +25,7 @@ class Caller:
     asked_at: float = inf
 
     async def authorise(self, *scopes: str) -> str:
-        """Gets a token for these scopes, or for all that the client may ask."""
+        """Get a token for these scopes, or for all that the client may ask."""
         self.scopes, self.asked_at = scopes, time.monotonic()
         answer = await self.http.post(
             "/oauth/token",
@@ -37,23 +37,23 @@ class Caller:
         return self.token
 
     async def call(self, method: str, path: str, **how: Any) -> httpx2.Response:
-        """Makes a call with the client's token."""
+        """Make a call with the client's token."""
         if self.token is None or time.monotonic() > self.asked_at + ASK_AGAIN_SECONDS:
             await self.authorise(*self.scopes)
         headers = {"Authorization": f"Bearer {self.token}"} | how.pop("headers", {})
         return await self.http.request(method, path, headers=headers, **how)
 
     async def get(self, path: str, **params: Any) -> httpx2.Response:
-        """Reads."""
+        """Read a record or a list."""
         return await self.call("GET", path, params=params or None)
 
     async def post(self, path: str, json: Any, *, key: str | None = None, etag: str | None = None) -> httpx2.Response:
-        """Creates, with a fresh idempotency key unless one is given; or transitions, with an ETag."""
+        """Create a record, with a fresh idempotency key unless one is given; or step it on, with an ETag."""
         headers = {"If-Match": etag} if etag else {"Idempotency-Key": key or str(uuid4())}
         return await self.call("POST", path, json=json, headers=headers)
 
     async def patch(self, path: str, json: Any, etag: str) -> httpx2.Response:
-        """Changes."""
+        """Change a record."""
         return await self.call("PATCH", path, json=json, headers={"If-Match": etag})
 
 
@@ -70,20 +70,20 @@ class Service:
     callers: dict[tuple[str, str], Caller] = field(default_factory=dict)
 
     def as_(self, key: str, area: str = "wendshire") -> Caller:
-        """The caller of a client of the dataset, e.g. `as_("school")` or `as_("trust", "fenmark")`."""
+        """Return the caller of a client of the dataset, e.g. `as_("school")` or `as_("trust", "fenmark")`."""
         if (key, area) not in self.callers:
             client = self.dataset.operator if key == "operator" else self.area(area).clients[key]
             self.callers[key, area] = Caller(self.http, client)
         return self.callers[key, area]
 
     def area(self, name: str = "wendshire") -> DatasetArea:
-        """An area of the dataset."""
+        """Return an area of the dataset."""
         area: DatasetArea = getattr(self.dataset, name)
         return area
 
 
 def pupil_referral(service_id: Any, urn: str = "900001", **pupil: Any) -> dict[str, Any]:
-    """A well-formed referral of one pupil."""
+    """Return a well-formed referral of one pupil."""
     stated = {
         "upn": "B801200005001",
         "given_name": "Robin",

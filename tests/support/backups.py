@@ -29,7 +29,7 @@ async def ask(url: str, query: str) -> Any:
 
 
 async def rows(superuser_url: str) -> dict[str, list[str]]:
-    """Every row of every table, as text."""
+    """Return every row of every table, as text."""
     connection = await asyncpg.connect(superuser_url)
     try:
         tables = await connection.fetch(

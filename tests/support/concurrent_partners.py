@@ -45,7 +45,7 @@ class Work:
     """By referral id: its last acknowledged status, and the request id of that write."""
 
     async def run(self, partners: int, rounds: int) -> None:
-        """Lets so many partners work at once, each for so many rounds, or until the service is gone."""
+        """Let so many partners work at once, each for so many rounds, or until the service is gone."""
         async with httpx2.AsyncClient(base_url=self.base_url, timeout=60) as http:
             trios = [self._trio(http, at) for at in range(partners)]
             for _, *callers in trios:
@@ -54,7 +54,7 @@ class Work:
         self.hundred.set()
 
     def _trio(self, http: httpx2.AsyncClient, at: int) -> tuple[str, Caller, Caller, Caller]:
-        """A school with its URN, a trust and a commissioner."""
+        """Return a school with its URN, a trust and a commissioner."""
         area = self.dataset.wendshire
         names = (("school", "neighbour", "far_school")[at % 3], "trust", "commissioner")
         school, trust, commissioner = (Caller(http, area.clients[name]) for name in names)
@@ -88,7 +88,7 @@ class Work:
     async def _send(
         self, call: Callable[[], Awaitable[httpx2.Response]], *, acknowledges: bool = False
     ) -> httpx2.Response:
-        """Makes a call and notes the answer, which may acknowledge a write of a referral."""
+        """Make a call and note the answer, which may acknowledge a write of a referral."""
         answer = await call()
         while self.patient and answer.status_code == 503:
             await asyncio.sleep(float(answer.headers["retry-after"]))

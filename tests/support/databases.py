@@ -13,12 +13,12 @@ from support.api_client import Service
 from support.dataset import Dataset
 
 from convenor.app import create_app
-from convenor.database import pools as db
+from convenor.database import pools
 
 ISSUER = "http://127.0.0.1:8000"
 
 # A busy machine must not end what a test lets wait until others have come.
-db._SERVER_SETTINGS |= {"statement_timeout": "240000", "lock_timeout": "240000"}
+pools._SERVER_SETTINGS |= {"statement_timeout": "240000", "lock_timeout": "240000"}
 
 
 @dataclass
@@ -32,7 +32,7 @@ class Server:
 
 
 def named(url: str, database: str) -> str:
-    """The same login at another database."""
+    """Return the same login at another database."""
     return urlsplit(url)._replace(path=f"/{database}").geturl()
 
 
@@ -41,7 +41,7 @@ _numbers = itertools.count()
 
 @asynccontextmanager
 async def serve(server: Server, dataset: Dataset) -> AsyncIterator[Service]:
-    """The application over a clone of the dataset."""
+    """Serve the application over a clone of the dataset."""
     database = f"clone_{next(_numbers)}"
     admin = await asyncpg.connect(named(server.superuser_url, "postgres"))
     try:
@@ -55,7 +55,7 @@ async def serve(server: Server, dataset: Dataset) -> AsyncIterator[Service]:
 
 @asynccontextmanager
 async def serve_database(server: Server, database: str, dataset: Dataset) -> AsyncIterator[Service]:
-    """The application over a database that holds the dataset."""
+    """Serve the application over a database that holds the dataset."""
     app = create_app(named(server.app_url, database), server.data_dir, ISSUER)
     transport = httpx2.ASGITransport(app=app)
     async with app.router.lifespan_context(app), httpx2.AsyncClient(transport=transport, base_url=ISSUER) as http:

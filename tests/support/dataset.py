@@ -52,13 +52,13 @@ class Dataset:
 
 
 async def load_dataset(owner_url: str) -> Dataset:
-    """Writes the dataset into a migrated database."""
+    """Write the dataset into a migrated database."""
     async with owner_session(owner_url) as session:
         return await build_dataset(session)
 
 
 async def build_dataset(session: AsyncSession) -> Dataset:
-    """Writes the dataset. The session is the owner's."""
+    """Write the dataset. The session is the owner's."""
     wendshire = await _build_area(session, "999", "Wendshire", 900001)
     fenmark = await _build_area(session, "998", "Fenmark", 900101)
     operator = await add_client(session, Role.OPERATOR, client_id="operator", kind="operator")

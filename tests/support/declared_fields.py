@@ -18,8 +18,10 @@ from convenor.security.principal import FieldSensitivity, Role, RowAccess
 
 Declared = TypeVar("Declared", Resource, Part)
 
-WALLS = [frozenset(each) for size in range(len(FieldSensitivity) + 1) for each in combinations(FieldSensitivity, size)]
-"""Whatever a caller may pass."""
+CLEARANCES = [
+    frozenset(each) for number in range(len(FieldSensitivity) + 1) for each in combinations(FieldSensitivity, number)
+]
+"""Whatever clearances a caller may have."""
 
 
 @dataclass(frozen=True)
@@ -34,12 +36,12 @@ class Hidden:
 
     @property
     def top(self) -> str:
-        """The field of the record that it lies in."""
+        """Return the field of the record that it lies in."""
         return self.path.split(".")[0]
 
     @property
     def marker(self) -> str:
-        """What stands in the place of its SQL in `marked`."""
+        """Return what stands in the place of its SQL in `marked`."""
         return f"<{self.path}>"
 
 
@@ -57,7 +59,7 @@ HIDDEN = [each for resource in RESOURCES.values() for each in _hidden_in(resourc
 
 
 def marked(resource: Resource) -> Resource:
-    """The resource with a marker in the place of each hidden field's SQL."""
+    """Return the resource with a marker in the place of each hidden field's SQL."""
     return _marked(resource, "")
 
 
@@ -67,14 +69,14 @@ def _marked(declared: Declared, before: str) -> Declared:
     return replace(declared, sql={**declared.sql, **markers}, parts=parts)
 
 
-def standings(role: Role, clearances: frozenset[FieldSensitivity]) -> Iterator[AccessProfile]:
-    """A caller of one area, school or provider, and one of several."""
+def access_profiles(role: Role, clearances: frozenset[FieldSensitivity]) -> Iterator[AccessProfile]:
+    """Return a caller of one area, school or provider, and one of several."""
     yield AccessProfile(role, clearances, frozenset())
     yield AccessProfile(role, clearances, frozenset(RowAccess))
 
 
 def picks(model: type[BaseModel]) -> Selection:
-    """Everything of a model, under other keys than its own."""
+    """Return everything of a model, under other keys than its own."""
     return tuple(
         Pick(f"key_{name}", name, tuple((inner, picks(inner)) for inner in models_in(info.annotation)[0]))
         for name, info in model.model_fields.items()
@@ -83,7 +85,7 @@ def picks(model: type[BaseModel]) -> Selection:
 
 
 def rest_plans(resource: Resource, profile: AccessProfile) -> Iterator[tuple[frozenset[str] | None, Plan]]:
-    """Every statement of REST, a thing at a time: with the fields that it is asked for."""
+    """Return every statement of REST, one by one, with the fields that it is asked for."""
     record = Shape(resource, "one", profile)
     whole = Shape(resource, "list", profile, sort=resource.order.removeprefix("-"))
     shapes = [record, whole, replace(whole, count=True, after=True, descending=True)]
@@ -108,7 +110,7 @@ def rest_plans(resource: Resource, profile: AccessProfile) -> Iterator[tuple[fro
 
 
 def graph_plans(resource: Resource, profile: AccessProfile) -> Iterator[Plan]:
-    """A record, a page, and the same at the end of every relation that leads there."""
+    """Return a record, a page, and the same at the end of every relation that leads there."""
     selection, sort = picks(resource.read), resource.order.removeprefix("-")
     places = PageInfo("place", (("more", "hasNextPage"), ("start", "startCursor"), ("end", "endCursor")))
     page = Page("page", resource, (Edges("rows", (Node("row", selection),)), places, Total("n")), 5, sort, False)

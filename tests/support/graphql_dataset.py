@@ -29,13 +29,13 @@ class GraphDataset:
     """All records of both areas that a list of the root gives, by its name there."""
 
     def area_of(self, who: str) -> str:
-        """The id of the area that a caller works in, or of the first of them."""
+        """Return the id of the area that a caller works in, or of the first of them."""
         name = who.partition("@")[2] or AREAS[0]
         return str(self.service.area(name).id)
 
 
 async def build_graph_dataset(service: Service) -> GraphDataset:
-    """Makes the records and the clients."""
+    """Make the records and the clients."""
     await make_records(service)
     for area in AREAS:
         await _make_cases(service, area)
@@ -137,7 +137,7 @@ async def _make_returns(service: Service, area: str) -> None:
 
 
 async def _make_places(service: Service, area: str) -> None:
-    """What the directory does not often hold: names beyond ASCII, a service nobody buys, an end."""
+    """Make what the directory does not often hold: names beyond ASCII, a service nobody buys, an end."""
     commissioner = service.as_("commissioner", area)
     urn = str(int(next(iter(service.area(area).schools))) + 50)
     await _made(commissioner, "/v1/schools", {"urn": urn, "name": "École Sainte-Anne", "phase": "secondary"})
@@ -166,16 +166,16 @@ async def _clients_of_several(service: Service) -> dict[str, Caller]:
             service,
             "trust-of-two",
             Role.HEALTH_SYSTEM,
-            [Grant(it.id, "provider", it.providers["trust"]) for it in areas],
+            [Grant(area.id, "provider", area.providers["trust"]) for area in areas],
         ),
         "charity of two": await _client(
             service,
             "charity-of-two",
             Role.PROVIDER_PORTAL,
-            [Grant(it.id, "provider", it.providers["charity"]) for it in areas],
+            [Grant(area.id, "provider", area.providers["charity"]) for area in areas],
         ),
         "lead of two": await _client(
-            service, "lead-of-two", Role.CLUSTER_LEAD, [Grant(it.id, "cluster", it.clusters["1"]) for it in areas]
+            service, "lead-of-two", Role.CLUSTER_LEAD, [Grant(area.id, "cluster", area.clusters["1"]) for area in areas]
         ),
         "commissioner of two": await _client(service, "commissioner-of-two", Role.COMMISSIONER, wholes),
         "auditor of two": await _client(service, "auditor-of-two", Role.AUDITOR, wholes),

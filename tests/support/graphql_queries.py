@@ -115,7 +115,7 @@ class _Writer:
         return self.dice.randrange(times) == 0
 
     def selections(self, kind: GraphQLObjectType, links: int) -> str:
-        """A selection set."""
+        """Write a selection set."""
         names = [name for name in kind.fields if self._may(kind, name, links)]
         composite = [name for name in names if _composite(kind.fields[name])]
         leaves = [name for name in names if name not in composite] or ["__typename"]
@@ -175,10 +175,10 @@ class _Writer:
     def _condition(self) -> str:
         if not self.one_in(8):
             return ""
-        directive, said = self.dice.choice(["include", "skip"]), self.dice.random() < 0.5
+        directive, holds = self.dice.choice(["include", "skip"]), self.dice.random() < 0.5
         if self.one_in(2):
-            return f"@{directive}(if: {json.dumps(said)}) "
-        return f"@{directive}(if: {self._variable('Boolean!', said, None)}) "
+            return f"@{directive}(if: {json.dumps(holds)}) "
+        return f"@{directive}(if: {self._variable('Boolean!', holds, None)}) "
 
     def _arguments(self, kind: GraphQLObjectType, name: str, it: GraphQLField) -> str:
         given = []
@@ -206,7 +206,7 @@ class _Writer:
         return str(value) if word else json.dumps(value)
 
     def _drawn(self, kind: GraphQLObjectType, name: str, argument: str, declared: GraphQLArgument) -> tuple[Any, bool]:
-        """A value, and whether it is a word of an enumeration."""
+        """Return a value, and whether it is a word of an enumeration."""
         named = get_nullable_type(declared.type)
         target = _target(kind, name) or ""
         if isinstance(named, GraphQLEnumType):
@@ -222,7 +222,7 @@ class _Writer:
         return self.dice.choice(VALUES[argument]), False
 
     def _variable(self, kind: str, value: Any, word: Any, declared: GraphQLArgument | None = None) -> str:
-        """A variable of this value; without one where it is `...`."""
+        """Return a variable of this value; without one where it is `...`."""
         named = f"v{self.number()}"
         default = ""
         if value is not ... and self.one_in(3):
@@ -240,7 +240,7 @@ def _composite(it: GraphQLField) -> bool:
 
 
 def _target(kind: GraphQLObjectType, name: str) -> str | None:
-    """The type of the records that a field leads to, where it is a link."""
+    """Return the type of the records that a field leads to, where it is a link."""
     named = get_named_type(kind.fields[name].type).name.removesuffix("Connection")
     return named if named in SCOPES and name != "node" else None
 
@@ -269,7 +269,7 @@ _CURSORS = {kind: listed for kind, listed in _LISTED.items() if kind != "AuditEv
 
 
 def _names(kind: str) -> list[str]:
-    """What a record may be named by: an id, a code, or nothing there is."""
+    """Return what a record may be named by: an id, a code, or nothing there is."""
     listed = _LISTED.get(kind, "clusterRoles")
     found = [f"@{listed}.id.{at}@" for at in range(8)]
     if listed in CODES:
@@ -278,7 +278,7 @@ def _names(kind: str) -> list[str]:
 
 
 def queries(scopes: frozenset[str]) -> st.SearchStrategy[Drawn]:
-    """Queries of what these scopes open. The smaller ones come from smaller sizes, which hypothesis shrinks towards."""
+    """Draw queries of what these scopes open. Smaller sizes, towards which hypothesis shrinks, give smaller ones."""
     return st.builds(partial(_query, scopes), st.integers(1, 30), st.integers(0, 2**32))
 
 
@@ -293,7 +293,7 @@ def _query(scopes: frozenset[str], size: int, seed: int) -> Drawn:
 
 
 def filled(drawn: str, records: Mapping[str, list[Record]], now: str) -> str:
-    """A text with the dataset's own values in it."""
+    """Return a text with the dataset's own values in it."""
 
     def value(found: re.Match[str]) -> str:
         words = found[1].split(".")

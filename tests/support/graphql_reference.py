@@ -138,29 +138,29 @@ SEARCHES_BY = {"upn": {Role.SCHOOL_MIS}, "nhsNumber": {Role.HEALTH_SYSTEM}}
 
 @cache
 def schema() -> GraphQLSchema:
-    """The schema as it is published, with no resolver in it."""
+    """Return the schema as it is published, with no resolver in it."""
     return build_schema(graphql_api().sdl)
 
 
 @cache
 def parsed(query: str) -> DocumentNode:
-    """A document."""
+    """Return a parsed document."""
     return parse(query)
 
 
 def snake(name: str) -> str:
-    """`submittedAt` as REST writes it."""
+    """Return `submittedAt` as REST writes it."""
     return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name)
 
 
 def order(sort: str) -> str:
-    """`SUBMITTED_AT_DESC` as the `sort` of REST."""
+    """Return `SUBMITTED_AT_DESC` as the `sort` of REST."""
     name, _, way = sort.lower().rpartition("_")
     return f"-{name}" if way == "desc" else name
 
 
 def cursor_of(record: Record, sort: str) -> str:
-    """The cursor behind a record, in an order of REST."""
+    """Return the cursor behind a record, in an order of REST."""
     name = sort.removeprefix("-")
     value = record["period"]["from"] if name == "period_from" else record[name]
     if name in ("at", "submitted_at", "recorded_at"):
@@ -177,7 +177,7 @@ class Rest:
     answers: dict[tuple[str, str], Any] = field(default_factory=dict)
 
     async def get(self, path: str, **params: str) -> Any:
-        """The body of an answer, with the version of a record; None where there is nothing."""
+        """Return the body of an answer, with the version of a record; None where there is nothing."""
         asked = path, json.dumps(params)
         if asked not in self.answers:
             answer = await self.caller.get(path, **params)
@@ -189,7 +189,7 @@ class Rest:
         return self.answers[asked]
 
     async def all(self, path: str, sort: str, after: str | None = None, **filters: str) -> list[Record]:
-        """A whole list, page by page, from a cursor onwards."""
+        """Return a whole list, page by page, from a cursor onwards."""
         found: list[Record] = []
         cursor = {"cursor": after} if after is not None else {}
         while True:
@@ -217,7 +217,7 @@ class Reference:
     home: str
 
     async def answer(self, query: str, variables: Record) -> Record:
-        """The `data` of an answer."""
+        """Return the `data` of an answer."""
         done = execute(
             schema(),
             parsed(query),
@@ -261,7 +261,7 @@ class Reference:
     async def _hanging(
         self, kind: str, name: str, source: Any, sort: str, after: str | None, filters: dict[str, str]
     ) -> list[Record]:
-        """The rows of a link, behind a cursor."""
+        """Return the rows of a link, behind a cursor."""
         if kind == "Query":
             return await self.rest.all(LISTS[name], sort, after, **filters)
         if (kind, name) in PATHS:
@@ -279,13 +279,13 @@ class Reference:
         return [row for row in await self._list(listed, sort, after, filters) if row["id"] in ids]
 
     async def _offered(self, school: str) -> set[str]:
-        """The services that a school's cluster buys today."""
+        """Return the services that a school's cluster buys today."""
         found = await self.rest.all(LISTS["clusterMemberships"], "id", school=school, as_at=today().isoformat())
         lists = [await self.rest.all(LISTS["services"], "code", cluster=member["cluster_id"]) for member in found]
         return {row["id"] for rows in lists for row in rows}
 
     async def _list(self, name: str, sort: str, after: str | None, filters: dict[str, str]) -> list[Record]:
-        """A whole list. What a school's list of services leaves out it still reads one by one."""
+        """Return a whole list. What a school's list of services leaves out it still reads one by one."""
         sort = sort if sort != "id" else DEFAULT_SORTS[name]
         if name != "services" or "cluster" in filters or self.rest.caller.client.role is not Role.SCHOOL_MIS:
             return await self.rest.all(LISTS[name], sort, after, **filters)
@@ -309,18 +309,24 @@ class Touched:
 
     scopes: set[str] = field(default_factory=set)
     searches: set[str] = field(default_factory=set)
-    """The walled filters that are given a value."""
+    """The filters by hidden fields that are given a value."""
 
 
 def touched(query: str, variables: Record) -> Touched:
-    """What a query touches, whatever comes of it."""
+    """Return what a query touches, whatever comes of it."""
     document = parsed(query)
-    fragments = {it.name.value: it for it in document.definitions if isinstance(it, FragmentDefinitionNode)}
-    operation = next(it for it in document.definitions if isinstance(it, OperationDefinitionNode))
+    fragments = {
+        fragment.name.value: fragment
+        for fragment in document.definitions
+        if isinstance(fragment, FragmentDefinitionNode)
+    }
+    operation = next(
+        definition for definition in document.definitions if isinstance(definition, OperationDefinitionNode)
+    )
     values = {
-        it.variable.name.value: value_from_ast_untyped(it.default_value)
-        for it in operation.variable_definitions or ()
-        if it.default_value
+        definition.variable.name.value: value_from_ast_untyped(definition.default_value)
+        for definition in operation.variable_definitions or ()
+        if definition.default_value
     } | variables
     found, root = Touched(), schema().query_type
     assert root is not None
@@ -336,7 +342,7 @@ def _touch(
     found: Touched,
 ) -> None:
     for node in selections.selections:
-        if not all(_holds(it, values) for it in node.directives or ()):
+        if not all(_holds(directive, values) for directive in node.directives or ()):
             continue
         if isinstance(node, FieldNode):
             if node.selection_set is None:
@@ -346,9 +352,12 @@ def _touch(
                 found.scopes.add(SCOPES[inner.name])
             elif inner.name.endswith("Connection"):
                 found.scopes.add(SCOPES[inner.name.removesuffix("Connection")])
-            for it in node.arguments or ():
-                if it.name.value in SEARCHES_BY and value_from_ast_untyped(it.value, values) not in (None, Undefined):
-                    found.searches.add(it.name.value)
+            for argument in node.arguments or ():
+                if argument.name.value in SEARCHES_BY and value_from_ast_untyped(argument.value, values) not in (
+                    None,
+                    Undefined,
+                ):
+                    found.searches.add(argument.name.value)
             _touch(node.selection_set, inner, fragments, values, found)
         elif isinstance(node, FragmentSpreadNode):
             fragment = fragments[node.name.value]
@@ -362,8 +371,8 @@ def _touch(
 def _holds(directive: DirectiveNode, values: Record) -> bool:
     condition = directive.arguments[0].value
     if isinstance(condition, VariableNode):
-        said = values[condition.name.value]
+        value = values[condition.name.value]
     else:
         assert isinstance(condition, BooleanValueNode)
-        said = condition.value
-    return bool(said) == (directive.name.value == "include")
+        value = condition.value
+    return bool(value) == (directive.name.value == "include")

@@ -22,7 +22,7 @@ PATIENCE_SECONDS = 240
 
 
 def free_port() -> int:
-    """A port that nobody listens on just now."""
+    """Return a port that nobody listens on just now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -30,7 +30,7 @@ def free_port() -> int:
 
 
 def wait_until(holds: Callable[[], object], what: str) -> None:
-    """Returns as soon as something holds; fails where it never does."""
+    """Return as soon as something holds; fail where it never does."""
     deadline = time.monotonic() + PATIENCE_SECONDS
     while not holds():
         assert time.monotonic() < deadline, f"never: {what}"
@@ -53,17 +53,17 @@ class Installation:
 
     @property
     def url(self) -> str:
-        """Where it serves."""
+        """Return where it serves."""
         return f"http://127.0.0.1:{self.port}"
 
     @property
     def environment(self) -> dict[str, str]:
-        """What its processes are given; none of the settings of whoever runs the tests."""
+        """Return what its processes are given; none of the settings of whoever runs the tests."""
         ours = {"CONVENOR_DATA_DIR": str(self.data_dir), "CONVENOR_PORT": str(self.port)} | self.settings
         return {name: value for name, value in os.environ.items() if not name.startswith("CONVENOR_")} | ours
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Runs a command to its end."""
+        """Run a command to its end."""
         return subprocess.run(
             [*self.command, *arguments],
             env=self.environment,
@@ -75,7 +75,7 @@ class Installation:
         )
 
     def start(self, *arguments: str) -> None:
-        """Starts `convenor serve`, or what is named, and waits until it answers."""
+        """Start `convenor serve`, or what is named, and wait until it answers."""
         self.output = ""
         # A file takes whatever the service writes; a pipe that nobody reads would stop the service once it is full.
         self._log = tempfile.TemporaryFile("w+")  # noqa: SIM115 (closed at the end of the service)
@@ -93,7 +93,7 @@ class Installation:
             resource.setrlimit(limit, (value, value))
 
     def answers(self) -> bool:
-        """Whether the service answers; fails where its process has ended."""
+        """Say whether the service answers; fail where its process has ended."""
         assert self.serving is not None
         if self.serving.poll() is not None:
             self.ended()
@@ -104,7 +104,7 @@ class Installation:
             return False
 
     def processes(self) -> list[psutil.Process]:
-        """Every process of it: the parent, its workers, and the database's."""
+        """Return every process of it: the parent, its workers, and the database's."""
         cluster = str(self.data_dir / "postgres")
         found = []
         for process in psutil.process_iter():
@@ -117,13 +117,13 @@ class Installation:
         return found
 
     def stop(self, how: signal.Signals = signal.SIGINT) -> int:
-        """Stops the service and waits for its end; its exit code."""
+        """Stop the service, wait for its end and return its exit code."""
         assert self.serving is not None
         self.serving.send_signal(how)
         return self.ended()
 
     def ended(self) -> int:
-        """Waits for the end of the service, keeping what it said; its exit code."""
+        """Wait for the end of the service, keep what it printed and return its exit code."""
         assert self.serving is not None
         code = self.serving.wait(PATIENCE_SECONDS)
         with self._log:
@@ -133,7 +133,7 @@ class Installation:
         return code
 
     def leave(self) -> None:
-        """Ends whatever a test has left running."""
+        """End whatever a test has left running."""
         if self.serving is not None:
             self.stop(signal.SIGKILL)
         for process in self.processes():

@@ -45,7 +45,7 @@ def sign(key: Key, header: Mapping[str, Any], payload: str | Mapping[str, Any]) 
 
 
 def sign_by_public_key(key: Key, header: Mapping[str, Any], payload: Mapping[str, Any]) -> str:
-    """HS256 with a public key as the shared secret: joserfc is too careful to make one."""
+    """Sign with HS256 and a public key as the shared secret: joserfc is too careful to make one."""
     signed = f"{segment({**header, 'alg': 'HS256', 'kid': key.kid})}.{segment(payload)}"
     mac = hmac.digest(key.as_pem(private=False), signed.encode(), "sha256")
     return f"{signed}.{base64.urlsafe_b64encode(mac).rstrip(b'=').decode()}"
@@ -82,16 +82,16 @@ class Partner:
         return await self.ask({}, client_assertion_type=ASSERTION_TYPE, client_assertion=assertion, **form)
 
     def assertion(self, *, key: Key | None = None, header: Mapping[str, Any] | None = None, **claims: Any) -> str:
-        """A good assertion, but for what the test changes; a claim or header given as None is left out."""
+        """Return a good assertion, but for what the test changes; a claim or header given as None is left out."""
         signer = key or self.key
         heading = {"typ": "JWT", "alg": self.key.alg, "kid": self.key.kid, **(header or {})}
         return sign(signer, _kept(heading), _kept(self.claims(**claims)))
 
     def claims(self, **claims: Any) -> dict[str, Any]:
-        """The claims of a good assertion, but for what is given."""
+        """Return the claims of a good assertion, but for what is given."""
         exp = int(self.clock.now) + 240
-        said = {"iss": self.client_id, "sub": self.client_id, "aud": ISSUER, "exp": exp, "jti": uuid4().hex}
-        return {**said, **claims}
+        usual = {"iss": self.client_id, "sub": self.client_id, "aud": ISSUER, "exp": exp, "jti": uuid4().hex}
+        return {**usual, **claims}
 
 
 Register = Callable[..., Awaitable[Partner]]
@@ -101,7 +101,7 @@ BASIC = 'Basic realm="convenor", charset="UTF-8"'
 
 
 def refused(answer: httpx2.Response, status: int, error: str) -> str:
-    """The description of a refusal which is in every way as RFC 6749 section 5.2 has it."""
+    """Return the description of a refusal which is in every way as RFC 6749 section 5.2 has it."""
     assert (answer.status_code, answer.json()["error"]) == (status, error), answer.text
     assert answer.headers["cache-control"] == "no-store"
     assert answer.headers["content-type"] == "application/json"

@@ -21,7 +21,7 @@ PASSWORDS = {f"CONVENOR_{role}_PASSWORD": PASSWORD for role in ("OWNER", "APP", 
 
 @contextmanager
 def own_server(major_version: int) -> Iterator[Server]:
-    """Makes it, listening on a socket in its own folder only, and takes it away."""
+    """Make a server that listens on a socket in its own folder only, and take it away."""
     programs = binaries(major_version)
     # A short path: the socket is in it.
     with tempfile.TemporaryDirectory(prefix="cv-") as name, tempfile.TemporaryDirectory(prefix="cv-") as data:
@@ -53,7 +53,7 @@ def own_server(major_version: int) -> Iterator[Server]:
 
 
 def run_roles_script(superuser_url: str) -> None:
-    """Makes the roles and an empty database `convenor`."""
+    """Make the roles and an empty database `convenor`."""
     subprocess.run(
         [binaries(MAJOR_VERSION) / "psql", superuser_url, "--no-psqlrc", f"--file={ROLES_SQL}"],
         env=PASSWORDS,
@@ -63,7 +63,7 @@ def run_roles_script(superuser_url: str) -> None:
 
 
 def backup_url(owner_url: str) -> str:
-    """The login of the backup's role at the database of another one's."""
+    """Return the login of the backup's role at the database of another one's."""
     return owner_url.replace("convenor_owner", "convenor_backup", 1)
 
 

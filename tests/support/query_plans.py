@@ -26,32 +26,32 @@ class Explained:
     plans: list[Node] = field(default_factory=list)
 
     async def fetchrow(self, query: str, *args: Any) -> Any:
-        """The first row."""
+        """Explain a statement, run it, and return its first row."""
         self.plans.append(await self._explain(query, args))
         return await self.connection.fetchrow(query, *args)
 
     async def _explain(self, query: str, args: tuple[Any, ...]) -> Node:
         if not self.generic:
-            said = await self.connection.fetchval(f"explain (verbose, format json) {query}", *args)
+            explained = await self.connection.fetchval(f"explain (verbose, format json) {query}", *args)
         else:
             name = f"asked_{next(_numbers)}"
             await self.connection.execute("set plan_cache_mode = force_generic_plan")
             await self.connection.execute(f"prepare {name} as {query}")
             nulls = f"({', '.join(['null'] * len(args))})" if args else ""
-            said = await self.connection.fetchval(f"explain (verbose, format json) execute {name}{nulls}")
-        plan: Node = json.loads(said)[0]["Plan"]
+            explained = await self.connection.fetchval(f"explain (verbose, format json) execute {name}{nulls}")
+        plan: Node = json.loads(explained)[0]["Plan"]
         return plan
 
 
 def nodes_of(plan: Node) -> Iterator[Node]:
-    """Every node of a plan."""
+    """Return every node of a plan."""
     yield plan
     for child in plan.get("Plans", ()):
         yield from nodes_of(child)
 
 
 def scans_of(plan: Node, table: str) -> set[str]:
-    """How a table is reached: the names of indexes, or the kind of scan where there is none."""
+    """Return how a table is read: the names of indexes, or the kind of scan where there is none."""
     return {
         node.get("Index Name") or node["Node Type"]
         for node in nodes_of(plan)
@@ -60,12 +60,12 @@ def scans_of(plan: Node, table: str) -> set[str]:
 
 
 def assert_bounded(plan: Node) -> None:
-    """No table that grows is read or sorted as a whole, and policies read their settings once a statement."""
+    """Assert that no table that grows is read or sorted as a whole, and that policies read their settings once."""
     read_in = set()
     for node in nodes_of(plan):
         kind = node["Node Type"]
         assert kind != "Seq Scan" or node["Relation Name"] not in CASES, f"{node['Relation Name']} is read as a whole"
         assert kind != "Sort" or node["Plan Rows"] <= MOST_SORTED, f"{node['Plan Rows']} rows are sorted"
-        if any("current_setting" in str(said) for name, said in node.items() if name != "Plans"):
+        if any("current_setting" in str(value) for name, value in node.items() if name != "Plans"):
             read_in.add(node["Parent Relationship"])
     assert read_in == {"InitPlan"}

@@ -86,7 +86,7 @@ class Person:
 
 
 def people(dataset: Dataset) -> list[Person]:
-    """Every client of both areas, and the operator."""
+    """Return every client of both areas, and the operator."""
     found = [Person("operator", "wendshire", None, Role.OPERATOR, None)]
     for name in ("wendshire", "fenmark"):
         area = getattr(dataset, name)
@@ -98,7 +98,7 @@ def people(dataset: Dataset) -> list[Person]:
 
 
 async def truth_of(superuser_url: str) -> dict[str, list[Record]]:
-    """Every record there is, by table."""
+    """Return every record there is, by table."""
     connection = await asyncpg.connect(superuser_url)
     try:
         far = {row[0] for row in await connection.fetch("select id from sla where code = $1", FAR)}
@@ -114,7 +114,7 @@ async def truth_of(superuser_url: str) -> dict[str, list[Record]]:
 
 
 def may_see(person: Person, table: str, record: Record) -> bool:
-    """Whether a record is shared with somebody, as the programme has it."""
+    """Say whether a record is shared with somebody, as the programme has it."""
     kind = TRUTH[table][0]
     if kind == COMMON:
         return True
@@ -132,7 +132,7 @@ def may_see(person: Person, table: str, record: Record) -> bool:
 
 
 async def make_records(service: Service) -> None:
-    """Makes records of every kind in both areas, over REST wherever there is a way."""
+    """Make records of every kind in both areas, over REST wherever there is a way."""
     for area in ("wendshire", "fenmark"):
         await _make_cases(service, area)
         await _make_contracts(service, area)

@@ -19,7 +19,7 @@ PAUSED = ("accepted", "waiting", "paused")
 async def referred(
     service: Service, *steps: str, code: str = "SLT", days_ago: int = 30, **pupil: Any
 ) -> dict[str, Any]:
-    """A referral of the school to a service, submitted some days ago and taken through these steps by the trust."""
+    """Refer to a service as the school, some days ago, and take the referral through these steps as the trust."""
     made = await service.as_("school").post("/v1/referrals", pupil_referral(code, **pupil))
     assert made.status_code == 201, made.text
     referral: dict[str, Any] = made.json()
@@ -38,7 +38,7 @@ async def referred(
 
 
 async def moved(caller: Caller, code: str, to: str) -> None:
-    """Makes one step."""
+    """Make one step."""
     path = f"/v1/referrals/{code}"
     etag = (await caller.get(path)).headers["ETag"]
     answer = await caller.post(f"{path}/transitions", {"to": to, "reason": "As agreed."}, etag=etag)
@@ -46,13 +46,13 @@ async def moved(caller: Caller, code: str, to: str) -> None:
 
 
 def day(days_ago: int) -> str:
-    """A day before today in Europe/London, as it is written."""
+    """Return a day before today in Europe/London, as it is written."""
     then: date = today() - timedelta(days=days_ago)
     return then.isoformat()
 
 
 def session(days_ago: int = 1, **fields: Any) -> dict[str, Any]:
-    """A well-formed contact."""
+    """Return a well-formed contact."""
     return {
         "on": day(days_ago),
         "mode": "face_to_face",
@@ -65,23 +65,23 @@ def session(days_ago: int = 1, **fields: Any) -> dict[str, Any]:
 
 
 def line(referral: dict[str, Any], reference: str, days_ago: int = 1, **fields: Any) -> dict[str, Any]:
-    """A well-formed line of a bulk load of contacts."""
+    """Return a well-formed line of a bulk load of contacts."""
     return session(days_ago, **fields) | {"referral_code": referral["code"], "reference": reference}
 
 
 async def load(caller: Caller, lines: Iterable[Any] | bytes, **params: Any) -> httpx2.Response:
-    """Sends a bulk load of contacts."""
+    """Send a bulk load of contacts."""
     content = lines if isinstance(lines, bytes) else "".join(json.dumps(line) + "\n" for line in lines).encode()
     headers = {"Content-Type": "application/x-ndjson"}
     return await caller.call("POST", "/v1/bulk/contacts", content=content, headers=headers, params=params or None)
 
 
 def results(answer: httpx2.Response) -> list[dict[str, Any]]:
-    """The results of a load, a line each."""
+    """Return the results of a load, a line each."""
     assert answer.headers["Content-Type"].startswith("application/x-ndjson")
     return [json.loads(line) for line in answer.text.splitlines()]
 
 
-def said(answer: httpx2.Response) -> list[str]:
-    """Only what became of each line."""
+def outcomes(answer: httpx2.Response) -> list[str]:
+    """Return only what became of each line."""
     return [result["result"] for result in results(answer)]

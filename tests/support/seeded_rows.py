@@ -52,7 +52,7 @@ from referral where area_id = $1
 
 
 async def seed(superuser_url: str, area: DatasetArea) -> None:
-    """Writes the cases and tells the planner of them."""
+    """Write the cases and let the planner know of them."""
     connection = await asyncpg.connect(superuser_url)
     for statement in (_PUPILS, _REFERRALS):
         await connection.execute(statement, REFERRALS, area.id)

@@ -16,18 +16,18 @@ from convenor_auth.revocation import HEARTBEAT_SECONDS, watch
 @asynccontextmanager
 async def watching(
     connect: Callable[[], Awaitable[asyncpg.Connection]],
-    door: OAuthServices,
+    oauth: OAuthServices,
     heartbeat_seconds: float = HEARTBEAT_SECONDS,
 ) -> AsyncIterator[None]:
-    """A worker that watches, from when it does until the test is done with it."""
-    watches = partial(watch, connect, door.verifier, heartbeat_seconds)
+    """Let a worker watch for revocations until the test is done with it."""
+    watches = partial(watch, connect, oauth.verifier, heartbeat_seconds)
     task = asyncio.create_task(repeat("watching", watches, heartbeat_seconds))
-    await until(lambda: door.verifier.watching)
+    await until(lambda: oauth.verifier.watching)
     yield
     task.cancel()
     with suppress(asyncio.CancelledError):
         await task
-    assert not door.verifier.watching
+    assert not oauth.verifier.watching
 
 
 async def until(condition: Callable[[], bool]) -> None:
