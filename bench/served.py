@@ -6,7 +6,8 @@ from pathlib import Path
 from fastapi import FastAPI
 
 from convenor.app import create_app
-from convenor.audit.writer import AuditDraft, AuditWriter
+from convenor.audit.record import AuditRecord, AuditSource
+from convenor.audit.writer import AuditWriter
 from convenor.process import freeze_garbage
 
 
@@ -23,5 +24,5 @@ def make_without_audit() -> FastAPI:
     return make()
 
 
-async def _forget(_writer: AuditWriter, _note: AuditDraft, _status: int) -> None:
+async def _forget(_writer: AuditWriter, _source: AuditSource, _record: AuditRecord, _status: int) -> None:
     return None

@@ -19,7 +19,7 @@ from convenor_auth.tokens import TokenVerifier
 
 @dataclass(frozen=True, slots=True)
 class OAuthServices:
-    """The keys, the token server and the token verifier. The routes find them in `app.state.oauth`."""
+    """The keys, the token server and the token verifier."""
 
     issuer: str
     keys: SigningKeys

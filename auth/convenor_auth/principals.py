@@ -3,7 +3,7 @@
 from collections.abc import Collection, Sequence
 from typing import Any, Protocol
 
-from convenor.audit.writer import INSTALLATION
+from convenor.audit.models import INSTALLATION
 from convenor.security.principal import Grant, Principal, Role, RowAccess
 from convenor_auth.keys import pseudonym_key
 from convenor_auth.roles import ROLES, clearances_of

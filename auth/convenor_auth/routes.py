@@ -7,6 +7,9 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
+from convenor.audit.record import AuditRecord
+from convenor.http.request_context import RequestContext
+from convenor.http.responses import AuditedJSONResponse
 from convenor_auth.assertions import ASSERTION_TYPE
 from convenor_auth.forms import FORM, read_form
 from convenor_auth.metadata import JWKS_PATH, METADATA_PATH, TOKEN_PATH, server_metadata
@@ -79,13 +82,13 @@ _FORM_SCHEMA = {
     },
     openapi_extra={"requestBody": {"required": True, "content": {FORM: {"schema": _FORM_SCHEMA}}}, "security": []},
 )
-async def issue_token(request: Request) -> JSONResponse:
+async def issue_token(request: Request) -> AuditedJSONResponse:
     """Issue an access token for client credentials (RFC 6749 section 4.4).
 
     Authenticate by HTTP Basic or by a signed `client_assertion`. Name every scope that you need; the token has those
     that the client's role and registration allow.
     """
-    oauth: OAuthServices = request.app.state.oauth
+    oauth = RequestContext.of(request).services.get(OAuthServices)
     caller: Caller | None = None
     try:
         token_request = await _read_request(request, oauth)
@@ -94,14 +97,10 @@ async def issue_token(request: Request) -> JSONResponse:
     else:
         answer = await oauth.answer(token_request)
         caller = token_request.client
-    request.state.audit = {
-        "action": "token:issue",
-        "client_id": caller and caller.client_id,
-        "organisation_id": caller and caller.organisation_id,
-        "role": caller and caller.role,
-        "areas": caller.areas if caller else (),
-    }
-    return JSONResponse(dict(answer.body), answer.status, dict(answer.headers))
+    record = AuditRecord(
+        "token:issue", areas=caller.areas if caller else (), client_id=caller.client_id if caller else None
+    )
+    return AuditedJSONResponse(dict(answer.body), answer.status, dict(answer.headers), audit=record)
 
 
 @router.get(
@@ -113,7 +112,7 @@ async def issue_token(request: Request) -> JSONResponse:
 )
 async def read_signing_keys(request: Request) -> JSONResponse:
     """Return the public signing keys, with the next one and those that have just been retired."""
-    oauth: OAuthServices = request.app.state.oauth
+    oauth = RequestContext.of(request).services.get(OAuthServices)
     return JSONResponse(oauth.keys.jwks(), headers=_PUBLIC)
 
 
@@ -126,7 +125,7 @@ async def read_signing_keys(request: Request) -> JSONResponse:
 )
 async def read_server_metadata(request: Request) -> JSONResponse:
     """Return where and how to request a token, for software that configures itself (RFC 8414)."""
-    oauth: OAuthServices = request.app.state.oauth
+    oauth = RequestContext.of(request).services.get(OAuthServices)
     return JSONResponse(server_metadata(oauth.issuer), headers=_PUBLIC)
 
 

@@ -1,4 +1,4 @@
-"""An operation answered: what is read in one statement, what is written one after another, what the schema says."""
+"""Executes an operation: reads in one statement, changes one after another, and answers about the schema."""
 
 import json
 from collections.abc import Mapping
@@ -10,10 +10,11 @@ from uuid import UUID
 from graphql import DocumentNode, OperationDefinitionNode, SelectionSetNode, execute_sync
 from pydantic import ValidationError
 
-from convenor.audit.writer import AuditDraft
-from convenor.http.exception_handlers import error_at, problem_of
-from convenor.http.read_routes import note_answer
-from convenor.http.write_routes import Replay, WriteCall, WriteContext, etag_of, key_reservation, note_replay
+from convenor.audit.record import AuditRecord
+from convenor.http.dependencies import key_reservation
+from convenor.http.exception_handlers import WriteFailed, error_at, problem_of
+from convenor.http.request_context import RequestContext
+from convenor.http.write_context import Replay, WriteCall, WriteContext, etag_of
 from convenor.problems import Invalid, NotFound, ScopeMissing
 from convenor.read_model.execute import Answer, read_selection
 from convenor.read_model.redaction import redacted_in, refuse_search
@@ -29,19 +30,33 @@ from convenor_graphql.schema import GraphQLApi
 
 @dataclass(frozen=True)
 class Call:
-    """One request, with the application's state that it is answered from."""
+    """One request.
 
-    state: Any
-    principal: Principal
-    note: AuditDraft
+    Attributes:
+        context: Of the request.
+        body: As it was sent, for the idempotency keys of its changes.
+    """
+
+    context: RequestContext
     body: bytes
+
+    @property
+    def principal(self) -> Principal:
+        """The caller."""
+        return self.context.caller
 
 
 @dataclass
 class ExecutionResult:
-    """What an answer holds, by the keys of the root."""
+    """What an answer holds, by the keys of the root.
+
+    Attributes:
+        cost: How many records it could have held.
+        audit: The record of the request; None where each change left an event of its own.
+    """
 
     cost: int
+    audit: AuditRecord | None
     data: dict[str, bytes] = field(default_factory=dict)
     errors: list[dict[str, Any]] = field(default_factory=list)
     redacted: list[str] = field(default_factory=list)
@@ -57,37 +72,38 @@ class ExecutionResult:
         return b'{%s"data":{%s},"extensions":%s}' % (errors, data, json.dumps(extensions).encode())
 
 
-def schema_says(
+def introspect(
     api: GraphQLApi,
     document: Document,
     operation: OperationDefinitionNode,
     variables: Mapping[str, Any],
     meta: list[IntrospectionField],
 ) -> dict[str, bytes]:
-    """What the schema says of itself, by the keys of the root: this the executor resolves."""
+    """Answer what was asked about the schema, by the keys of the root, with the executor of graphql-core."""
     only = OperationDefinitionNode(
         operation=operation.operation,
         variable_definitions=operation.variable_definitions,
-        selection_set=SelectionSetNode(selections=tuple(node for it in meta for node in it.nodes)),
+        selection_set=SelectionSetNode(selections=tuple(node for item in meta for node in item.nodes)),
     )
-    fragments = (it.definition for it in document.fragments.values())
+    fragments = (fragment.definition for fragment in document.fragments.values())
     result = execute_sync(api.types, DocumentNode(definitions=(only, *fragments)), variable_values=dict(variables))
     assert result.data is not None, "a valid document about the schema has an answer"
     return {key: json.dumps(value).encode() for key, value in result.data.items()}
 
 
 async def execute(call: Call, selected: PlannedSelection, meta: Mapping[str, bytes]) -> ExecutionResult:
-    """Answers an operation.
+    """Execute an operation.
 
     Raises:
-        ScopeMissing: the token lacks scopes of what is asked for; nothing was read or written.
-        Invalid: it searches by what the caller does not see.
+        ScopeMissing: The token lacks scopes of what is asked for; nothing was read or written.
+        Invalid: It searches by what the caller does not see.
     """
     missing = [scope for scope in selected.scopes if scope not in call.principal.scopes]
     if missing:
         raise ScopeMissing(" ".join(missing), call.principal.role)
     refuse_search(call.principal.clearances, selected.sensitive_filters)
-    result = ExecutionResult(selected.cost)
+    changes = any(isinstance(item, Change) for item in selected.fields)
+    result = ExecutionResult(selected.cost, None if changes else AuditRecord(call.context.action))
     read = await _read(call, selected, result)
     for item in selected.fields:
         if isinstance(item, Change):
@@ -100,70 +116,72 @@ async def execute(call: Call, selected: PlannedSelection, meta: Mapping[str, byt
 
 
 async def _read(call: Call, selected: PlannedSelection, result: ExecutionResult) -> dict[str, bytes]:
-    """Every resource that the root reads, in one statement."""
+    """Read every resource of the root in one statement."""
     roots = tuple(item for item in selected.fields if isinstance(item, One | Page))
     if not roots:
         return {}
-    found = await read_selection(call.state.readers, call.principal, roots, selected.values)
-    note_answer(call.note, found)
+    found = await read_selection(call.context.services.readers, call.principal, roots, selected.values)
+    result.audit = AuditRecord.showing(call.context.action, found)
     result.redacted += redacted_in(roots, call.principal.clearances)
     for root, doc in zip(roots, found.docs, strict=True):
         if isinstance(root, One) and doc == b"null":
-            result.errors += errors_of(NotFound(), call.state.issuer, [root.key])
-            call.note.problem, call.note.status = NotFound.code, NotFound.status
+            result.errors += errors_of(NotFound(), call.context.services.issuer, [root.key])
+            result.audit = replace(result.audit, problem=NotFound.code, status=NotFound.status)
     return {root.key: doc for root, doc in zip(roots, found.docs, strict=True)}
 
 
 async def _change(call: Call, change: Change, selected: PlannedSelection, result: ExecutionResult) -> None:
-    """One mutation: a transaction and an audit event of its own, whatever becomes of the others."""
-    operation, note = change.mutation.operation, AuditDraft(call.note.request_id, call.note.address)
-    note.action, note.principal, note.purpose = operation.action, call.principal, call.note.purpose
+    """Execute one mutation: a transaction and an audit event of its own, whatever becomes of the others."""
+    operation = change.mutation.operation
     try:
         if operation.scope not in call.principal.scopes:
             raise ScopeMissing(operation.scope, call.principal.role)
         try:
-            result.data[change.key] = await _written(call, change, selected, note)
+            result.data[change.key] = await _written(call, change, selected)
         except Replay as replay:
-            note_replay(note, replay.kept)
-            await call.state.audit_writer.write(note, replay.kept.status)
-            result.data[change.key] = replay.kept.body
+            await _write_event(call, replay.record(operation.action), replay.stored.status)
+            result.data[change.key] = replay.stored.body
             result.replayed.append(change.key)
     except Exception as error:  # each mutation fails for itself
-        await _refuse(call, change, note, error, result)
+        await _refuse(call, change, error, result)
     else:
         result.redacted += [f"{change.key}.{path}" for path in redacted_in(change.records, call.principal.clearances)]
 
 
-async def _refuse(call: Call, change: Change, note: AuditDraft, error: Exception, result: ExecutionResult) -> None:
-    problem = problem_of(error, note.request_id)
-    note.problem = problem.code
+async def _refuse(call: Call, change: Change, error: Exception, result: ExecutionResult) -> None:
+    problem = problem_of(error, call.context.request_id)
+    record = error.record if isinstance(error, WriteFailed) else AuditRecord(change.mutation.operation.action)
     try:
-        await call.state.audit_writer.write(note, problem.status)
-    except Exception as unwritten:  # what was written before it stands, and the answer must tell of it
-        problem = problem_of(unwritten, note.request_id)
-    problem.errors = tuple(replace(it, pointer=camel_pointer(it.pointer)) for it in problem.errors)
+        await _write_event(call, replace(record, problem=problem.code), problem.status)
+    except Exception as unwritten:  # the changes before it are stored, and the answer must tell of them
+        problem = problem_of(unwritten, call.context.request_id)
+    problem.errors = tuple(replace(error, pointer=camel_pointer(error.pointer)) for error in problem.errors)
     result.data[change.key] = b"null"
-    result.errors += errors_of(problem, call.state.issuer, [change.key])
+    result.errors += errors_of(problem, call.context.services.issuer, [change.key])
 
 
-async def _written(call: Call, change: Change, selected: PlannedSelection, note: AuditDraft) -> bytes:
+async def _write_event(call: Call, record: AuditRecord, status: int) -> None:
+    await call.context.services.audit_writer.write(call.context.source, record, status)
+
+
+async def _written(call: Call, change: Change, selected: PlannedSelection) -> bytes:
     mutation, given = change.mutation, snake_keys(change.arguments["input"])
     try:
         data = mutation.body.model_validate(given)
     except ValidationError as error:
-        raise Invalid(errors=tuple(error_at(it, it["loc"], given) for it in error.errors())) from error
+        raise Invalid(errors=tuple(error_at(found, found["loc"], given) for found in error.errors())) from error
     key: str | None = change.arguments.get("idempotencyKey")
     # Two mutations of one document share its bytes, so that the place is part of what was sent.
     sent = call.body + change.key.encode()
-    claimed = (
+    reservation = (
         key_reservation(call.principal, "POST", f"/graphql#{mutation.name}", key, sent) if key is not None else None
     )
-    named = {name: change.arguments[name] for name in mutation.named}
+    named = {parameter: change.arguments[argument] for parameter, argument in mutation.named.items()}
     makes = partial(PayloadWrite, change=change, values=selected.values)
     version: int | None = change.arguments.get("ifVersion")
     if_match = None if version is None else frozenset({etag_of(version)})
-    sessions = call.state.sessions
-    write = WriteCall(sessions, call.principal, note, if_match, claimed, makes)
+    sessions, action = call.context.services.sessions, mutation.operation.action
+    write = WriteCall(sessions, call.context.source, action, if_match, reservation, makes)
     response = await mutation.run(data=data, write=write, **named)
     return bytes(response.body)
 
@@ -176,14 +194,15 @@ class PayloadWrite(WriteContext):
     values: Mapping[str, Any] = field(kw_only=True)
 
     async def show(self, connection: Any, resource: Resource, record: UUID) -> Answer:
-        """The payload; read even where nothing is asked of the record, since it is the answer's subject."""
+        """Read the payload, also where nothing is asked of the record: the event names it."""
         roots = self.change.records or (One("", resource, ()),)
         values = {**self.values, **{f"{root.at}.id": record for root in roots}}
         found = await read_selection(connection, self.principal, roots, values)
         docs = dict(zip((root.key for root in roots), found.docs, strict=True))
         parts = (
-            b'"%s":%s' % (it.key.encode(), json.dumps(it.text).encode() if isinstance(it, Constant) else docs[it.key])
-            for it in self.change.payload
+            b'"%s":%s'
+            % (item.key.encode(), json.dumps(item.text).encode() if isinstance(item, Constant) else docs[item.key])
+            for item in self.change.payload
         )
         body = b"{" + b",".join(parts) + b"}"
         return Answer(body, found.ids, found.subjects, found.areas)

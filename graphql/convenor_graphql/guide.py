@@ -6,6 +6,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse
 from starlette.routing import Route
 
+from convenor.http.request_context import RequestContext
 from convenor.pages.rendering import Templates
 from convenor.read_model.list_query import MAX_LIMIT
 from convenor_graphql import limits, planner
@@ -28,9 +29,8 @@ _LIMITS = (
 
 async def show_guide(request: Request) -> HTMLResponse:
     """Show the page."""
-    return _TEMPLATES.page(
-        "guide.html", address=request.app.state.issuer, cost_of_a_total=planner.COST_OF_A_TOTAL, limits=_LIMITS
-    )
+    address = RequestContext.of(request).services.issuer
+    return _TEMPLATES.page("guide.html", address=address, cost_of_a_total=planner.COST_OF_A_TOTAL, limits=_LIMITS)
 
 
 routes = [Route("/docs/graphql", show_guide, include_in_schema=False)]

@@ -15,15 +15,18 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from convenor.audit.record import AuditRecord
 from convenor.http.exception_handlers import problem_of
 from convenor.http.json_body import read_json
 from convenor.http.operation import Operation
+from convenor.http.request_context import RequestContext
+from convenor.http.responses import AuditedResponse
 from convenor.problems import Problem, Unavailable, Unreadable, WrongMediaType
 from convenor.read_model.query_string import read_pairs
-from convenor_graphql.executor import Call, execute, schema_says
+from convenor_graphql.executor import Call, execute, introspect
 from convenor_graphql.explorer import show_explorer
 from convenor_graphql.limits import Document, coerce_variables, read_document
-from convenor_graphql.planner import Change, IntrospectionField, PlannedSelection, plan_selection
+from convenor_graphql.planner import IntrospectionField, PlannedSelection, plan_selection
 from convenor_graphql.problems import (
     BatchRefused,
     MutationByGet,
@@ -83,11 +86,10 @@ class GraphQLEndpoint:
         return Route(PATH, self.respond, methods=["GET", "POST"], include_in_schema=False)
 
     async def respond(self, request: Request) -> Response:
-        """One answer: to a browser, which the edge lets in without a token, the explorer."""
-        if "principal" not in request.scope["state"]:
+        """Answer a request; a browser, which needs no token here, gets the explorer."""
+        if RequestContext.of(request).principal is None:
             return show_explorer()
-        principal, state = OPERATION.authorise(request), request.app.state
-        note = request.scope["state"]["note"]
+        context = OPERATION.authorise(request)
         media = media_of(request.headers.get("accept", ""))
         try:
             body = await request.body()
@@ -96,16 +98,13 @@ class GraphQLEndpoint:
             prepared = self.prepare(asked)
             if not by_post and prepared.operation.operation is OperationType.MUTATION:
                 raise MutationByGet
-            result = await execute(Call(state, principal, note, body), prepared.selected, prepared.meta)
+            result = await execute(Call(context, body), prepared.selected, prepared.meta)
         except Exception as error:
-            problem = problem_of(error, note.request_id)
+            problem = problem_of(error, context.request_id)
             if isinstance(problem, Unavailable):
                 raise problem from error
-            note.problem, note.status = problem.code, problem.status
-            return _refused(problem, state.issuer, media)
-        # Each change left an event of its own.
-        note.written = any(isinstance(item, Change) for item in prepared.selected.fields)
-        return Response(result.as_json(), media_type=media)
+            return _refused(problem, context, media)
+        return AuditedResponse(result.as_json(), media_type=media, audit=result.audit)
 
     def prepare(self, asked: GraphQLRequest) -> PreparedRequest:
         """What a request comes to; kept where it holds nothing that could be about a pupil."""
@@ -126,7 +125,7 @@ class GraphQLEndpoint:
         except GraphQLError as error:
             raise QueryInvalid([error]) from error
         meta = [item for item in selected.fields if isinstance(item, IntrospectionField)]
-        said = schema_says(self.api, document, operation, given, meta) if meta else {}
+        said = introspect(self.api, document, operation, given, meta) if meta else {}
         return PreparedRequest(operation, selected, said)
 
 
@@ -203,8 +202,9 @@ def _is_plain(query: str) -> bool:
     return '"' not in query and len(query) <= _KEPT_CHARACTERS
 
 
-def _refused(problem: Problem, issuer: str, media: str) -> Response:
+def _refused(problem: Problem, context: RequestContext, media: str) -> AuditedResponse:
     # To a client that knows no more than application/json, 200 says that the answer is GraphQL, errors and all.
     status = 200 if media == JSON and isinstance(problem, QueryInvalid) else problem.status
-    body = json.dumps({"errors": errors_of(problem, issuer)})
-    return Response(body, status, dict(problem.headers), media)
+    body = json.dumps({"errors": errors_of(problem, context.services.issuer)})
+    record = AuditRecord(context.action, problem=problem.code, status=problem.status)
+    return AuditedResponse(body, status, dict(problem.headers), media, audit=record)

@@ -1,7 +1,7 @@
 """The partners' writes: each mutation is the operation that a writing route declares, with the route's own rules."""
 
 import inspect
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Optional
 
@@ -10,9 +10,9 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel
 
 from convenor.domain_types.names import words
-from convenor.http.write_routes import WriteOperation
+from convenor.http.dependencies import WriteOperation
 from convenor.read_model.resource import Resource
-from convenor_graphql.naming import camel
+from convenor_graphql.naming import argument_of, camel
 from convenor_graphql.object_types import Link, ObjectTypes, SchemaBindings
 from convenor_graphql.type_factory import Argument, TypeFactory, define, new_type
 
@@ -22,19 +22,19 @@ class Mutation:
     """One write.
 
     Args:
-        name: of the field.
-        run: what the route does, in a transaction: it takes `data`, the `WriteCall` and what the path names.
-        body: the shape of `input`.
-        answers: the resource of the record that the payload holds.
-        named: the path's parameters, which are arguments here.
-        operation: what the route declares.
+        name: Of the field.
+        run: What the route does in a transaction. It takes `data`, the `WriteCall` and what the path names.
+        body: The shape of `input`.
+        answers: The resource of the record that the payload holds.
+        named: The path's parameters, each with the argument that gives it here.
+        operation: What the route declares.
     """
 
     name: str
     run: Callable[..., Awaitable[Any]]
     body: type[BaseModel]
     answers: Resource
-    named: tuple[str, ...]
+    named: Mapping[str, str]
     operation: WriteOperation
 
 
@@ -46,35 +46,35 @@ class Mutations:
     ) -> None:
         self.nodes, self.bindings = nodes, bindings
         by_model = {resource.read: resource for resource in nodes.resources.values()}
-        self.by_name = {it.name: it for it in (_mutation(*write, by_model) for write in writes)}
-        self.inputs = TypeFactory([it.body for it in self.by_name.values()], ending="Input")
+        self.by_name = {made.name: made for made in (_mutation(*write, by_model) for write in writes)}
+        self.inputs = TypeFactory([mutation.body for mutation in self.by_name.values()], ending="Input")
 
     def build(self) -> type:
         """The mutation type."""
         cls = new_type("Mutation")
         self.inputs.define()
-        for it in self.by_name.values():
-            payload = self._payload(it)
-            description = inspect.getdoc(it.run) or ""
-            define(cls, it.name, Optional[payload], description, self._arguments(it))  # noqa: UP045
+        for mutation in self.by_name.values():
+            payload = self._payload(mutation)
+            description = inspect.getdoc(mutation.run) or ""
+            define(cls, mutation.name, Optional[payload], description, self._arguments(mutation))  # noqa: UP045
         self.inputs.finish()
         return strawberry.type(cls, name="Mutation", description="What partners write, one after another.")
 
-    def _payload(self, it: Mutation) -> type:
-        name = f"{it.name[0].upper()}{it.name[1:]}Payload"
-        one, cls = camel(it.answers.singular), new_type(name)
-        define(cls, one, self.nodes.node(it.answers), "The record, as it is then.")
-        self.bindings.links[name, one] = Link(it.answers, many=False)
-        return strawberry.type(cls, name=name, description=f"The {words(it.answers.singular)} that was written.")
+    def _payload(self, mutation: Mutation) -> type:
+        name = f"{mutation.name[0].upper()}{mutation.name[1:]}Payload"
+        one, cls = camel(mutation.answers.singular), new_type(name)
+        define(cls, one, self.nodes.node(mutation.answers), "The record, as it is then.")
+        self.bindings.links[name, one] = Link(mutation.answers, many=False)
+        return strawberry.type(cls, name=name, description=f"The {words(mutation.answers.singular)} that was written.")
 
-    def _arguments(self, it: Mutation) -> list[Argument]:
-        arguments = [Argument(name, strawberry.ID, "The record's id or code.") for name in it.named]
-        arguments.append(Argument("input", self.inputs.classes[it.body], "What is said."))
-        if it.operation.changes:
+    def _arguments(self, mutation: Mutation) -> list[Argument]:
+        arguments = [Argument(name, strawberry.ID, "The record's id or code.") for name in mutation.named.values()]
+        arguments.append(Argument("input", self.inputs.classes[mutation.body], "What is said."))
+        if mutation.operation.changes:
             arguments.append(Argument("ifVersion", int, "The record's `version` as you last read it."))
-        if it.operation.takes_key:
+        if mutation.operation.takes_key:
             key = "A fresh key for each new record; the same one when you repeat a call. 1 to 255 visible characters."
-            takes = str if it.operation.creates else Optional[str]  # noqa: UP045
+            takes = str if mutation.operation.creates else Optional[str]  # noqa: UP045
             arguments.append(Argument("idempotencyKey", takes, key))
         return arguments
 
@@ -86,6 +86,6 @@ def _mutation(route: APIRoute, operation: WriteOperation, by_model: dict[type[Ba
         run=route.endpoint,
         body=parameters["data"].annotation,
         answers=by_model[route.response_model],
-        named=tuple(name for name in parameters if name not in ("data", "write")),
+        named={name: argument_of(name) for name in parameters if name not in ("data", "write")},
         operation=operation,
     )

@@ -43,3 +43,8 @@ def type_names(models: Iterable[type[BaseModel]], ending: str = "") -> Mapping[t
 
 def _feature(model: type[BaseModel]) -> str:
     return camel(f"_{model.__module__.split('.')[1].removesuffix('s')}")
+
+
+def argument_of(parameter: str) -> str:
+    """Return the argument that stands for a path's parameter: `id` for `referral_id`, else its own name."""
+    return "id" if parameter.endswith("_id") else parameter

@@ -15,7 +15,7 @@ from convenor.http.read_routes import ReadRoute
 from convenor.read_model.list_query import DEFAULT_LIMIT, MAX_LIMIT
 from convenor.read_model.redaction import sensitive_fields
 from convenor.read_model.resource import Relation, Resource
-from convenor_graphql.naming import camel
+from convenor_graphql.naming import argument_of, camel
 from convenor_graphql.scalars import choice
 from convenor_graphql.type_factory import Argument, TypeFactory, define, filter_type, new_type, wire_name
 
@@ -106,7 +106,7 @@ class ObjectTypes:
             about = f"A page of the {words(resource.name)} that your role may see."
             self._page(query, "Query", name, Link(resource, many=True), about)
             return
-        parameter = re.findall(r"{(\w+)}", route.path)[0]
+        parameter = argument_of(re.findall(r"{(\w+)}", route.path)[0])
         name = camel(resource.singular)
         keys = "id" if resource.natural_key is None else f"id or {words(resource.natural_key)}"
         singular = words(resource.singular)

@@ -8,13 +8,9 @@ from fastapi.routing import APIRoute
 from graphql import GraphQLSchema
 from strawberry.schema.config import StrawberryConfig
 
-from convenor.contacts import routes as contacts
 from convenor.features import FEATURES
+from convenor.http.dependencies import WriteOperation
 from convenor.http.operation import declared
-from convenor.http.write_routes import WriteOperation
-from convenor.impact_returns import routes as impact_returns
-from convenor.outcomes import routes as outcomes
-from convenor.referrals import routes as referrals
 from convenor_graphql.mutations import Mutation, Mutations
 from convenor_graphql.object_types import ObjectTypes, SchemaBindings
 from convenor_graphql.scalars import SCALARS
@@ -39,17 +35,16 @@ class GraphQLApi:
         return self.schema.as_str() + "\n"
 
 
-FEATURES_WITH_MUTATIONS = (referrals, contacts, outcomes, impact_returns)
-"""The features whose writes, except bulk imports, are mutations."""
-
-
 @cache
 def graphql_api() -> GraphQLApi:
-    """Make the GraphQL API of the features, once in a process."""
+    """Make the GraphQL API of the features, once in a process: it depends on nothing else.
+
+    The changes of features that partners write are mutations, but for their bulk loads.
+    """
     bindings = SchemaBindings()
-    object_types = ObjectTypes([route for feature in FEATURES for route in feature.read_routes], bindings)
+    object_types = ObjectTypes([route for feature in FEATURES for route in feature.reading_routes], bindings)
     query = object_types.build()
-    routes = [route for feature in FEATURES_WITH_MUTATIONS for route in feature.router.routes]
+    routes = [route for feature in FEATURES if feature.partner_writes for route in feature.routes]
     declarations = [(route, declared(route)) for route in routes if isinstance(route, APIRoute)]
     writes = [(route, operation) for route, operation in declarations if isinstance(operation, WriteOperation)]
     mutations = Mutations(writes, object_types, bindings)

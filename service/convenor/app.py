@@ -10,8 +10,8 @@ from pathlib import Path
 import asyncpg
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
-from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
 
 import convenor.model_registry  # noqa: F401 - a foreign key is resolved only when every table is known
 from convenor.audit.writer import AuditWriter
@@ -22,23 +22,44 @@ from convenor.features import FEATURES
 from convenor.health import routes as health
 from convenor.health.readiness import Readiness
 from convenor.http.bulk import LOADS_AT_ONCE
-from convenor.http.exception_handlers import answer_problem
-from convenor.http.middleware.request import Paths, RequestMiddleware
+from convenor.http.dependencies import answer_replay
+from convenor.http.exception_handlers import WriteFailed, answer_problem
+from convenor.http.middleware.audit import AuditMiddleware
+from convenor.http.middleware.authentication import AuthenticationMiddleware
+from convenor.http.middleware.body import BodyMiddleware
+from convenor.http.middleware.limits import LimitsMiddleware
+from convenor.http.middleware.problems import ProblemMiddleware
+from convenor.http.middleware.request_context import Paths, RequestContextMiddleware
+from convenor.http.middleware.security_headers import SecurityHeadersMiddleware
 from convenor.http.openapi.builder import build_contract
-from convenor.http.route_index import RouteIndex
-from convenor.http.write_routes import Replay, answer_replay
+from convenor.http.route_index import index_routes, routes_of
+from convenor.http.services import AppServices
+from convenor.http.write_context import Replay
 from convenor.openapi_metadata import INFO, SECTIONS
 from convenor.pages import routes as pages
 from convenor.problems import Problem
-from convenor_auth import routes as door_routes
+from convenor_auth import routes as oauth_routes
 from convenor_auth.metadata import TOKEN_PATH
-from convenor_auth.oauth_services import open_oauth_services
+from convenor_auth.oauth_services import OAuthServices, open_oauth_services
 from convenor_auth.revocation import HEARTBEAT_SECONDS, watch
 from convenor_auth.roles import SCOPES
 from convenor_graphql import explorer, guide
 from convenor_graphql.http import PATH as GRAPHQL_PATH
 from convenor_graphql.http import GraphQLEndpoint
 from convenor_graphql.schema import graphql_api
+
+MIDDLEWARE = [
+    Middleware(
+        RequestContextMiddleware, Paths(partners="/v1/", shared=GRAPHQL_PATH, tokens=TOKEN_PATH, bulk="/v1/bulk/")
+    ),
+    Middleware(SecurityHeadersMiddleware),
+    Middleware(AuditMiddleware),
+    Middleware(ProblemMiddleware),
+    Middleware(LimitsMiddleware),
+    Middleware(AuthenticationMiddleware),
+    Middleware(BodyMiddleware),
+]
+"""From the outermost to the innermost; `convenor.http.middleware` says why in this order."""
 
 
 def create_app(app_url: str, data_dir: Path, issuer: str, workers: int = 1) -> FastAPI:
@@ -54,13 +75,19 @@ def create_app(app_url: str, data_dir: Path, issuer: str, workers: int = 1) -> F
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with connect(app_url, workers) as connections:
-            app.state.readers, app.state.sessions = connections.readers, connections.sessions
-            app.state.load_turns = asyncio.Semaphore(LOADS_AT_ONCE)
-            app.state.oauth = open_oauth_services(issuer, data_dir, connections.sessions, connections.readers)
-            app.state.verifier = app.state.oauth.verifier
-            app.state.audit_writer = AuditWriter(connections.auditors)
-            app.state.readiness = Readiness(connections.open_probe)
-            watches = partial(watch, lambda: asyncpg.connect(app_url), app.state.verifier)
+            oauth = open_oauth_services(issuer, data_dir, connections.sessions, connections.readers)
+            readiness = Readiness(connections.open_probe)
+            services = AppServices(
+                issuer=issuer,
+                readers=connections.readers,
+                sessions=connections.sessions,
+                audit_writer=AuditWriter(connections.auditors),
+                verifier=oauth.verifier,
+                bulk_turns=asyncio.Semaphore(LOADS_AT_ONCE),
+                others={OAuthServices: oauth, Readiness: readiness},
+            )
+            services.provide(app)
+            watches = partial(watch, lambda: asyncpg.connect(app_url), oauth.verifier)
             beside = [
                 asyncio.create_task(repeat(*each))
                 for each in (
@@ -69,37 +96,36 @@ def create_app(app_url: str, data_dir: Path, issuer: str, workers: int = 1) -> F
                 )
             ]
             try:
-                async with app.state.audit_writer:
+                async with services.audit_writer:
                     yield
             finally:
                 for task in beside:
                     task.cancel()
                 await asyncio.wait(beside)
-                await app.state.readiness.close()
+                await readiness.close()
 
     app = FastAPI(
-        title="Convenor", lifespan=lifespan, redirect_slashes=False, docs_url=None, redoc_url=None, openapi_url=None
+        title="Convenor",
+        lifespan=lifespan,
+        middleware=MIDDLEWARE,
+        redirect_slashes=False,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
     )
-    app.state.issuer = issuer
     app.add_exception_handler(Replay, answer_replay)
-    for kind in (Problem, HTTPException, RequestValidationError):
+    for kind in (Problem, WriteFailed, HTTPException, RequestValidationError):
         app.add_exception_handler(kind, answer_problem)
     app.add_exception_handler(HTTPStatus.NOT_FOUND, pages.answer_unknown_address)
-    # First, since routes are tried in turn.
     app.router.routes.extend([GraphQLEndpoint(graphql_api()).route, *explorer.routes, *guide.routes])
     for feature in FEATURES:
-        app.router.routes.extend([*feature.read_routes, *feature.router.routes])
-    app.router.routes.extend([*door_routes.router.routes, *health.router.routes, *pages.routes])
-    for route in app.router.routes:
-        if isinstance(route, APIRoute) and route.methods == {"GET"}:
-            route.methods = {"GET", "HEAD"}  # as Starlette does for its own routes (RFC 9110 section 9.1)
-    app.state.routes = app.router.routes
+        app.include_router(feature.router)
+    app.include_router(oauth_routes.router)
+    app.include_router(health.router)
+    app.router.routes.extend(pages.routes)
+    index_routes(app)
     # Made when it is first asked for: most workers of a test, and no command, ever need it.
     app.openapi = cache(  # type: ignore[method-assign]
-        partial(build_contract, app.state.routes, info=INFO, tags=SECTIONS, scopes=SCOPES)
-    )
-    app.add_middleware(RouteIndex, [route for feature in FEATURES for route in feature.read_routes])
-    app.add_middleware(
-        RequestMiddleware, Paths(partners="/v1/", shared=GRAPHQL_PATH, tokens=TOKEN_PATH, bulk="/v1/bulk/")
+        partial(build_contract, routes_of(app), info=INFO, tags=SECTIONS, scopes=SCOPES)
     )
     return app

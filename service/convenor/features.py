@@ -8,6 +8,7 @@ from convenor.benchmarks import routes as benchmarks
 from convenor.clusters import routes as clusters
 from convenor.commissioned_services import routes as commissioned_services
 from convenor.contacts import routes as contacts
+from convenor.http.feature import Feature
 from convenor.impact_returns import routes as impact_returns
 from convenor.insights import routes as insights
 from convenor.me import routes as me
@@ -20,30 +21,44 @@ from convenor.read_model.checks import check_together
 from convenor.referrals import routes as referrals
 from convenor.schools import routes as schools
 from convenor.slas import routes as slas
+from convenor_auth.roles import SCOPES
 
-FEATURES = (
-    areas,
-    clusters,
-    schools,
-    providers,
-    commissioned_services,
-    memberships,
-    networks,
-    benchmarks,
-    slas,
-    pathways,
-    referrals,
-    contacts,
-    outcomes,
-    impact_returns,
-    insights,
-    audit_trail,
-    me,
+FEATURES: tuple[Feature, ...] = (
+    me.FEATURE,
+    areas.FEATURE,
+    clusters.FEATURE,
+    schools.FEATURE,
+    providers.FEATURE,
+    commissioned_services.FEATURE,
+    memberships.FEATURE,
+    networks.FEATURE,
+    benchmarks.FEATURE,
+    slas.FEATURE,
+    pathways.FEATURE,
+    referrals.FEATURE,
+    contacts.FEATURE,
+    outcomes.FEATURE,
+    impact_returns.FEATURE,
+    insights.FEATURE,
+    audit_trail.FEATURE,
 )
 
 RESOURCES = {
-    route.reading.resource.name: route.reading.resource for feature in FEATURES for route in feature.read_routes
+    route.reading.resource.name: route.reading.resource for feature in FEATURES for route in feature.reading_routes
 }
 """Every readable resource, by name."""
 
+
+def refuse_unknown_scopes(features: tuple[Feature, ...]) -> None:
+    """Refuse a feature that asks for a scope which no client could hold.
+
+    Raises:
+        ValueError: `convenor_auth.roles` does not describe the scope.
+    """
+    for feature in features:
+        if unknown := feature.scopes - SCOPES.keys():
+            raise ValueError(f"The feature {feature.router.tag.name} asks for {unknown}: describe it in roles.SCOPES.")
+
+
+refuse_unknown_scopes(FEATURES)
 check_together(RESOURCES.values(), {name: table.columns.keys() for name, table in SQLModel.metadata.tables.items()})

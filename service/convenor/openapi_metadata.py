@@ -3,6 +3,9 @@
 from importlib.metadata import version
 from typing import Any
 
+from convenor.features import FEATURES
+from convenor.http.read_routes import Tag
+
 INFO: dict[str, Any] = {
     "title": "Convenor",
     "version": version("convenor"),
@@ -20,24 +23,8 @@ INFO: dict[str, Any] = {
 }
 """OpenAPI's Info Object."""
 
-SECTIONS = {
-    "oauth": "Access tokens, and the metadata and keys that software needs to request and verify them.",
-    "me": "Your own access: role, scopes, row access and data sharing agreement.",
-    "areas": "Local authorities, each with its integrated care board. Records of one area are not visible in another.",
-    "clusters": "Groups of schools that pool funding and buy services together, with their schools and role holders.",
-    "schools": "The directory of schools.",
-    "networks": "Health geography: primary care networks by integrated care area.",
-    "providers": "NHS bodies, local authority teams, voluntary organisations and others that provide services.",
-    "services": "Commissioned services with their providers, capacity and waiting times.",
-    "slas": "Service level agreements: volumes, price, KPIs with targets, and the returns that are due.",
-    "pathways": "The published pathways: states, steps, who makes each step and what it requires.",
-    "referrals": "Referrals of a pupil, a group or a school to a service, with every step along the pathway.",
-    "contacts": "Therapy and support sessions. The first attended session ends the wait.",
-    "outcomes": "Measured change: the instrument, the baseline and the later value.",
-    "impact returns": "What providers report against their SLAs. Each return is checked when it arrives.",
-    "benchmarks": "Published values of the same measures elsewhere, for comparison.",
-    "insights": "Aggregates for planning and oversight, in which small numbers are suppressed.",
-    "audit": "Who did what to which records, when and for which purpose.",
-    "health": "Whether the service is running, and whether it is ready to answer.",
-}
-"""The description of each tag."""
+_OAUTH = Tag("oauth", "Access tokens, and the metadata and keys that software needs to request and verify them.")
+_HEALTH = Tag("health", "Whether the service is running, and whether it is ready to answer.")
+
+SECTIONS = {tag.name: tag.description for tag in (_OAUTH, *(each.router.tag for each in FEATURES), _HEALTH)}
+"""The sections of the contract and of the documentation, in their order, with what each is about."""

@@ -11,7 +11,7 @@ from support.api_client import Caller, Service, pupil_referral
 from support.databases import ISSUER
 
 from convenor.app import create_app
-from convenor.audit.writer import INSTALLATION
+from convenor.audit.models import INSTALLATION
 from convenor.audit_trail.resource import AUDIT_EVENTS
 from convenor.database.row_security import context_sql, import_context
 

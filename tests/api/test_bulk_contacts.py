@@ -366,7 +366,7 @@ async def test_a_batch_costs_the_same_statements_however_many_lines_it_has(servi
     numbers = ("9990000018", "9990000026", "9990000034", "9990000042")
     alone, *others = [await referred(service, *WAITING, upn=None, nhs_number=number) for number in numbers]
     counted: list[str] = []
-    engine = service.app.state.sessions.kw["bind"].sync_engine
+    engine = service.services.sessions.kw["bind"].sync_engine
     event.listen(engine, "before_cursor_execute", lambda _c, _cursor, statement, *_more: counted.append(statement))
     costs = []
     for group, size in (([alone], 1), (others, 300)):

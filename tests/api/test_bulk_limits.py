@@ -236,7 +236,7 @@ async def test_the_audit_s_digests_of_a_load_cannot_be_found_by_trying_values(se
     await load(trust, [line(referral, at, duration_minutes=30) for at in "AB"])
     sql = "select changes from audit_event where action = 'contacts:load' and changes is not null"
     recorded = json.loads((await rows(service, sql))[0]["changes"])
-    principal: Principal = await service.app.state.verifier.verify(trust.token)
+    principal: Principal = await service.services.verifier.verify(trust.token)
 
     def digest(who: Principal) -> str:
         each = [who.digest(record, "duration_minutes", 30) for record in sorted(made)]

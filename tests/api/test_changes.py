@@ -8,8 +8,8 @@ from support.api_client import Caller, Service, pupil_referral
 from convenor.domain_types.dates import today
 
 FILLED: dict[str, dict[str, Any]] = {
-    "/v1/areas/{id}": {"gss_code": "E06000999", "icb_name": "Wend and Fell ICB", "icb_ods_code": "QWE"},
-    "/v1/clusters/{id}": {"development": "pilot", "note": "Began with two schools."},
+    "/v1/areas/{area_id}": {"gss_code": "E06000999", "icb_name": "Wend and Fell ICB", "icb_ods_code": "QWE"},
+    "/v1/clusters/{cluster_id}": {"development": "pilot", "note": "Began with two schools."},
     "/v1/schools/{urn}": {
         "phase": "primary",
         "ukprn": "10099901",
@@ -17,8 +17,8 @@ FILLED: dict[str, dict[str, Any]] = {
         "opened_on": "1990-09-01",
         "closed_on": "2030-08-31",
     },
-    "/v1/providers/{id}": {"ods_code": "RW1", "ukprn": "10099902", "company_number": "09999901"},
-    "/v1/services/{id}": {
+    "/v1/providers/{provider_id}": {"ods_code": "RW1", "ukprn": "10099902", "company_number": "09999901"},
+    "/v1/services/{service_id}": {
         "level": "targeted",
         "audience": "pupils",
         "delivery_mode": "in_school",
@@ -28,10 +28,10 @@ FILLED: dict[str, dict[str, Any]] = {
         "valid_from": "2024-09-01",
         "valid_to": "2030-08-31",
     },
-    "/v1/cluster-memberships/{id}": {"valid_to": "2030-08-31"},
-    "/v1/cluster-roles/{id}": {"valid_to": "2030-08-31"},
-    "/v1/slas/{id}": {},
-    "/v1/referrals/{id}": {
+    "/v1/cluster-memberships/{membership_id}": {"valid_to": "2030-08-31"},
+    "/v1/cluster-roles/{role_id}": {"valid_to": "2030-08-31"},
+    "/v1/slas/{sla_id}": {},
+    "/v1/referrals/{referral_id}": {
         "consent": {"basis": "consent", "on": str(today())},
         "pupil": {
             "parent_name": "Rowan Ashgrove",
@@ -40,7 +40,7 @@ FILLED: dict[str, dict[str, Any]] = {
             "interpreter_language": "Polish",
         },
     },
-    "/v1/impact-returns/{id}": {"narrative": "A good start."},
+    "/v1/impact-returns/{return_id}": {"narrative": "A good start."},
 }
 """By the path of each change: a value for everything that can be emptied."""
 
@@ -78,16 +78,19 @@ async def changeable(service: Service) -> dict[str, tuple[Caller, str]]:
     sent_back = {"to": "returned", "reason": "Which sessions were these?"}
     assert (await commissioner.post(f"{returned}/transitions", sent_back, etag="*")).status_code == 201
     return {
-        "/v1/areas/{id}": (commissioner, f"/v1/areas/{area.id}"),
-        "/v1/clusters/{id}": (commissioner, "/v1/clusters/1"),
+        "/v1/areas/{area_id}": (commissioner, f"/v1/areas/{area.id}"),
+        "/v1/clusters/{cluster_id}": (commissioner, "/v1/clusters/1"),
         "/v1/schools/{urn}": (commissioner, "/v1/schools/900001"),
-        "/v1/providers/{id}": (commissioner, f"/v1/providers/{area.providers['trust']}"),
-        "/v1/services/{id}": (commissioner, "/v1/services/SLT"),
-        "/v1/cluster-memberships/{id}": (commissioner, f"/v1/cluster-memberships/{memberships[0]['id']}"),
-        "/v1/cluster-roles/{id}": (commissioner, await made("commissioner", "/v1/clusters/1/roles", role)),
-        "/v1/slas/{id}": (commissioner, await made("commissioner", "/v1/slas", sla)),
-        "/v1/referrals/{id}": (service.as_("school"), await made("school", "/v1/referrals", pupil_referral("SLT"))),
-        "/v1/impact-returns/{id}": (service.as_("charity"), returned),
+        "/v1/providers/{provider_id}": (commissioner, f"/v1/providers/{area.providers['trust']}"),
+        "/v1/services/{service_id}": (commissioner, "/v1/services/SLT"),
+        "/v1/cluster-memberships/{membership_id}": (commissioner, f"/v1/cluster-memberships/{memberships[0]['id']}"),
+        "/v1/cluster-roles/{role_id}": (commissioner, await made("commissioner", "/v1/clusters/1/roles", role)),
+        "/v1/slas/{sla_id}": (commissioner, await made("commissioner", "/v1/slas", sla)),
+        "/v1/referrals/{referral_id}": (
+            service.as_("school"),
+            await made("school", "/v1/referrals", pupil_referral("SLT")),
+        ),
+        "/v1/impact-returns/{return_id}": (service.as_("charity"), returned),
     }
 
 

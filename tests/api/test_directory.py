@@ -12,7 +12,7 @@ from convenor.networks.models import Network, Practice
 @pytest.fixture
 async def charted(service: Service) -> Service:
     """A dataset with networks and benchmarks in both areas, as a load writes them."""
-    async with service.app.state.sessions() as session, session.begin():
+    async with service.services.sessions() as session, session.begin():
         for area in (service.dataset.wendshire.id, service.dataset.fenmark.id):
             await set_context(session, import_context(area))
             await _chart(session, area)

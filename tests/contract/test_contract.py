@@ -15,9 +15,9 @@ from starlette.routing import Route
 from convenor.app import create_app
 from convenor.export_contracts import COMMAND, CONTRACTS, contract_text
 from convenor.http.bulk import LoadOperation
-from convenor.http.openapi.builder import operation_of
-from convenor.http.read_routes import ReadRoute
-from convenor.http.write_routes import WriteOperation
+from convenor.http.dependencies import WriteOperation
+from convenor.http.read_routes import ReadRoute, operation_of
+from convenor.http.route_index import routes_of
 from convenor.problems import catalogue
 from convenor.read_model.redaction import sensitive_fields
 from convenor_auth.roles import SCOPES
@@ -34,7 +34,7 @@ def contract() -> dict[str, Any]:
 
 
 def routes() -> list[Route]:
-    return list(create_app("", Path(), "").state.routes)
+    return routes_of(create_app("", Path(), ""))
 
 
 def every(value: Any) -> Iterator[dict[str, Any]]:

@@ -1,5 +1,6 @@
 """What REST hides is hidden on every way through the graph, from whomever."""
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -21,11 +22,11 @@ CASES = {
     "Referral": "/v1/referrals",
     "Contact": "/v1/contacts",
     "Outcome": "/v1/outcomes",
-    "Transition": "/v1/referrals/{id}/transitions",
+    "Transition": "/v1/referrals/{referral_id}/transitions",
     "ImpactReturn": "/v1/impact-returns",
-    "ReturnTransition": "/v1/impact-returns/{id}/transitions",
+    "ReturnTransition": "/v1/impact-returns/{return_id}/transitions",
     "Sla": "/v1/slas",
-    "SlaTransition": "/v1/slas/{id}/transitions",
+    "SlaTransition": "/v1/slas/{sla_id}/transitions",
     "AuditEvent": "/v1/audit/events",
 }
 """What somebody may not see, and where REST shows it."""
@@ -115,7 +116,7 @@ async def read_by_rest(caller: Caller) -> Found:
         found[kind] = set()
         if SCOPES[kind] not in caller.client.scopes:
             continue
-        parent, _, under = path.partition("/{id}")
+        parent, under = [*re.split(r"/{\w+}", path), ""][:2]
         paths = [path] if not under else [f"{parent}/{row['id']}{under}" for row in await _rows(rest, parent)]
         for path in paths:
             found[kind] |= {row["id"] for row in await _rows(rest, path)}

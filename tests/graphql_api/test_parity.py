@@ -11,8 +11,7 @@ from convenor_graphql.object_types import parse_order
 from convenor_graphql.schema import graphql_api
 
 RESOURCES = {
-    route.reading.resource.name: route.reading.resource
-    for route in chain.from_iterable(f.read_routes for f in FEATURES)
+    it.reading.resource.name: it.reading.resource for it in chain.from_iterable(f.reading_routes for f in FEATURES)
 }
 
 

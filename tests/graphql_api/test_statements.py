@@ -1,6 +1,7 @@
 """One query is one statement; its audit names what it shows; and each of the two checks of access hides alone."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
 import asyncpg
@@ -13,6 +14,7 @@ from support.graphql_dataset import AREAS, GraphDataset
 from support.graphql_requests import asked, codes
 from support.records import make_records, may_see, people, truth_of
 
+from convenor.http.services import AppServices
 from convenor.read_model import row_access
 from convenor.read_model.plan import compile_plan, compile_selection
 
@@ -47,11 +49,12 @@ class Counted:
 
 @pytest.fixture
 async def counted(graph_dataset: GraphDataset) -> AsyncIterator[Counted]:
-    state = graph_dataset.service.app.state
-    counted = Counted(state.readers)
-    state.readers = counted
+    app = graph_dataset.service.app
+    services = AppServices.of(app)
+    counted = Counted(services.readers)
+    replace(services, readers=counted).provide(app)
     yield counted
-    state.readers = counted.pool
+    services.provide(app)
 
 
 async def test_a_query_as_wide_and_deep_as_one_likes_is_one_statement(

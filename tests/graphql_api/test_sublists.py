@@ -10,6 +10,7 @@ from support.graphql_dataset import GraphDataset
 from convenor.clusters.resource import CLUSTERS
 from convenor.commissioned_services.resource import SERVICES
 from convenor.http.read_routes import ReadRoute
+from convenor.http.route_index import routes_of
 from convenor.problems import NotFound
 from convenor.read_model.execute import read_list, read_selection
 from convenor.read_model.list_query import parse_query
@@ -27,15 +28,15 @@ SEVERAL = ["two schools", "trust of two", "lead of two", "commissioner of two"]
 async def principal_of(graph_dataset: GraphDataset, who: str) -> Principal:
     client, service = graph_dataset.callers[who].client, graph_dataset.service
     secret = load_pseudonym_secret(service.data_dir)
-    found = await load_principal(service.app.state.readers, client.client_id, client.scopes, secret)
+    found = await load_principal(service.services.readers, client.client_id, client.scopes, secret)
     assert found
     return found
 
 
 def resources_of(graph_dataset: GraphDataset) -> dict[str, Resource]:
     """Every resource, by its name."""
-    routes = [route for route in graph_dataset.service.app.state.routes if isinstance(route, ReadRoute)]
-    return {route.reading.resource.name: route.reading.resource for route in routes}
+    routes = [it for it in routes_of(graph_dataset.service.app) if isinstance(it, ReadRoute)]
+    return {it.reading.resource.name: it.reading.resource for it in routes}
 
 
 async def in_a_graph(
@@ -58,7 +59,7 @@ async def test_a_list_under_a_record_is_that_of_the_graph(graph_dataset: GraphDa
     who, resources, readers = (
         await principal_of(graph_dataset, name),
         resources_of(graph_dataset),
-        graph_dataset.service.app.state.readers,
+        graph_dataset.service.services.readers,
     )
     compared = 0
     for parent in resources.values():
@@ -75,7 +76,7 @@ async def test_a_list_under_a_record_is_that_of_the_graph(graph_dataset: GraphDa
 
 
 async def test_what_a_cluster_does_not_buy_is_in_no_list_under_it(graph_dataset: GraphDataset) -> None:
-    who, readers = await principal_of(graph_dataset, "commissioner@wendshire"), graph_dataset.service.app.state.readers
+    who, readers = await principal_of(graph_dataset, "commissioner@wendshire"), graph_dataset.service.services.readers
     everything = set(await listed(readers, who, SERVICES))
     bought = set()
     for cluster in await listed(readers, who, CLUSTERS):
@@ -84,13 +85,13 @@ async def test_what_a_cluster_does_not_buy_is_in_no_list_under_it(graph_dataset:
 
 
 async def test_a_case_of_one_of_two_schools_leads_to_its_service(graph_dataset: GraphDataset) -> None:
-    who, readers = await principal_of(graph_dataset, "two schools"), graph_dataset.service.app.state.readers
+    who, readers = await principal_of(graph_dataset, "two schools"), graph_dataset.service.services.readers
     for case in await listed(readers, who, REFERRALS):
         assert len(await listed(readers, who, SERVICES, (REFERRALS, "service", str(case)))) == 1
 
 
-async def test_a_record_that_is_not_the_caller_s_has_no_list_under_it(graph_dataset: GraphDataset) -> None:
-    who, readers = await principal_of(graph_dataset, "two schools"), graph_dataset.service.app.state.readers
+async def test_under_a_record_that_is_not_the_caller_s_there_is_no_list(graph_dataset: GraphDataset) -> None:
+    who, readers = await principal_of(graph_dataset, "two schools"), graph_dataset.service.services.readers
     (other, *_) = await listed(readers, await principal_of(graph_dataset, "neighbour@wendshire"), REFERRALS)
     for link, resource in (("service", SERVICES), ("school", resources_of(graph_dataset)["schools"])):
         with pytest.raises(NotFound):

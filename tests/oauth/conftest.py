@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 from uuid import uuid4
 
 import asyncpg
@@ -18,7 +20,10 @@ from support.empty_databases import Empty, new_database
 from support.oauth_clients import ISSUER, Clock, Partner, Register, new_key
 from support.watched_tokens import watching
 
+from convenor.audit.record import AuditRecord
 from convenor.domain_types.dates import london_date
+from convenor.http.request_context import PathPolicy, RequestContext
+from convenor.http.responses import pop_record
 from convenor.security.principal import Grant, Role
 from convenor_auth.keys import make_keys
 from convenor_auth.oauth_services import OAuthServices, open_oauth_services
@@ -77,20 +82,25 @@ def oauth(engine: AsyncEngine, pool: asyncpg.Pool, tmp_path: Path, clock: Clock)
 
 
 @pytest.fixture
-def audited() -> list[dict[str, object]]:
+def audited() -> list[AuditRecord | None]:
     """What the routes left for the audit, newest last."""
     return []
 
 
 @pytest.fixture
-async def http(oauth: OAuthServices, audited: list[dict[str, object]]) -> AsyncIterator[httpx2.AsyncClient]:
+async def http(oauth: OAuthServices, audited: list[AuditRecord | None]) -> AsyncIterator[httpx2.AsyncClient]:
     app = FastAPI()
-    app.state.oauth = oauth
     app.include_router(router)
+    services: Any = SimpleNamespace(get={OAuthServices: oauth}.get)
 
-    async def listening(scope: dict, receive: object, send: object) -> None:
-        await app(scope, receive, send)
-        audited.append(scope.get("state", {}).get("audit"))
+    async def listening(scope: Any, receive: Any, send: Any) -> None:
+        async def hear(message: Any) -> None:
+            if message["type"] == "http.response.start":
+                audited.append(pop_record(message, AuditRecord()))
+            await send(message)
+
+        RequestContext(services, PathPolicy(False, True, False), "request", None).enter(scope)
+        await app(scope, receive, hear)
 
     async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app=listening), base_url=ISSUER) as client:
         yield client

@@ -10,6 +10,7 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 from support.oauth_clients import FORM, ISSUER, Register, basic, refused
 
+from convenor.audit.record import AuditRecord
 from convenor.security.principal import Grant, Role
 from convenor_auth.clients import end_client
 from convenor_auth.models import SpentAssertion
@@ -166,19 +167,13 @@ async def test_an_agreement_that_has_not_begun_refuses(register: Register) -> No
 
 
 async def test_a_refusal_leaves_the_audit_who_asked_only_where_that_is_proven(
-    register: Register, audited: list[dict[str, object]]
+    register: Register, audited: list[AuditRecord | None]
 ) -> None:
     partner = await register(scopes={"referrals:read"})
     await partner.ask(basic(partner.client_id, "guess"))
-    assert audited[-1] == {
-        "action": "token:issue",
-        "client_id": None,
-        "organisation_id": None,
-        "role": None,
-        "areas": (),
-    }
+    assert audited[-1] == AuditRecord("token:issue")
     await partner.ask(scope="audit:read")
-    assert audited[-1]["client_id"] == partner.client_id
+    assert audited[-1] == AuditRecord("token:issue", client_id=partner.client_id)
 
 
 async def test_a_token_carries_what_was_asked_for_within_role_and_registration(
@@ -219,13 +214,11 @@ async def test_a_scope_that_the_role_has_lost_is_not_granted(
 
 
 async def test_the_audit_learns_who_got_a_token(
-    register: Register, audited: list[dict[str, object]], area: Grant
+    register: Register, audited: list[AuditRecord | None], area: Grant
 ) -> None:
     partner = await register(Role.COMMISSIONER, grants=(area,))
     assert (await partner.ask(scope=" ".join(ROLES[Role.COMMISSIONER].scopes))).status_code == 200
-    assert audited[-1]["organisation_id"] is not None
-    assert (audited[-1]["client_id"], audited[-1]["role"]) == (partner.client_id, Role.COMMISSIONER)
-    assert audited[-1]["areas"] == (area.area_id,)
+    assert audited[-1] == AuditRecord("token:issue", client_id=partner.client_id, areas=(area.area_id,))
 
 
 async def test_a_secret_spends_no_assertion(register: Register, owner: async_sessionmaker[AsyncSession]) -> None:

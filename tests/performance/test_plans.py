@@ -13,6 +13,7 @@ from support.query_plans import Explained, assert_bounded, scans_of
 from support.seeded_rows import seed
 
 from convenor.contacts.resource import CONTACTS
+from convenor.http.services import AppServices
 from convenor.outcomes.resource import OUTCOMES
 from convenor.read_model.execute import read_list, read_one
 from convenor.read_model.list_query import parse_query
@@ -42,7 +43,7 @@ async def explained(seeded: Service, request: pytest.FixtureRequest) -> AsyncIte
 async def principal(service: Service, key: str) -> Principal:
     client = service.area().clients[key]
     secret = load_pseudonym_secret(service.data_dir)
-    found = await load_principal(service.app.state.readers, client.client_id, client.scopes, secret)
+    found = await load_principal(service.services.readers, client.client_id, client.scopes, secret)
     assert found
     return found
 
@@ -159,9 +160,10 @@ async def test_each_reach_has_an_index_that_gives_its_sessions_and_outcomes_in_o
 @pytest.fixture
 def answering(seeded: Service, explained: Explained) -> Iterator[Service]:
     """The application, asking on the connection that explains."""
-    readers, seeded.app.state.readers = seeded.app.state.readers, explained
+    services = AppServices.of(seeded.app)
+    replace(services, readers=explained).provide(seeded.app)
     yield seeded
-    seeded.app.state.readers = readers
+    services.provide(seeded.app)
 
 
 async def test_a_nested_question_takes_a_page_of_each_record_by_an_index(

@@ -38,6 +38,6 @@ async def test_an_answer_is_remembered_for_a_day_and_then_forgotten(service: Ser
     again = await school.post("/v1/referrals", pupil_referral("SLT"), key="day")
     assert (first.status_code, again.status_code) == (201, 409), "the key is free again; the referral is open"
     await admin.execute("update idempotency_record set created_at = now() - $1::interval", timedelta(hours=25))
-    await idempotency.purge_expired(service.app.state.sessions)
+    await idempotency.purge_expired(service.services.sessions)
     assert await admin.fetchval("select count(*) from idempotency_record") == 0
     await admin.close()

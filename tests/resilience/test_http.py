@@ -14,6 +14,8 @@ from support.api_client import Service, pupil_referral
 from support.killable_service import KillableService, killable_service
 from support.referral_steps import ACCEPTED, line, referred
 
+from convenor.http.route_index import methods_of, routes_of
+
 CRLF = b"\r\n"
 VARIES = {"date", "x-request-id"}
 """Headers that differ between two answers to one request."""
@@ -111,8 +113,8 @@ def test_head_answers_wherever_get_does_with_its_headers_and_without_a_body(
 ) -> None:
     known = {"/problems/{code}": "not_found", "/docs/{section}": "referrals", "/v1/schools/{urn}": "900001"}
     answered = set()
-    for route in shared_service.app.state.routes:
-        if "GET" not in route.methods:
+    for route in routes_of(shared_service.app):
+        if "GET" not in methods_of(route):
             continue
         for headers in ([f"Authorization: Bearer {token}"], []):
             path = re.sub(r"{\w+}", known.get(route.path, "1"), route.path)
@@ -127,15 +129,15 @@ def test_head_answers_wherever_get_does_with_its_headers_and_without_a_body(
             if got.status == 200:
                 answered.add(route.path)
     assert {"/health/live", "/health/ready", "/oauth/jwks", "/.well-known/oauth-authorization-server"} <= answered
-    assert {"/", "/openapi.json", "/docs", "/v1/me", "/v1/insights/referrals", "/v1/clusters/{id}"} <= answered
+    assert {"/", "/openapi.json", "/docs", "/v1/me", "/v1/insights/referrals", "/v1/clusters/{cluster_id}"} <= answered
 
 
 async def test_a_method_that_a_path_does_not_take_is_refused_naming_those_of_that_path_alone(
     shared_service: Service,
 ) -> None:
-    routes, commissioner = shared_service.app.state.routes, shared_service.as_("commissioner")
+    routes, commissioner = routes_of(shared_service.app), shared_service.as_("commissioner")
     for path in {route.path for route in routes}:
-        taken = {method for route in routes if route.path == path for method in route.methods}
+        taken = {method for route in routes if route.path == path for method in methods_of(route)}
         for method in {"OPTIONS", "DELETE", "PUT"} - taken:
             refused = await commissioner.call(method, re.sub(r"{\w+}", "1", path))
             assert refused.status_code == 405, f"{method} {path}"
@@ -151,7 +153,7 @@ async def test_the_merging_of_clusters_allows_post_alone(shared_service: Service
 async def test_a_body_in_a_content_coding_is_refused_wherever_one_is_taken(service: Service, coding: str) -> None:
     takes = [
         (min(route.methods), re.sub(r"{\w+}", "1", route.path))
-        for route in service.app.state.routes
+        for route in routes_of(service.app)
         if isinstance(route, APIRoute) and "GET" not in route.methods
     ]
     assert {("POST", "/oauth/token"), ("POST", "/v1/bulk/contacts"), ("PATCH", "/v1/areas/1")} <= set(takes)

@@ -52,7 +52,7 @@ async def test_a_service_whose_commits_do_not_become_durable_is_not_ready(
 async def test_requests_that_hold_every_reader_leave_the_service_ready(service: Service) -> None:
     async with AsyncExitStack() as busy:
         for _ in range(READERS):
-            await busy.enter_async_context(service.app.state.readers.acquire())
+            await busy.enter_async_context(service.services.readers.acquire())
         assert (await service.http.get(READY)).status_code == 200
 
 

@@ -15,6 +15,7 @@ from jsonschema import Draft202012Validator
 from support.api_client import Caller, Service, pupil_referral
 
 from convenor.http.read_routes import ReadRoute
+from convenor.http.route_index import routes_of
 from convenor.read_model.resource import Sort
 
 UNREADABLE = [
@@ -101,9 +102,7 @@ def _callers(service: Service) -> list[Caller]:
 
 
 def _writes(service: Service) -> list[APIRoute]:
-    return [
-        route for route in service.app.state.routes if isinstance(route, APIRoute) and route.path.startswith("/v1/")
-    ]
+    return [route for route in routes_of(service.app) if isinstance(route, APIRoute) and route.path.startswith("/v1/")]
 
 
 async def _allowed(service: Service, route: APIRoute) -> Caller:
@@ -232,7 +231,7 @@ async def test_every_member_of_a_referral_takes_any_value_without_a_fault_of_our
 
 
 async def test_any_path_and_any_query_is_answered(shared_service: Service) -> None:
-    for route in shared_service.app.state.routes:
+    for route in routes_of(shared_service.app):
         if not isinstance(route, ReadRoute):
             continue
         commissioner = shared_service.as_("commissioner")
@@ -257,7 +256,7 @@ def _cursor(order: str, place: Any) -> str:
 
 
 async def test_a_cursor_at_any_place_is_answered(shared_service: Service) -> None:
-    for route in shared_service.app.state.routes:
+    for route in routes_of(shared_service.app):
         if not isinstance(route, ReadRoute) or not route.reading.many:
             continue
         path = route.path.replace("{", "").replace("}", "")

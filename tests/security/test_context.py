@@ -15,7 +15,7 @@ from convenor_auth.principals import load_principal
 async def _principal(service: Service, key: str) -> Principal:
     client = service.area().clients[key]
     secret = load_pseudonym_secret(service.data_dir)
-    principal = await load_principal(service.app.state.readers, client.client_id, client.scopes, secret)
+    principal = await load_principal(service.services.readers, client.client_id, client.scopes, secret)
     assert principal
     return principal
 

@@ -27,7 +27,7 @@ async def test_what_a_client_may_do_ends_under_a_token_that_is_remembered(
 ) -> None:
     board, finance = service.as_("board"), service.as_("finance")
     async with asyncio.timeout(NEVER_SECONDS):
-        while not service.app.state.verifier.watching:  # noqa: ASYNC110 - it knows no event
+        while not service.services.verifier.watching:  # noqa: ASYNC110 - it knows no event
             await asyncio.sleep(0)
     for caller in (board, finance):
         assert (await caller.get("/v1/me")).status_code == 200

@@ -26,7 +26,7 @@ from convenor_graphql.naming import camel
 from convenor_graphql.object_types import Link
 from convenor_graphql.schema import graphql_api
 
-ROUTES: list[ReadRoute] = [route for feature in FEATURES for route in feature.read_routes]
+ROUTES: list[ReadRoute] = [route for feature in FEATURES for route in feature.reading_routes]
 WITH_HIDDEN = {field.resource.name: field.resource for field in HIDDEN}
 """The resources with hidden fields, by name."""
 SEARCHED = {"upn": "B801200005001", "nhs_number": "9990000018"}

@@ -16,6 +16,7 @@ from support.dataset import Dataset
 from support.records import TRUTH, Person, Record, make_records, may_see, people, truth_of
 
 from convenor.http.read_routes import ReadRoute
+from convenor.http.route_index import routes_of
 from convenor.read_model import row_access
 from convenor.read_model.plan import compile_plan
 from convenor.security.principal import Role
@@ -28,15 +29,15 @@ SCHOOL_BODY: dict[str, Any] = {"urn": "900555", "name": "Fell End School"}
 
 WRITES: dict[str, tuple[str, str | None, dict[str, Any]]] = {
     # route: scope, the table of the record in its path, a body that is well formed
-    "PATCH /v1/areas/{id}": ("areas:write", "area", {"name": "Elsewhere"}),
+    "PATCH /v1/areas/{area_id}": ("areas:write", "area", {"name": "Elsewhere"}),
     "POST /v1/clusters": ("clusters:write", None, {"code": "9", "name": "Cluster 9"}),
-    "PATCH /v1/clusters/{id}": ("clusters:write", "cluster", {"note": "A note."}),
+    "PATCH /v1/clusters/{cluster_id}": ("clusters:write", "cluster", {"note": "A note."}),
     "POST /v1/clusters/merge": (
         "clusters:write",
         None,
         {"clusters": ["{cluster}", "{cluster}"], "into": {"code": "9", "name": "Cluster 9"}, "on": "2026-01-01"},
     ),
-    "POST /v1/clusters/{id}/split": (
+    "POST /v1/clusters/{cluster_id}/split": (
         "clusters:write",
         "cluster",
         {
@@ -47,26 +48,34 @@ WRITES: dict[str, tuple[str, str | None, dict[str, Any]]] = {
             "on": "2026-01-01",
         },
     ),
-    "POST /v1/clusters/{id}/schools": ("clusters:write", "cluster", {"school": "{school}", "valid_from": "2026-01-01"}),
-    "POST /v1/clusters/{id}/roles": (
+    "POST /v1/clusters/{cluster_id}/schools": (
+        "clusters:write",
+        "cluster",
+        {"school": "{school}", "valid_from": "2026-01-01"},
+    ),
+    "POST /v1/clusters/{cluster_id}/roles": (
         "clusters:write",
         "cluster",
         {"role": "lead_senco", "holder": "Rowan Fell", "valid_from": "2026-01-01"},
     ),
-    "PATCH /v1/cluster-memberships/{id}": ("clusters:write", "cluster_membership", {"valid_to": "2026-01-01"}),
-    "PATCH /v1/cluster-roles/{id}": ("clusters:write", "cluster_role", {"valid_to": "2026-01-01"}),
+    "PATCH /v1/cluster-memberships/{membership_id}": (
+        "clusters:write",
+        "cluster_membership",
+        {"valid_to": "2026-01-01"},
+    ),
+    "PATCH /v1/cluster-roles/{role_id}": ("clusters:write", "cluster_role", {"valid_to": "2026-01-01"}),
     "POST /v1/schools": ("schools:write", None, SCHOOL_BODY),
     "PATCH /v1/schools/{urn}": ("schools:write", "school", {"name": "Fell End School"}),
     "POST /v1/schools/{urn}/successor": ("schools:write", "school", SCHOOL_BODY | {"on": "2026-01-01"}),
     "POST /v1/providers": ("providers:write", None, {"name": "Fell End Trust", "kind": "nhs"}),
-    "PATCH /v1/providers/{id}": ("providers:write", "provider", {"name": "Fell End Trust"}),
+    "PATCH /v1/providers/{provider_id}": ("providers:write", "provider", {"name": "Fell End Trust"}),
     "POST /v1/services": (
         "services:write",
         None,
         {"code": "NEW", "name": "New", "area_of_need": "SEMH", "offer": "local", "provider": "{provider}"},
     ),
-    "PATCH /v1/services/{id}": ("services:write", "commissioned_service", {"setting": "Hall"}),
-    "POST /v1/services/{id}/promotion": ("services:write", "commissioned_service", {"evidence": "It works."}),
+    "PATCH /v1/services/{service_id}": ("services:write", "commissioned_service", {"setting": "Hall"}),
+    "POST /v1/services/{service_id}/promotion": ("services:write", "commissioned_service", {"evidence": "It works."}),
     "POST /v1/slas": (
         "slas:write",
         None,
@@ -82,12 +91,16 @@ WRITES: dict[str, tuple[str, str | None, dict[str, Any]]] = {
             "kpis": [{"kpi": "goals_met", "name": "Goals met", "unit": "percent", "target": 80}],
         },
     ),
-    "PATCH /v1/slas/{id}": ("slas:write", "sla", {"ends_on": "2034-08-31"}),
-    "POST /v1/slas/{id}/transitions": ("slas:write", "sla", {"to": "ended"}),
+    "PATCH /v1/slas/{sla_id}": ("slas:write", "sla", {"ends_on": "2034-08-31"}),
+    "POST /v1/slas/{sla_id}/transitions": ("slas:write", "sla", {"to": "ended"}),
     "POST /v1/referrals": ("referrals:write", None, pupil_referral("{commissioned_service}", "900101")),
-    "PATCH /v1/referrals/{id}": ("referrals:write", "referral", {"priority": "urgent"}),
-    "POST /v1/referrals/{id}/transitions": ("referrals:write", "referral", {"to": "withdrawn", "reason": "moved away"}),
-    "POST /v1/referrals/{id}/contacts": (
+    "PATCH /v1/referrals/{referral_id}": ("referrals:write", "referral", {"priority": "urgent"}),
+    "POST /v1/referrals/{referral_id}/transitions": (
+        "referrals:write",
+        "referral",
+        {"to": "withdrawn", "reason": "moved away"},
+    ),
+    "POST /v1/referrals/{referral_id}/contacts": (
         "contacts:write",
         "referral",
         {
@@ -99,7 +112,7 @@ WRITES: dict[str, tuple[str, str | None, dict[str, Any]]] = {
             "staff_role": "assistant",
         },
     ),
-    "POST /v1/referrals/{id}/outcomes": (
+    "POST /v1/referrals/{referral_id}/outcomes": (
         "outcomes:write",
         "referral",
         {"instrument": "TOMs", "domain": "activity", "baseline": {"on": "2026-01-20", "value": 2}},
@@ -115,8 +128,8 @@ WRITES: dict[str, tuple[str, str | None, dict[str, Any]]] = {
             "measures": [{"kpi": "goals_met", "numerator": 1, "denominator": 1}],
         },
     ),
-    "PATCH /v1/impact-returns/{id}": ("impact_returns:write", "impact_return", {"cost_pence": 2}),
-    "POST /v1/impact-returns/{id}/transitions": ("impact_returns:write", "impact_return", {"to": "validated"}),
+    "PATCH /v1/impact-returns/{return_id}": ("impact_returns:write", "impact_return", {"cost_pence": 2}),
+    "POST /v1/impact-returns/{return_id}/transitions": ("impact_returns:write", "impact_return", {"to": "validated"}),
 }
 
 ELSEWHERE = {
@@ -140,7 +153,7 @@ def _name(route: Any) -> str:
 
 
 def _partner_routes(service: Service) -> list[Any]:
-    return [route for route in service.app.state.routes if route.path.startswith("/v1/")]
+    return [route for route in routes_of(service.app) if route.path.startswith("/v1/")]
 
 
 def _reads(service: Service) -> list[ReadRoute]:

@@ -30,9 +30,9 @@ HIDING = replace(SLAS, read=HidingRead, parts={**SLAS.parts, "versions": replace
 """SLAs, were the targets of earlier versions hidden: a part of a part."""
 
 
-async def test_a_hidden_field_of_a_part_within_a_part_is_absent_and_named(shared_service: Service) -> None:
+async def test_what_is_behind_a_wall_within_a_part_s_part_is_absent_and_named(shared_service: Service) -> None:
     client = shared_service.area().clients["finance"]
-    secret, readers = load_pseudonym_secret(shared_service.data_dir), shared_service.app.state.readers
+    secret, readers = load_pseudonym_secret(shared_service.data_dir), shared_service.services.readers
     principal = await load_principal(readers, client.client_id, client.scopes, secret)
     assert principal
     answer = await read_list(readers, principal, HIDING, parse_query(HIDING, b"fields=kpis,versions"))

@@ -10,6 +10,8 @@ from uuid import uuid4
 import httpx2
 from support.dataset import Client, Dataset, DatasetArea
 
+from convenor.http.services import AppServices
+
 ASK_AGAIN_SECONDS = 240
 """After which a caller gets another token, before its own ends: a dataset that all tests share lives longer."""
 
@@ -68,6 +70,11 @@ class Service:
     app: Any
     data_dir: Path
     callers: dict[tuple[str, str], Caller] = field(default_factory=dict)
+
+    @property
+    def services(self) -> AppServices:
+        """What the application holds while it serves."""
+        return AppServices.of(self.app)
 
     def as_(self, key: str, area: str = "wendshire") -> Caller:
         """Return the caller of a client of the dataset, e.g. `as_("school")` or `as_("trust", "fenmark")`."""

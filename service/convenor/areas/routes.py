@@ -2,33 +2,35 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter
 from starlette.responses import Response
 
 from convenor.areas import rules
 from convenor.areas.resource import AREAS, AreaRead
 from convenor.areas.schemas import AreaUpdate
-from convenor.http.json_body import GuardedRoute
-from convenor.http.read_routes import list_route, record_route
-from convenor.http.write_routes import WriteContext, writes
+from convenor.http.dependencies import writes
+from convenor.http.feature import Feature
+from convenor.http.read_routes import ResourceRouter, Tag
+from convenor.http.write_context import WriteContext
 
-router = APIRouter(tags=["areas"], route_class=GuardedRoute)
-read_routes = [
-    list_route("/v1/areas", AREAS),
-    record_route("/v1/areas/{id}", AREAS),
-]
+router = ResourceRouter(
+    Tag(
+        "areas",
+        "Local authorities, each with its integrated care board. Records of one area are not visible in another.",
+    )
+)
+router.add_list("/v1/areas", AREAS)
+router.add_record("/v1/areas/{area_id}", AREAS)
 
 
-@router.patch("/v1/areas/{id}", response_model=AreaRead)
+@router.patch("/v1/areas/{area_id}", response_model=AreaRead)
 async def update_area(
-    id: str,  # noqa: A002 - the name in the path
+    area_id: str,
     data: AreaUpdate,
     write: Annotated[WriteContext, writes("areas:write", "areas:update", changes=True)],
 ) -> Response:
     """Describes an area."""
-    area = await rules.load_area(write.session, write.principal, id)
-    write.check_version(area)
-    area.sqlmodel_update(data.given())
-    area.version += 1
-    write.note_changes(data)
-    return await write.changed(AREAS, area.area_id)
+    area = await rules.load_area(write.session, write.principal, area_id)
+    return await write.update(AREAS, area, data)
+
+
+FEATURE = Feature(router)

@@ -1,79 +1,27 @@
-"""The audit: one event for each request, durable before its answer leaves.
+"""The writer of the audit: one event for each request, durable before its answer leaves.
 
-Events of a change are rows of the change's own transaction (`add_event`); all others are flushed together with their
-neighbours' (`AuditWriter`), and the answer waits for that flush. The app role can insert and select events, no more.
+Events of a change are rows of the change's own transaction (`add_event`). All others are flushed together with those of
+concurrent requests (`AuditWriter`), and the answer waits for that flush.
 """
 
 import asyncio
 import contextlib
-import json
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Self
 from uuid import UUID
 
 import asyncpg
-from sqlalchemy import ARRAY, DateTime, Index, Uuid
-from sqlalchemy.dialects.postgresql import JSONB
-from sqlmodel import Field, SQLModel
 
+from convenor.audit.models import INSTALLATION
+from convenor.audit.record import AuditRecord, AuditSource, EventRow, events_of
 from convenor.database.background import repeat
-from convenor.database.ids import text_of, uuid7
 from convenor.database.row_security import context_sql, import_context
 from convenor.domain_types.dates import now
-from convenor.security.principal import Principal
-
-INSTALLATION = UUID(int=0)
-"""The area of events that are of no area."""
 
 SINGLY_EACH_SECOND = 5
 """Unauthenticated requests of one address that are written one by one in a second; the rest are counted."""
-
-
-class AuditEvent(SQLModel, table=True):
-    """Who did what to which records, under which agreement and purpose, with what outcome."""
-
-    __tablename__ = "audit_event"
-    __table_args__ = (
-        Index("event_by_time", "area_id", "at", "id"),
-        Index("event_by_client", "area_id", "client_id", "at", "id"),
-    )
-    area_id: UUID = Field(primary_key=True)
-    id: UUID = Field(default_factory=uuid7, primary_key=True)
-    at: datetime = Field(sa_type=DateTime(timezone=True))
-    action: str
-    status: int
-    problem: str | None = None
-    client_id: str | None = None
-    organisation: str | None = None
-    role: str | None = None
-    agreement: str | None = None
-    purpose: str | None = None
-    request_id: str
-    address: str | None = None
-    times: int = 1
-    records: list[UUID] = Field(sa_type=ARRAY(Uuid))
-    subjects: list[UUID] = Field(sa_type=ARRAY(Uuid))
-    changes: dict[str, str] | None = Field(None, sa_type=JSONB)
-
-
-class AuditMention(SQLModel, table=True):
-    """That events of a short span of time are about a record or a pupil: how events are found by either.
-
-    A table, since under row-level security no index over an array can serve: `@>` is not leakproof, `=` and `<` are.
-    A span, so that a record that is read again and again is mentioned once in it; within one, the events are few.
-    A mention is there before its event is: one without an event finds nothing, and does no harm.
-    """
-
-    __tablename__ = "audit_mention"
-    area_id: UUID = Field(primary_key=True)
-    about_id: UUID = Field(primary_key=True)
-    since: datetime = Field(primary_key=True, sa_type=DateTime(timezone=True))
-    before: datetime = Field(sa_type=DateTime(timezone=True))
-
-
 SPAN = timedelta(seconds=10)
 MOST_TOGETHER = 200_000
 """Characters of ids, above which an event is written by itself: its neighbours do not wait for it."""
@@ -82,81 +30,6 @@ MOST_REMEMBERED = 50_000
 
 Mention = tuple[UUID, str, datetime]
 """An area, ids with commas between, and the start of a span."""
-
-
-@dataclass
-class AuditDraft:
-    """What a request's handlers tell the audit about it, while it runs."""
-
-    request_id: str
-    address: str | None = None
-    action: str = "request:refuse"
-    principal: Principal | None = None
-    client_id: str | None = None
-    purpose: str | None = None
-    records: Sequence[UUID] = ()
-    subjects: Sequence[UUID] = ()
-    areas: Sequence[UUID] = ()
-    """The area of each record, or the one area of all; none where they are of no area."""
-    subject_areas: Sequence[UUID] = ()
-    """The area of each subject, where there are several areas."""
-    changes: Mapping[str, str] | None = None
-    """Names of changed fields, each with a digest of its new value; never a value."""
-    problem: str | None = None
-    status: int | None = None
-    """What became of it, where the status of the answer is another's to choose, as over GraphQL."""
-    written: bool = False
-    """The event was committed with its change."""
-
-    def forget(self) -> None:
-        """Forget the records and changes of an attempt that left nothing behind."""
-        self.records, self.subjects, self.areas, self.subject_areas, self.changes = (), (), (), (), None
-
-
-EventRow = tuple[Any, ...]
-"""An event, by its columns."""
-
-
-def events_of(note: AuditDraft, status: int) -> list[EventRow]:
-    """The rows for a request: one for each area concerned, or one for the installation."""
-    who = note.principal
-    common = (
-        now(),
-        note.action,
-        note.status or status,
-        note.problem,
-        who.client_id if who else note.client_id,
-        who.organisation if who else None,
-        who.role.value if who else None,
-        who.agreement if who else None,
-        note.purpose or (who.purpose if who else None),
-        note.request_id,
-        note.address,
-        1,
-    )
-    changes = json.dumps(note.changes) if note.changes else None
-    areas = list(dict.fromkeys(note.areas or (who.areas if who else ()))) or [INSTALLATION]
-    if len(areas) == 1:
-        return [(areas[0], uuid7(), *common, text_of(note.records), text_of(note.subjects), changes)]
-    return [
-        (
-            area,
-            uuid7(),
-            *common,
-            text_of(_of_area(area, note.records, note.areas)),
-            text_of(_of_area(area, note.subjects, note.subject_areas)),
-            changes,
-        )
-        for area in areas
-    ]
-
-
-def _of_area(area: UUID, ids: Sequence[UUID], areas: Sequence[UUID]) -> Sequence[UUID]:
-    """The ids that an area hears of: no other area's records or pupils, but what is of none, as pathways are."""
-    if not ids or not areas:
-        return ids
-    return [each for each, its in zip(ids, areas, strict=True) if its == area]
-
 
 _COLUMNS = [
     *("area_id", "id", "at", "action", "status", "problem", "client_id", "organisation", "role", "agreement"),
@@ -206,9 +79,9 @@ async def _insert(connection: Any, rows: Sequence[tuple[Any, ...]], mentions: It
     await connection.executemany(_INSERT, [(*row, *import_context(row[_AREA])) for row in rows])
 
 
-async def add_event(connection: asyncpg.Connection, note: AuditDraft, status: int) -> None:
-    """Writes a request's event in the transaction of its change."""
-    await add_events(connection, events_of(note, status))
+async def add_event(connection: asyncpg.Connection, source: AuditSource, record: AuditRecord, status: int) -> None:
+    """Write a request's event in the transaction of its change."""
+    await add_events(connection, events_of(source, record, status))
 
 
 async def add_events(connection: asyncpg.Connection, rows: Sequence[EventRow]) -> None:
@@ -229,7 +102,7 @@ async def rehearse(connection: asyncpg.Connection) -> None:
         asyncpg.PostgresError, OSError: It could not.
     """
     # As large as the event of a usual list, so that the rest of a page on a full disk is no room.
-    rows = events_of(AuditDraft(request_id="rehearsal", records=[INSTALLATION] * 50), 200)
+    rows = events_of(AuditSource("rehearsal"), AuditRecord(records=[INSTALLATION] * 50), 200)
     await connection.execute("begin; savepoint undone")
     await _insert(connection, rows, _mentions(rows))
     await connection.execute("rollback to savepoint undone; commit")
@@ -265,18 +138,18 @@ class AuditWriter:
                 await task
         await self._write_counted()
 
-    async def write(self, note: AuditDraft, status: int) -> None:
-        """Returns once the event of a request is durable, or is one of too many that are only counted.
+    async def write(self, source: AuditSource, record: AuditRecord, status: int) -> None:
+        """Return once the event of a request is durable, or is one of too many that are only counted.
 
         Raises:
             asyncpg.PostgresError, OSError: when it cannot be written; then the answer must not leave.
         """
-        unknown = note.principal is None and note.client_id is None
-        if unknown and note.address and status in (400, 401, 404, 413):
-            self._refused[note.address] += 1
-            if self._refused[note.address] > SINGLY_EACH_SECOND:
+        unknown = source.principal is None and record.client_id is None
+        if unknown and source.address and status in (400, 401, 404, 413):
+            self._refused[source.address] += 1
+            if self._refused[source.address] > SINGLY_EACH_SECOND:
                 return
-        rows = events_of(note, status)
+        rows = events_of(source, record, status)
         if sum(len(row[_RECORDS]) + len(row[_SUBJECTS]) for row in rows) > MOST_TOGETHER:
             await self._write(rows)
             return
@@ -321,7 +194,7 @@ class AuditWriter:
         rows = []
         for address, times in counted.items():
             if times > SINGLY_EACH_SECOND:
-                row = list(events_of(AuditDraft(request_id="counted", address=address), 401)[0])
+                row = list(events_of(AuditSource("counted", address), AuditRecord(), 401)[0])
                 row[_COLUMNS.index("times")] = times - SINGLY_EACH_SECOND
                 rows.append(tuple(row))
         if not rows:

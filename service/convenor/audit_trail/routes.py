@@ -1,13 +1,12 @@
 """The audit over REST."""
 
-from fastapi import APIRouter
-
 from convenor.audit_trail.resource import AUDIT_EVENTS
-from convenor.http.json_body import GuardedRoute
-from convenor.http.read_routes import list_route, record_route
+from convenor.http.feature import Feature
+from convenor.http.read_routes import ResourceRouter, Tag
 
-router = APIRouter(tags=["audit"], route_class=GuardedRoute)
-read_routes = [
-    list_route("/v1/audit/events", AUDIT_EVENTS),
-    record_route("/v1/audit/events/{id}", AUDIT_EVENTS),
-]
+router = ResourceRouter(Tag("audit", "Who did what to which records, when and for which purpose."))
+router.add_list("/v1/audit/events", AUDIT_EVENTS)
+router.add_record("/v1/audit/events/{event_id}", AUDIT_EVENTS)
+
+
+FEATURE = Feature(router)

@@ -1,13 +1,12 @@
 """Benchmarks over REST; they change by a load only."""
 
-from fastapi import APIRouter
-
 from convenor.benchmarks.resource import BENCHMARKS
-from convenor.http.json_body import GuardedRoute
-from convenor.http.read_routes import list_route, record_route
+from convenor.http.feature import Feature
+from convenor.http.read_routes import ResourceRouter, Tag
 
-router = APIRouter(tags=["benchmarks"], route_class=GuardedRoute)
-read_routes = [
-    list_route("/v1/benchmarks", BENCHMARKS),
-    record_route("/v1/benchmarks/{id}", BENCHMARKS),
-]
+router = ResourceRouter(Tag("benchmarks", "Published values of the same measures elsewhere, for comparison."))
+router.add_list("/v1/benchmarks", BENCHMARKS)
+router.add_record("/v1/benchmarks/{benchmark_id}", BENCHMARKS)
+
+
+FEATURE = Feature(router)

@@ -2,23 +2,25 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter
 from starlette.responses import Response
 
 from convenor.clusters import rules
 from convenor.clusters.models import Cluster
 from convenor.clusters.resource import CLUSTERS, ClusterRead
 from convenor.clusters.schemas import ClusterCreate, ClusterUpdate
-from convenor.http.json_body import GuardedRoute
-from convenor.http.read_routes import list_route, record_route
-from convenor.http.write_routes import WriteContext, writes
+from convenor.http.dependencies import writes
+from convenor.http.feature import Feature
+from convenor.http.read_routes import ResourceRouter, Tag
+from convenor.http.write_context import WriteContext
 from convenor.read_model.locking import get_for_update
 
-router = APIRouter(tags=["clusters"], route_class=GuardedRoute)
-read_routes = [
-    list_route("/v1/clusters", CLUSTERS),
-    record_route("/v1/clusters/{id}", CLUSTERS),
-]
+TAG = Tag(
+    "clusters", "Groups of schools that pool funding and buy services together, with their schools and role holders."
+)
+
+router = ResourceRouter(TAG)
+router.add_list("/v1/clusters", CLUSTERS)
+router.add_record("/v1/clusters/{cluster_id}", CLUSTERS)
 
 
 @router.post("/v1/clusters", status_code=201, response_model=ClusterRead)
@@ -30,16 +32,15 @@ async def create_cluster(
     return await write.created(CLUSTERS, cluster.id)
 
 
-@router.patch("/v1/clusters/{id}", response_model=ClusterRead)
+@router.patch("/v1/clusters/{cluster_id}", response_model=ClusterRead)
 async def update_cluster(
-    id: str,  # noqa: A002 - the name in the path
+    cluster_id: str,
     data: ClusterUpdate,
     write: Annotated[WriteContext, writes("clusters:write", "clusters:update", changes=True)],
 ) -> Response:
     """Describes a cluster."""
-    cluster = await get_for_update(write.session, write.principal, CLUSTERS, Cluster, id)
-    write.check_version(cluster)
-    cluster.sqlmodel_update(data.given())
-    cluster.version += 1
-    write.note_changes(data)
-    return await write.changed(CLUSTERS, cluster.id)
+    cluster = await get_for_update(write.session, write.principal, CLUSTERS, Cluster, cluster_id)
+    return await write.update(CLUSTERS, cluster, data)
+
+
+FEATURE = Feature(router)

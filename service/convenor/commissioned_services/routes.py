@@ -1,24 +1,23 @@
 """Commissioned services over REST."""
 
+from functools import partial
 from typing import Annotated
 
-from fastapi import APIRouter
 from starlette.responses import Response
 
 from convenor.commissioned_services import rules
 from convenor.commissioned_services.models import CommissionedService
 from convenor.commissioned_services.resource import SERVICES, ServiceRead
 from convenor.commissioned_services.schemas import PromotionCreate, ServiceCreate, ServiceUpdate
-from convenor.http.json_body import GuardedRoute
-from convenor.http.read_routes import list_route, record_route
-from convenor.http.write_routes import WriteContext, writes
+from convenor.http.dependencies import writes
+from convenor.http.feature import Feature
+from convenor.http.read_routes import ResourceRouter, Tag
+from convenor.http.write_context import WriteContext
 from convenor.read_model.locking import Lock, get_for_update
 
-router = APIRouter(tags=["services"], route_class=GuardedRoute)
-read_routes = [
-    list_route("/v1/services", SERVICES),
-    record_route("/v1/services/{id}", SERVICES),
-]
+router = ResourceRouter(Tag("services", "Commissioned services with their providers, capacity and waiting times."))
+router.add_list("/v1/services", SERVICES)
+router.add_record("/v1/services/{service_id}", SERVICES)
 
 
 @router.post("/v1/services", status_code=201, response_model=ServiceRead)
@@ -30,31 +29,34 @@ async def create_service(
     return await write.created(SERVICES, service.id)
 
 
-@router.patch("/v1/services/{id}", response_model=ServiceRead)
+@router.patch("/v1/services/{service_id}", response_model=ServiceRead)
 async def update_service(
-    id: str,  # noqa: A002 - the name in the path
+    service_id: str,
     data: ServiceUpdate,
     write: Annotated[WriteContext, writes("services:write", "services:update", changes=True)],
 ) -> Response:
     """Changes a service: what is said of it, its capacity, its provider, the clusters that buy it."""
     clusters = await rules.lock_clusters(write.session, write.principal, data.clusters or [])
     how = Lock.REKEY if data.provider else Lock.CHANGE
-    service = await get_for_update(write.session, write.principal, SERVICES, CommissionedService, id, how)
-    write.check_version(service)
-    await rules.update_service(write.session, write.principal, service, data, clusters)
-    write.note_changes(data)
-    return await write.changed(SERVICES, service.id)
+    service = await get_for_update(write.session, write.principal, SERVICES, CommissionedService, service_id, how)
+    return await write.update(SERVICES, service, data, partial(rules.update_service, clusters=clusters))
 
 
-@router.post("/v1/services/{id}/promotion", status_code=201, response_model=ServiceRead)
+@router.post("/v1/services/{service_id}/promotion", status_code=201, response_model=ServiceRead)
 async def promote_service(
-    id: str,  # noqa: A002
+    service_id: str,
     data: PromotionCreate,
     write: Annotated[WriteContext, writes("services:write", "services:promote", keyed=True)],
 ) -> Response:
     """Promotes a local service to the core offer, with the evidence that carried it; answers with the service."""
-    service, clusters = await rules.load_with_clusters(write.session, write.principal, id)
-    write.check_version(service)
-    await rules.promote_service(write.session, service, clusters, data.evidence)
-    write.note_changes(data)
-    return await write.changed(SERVICES, service.id, status=201)
+    service, clusters = await rules.load_with_clusters(write.session, write.principal, service_id)
+    return await write.update(
+        SERVICES,
+        service,
+        data,
+        lambda session, _, promoted, sent: rules.promote_service(session, promoted, clusters, sent.evidence),
+        status=201,
+    )
+
+
+FEATURE = Feature(router)

@@ -2,41 +2,42 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends
 from starlette.responses import Response
 
 from convenor.contacts import rules
 from convenor.contacts.bulk import CONTACTS_LOAD
 from convenor.contacts.resource import CONTACTS, ContactRead
 from convenor.contacts.schemas import ContactCreate
-from convenor.http.bulk import LoadOperation, LoadRequest, answer_load
-from convenor.http.json_body import GuardedRoute
-from convenor.http.read_routes import list_route, record_route, sublist_route
-from convenor.http.write_routes import WriteContext, writes
+from convenor.http.bulk import LoadRequest, answer_load, loads
+from convenor.http.dependencies import writes
+from convenor.http.feature import Feature
+from convenor.http.read_routes import ResourceRouter, Tag
+from convenor.http.write_context import WriteContext
 from convenor.referrals.resource import REFERRALS
 
-router = APIRouter(tags=["contacts"], route_class=GuardedRoute)
-read_routes = [
-    list_route("/v1/contacts", CONTACTS),
-    record_route("/v1/contacts/{id}", CONTACTS),
-    sublist_route("/v1/referrals/{id}/contacts", REFERRALS, "contacts", CONTACTS),
-]
+router = ResourceRouter(Tag("contacts", "Therapy and support sessions. The first attended session ends the wait."))
+router.add_list("/v1/contacts", CONTACTS)
+router.add_record("/v1/contacts/{contact_id}", CONTACTS)
+router.add_sublist("/v1/referrals/{referral_id}/contacts", REFERRALS, "contacts", CONTACTS)
 
 
-@router.post("/v1/referrals/{id}/contacts", status_code=201, response_model=ContactRead)
+@router.post("/v1/referrals/{referral_id}/contacts", status_code=201, response_model=ContactRead)
 async def add_contact(
-    id: str,  # noqa: A002 - the name in the path
+    referral_id: str,
     data: ContactCreate,
     write: Annotated[WriteContext, writes("contacts:write", "contacts:record", creates=True)],
 ) -> Response:
     """Records one session. The first attended one starts the work: the referral is in progress, the wait ends."""
-    contact = await rules.add_contact(write.session, write.principal, id, data)
+    contact = await rules.add_contact(write.session, write.principal, referral_id, data)
     return await write.created(CONTACTS, contact.id)
 
 
 @router.post("/v1/bulk/contacts", response_class=Response)
 async def load_contacts(
-    asked: Annotated[LoadRequest, Depends(LoadOperation("contacts:write", "contacts:load", CONTACTS_LOAD))],
+    load: Annotated[LoadRequest, loads("contacts:write", "contacts:load", CONTACTS_LOAD)],
 ) -> Response:
     """Loads sessions, one a line, known by their `reference`: a repeated load changes nothing."""
-    return await answer_load(asked)
+    return await answer_load(load)
+
+
+FEATURE = Feature(router, partner_writes=True)

@@ -10,6 +10,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
 from convenor.health.readiness import Readiness
+from convenor.http.request_context import RequestContext
 
 RETRY_SECONDS = 2
 
@@ -59,8 +60,7 @@ async def read_liveness() -> JSONResponse:
 )
 async def read_readiness(request: Request) -> JSONResponse:
     """Return 200 once the service is ready to answer. The checks may be a second old."""
-    readiness: Readiness = request.app.state.readiness
-    checks = await readiness.check()
+    checks = await RequestContext.of(request).services.get(Readiness).check()
     if all(outcome == "ok" for outcome in checks.values()):
         return JSONResponse({"status": "ready", "checks": checks}, headers=_NO_STORE)
     headers = _NO_STORE | {"Retry-After": str(RETRY_SECONDS)}

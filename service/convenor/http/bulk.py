@@ -14,20 +14,21 @@ from dataclasses import dataclass, replace
 from tempfile import SpooledTemporaryFile
 from typing import Any
 
+from fastapi import Depends
 from pydantic import ValidationError
 from starlette.requests import Request
-from starlette.responses import Response, StreamingResponse
 
-from convenor.audit.writer import AuditDraft
+from convenor.audit.record import AuditRecord
 from convenor.database.pools import WAIT_SECONDS, again_after_deadlock
 from convenor.http.bulk_import import BulkImport, BulkImportRun, Data, Line, NotStored, OnError, Result
 from convenor.http.exception_handlers import error_at, problem_of
 from convenor.http.json_body import MAX_INTEGER, read_json
-from convenor.http.middleware.request import BULK_SECONDS
+from convenor.http.middleware.limits import BULK_SECONDS
 from convenor.http.operation import Operation
+from convenor.http.request_context import RequestContext
+from convenor.http.responses import AuditedStreamingResponse
 from convenor.problems import FieldErrors, Invalid, Problem, TooLarge, Unavailable, Unreadable, WrongMediaType
 from convenor.read_model.query_string import read_flag, read_parameters
-from convenor.security.principal import Principal
 
 MEDIA_TYPE = "application/x-ndjson"
 MAX_LINE = 64_000
@@ -56,7 +57,7 @@ class LoadRequest:
     """A request that may load, before its body is read."""
 
     request: Request
-    principal: Principal
+    context: RequestContext
     load: BulkImport[Any]
     on_error: OnError
     dry_run: bool
@@ -78,18 +79,23 @@ class LoadOperation(Operation):
         return super().ends_in | {TooLarge, WrongMediaType}
 
     async def __call__(self, request: Request) -> LoadRequest:
-        """Lets the caller load."""
-        principal = self.authorise(request)
+        """Check the scope, and read how to load."""
+        context = self.authorise(request)
         if request.headers.get("content-type", "").partition(";")[0].strip().lower() != MEDIA_TYPE:
             raise WrongMediaType(f"Send {MEDIA_TYPE}: one JSON object a line.")
         on_error, dry_run = _options(request.scope["query_string"])
         if dry_run:
-            _note(request).action = f"{self.action}_dry_run"
-        return LoadRequest(request, principal, self.load, on_error, dry_run)
+            context = replace(context, action=f"{self.action}_dry_run").enter(request.scope)
+        return LoadRequest(request, context, self.load, on_error, dry_run)
 
 
-async def answer_load(asked: LoadRequest) -> Response:
-    """Loads the body, and answers with a result for each line that is not blank.
+def loads(scope: str, action: str, load: BulkImport[Any]) -> Any:
+    """Declare what a route loads: `load: Annotated[LoadRequest, loads("contacts:write", "contacts:load", LOAD)]`."""
+    return Depends(LoadOperation(scope, action, load))
+
+
+async def answer_load(asked: LoadRequest) -> AuditedStreamingResponse:
+    """Load the body, and answer with a result for each line that is not blank.
 
     200, or 422 where lines have faults and `on_error` is `abort`: then nothing was stored.
 
@@ -97,12 +103,12 @@ async def answer_load(asked: LoadRequest) -> Response:
         TooLarge: more than `MAX_LINES`; nothing was stored.
         Unavailable: the worker has `LOADS_AT_ONCE` under way, and none ended in time; nothing was stored.
     """
-    request, load, note = asked.request, asked.load, _note(asked.request)
+    request, load, context = asked.request, asked.load, asked.context
     under_way = BulkImportRun(
-        request.app.state.sessions,
-        asked.principal,
+        context.services.sessions,
+        context.source,
+        context.action,
         load,
-        note,
         on_error=asked.on_error,
         dry_run=asked.dry_run,
         until=time.monotonic() + LOAD_SECONDS,
@@ -121,15 +127,17 @@ async def answer_load(asked: LoadRequest) -> Response:
     try:
         with body:
             await _set_aside(request, body)
-            async with _turn(request.app.state.load_turns):
+            async with _turn(context.services.bulk_turns):
                 stands = await again_after_deadlock(attempt)
     except BaseException:
         results.close()
         raise
     if under_way.broken_by:
-        problem_of(under_way.broken_by, note.request_id)  # the lines tell the caller; this logs what was not foreseen
-    note.problem = None if stands else Invalid.code
-    return StreamingResponse(_leave(results, stands), 200 if stands else Invalid.status, media_type=MEDIA_TYPE)
+        # The lines name it to the caller; this logs what was not foreseen.
+        problem_of(under_way.broken_by, context.request_id)
+    audit = under_way.audit if stands else AuditRecord(context.action, problem=Invalid.code)
+    status = 200 if stands else Invalid.status
+    return AuditedStreamingResponse(_leave(results, stands), status, media_type=MEDIA_TYPE, audit=audit)
 
 
 async def _set_aside(request: Request, body: Spool) -> None:
@@ -275,8 +283,3 @@ def _options(raw: bytes) -> tuple[OnError, bool]:
         errors.add("/query/on_error", "enum", "`on_error` is abort or skip.")
     errors.raise_if_any()
     return OnError(given.get("on_error", "abort")), dry_run
-
-
-def _note(request: Request) -> AuditDraft:
-    note: AuditDraft = request.scope["state"]["note"]
-    return note

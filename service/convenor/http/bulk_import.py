@@ -15,7 +15,8 @@ from pydantic import BaseModel
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
-from convenor.audit.writer import AuditDraft, EventRow, add_events, events_of
+from convenor.audit.record import AuditRecord, AuditSource, EventRow, events_of
+from convenor.audit.writer import add_events
 from convenor.database.pools import driver_connection
 from convenor.database.row_security import set_context_of
 from convenor.problems import FieldError, Invalid, Problem, Unavailable
@@ -102,20 +103,26 @@ class BulkImportRun(Generic[Data]):
 
     broken_by: Exception | None = None
     """What broke the load off after some of it was stored."""
+    audit: AuditRecord | None
+    """What a dry run showed, or that nothing was stored; None where events were committed with what was stored."""
 
     def __init__(
         self,
         sessions: async_sessionmaker[AsyncSession],
-        principal: Principal,
+        source: AuditSource,
+        action: str,
         load: BulkImport[Data],
-        note: AuditDraft,
         *,
         on_error: OnError,
         dry_run: bool,
         until: float,
     ) -> None:
-        self.sessions, self.principal, self.load, self.note = sessions, principal, load, note
+        assert source.principal is not None, "a load has a caller"
+        self.sessions, self.source, self.load = sessions, source, load
+        self.principal: Principal = source.principal
         self.on_error, self.dry_run, self.until = on_error, dry_run, until
+        self._record = AuditRecord(action)
+        self._shown = self._record
         self._recorded = False
         self._first_lines: dict[Any, int] = {}
 
@@ -123,7 +130,7 @@ class BulkImportRun(Generic[Data]):
         """Stores the lines and gives `keep` a result for each, in order.
 
         The event of what a batch stores commits with it, so a load of more than `BATCH` lines leaves several of one
-        request id: whatever happens half way, no change is without its event. A dry run tells `note` what it showed.
+        request id: whatever happens half way, no change is without its event. What a dry run showed is in `audit`.
         Whatever breaks a load off after a batch was stored becomes the result of the lines that are left.
 
         Returns:
@@ -133,7 +140,7 @@ class BulkImportRun(Generic[Data]):
             sqlalchemy.exc.DBAPIError: lock not available, while another load into the same rows takes its turn.
             Nothing was stored, as with whatever else it raises: it can be run again.
         """
-        self.note.forget()
+        self._shown = self._record
         stands, self._recorded = True, False
         if self.on_error is OnError.SKIP:
             async for batch in _batches(lines):
@@ -141,9 +148,7 @@ class BulkImportRun(Generic[Data]):
                     keep(result)
         else:
             stands = await self._commit_all(_batches(lines), keep)
-        if not stands:
-            self.note.forget()
-        self.note.written = stands and self._recorded
+        self.audit = None if stands and self._recorded else self._shown
         return stands
 
     async def _commit(self, batch: Sequence[Line[Data] | Result]) -> list[Result]:
@@ -218,7 +223,7 @@ class BulkImportRun(Generic[Data]):
         stored = await self.load.store(session, self.principal, good) if good else Batch()
         await session.flush()
         session.expunge_all()
-        events = self._record(stored)
+        events = self._events(stored)
         results += [replace(result, id=None) if self._not_there(result) else result for result in stored.results]
         return sorted(results, key=lambda result: result.line), events
 
@@ -233,26 +238,32 @@ class BulkImportRun(Generic[Data]):
     def _not_there(self, result: Result) -> bool:
         return self.dry_run and result.result == "created"
 
-    def _record(self, stored: Batch) -> Sequence[EventRow]:
-        shown = [result.id for result in stored.results if result.id is not None and not self._not_there(result)]
-        areas = [stored.area_of[record] for record in shown] if stored.area_of else self.principal.areas
+    def _events(self, stored: Batch) -> Sequence[EventRow]:
+        """Return the events of a batch; of a dry run none, which adds to what it has shown."""
+        named = [result.id for result in stored.results if result.id is not None and not self._not_there(result)]
+        areas = [stored.area_of[record] for record in named] if stored.area_of else self.principal.areas
         if self.dry_run:
-            self.note.records = [*self.note.records, *shown]
-            self.note.areas = [*self.note.areas, *areas] if stored.area_of else areas
-            subjects = dict(zip(self.note.subjects, self.note.subject_areas, strict=True)) | stored.subjects
-            self.note.subjects, self.note.subject_areas = list(subjects), list(subjects.values())
+            shown = self._shown
+            subjects = dict(zip(shown.subjects, shown.subject_areas, strict=True)) | stored.subjects
+            self._shown = replace(
+                shown,
+                records=[*shown.records, *named],
+                areas=[*shown.areas, *areas] if stored.area_of else areas,
+                subjects=list(subjects),
+                subject_areas=list(subjects.values()),
+            )
             return ()
-        if not shown:
+        if not named:
             return ()
-        event = replace(
-            self.note,
-            records=shown,
+        record = replace(
+            self._record,
+            records=named,
             areas=areas,
             subjects=list(stored.subjects),
             subject_areas=list(stored.subjects.values()),
             changes=stored.changes or None,
         )
-        return events_of(event, 200)
+        return events_of(self.source, record, 200)
 
 
 async def _batches(lines: AsyncIterator[Line[Data] | Result]) -> AsyncIterator[list[Line[Data] | Result]]:

@@ -1,26 +1,57 @@
-"""Questions whose answer is no record of a resource: who may ask, and what the audit hears."""
+"""What a route asks of its caller, as FastAPI dependencies: `reads(...)` and `writes(...)`."""
 
+import hashlib
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from fastapi import Depends
 from starlette.requests import Request
 
+from convenor.database.idempotency import KeyReservation
+from convenor.database.pools import Readers
 from convenor.http.exception_handlers import unknown_parameters
+from convenor.http.json_body import refuse_unreadable
 from convenor.http.operation import Operation
+from convenor.http.request_context import RequestContext
+from convenor.http.responses import AuditedResponse
+from convenor.http.write_context import IfMatch, Replay, WriteCall
+from convenor.problems import (
+    AlreadyExists,
+    FieldError,
+    FieldErrors,
+    IdempotencyKeyMissing,
+    IdempotencyKeyReused,
+    Invalid,
+    PreconditionMissing,
+    Problem,
+    Stale,
+    StateConflict,
+    StillRunning,
+    TooLarge,
+    WrongMediaType,
+)
+from convenor.read_model.query_string import read_parameters
 from convenor.security.principal import Principal
 
+_KEY = re.compile(r"[\x21-\x7e]{1,255}")
+_TAG = r'(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"'
+_TAGS = re.compile(rf"[ \t,]*{_TAG}(?:[ \t]*,[ \t,]*{_TAG})*[ \t,]*")
+"""A list of entity tags, in which empty places count for nothing (RFC 9110 sections 5.6.1 and 8.8.3)."""
 
+
+@dataclass(frozen=True)
 class ReadContext:
-    """A question that its caller may ask."""
+    """A question whose answer is no record of a resource, from a caller who may ask it."""
 
-    def __init__(self, request: Request, principal: Principal) -> None:
-        self.principal, self.readers = principal, request.app.state.readers
-        self._unknown = unknown_parameters(request)
+    principal: Principal
+    readers: Readers
+    unknown: FieldErrors
 
     def refuse_unknown(self) -> None:
-        """Refuses what is not declared or comes twice. Where another parameter is wrong, its fault comes with them."""
-        self._unknown.raise_if_any()
+        """Refuse parameters that are not declared or come twice. Errors of the others are named with them."""
+        self.unknown.raise_if_any()
 
 
 @dataclass(frozen=True)
@@ -28,10 +59,142 @@ class ReadOperation(Operation):
     """Such a question."""
 
     async def __call__(self, request: Request) -> ReadContext:
-        """Lets the caller ask."""
-        return ReadContext(request, self.authorise(request))
+        """Check the scope."""
+        context = self.authorise(request)
+        return ReadContext(context.caller, context.services.readers, unknown_parameters(request))
 
 
 def reads(scope: str, action: str) -> Any:
-    """The operation as a parameter's default: `asked: Asked = Asking(...)`."""
+    """Declare what a route reads: `read: Annotated[ReadContext, reads("insights:read", "insights:waits")]`.
+
+    Args:
+        scope: What the token must carry; empty where any token will do.
+        action: For the audit.
+    """
     return Depends(ReadOperation(scope, action))
+
+
+@dataclass(frozen=True)
+class WriteOperation(Operation):
+    """One change, in a transaction of its own.
+
+    Args:
+        creates: an `Idempotency-Key` must come with it.
+        changes: an `If-Match` must come with it.
+        keyed: an `Idempotency-Key` may come with it, and an `If-Match` is heeded.
+    """
+
+    creates: bool = False
+    changes: bool = False
+    keyed: bool = False
+
+    @property
+    def takes_key(self) -> bool:
+        """Whether an `Idempotency-Key` may come with it."""
+        return self.creates or self.keyed
+
+    @property
+    def takes_version(self) -> bool:
+        """Whether an `If-Match` may come with it."""
+        return self.changes or self.keyed
+
+    @property
+    def ends_in(self) -> frozenset[type[Problem]]:
+        """The problems that a call of it can end in."""
+        found = super().ends_in | {StateConflict, AlreadyExists, TooLarge, WrongMediaType}
+        if self.takes_key:
+            found |= {IdempotencyKeyMissing, IdempotencyKeyReused, StillRunning}
+        if self.takes_version:
+            found |= {Stale}
+        if self.changes:
+            found |= {PreconditionMissing}
+        return found
+
+    async def __call__(self, request: Request) -> WriteCall:
+        """Prepare the call; the route's endpoint runs its function in the transaction (see `GuardedRoute`)."""
+        context = self.authorise(request)
+        refuse_unreadable(request)
+        _refuse_parameters(request)
+        if_match = _if_match(request, required=self.changes) if self.takes_version else None
+        reservation = await _reservation_of(request, context, required=self.creates) if self.takes_key else None
+        return WriteCall(context.services.sessions, context.source, self.action, if_match, reservation)
+
+
+def writes(
+    scope: str,
+    action: str,
+    *,
+    creates: bool = False,
+    changes: bool = False,
+    keyed: bool = False,
+    problems: Iterable[type[Problem]] = (),
+) -> Any:
+    """Declare what a route writes: `write: Annotated[WriteContext, writes("slas:write", "slas:update", changes=True)]`.
+
+    Args:
+        scope: What the token must carry.
+        action: For the audit.
+        creates: An `Idempotency-Key` must come with it.
+        changes: An `If-Match` must come with it.
+        keyed: An `Idempotency-Key` may come with it, and an `If-Match` is heeded.
+        problems: What its rules can end in, beside what any change can.
+    """
+    return Depends(WriteOperation(scope, action, creates, changes, keyed, problems=tuple(problems)))
+
+
+async def answer_replay(request: Request, error: Exception) -> AuditedResponse:
+    """Answer a repeated call. This is the exception handler of `Replay`."""
+    assert isinstance(error, Replay)
+    stored, record = error.stored, error.record(RequestContext.of(request).action)
+    return AuditedResponse(stored.body, stored.status, {**stored.headers, "Idempotency-Replayed": "true"}, audit=record)
+
+
+def key_reservation(principal: Principal, method: str, path: str, key: str, body: bytes) -> KeyReservation:
+    """Reserve an idempotency key of a client for this call, with this body, as long as the client may see the same.
+
+    The stored answer shows what the first call was allowed to see; nobody gets it who may see something else.
+
+    Raises:
+        IdempotencyKeyMissing: The key is malformed.
+    """
+    if not _KEY.fullmatch(key):
+        raise IdempotencyKeyMissing
+    where = hashlib.sha256(path.encode()).hexdigest()
+    digest = hashlib.sha256(body)
+    grants = sorted((str(grant.area_id), grant.kind, str(grant.key)) for grant in principal.grants)
+    digest.update(repr((principal.role, sorted(principal.clearances), grants)).encode())
+    return KeyReservation(principal.client_id, method, where, key, digest.digest())
+
+
+async def _reservation_of(request: Request, context: RequestContext, *, required: bool) -> KeyReservation | None:
+    key = request.headers.get("idempotency-key")
+    if key is None and not required:
+        return None
+    if key is None:
+        raise IdempotencyKeyMissing
+    return key_reservation(context.caller, request.method, request.scope["path"], key, await request.body())
+
+
+def _refuse_parameters(request: Request) -> None:
+    errors = FieldErrors()
+    read_parameters(request.scope["query_string"], (), errors)
+    errors.raise_if_any()
+
+
+def _if_match(request: Request, *, required: bool) -> IfMatch:
+    """The tags of `If-Match`. A weak one is none that a record could have (RFC 9110 section 13.1.1)."""
+    lines = request.headers.getlist("if-match")
+    if not lines and not required:
+        return None
+    if not lines:
+        raise PreconditionMissing
+    given = ",".join(lines).strip()
+    if given == "*":
+        return None
+    if not _TAGS.fullmatch(given):
+        raise Invalid(
+            errors=(
+                FieldError("/headers/if-match", "etag", "Send ETags as this service gave them, quotes included, or *."),
+            )
+        )
+    return frozenset(re.findall(_TAG, given))

@@ -3,6 +3,7 @@
 import json
 import logging
 from dataclasses import replace
+from http import HTTPStatus
 from typing import Any
 
 import asyncpg
@@ -12,17 +13,16 @@ from sqlalchemy.exc import InterfaceError, NoResultFound
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import Response
-from starlette.routing import Match
 
-from convenor.audit.writer import AuditDraft
+from convenor.audit.record import AuditRecord
 from convenor.database.pools import driver_error
+from convenor.http.request_context import RequestContext
+from convenor.http.responses import AuditedResponse
 from convenor.problems import (
     AlreadyExists,
     FieldError,
     FieldErrors,
     Invalid,
-    MethodNotAllowed,
     NoSuchPath,
     NotFound,
     Problem,
@@ -64,14 +64,29 @@ _AWAY = (
 )
 
 
+class WriteFailed(Exception):  # noqa: N818 - it carries a problem
+    """Ends a change that failed.
+
+    Attributes:
+        problem: Why.
+        record: What the change concerned when it failed, for the audit.
+    """
+
+    def __init__(self, problem: Problem, record: AuditRecord) -> None:
+        super().__init__(problem)
+        self.problem, self.record = problem, record
+
+
 def problem_of(error: BaseException, request_id: str) -> Problem:
     """What an exception means to the caller. What is no problem of the caller's is logged, without values."""
     if isinstance(error, Problem):
         return error
+    if isinstance(error, WriteFailed):
+        return error.problem
     if isinstance(error, RequestValidationError):
         return Invalid(errors=tuple(_fault(found, error.body) for found in error.errors()))
     if isinstance(error, HTTPException):
-        return {404: NoSuchPath, 405: MethodNotAllowed}.get(error.status_code, Unreadable)()
+        return NoSuchPath() if error.status_code == HTTPStatus.NOT_FOUND else Unreadable()
     if isinstance(error, ClientDisconnect):
         return Unreadable("The caller went away before the end of its request.")
     cause = driver_error(error)
@@ -93,42 +108,49 @@ def _place_of(error: BaseException) -> str:
     return f"{where.tb_frame.f_code.co_filename}:{where.tb_lineno}" if where else "?"
 
 
-def render(problem: Problem, request_id: str, issuer: str) -> Response:
-    """The problem as an answer."""
+def render(problem: Problem, context: RequestContext, audit: AuditRecord | None) -> AuditedResponse:
+    """Make the answer of a problem.
+
+    Args:
+        problem: What stands in the way.
+        context: Of the request.
+        audit: The record of the refusal; None where no event is to be written.
+    """
     body: dict[str, Any] = {
-        "type": f"{issuer}/problems/{problem.code}",
+        "type": f"{context.services.issuer}/problems/{problem.code}",
         "title": problem.title,
         "status": problem.status,
         "detail": problem.detail,
         "code": problem.code,
-        "request_id": request_id,
+        "request_id": context.request_id,
         "errors": [field_error.as_json() for field_error in problem.errors],
         **problem.extra,
     }
-    return Response(
+    return AuditedResponse(
         json.dumps(body, ensure_ascii=True).encode(),
         problem.status,
         {"content-type": "application/problem+json", **problem.headers},
+        audit=audit,
     )
 
 
-async def answer_problem(request: Request, error: Exception) -> Response:
-    """The exception handler of the whole application."""
-    note: AuditDraft = request.scope["state"]["note"]
-    problem = problem_of(error, note.request_id)
+def refuse(error: Exception, context: RequestContext) -> AuditedResponse:
+    """Make the answer of an exception, with the record of the refusal."""
+    return _refuse(problem_of(error, context.request_id), error, context)
+
+
+async def answer_problem(request: Request, error: Exception) -> AuditedResponse:
+    """Answer in place of a route. This is the exception handler of the application."""
+    context = RequestContext.of(request)
+    problem = problem_of(error, context.request_id)
     if isinstance(error, RequestValidationError):
         problem.errors += tuple(unknown_parameters(request).found)
-    if isinstance(problem, MethodNotAllowed):
-        problem.headers["Allow"] = ", ".join(sorted(_methods(request)))
-    note.problem = problem.code
-    return render(problem, note.request_id, request.app.state.issuer)
+    return _refuse(problem, error, context)
 
 
-def _methods(request: Request) -> set[str]:
-    """The methods of a path: those of a path without parameters, where it could be read as one with a record's name."""
-    routes = [route for route in request.app.state.routes if route.matches(request.scope)[0] is not Match.NONE]
-    fixed = [route for route in routes if not route.param_convertors]
-    return {method for route in fixed or routes for method in route.methods}
+def _refuse(problem: Problem, error: Exception, context: RequestContext) -> AuditedResponse:
+    record = error.record if isinstance(error, WriteFailed) else AuditRecord(context.action)
+    return render(problem, context, replace(record, problem=problem.code))
 
 
 def unknown_parameters(request: Request) -> FieldErrors:

@@ -1,7 +1,7 @@
 """Reading JSON bodies: I-JSON, within limits, every unreadable place named.
 
 FastAPI asks a request for `json()` before it solves what the route depends on. So that a caller without the scope
-hears of that first, a body that cannot be read is noted on the request and refused by the writing dependency.
+learns of that first, a body that cannot be read is remembered on the request and refused by `writes(...)`.
 """
 
 import inspect
@@ -96,21 +96,23 @@ def _is_text(value: str) -> bool:
 
 
 class GuardedRequest(Request):
-    """A request whose unreadable body is noted instead of raised."""
+    """A request that remembers why its body is unreadable instead of raising it."""
+
+    unreadable: Problem | None = None
 
     async def json(self) -> Any:
-        """The body's value, or None with `state.unreadable` set."""
+        """Return the body's value, or None with `unreadable` set."""
         try:
             return read_json(await self.body())
         except Problem as problem:
-            self.state.unreadable = problem
+            self.unreadable = problem
             return None
 
 
 class GuardedRoute(APIRoute):
     """A route that reads its body through `read_json`, and runs a function that writes in a transaction.
 
-    The function takes a `Write`. The route's endpoint, which GraphQL calls too, takes a `WriteCall` in its place.
+    The function takes a `WriteContext`. The route's endpoint, which GraphQL calls, too, takes a `WriteCall` instead.
     """
 
     def __init__(self, path: str, endpoint: Callable[..., Awaitable[Response]], **options: Any) -> None:
@@ -137,10 +139,9 @@ def _in_transaction(function: Callable[..., Awaitable[Response]]) -> Callable[..
 
 
 def refuse_unreadable(request: Request) -> None:
-    """Raises what `json()` noted, or that the body is not declared as JSON."""
+    """Raise why the body could not be read, or that it is not declared as JSON."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/json":
         raise WrongMediaType
-    problem: Problem | None = getattr(request.state, "unreadable", None)
-    if problem:
-        raise problem
+    if isinstance(request, GuardedRequest) and request.unreadable:
+        raise request.unreadable

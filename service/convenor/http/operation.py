@@ -3,13 +3,13 @@
 Each kind of operation stands beside what it gives the route; as a callable it is the route's FastAPI dependency.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from fastapi.routing import APIRoute
 from starlette.requests import Request
 from starlette.routing import BaseRoute
 
-from convenor.audit.writer import AuditDraft
+from convenor.http.request_context import RequestContext
 from convenor.problems import (
     AgreementOver,
     Invalid,
@@ -21,7 +21,6 @@ from convenor.problems import (
     Unexpected,
     Unreadable,
 )
-from convenor.security.principal import Principal
 
 
 @dataclass(frozen=True)
@@ -45,18 +44,17 @@ class Operation:
         any_call = (Unauthenticated, AgreementOver, NotAcceptable, Unreadable, Invalid, Unexpected, Unavailable)
         return frozenset([*any_call, *scope, *self.problems])
 
-    def authorise(self, request: Request) -> Principal:
-        """The caller, if its token carries the scope; the audit hears what it is about to do.
+    def authorise(self, request: Request) -> RequestContext:
+        """Return the context of the request, with the action, if the caller's token carries the scope.
 
         Raises:
-            ScopeMissing: otherwise.
+            Unauthenticated: Nobody has proved the caller.
+            ScopeMissing: The token lacks the scope.
         """
-        principal: Principal = request.scope["state"]["principal"]
-        note: AuditDraft = request.scope["state"]["note"]
-        note.action = self.action
-        if self.scope and self.scope not in principal.scopes:
-            raise ScopeMissing(self.scope, principal.role)
-        return principal
+        context = replace(RequestContext.of(request), action=self.action).enter(request.scope)
+        if self.scope and self.scope not in context.caller.scopes:
+            raise ScopeMissing(self.scope, context.caller.role)
+        return context
 
 
 def declared(route: BaseRoute) -> Operation | None:

@@ -1,96 +1,138 @@
-"""Reading routes, made from declarations: a list, a record, and the lists under a record's path.
+"""Routes made from declarations: a list, a record, and the lists under a record's path.
 
-They are plain routes: query, plan, one statement, its bytes. What they take and give is documented by `contract`.
+They take no FastAPI parameters. The query string is read against the declaration, one statement runs, and its bytes
+are the answer. The contract documents them from the declaration, too (`http/openapi`).
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
 
+from fastapi import APIRouter
+from fastapi.routing import APIRoute
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.routing import BaseRoute
 
-from convenor.audit.writer import AuditDraft
-from convenor.http.operation import Operation
-from convenor.read_model.execute import Answer, SelectionAnswer, read_list, read_one
+from convenor.audit.record import AuditRecord
+from convenor.http.json_body import GuardedRoute
+from convenor.http.operation import Operation, declared
+from convenor.http.request_context import RequestContext
+from convenor.http.responses import AuditedResponse
+from convenor.read_model.execute import Answer, read_list, read_one
 from convenor.read_model.list_query import parse_fields, parse_query
 from convenor.read_model.resource import Resource
 
 
 @dataclass(frozen=True)
 class Reading:
-    """What a reading route reads, for the contract and for the table of rules in the tests."""
+    """What a route reads.
+
+    Attributes:
+        resource: What is read.
+        many: Whether the answer is a page.
+        under: For a list under a record's path: the resource of that record.
+        relation: For such a list: the relation that leads to it.
+    """
 
     resource: Resource
     many: bool
     under: Resource | None = None
     relation: str | None = None
 
-
-class ReadRoute(Route):
-    """A route that knows what it reads."""
-
-    def __init__(self, path: str, endpoint: Any, reading: Reading, operation: Operation) -> None:
-        super().__init__(path, endpoint, methods=["GET"])
-        self.reading, self.operation = reading, operation
-        self.read: Callable[[Request], Awaitable[Response]] = endpoint
+    @property
+    def operation(self) -> Operation:
+        """What the route asks of its caller."""
+        return Operation(self.resource.read_scope, f"{self.resource.name}:{'list' if self.many else 'read'}")
 
 
-def list_route(path: str, resource: Resource) -> ReadRoute:
-    """`GET path`: a page of a resource."""
-    operation = Operation(resource.read_scope, f"{resource.name}:list")
+class ReadRoute(APIRoute):
+    """A route that reads what a declaration says. It depends on nothing, so FastAPI solves nothing for it."""
 
-    async def endpoint(request: Request) -> Response:
-        principal = operation.authorise(request)
-        query = parse_query(resource, request.scope["query_string"])
-        answer = await read_list(request.app.state.readers, principal, resource, query)
-        return _leave(request, answer, _link(request, answer))
+    def __init__(self, path: str, endpoint: Callable[..., Awaitable[Response]], **options: Any) -> None:
+        assert isinstance(endpoint, _Endpoint), "`ResourceRouter` makes these routes"
+        self.reading, self.operation = endpoint.reading, endpoint.operation
+        self.read: Callable[[Request], Coroutine[Any, Any, Response]] = endpoint.__call__
+        super().__init__(path, endpoint, **options)
 
-    return ReadRoute(path, endpoint, Reading(resource, many=True), operation)
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """Return the endpoint."""
+        return self.read
 
 
-def record_route(path: str, resource: Resource, parameter: str = "id") -> ReadRoute:
-    """`GET path/{id}`: one record, by its id or natural key."""
-    operation = Operation(resource.read_scope, f"{resource.name}:read")
+@dataclass(frozen=True)
+class Tag:
+    """A section of the documentation, with what it is about."""
 
-    async def endpoint(request: Request) -> Response:
-        principal = operation.authorise(request)
+    name: str
+    description: str
+
+
+def operation_of(route: BaseRoute) -> Operation | None:
+    """Return what a route asks of its caller; None where it asks for no token."""
+    return route.operation if isinstance(route, ReadRoute) else declared(route)
+
+
+class ResourceRouter(APIRouter):
+    """The routes of one feature: reading routes from its declarations, and whatever else is decorated."""
+
+    def __init__(self, tag: Tag) -> None:
+        super().__init__(tags=[tag.name], route_class=GuardedRoute)
+        self.tag = tag
+
+    def add_list(self, path: str, resource: Resource) -> None:
+        """Add `GET path`: a page of a resource."""
+        self._add(path, _Endpoint(Reading(resource, many=True)), f"list_{resource.name}")
+
+    def add_record(self, path: str, resource: Resource) -> None:
+        """Add `GET path/{name}`: one record, by its id or natural key."""
+        endpoint = _Endpoint(Reading(resource, many=False))
+        self._add(path, endpoint, f"read_{resource.singular}", response_model=resource.read)
+
+    def add_sublist(self, path: str, parent: Resource, relation: str, resource: Resource) -> None:
+        """Add `GET path/{name}/relation`: the records that belong to one."""
+        endpoint = _Endpoint(Reading(resource, many=True, under=parent, relation=relation))
+        self._add(path, endpoint, f"list_{relation}_of_{parent.singular}")
+
+    def _add(self, path: str, endpoint: "_Endpoint", name: str, **options: Any) -> None:
+        self.add_api_route(
+            path, endpoint, methods=["GET"], name=name, operation_id=name, route_class_override=ReadRoute, **options
+        )
+
+
+class _Endpoint:
+    """Answers one reading route."""
+
+    def __init__(self, reading: Reading) -> None:
+        self.reading, self.operation = reading, reading.operation
+        self._read = self._read_list if reading.many else self._read_record
+
+    async def __call__(self, request: Request) -> Response:
+        context = self.operation.authorise(request)
+        answer, headers = await self._read(request, context)
+        record = AuditRecord.showing(self.operation.action, answer)
+        return AuditedResponse(answer.body, 200, headers, "application/json", audit=record)
+
+    async def _read_list(self, request: Request, context: RequestContext) -> tuple[Answer, dict[str, str]]:
+        reading = self.reading
+        query = parse_query(reading.resource, request.scope["query_string"])
+        under = None
+        if reading.under and reading.relation:
+            under = reading.under, reading.relation, _key(request)
+        answer = await read_list(context.services.readers, context.caller, reading.resource, query, under)
+        if answer.next is None:
+            return answer, {}
+        following = request.url.include_query_params(cursor=answer.next)
+        return answer, {"Link": f'<{following.path}?{following.query}>; rel="next"'}
+
+    async def _read_record(self, request: Request, context: RequestContext) -> tuple[Answer, dict[str, str]]:
+        resource = self.reading.resource
         fields = parse_fields(resource, request.scope["query_string"])
-        key = request.path_params[parameter]
-        answer = await read_one(request.app.state.readers, principal, resource, key, fields)
-        return _leave(request, answer, {"ETag": f'"{answer.etag}"'} if answer.etag else {})
-
-    return ReadRoute(path, endpoint, Reading(resource, many=False), operation)
+        answer = await read_one(context.services.readers, context.caller, resource, _key(request), fields)
+        return answer, {"ETag": f'"{answer.etag}"'} if answer.etag else {}
 
 
-def sublist_route(path: str, parent: Resource, relation: str, target: Resource, parameter: str = "id") -> ReadRoute:
-    """`GET path/{id}/relation`: the records that hang on one."""
-    operation = Operation(target.read_scope, f"{target.name}:list")
-
-    async def endpoint(request: Request) -> Response:
-        principal = operation.authorise(request)
-        query = parse_query(target, request.scope["query_string"])
-        under = (parent, relation, request.path_params[parameter])
-        answer = await read_list(request.app.state.readers, principal, target, query, under)
-        return _leave(request, answer, _link(request, answer))
-
-    return ReadRoute(path, endpoint, Reading(target, many=True, under=parent, relation=relation), operation)
-
-
-def note_answer(note: AuditDraft, answer: Answer | SelectionAnswer) -> None:
-    """Tells the audit what an answer shows."""
-    note.records, note.subjects = answer.ids, answer.subjects
-    note.areas, note.subject_areas = answer.areas, answer.subject_areas
-
-
-def _leave(request: Request, answer: Answer, headers: dict[str, str]) -> Response:
-    note_answer(request.scope["state"]["note"], answer)
-    return Response(answer.body, media_type="application/json", headers=headers)
-
-
-def _link(request: Request, answer: Answer) -> dict[str, str]:
-    if answer.next is None:
-        return {}
-    following = request.url.include_query_params(cursor=answer.next)
-    return {"Link": f'<{following.path}?{following.query}>; rel="next"'}
+def _key(request: Request) -> str:
+    """Return the one parameter of the path."""
+    (key,) = request.path_params.values()
+    return str(key)

@@ -2,12 +2,12 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter
 from starlette.responses import Response
 
-from convenor.http.json_body import GuardedRoute
-from convenor.http.read_routes import list_route, record_route, sublist_route
-from convenor.http.write_routes import WriteContext, writes
+from convenor.http.dependencies import writes
+from convenor.http.feature import Feature
+from convenor.http.read_routes import ResourceRouter, Tag
+from convenor.http.write_context import WriteContext
 from convenor.impact_returns import rules
 from convenor.impact_returns.resource import IMPACT_RETURNS, RETURN_TRANSITIONS, ImpactReturnRead
 from convenor.impact_returns.schemas import ImpactReturnCreate, ImpactReturnUpdate, ReturnTransitionCreate
@@ -15,12 +15,12 @@ from convenor.problems import IllegalTransition
 
 PATH = "/v1/impact-returns"
 
-router = APIRouter(tags=["impact returns"], route_class=GuardedRoute)
-read_routes = [
-    list_route(PATH, IMPACT_RETURNS),
-    record_route(f"{PATH}/{{id}}", IMPACT_RETURNS),
-    sublist_route(f"{PATH}/{{id}}/transitions", IMPACT_RETURNS, "transitions", RETURN_TRANSITIONS),
-]
+router = ResourceRouter(
+    Tag("impact returns", "What providers report against their SLAs. Each return is checked when it arrives.")
+)
+router.add_list(PATH, IMPACT_RETURNS)
+router.add_record(f"{PATH}/{{return_id}}", IMPACT_RETURNS)
+router.add_sublist(f"{PATH}/{{return_id}}/transitions", IMPACT_RETURNS, "transitions", RETURN_TRANSITIONS)
 
 
 @router.post(PATH, status_code=201, response_model=ImpactReturnRead)
@@ -33,23 +33,20 @@ async def submit_return(
     return await write.created(IMPACT_RETURNS, report.id, PATH)
 
 
-@router.patch(f"{PATH}/{{id}}", response_model=ImpactReturnRead)
+@router.patch(f"{PATH}/{{return_id}}", response_model=ImpactReturnRead)
 async def update_return(
-    id: str,  # noqa: A002 - the name in the path
+    return_id: str,
     data: ImpactReturnUpdate,
     write: Annotated[WriteContext, writes("impact_returns:write", "impact_returns:update", changes=True)],
 ) -> Response:
     """Mends a return that was sent back. For the provider; a transition to `submitted` sends it again."""
-    report = await rules.load_return(write.session, write.principal, id)
-    write.check_version(report)
-    await rules.update_return(write.session, write.principal, report, data)
-    write.note_changes(data)
-    return await write.changed(IMPACT_RETURNS, report.id)
+    report = await rules.load_return(write.session, write.principal, return_id)
+    return await write.update(IMPACT_RETURNS, report, data, rules.update_return)
 
 
-@router.post(f"{PATH}/{{id}}/transitions", status_code=201, response_model=ImpactReturnRead)
+@router.post(f"{PATH}/{{return_id}}/transitions", status_code=201, response_model=ImpactReturnRead)
 async def transition_return(
-    id: str,  # noqa: A002
+    return_id: str,
     data: ReturnTransitionCreate,
     write: Annotated[
         WriteContext,
@@ -59,8 +56,8 @@ async def transition_return(
     ],
 ) -> Response:
     """Validates, accepts or sends back a return, or submits it again; answers with it as it is then."""
-    report = await rules.load_return(write.session, write.principal, id)
-    write.check_version(report)
-    await rules.transition_return(write.session, write.principal, report, data)
-    write.note_changes(data)
-    return await write.changed(IMPACT_RETURNS, report.id, status=201)
+    report = await rules.load_return(write.session, write.principal, return_id)
+    return await write.update(IMPACT_RETURNS, report, data, rules.transition_return, status=201)
+
+
+FEATURE = Feature(router, partner_writes=True)

@@ -2,20 +2,21 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 from pydantic import AfterValidator, TypeAdapter, WithJsonSchema
 from starlette.responses import Response
 
 from convenor.domain_types.codes import LaCode
 from convenor.domain_types.dates import AcademicYear, today
 from convenor.http.dependencies import ReadContext, reads
-from convenor.http.json_body import GuardedRoute
-from convenor.http.read_routes import ReadRoute
+from convenor.http.feature import Feature
+from convenor.http.read_routes import ResourceRouter, Tag
 from convenor.insights import rules
 from convenor.insights.schemas import GroupBy, ReferralsPublished, WaitsPublished
 
-router = APIRouter(tags=["insights"], route_class=GuardedRoute)
-read_routes: list[ReadRoute] = []
+router = ResourceRouter(
+    Tag("insights", "Aggregates for planning and oversight, in which small numbers are suppressed.")
+)
 
 
 def _written(text: str) -> str:
@@ -31,7 +32,7 @@ AreaAsked = Annotated[
 
 @router.get("/v1/insights/referrals", response_model=ReferralsPublished)
 async def read_referral_figures(
-    asked: Annotated[ReadContext, reads("insights:read", "insights:referrals")],
+    read: Annotated[ReadContext, reads("insights:read", "insights:referrals")],
     group_by: Annotated[GroupBy, Query(description="By month, by cluster, or by both.")] = GroupBy.MONTH_AND_CLUSTER,
     academic_year: Annotated[
         YearAsked | None, Query(description="The academic year, as in 2025/26; the present one where left out.")
@@ -39,20 +40,23 @@ async def read_referral_figures(
     area: AreaAsked = None,
 ) -> Response:
     """Referrals submitted in an academic year, by month and cluster; small numbers suppressed."""
-    asked.refuse_unknown()
-    the_area = await rules.choose_area(asked.readers, asked.principal, area)
+    read.refuse_unknown()
+    the_area = await rules.choose_area(read.readers, read.principal, area)
     year = AcademicYear.parse(academic_year) if academic_year else AcademicYear.of(today())
-    published = await rules.publish_referrals(asked.readers, asked.principal, the_area, year, group_by)
+    published = await rules.publish_referrals(read.readers, read.principal, the_area, year, group_by)
     chosen = {"data": {"__all__": {name for name in ("month", "cluster") if name not in group_by.split(",")}}}
     return Response(published.model_dump_json(exclude=chosen), media_type="application/json")
 
 
 @router.get("/v1/insights/waits", response_model=WaitsPublished)
 async def read_waits(
-    asked: Annotated[ReadContext, reads("insights:read", "insights:waits")], area: AreaAsked = None
+    read: Annotated[ReadContext, reads("insights:read", "insights:waits")], area: AreaAsked = None
 ) -> Response:
     """How many wait for each service and how long, by cluster; small numbers suppressed, except a service's own."""
-    asked.refuse_unknown()
-    the_area = await rules.choose_area(asked.readers, asked.principal, area)
-    published = await rules.publish_waits(asked.readers, asked.principal, the_area)
+    read.refuse_unknown()
+    the_area = await rules.choose_area(read.readers, read.principal, area)
+    published = await rules.publish_waits(read.readers, read.principal, the_area)
     return Response(published.model_dump_json(), media_type="application/json")
+
+
+FEATURE = Feature(router)

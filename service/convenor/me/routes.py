@@ -3,28 +3,27 @@
 import json
 from typing import Annotated
 
-from fastapi import APIRouter
 from starlette.responses import Response
 
 from convenor.domain_types.dates import today
 from convenor.http.dependencies import ReadContext, reads
-from convenor.http.json_body import GuardedRoute
-from convenor.http.middleware.request import MAX_BODY, MAX_BULK, REQUEST_SECONDS
-from convenor.http.read_routes import ReadRoute
+from convenor.http.feature import Feature
+from convenor.http.middleware.body import MAX_BODY, MAX_BULK
+from convenor.http.middleware.limits import REQUEST_SECONDS
+from convenor.http.read_routes import ResourceRouter, Tag
 from convenor.me.queries import read_standing
 from convenor.me.schemas import MeRead
 from convenor.read_model.list_query import MAX_LIMIT
 
-router = APIRouter(tags=["me"], route_class=GuardedRoute)
-read_routes: list[ReadRoute] = []
+router = ResourceRouter(Tag("me", "Your own access: role, scopes, row access and data sharing agreement."))
 
 
 @router.get("/v1/me", response_model=MeRead)
-async def read_me(asked: Annotated[ReadContext, reads("", "me:read")]) -> Response:
+async def read_me(read: Annotated[ReadContext, reads("", "me:read")]) -> Response:
     """Who this token's client is to the service: role, scopes, reach, agreement, keys and limits."""
-    asked.refuse_unknown()
-    who = asked.principal
-    standing = await read_standing(asked.readers, who, today())
+    read.refuse_unknown()
+    who = read.principal
+    standing = await read_standing(read.readers, who, today())
     me = MeRead.model_validate(
         {
             "client_id": who.client_id,
@@ -48,3 +47,6 @@ async def read_me(asked: Annotated[ReadContext, reads("", "me:read")]) -> Respon
         }
     )
     return Response(me.model_dump_json(), media_type="application/json")
+
+
+FEATURE = Feature(router)

@@ -1,13 +1,12 @@
 """Health geography over REST; it changes by a load only."""
 
-from fastapi import APIRouter
-
-from convenor.http.json_body import GuardedRoute
-from convenor.http.read_routes import list_route, record_route
+from convenor.http.feature import Feature
+from convenor.http.read_routes import ResourceRouter, Tag
 from convenor.networks.resource import NETWORKS
 
-router = APIRouter(tags=["networks"], route_class=GuardedRoute)
-read_routes = [
-    list_route("/v1/networks", NETWORKS),
-    record_route("/v1/networks/{id}", NETWORKS),
-]
+router = ResourceRouter(Tag("networks", "Health geography: primary care networks by integrated care area."))
+router.add_list("/v1/networks", NETWORKS)
+router.add_record("/v1/networks/{network_id}", NETWORKS)
+
+
+FEATURE = Feature(router)

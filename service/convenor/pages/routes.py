@@ -15,6 +15,7 @@ from starlette.routing import Route
 
 from convenor.database.pools import Readers
 from convenor.http.exception_handlers import answer_problem
+from convenor.http.request_context import RequestContext
 from convenor.pages.reference import sections
 from convenor.pages.rendering import CACHE, Templates
 from convenor.problems import Problem, catalogue
@@ -70,7 +71,7 @@ class Pathway:
 
 async def show_home(request: Request) -> HTMLResponse:
     """Show what the service is and where to go."""
-    return _TEMPLATES.page("home.html", address=request.app.state.issuer)
+    return _TEMPLATES.page("home.html", address=RequestContext.of(request).services.issuer)
 
 
 async def show_reference(request: Request) -> HTMLResponse:
@@ -83,8 +84,9 @@ async def show_section(request: Request) -> HTMLResponse:
     section = next((each for each in sections(request.app.openapi()) if each.path == request.url.path), None)
     if section is None:
         return _not_found("There is no such section.", "/docs", "All sections")
-    pathways = await _pathways(request.app.state.readers) if section.tag == "pathways" else []
-    return _TEMPLATES.page("section.html", section=section, address=request.app.state.issuer, pathways=pathways)
+    services = RequestContext.of(request).services
+    pathways = await _pathways(services.readers) if section.tag == "pathways" else []
+    return _TEMPLATES.page("section.html", section=section, address=services.issuer, pathways=pathways)
 
 
 async def show_problems(_request: Request) -> HTMLResponse:
@@ -114,8 +116,8 @@ async def show_contract(request: Request) -> JSONResponse:
 
 async def answer_unknown_address(request: Request, error: Exception) -> Response:
     """Answer a request for an address that does not exist: with a page to a browser, with a problem to software."""
-    answer = await answer_problem(request, error)
-    by_software = "principal" in request.scope["state"] or request.method not in ("GET", "HEAD")
+    answer: Response = await answer_problem(request, error)
+    by_software = RequestContext.of(request).principal is not None or request.method not in ("GET", "HEAD")
     if not by_software and "text/html" in request.headers.get("accept", ""):
         answer = _not_found("There is nothing at this address.", "/", "Start page")
     answer.headers["Vary"] = "Accept"

@@ -1,13 +1,14 @@
 """Pathways over REST."""
 
-from fastapi import APIRouter
-
-from convenor.http.json_body import GuardedRoute
-from convenor.http.read_routes import list_route, record_route
+from convenor.http.feature import Feature
+from convenor.http.read_routes import ResourceRouter, Tag
 from convenor.pathways.resource import PATHWAYS
 
-router = APIRouter(tags=["pathways"], route_class=GuardedRoute)
-read_routes = [
-    list_route("/v1/pathways", PATHWAYS),
-    record_route("/v1/pathways/{code}", PATHWAYS, "code"),
-]
+router = ResourceRouter(
+    Tag("pathways", "The published pathways: states, steps, who makes each step and what it requires.")
+)
+router.add_list("/v1/pathways", PATHWAYS)
+router.add_record("/v1/pathways/{code}", PATHWAYS)
+
+
+FEATURE = Feature(router)

@@ -2,23 +2,23 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter
 from starlette.responses import Response
 
-from convenor.http.json_body import GuardedRoute
-from convenor.http.read_routes import list_route, record_route
-from convenor.http.write_routes import WriteContext, writes
+from convenor.http.dependencies import writes
+from convenor.http.feature import Feature
+from convenor.http.read_routes import ResourceRouter, Tag
+from convenor.http.write_context import WriteContext
 from convenor.providers import rules
 from convenor.providers.models import Provider
 from convenor.providers.resource import PROVIDERS, ProviderRead
 from convenor.providers.schemas import ProviderCreate, ProviderUpdate
 from convenor.read_model.locking import Lock, get_for_update
 
-router = APIRouter(tags=["providers"], route_class=GuardedRoute)
-read_routes = [
-    list_route("/v1/providers", PROVIDERS),
-    record_route("/v1/providers/{id}", PROVIDERS),
-]
+router = ResourceRouter(
+    Tag("providers", "NHS bodies, local authority teams, voluntary organisations and others that provide services.")
+)
+router.add_list("/v1/providers", PROVIDERS)
+router.add_record("/v1/providers/{provider_id}", PROVIDERS)
 
 
 @router.post("/v1/providers", status_code=201, response_model=ProviderRead)
@@ -30,16 +30,15 @@ async def create_provider(
     return await write.created(PROVIDERS, provider.id)
 
 
-@router.patch("/v1/providers/{id}", response_model=ProviderRead)
+@router.patch("/v1/providers/{provider_id}", response_model=ProviderRead)
 async def update_provider(
-    id: str,  # noqa: A002 - the name in the path
+    provider_id: str,
     data: ProviderUpdate,
     write: Annotated[WriteContext, writes("providers:write", "providers:update", changes=True)],
 ) -> Response:
     """Changes a provider's entry."""
-    provider = await get_for_update(write.session, write.principal, PROVIDERS, Provider, id, Lock.REKEY)
-    write.check_version(provider)
-    provider.sqlmodel_update(data.given())
-    provider.version += 1
-    write.note_changes(data)
-    return await write.changed(PROVIDERS, provider.id)
+    provider = await get_for_update(write.session, write.principal, PROVIDERS, Provider, provider_id, Lock.REKEY)
+    return await write.update(PROVIDERS, provider, data)
+
+
+FEATURE = Feature(router)

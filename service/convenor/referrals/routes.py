@@ -2,12 +2,12 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter
 from starlette.responses import Response
 
-from convenor.http.json_body import GuardedRoute
-from convenor.http.read_routes import list_route, record_route, sublist_route
-from convenor.http.write_routes import WriteContext, writes
+from convenor.http.dependencies import writes
+from convenor.http.feature import Feature
+from convenor.http.read_routes import ResourceRouter, Tag
+from convenor.http.write_context import WriteContext
 from convenor.problems import IllegalTransition
 from convenor.read_model.locking import get_for_update
 from convenor.referrals import rules
@@ -15,12 +15,12 @@ from convenor.referrals.models import Referral
 from convenor.referrals.resource import REFERRALS, TRANSITIONS, ReferralRead
 from convenor.referrals.schemas import ReferralCreate, ReferralUpdate, TransitionCreate
 
-router = APIRouter(tags=["referrals"], route_class=GuardedRoute)
-read_routes = [
-    list_route("/v1/referrals", REFERRALS),
-    record_route("/v1/referrals/{id}", REFERRALS),
-    sublist_route("/v1/referrals/{id}/transitions", REFERRALS, "transitions", TRANSITIONS),
-]
+router = ResourceRouter(
+    Tag("referrals", "Referrals of a pupil, a group or a school to a service, with every step along the pathway.")
+)
+router.add_list("/v1/referrals", REFERRALS)
+router.add_record("/v1/referrals/{referral_id}", REFERRALS)
+router.add_sublist("/v1/referrals/{referral_id}/transitions", REFERRALS, "transitions", TRANSITIONS)
 
 
 @router.post("/v1/referrals", status_code=201, response_model=ReferralRead)
@@ -33,29 +33,26 @@ async def submit_referral(
     """Refers a pupil, a group or a school to a service that the school's cluster buys."""
     try:
         referral = await rules.submit_referral(write.session, write.principal, data)
-    except rules.AlreadyOpen as problem:  # the refusal itself tells of the pupil
-        write.note.areas, write.note.subjects = [problem.area_id], [problem.pupil_id]
+    except rules.AlreadyOpen as problem:  # the refusal itself is about the pupil
+        write.concerns(areas=[problem.area_id], subjects=[problem.pupil_id])
         raise
     return await write.created(REFERRALS, referral.id)
 
 
-@router.patch("/v1/referrals/{id}", response_model=ReferralRead)
+@router.patch("/v1/referrals/{referral_id}", response_model=ReferralRead)
 async def update_referral(
-    id: str,  # noqa: A002 - the name in the path
+    referral_id: str,
     data: ReferralUpdate,
     write: Annotated[WriteContext, writes("referrals:write", "referrals:update", changes=True)],
 ) -> Response:
     """Mends what was stated, until the service accepts. For the referrer."""
-    referral = await get_for_update(write.session, write.principal, REFERRALS, Referral, id)
-    write.check_version(referral)
-    await rules.update_referral(write.session, write.principal, referral, data)
-    write.note_changes(data)
-    return await write.changed(REFERRALS, referral.id)
+    referral = await get_for_update(write.session, write.principal, REFERRALS, Referral, referral_id)
+    return await write.update(REFERRALS, referral, data, rules.update_referral)
 
 
-@router.post("/v1/referrals/{id}/transitions", status_code=201, response_model=ReferralRead)
+@router.post("/v1/referrals/{referral_id}/transitions", status_code=201, response_model=ReferralRead)
 async def transition_referral(
-    id: str,  # noqa: A002
+    referral_id: str,
     data: TransitionCreate,
     write: Annotated[
         WriteContext,
@@ -63,8 +60,8 @@ async def transition_referral(
     ],
 ) -> Response:
     """Makes one step along the referral's pathway; answers with the referral as it is then."""
-    referral = await get_for_update(write.session, write.principal, REFERRALS, Referral, id)
-    write.check_version(referral)
-    await rules.transition_referral(write.session, write.principal, referral, data)
-    write.note_changes(data)
-    return await write.changed(REFERRALS, referral.id, status=201)
+    referral = await get_for_update(write.session, write.principal, REFERRALS, Referral, referral_id)
+    return await write.update(REFERRALS, referral, data, rules.transition_referral, status=201)
+
+
+FEATURE = Feature(router, partner_writes=True)

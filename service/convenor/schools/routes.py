@@ -2,23 +2,23 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter
+from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.responses import Response
 
-from convenor.http.json_body import GuardedRoute
-from convenor.http.read_routes import list_route, record_route
-from convenor.http.write_routes import WriteContext, writes
+from convenor.http.dependencies import writes
+from convenor.http.feature import Feature
+from convenor.http.read_routes import ResourceRouter, Tag
+from convenor.http.write_context import WriteContext
 from convenor.read_model.locking import Lock, get_for_update
 from convenor.schools import rules
 from convenor.schools.models import School
 from convenor.schools.resource import SCHOOLS, SchoolRead
 from convenor.schools.schemas import SchoolCreate, SchoolUpdate
+from convenor.security.principal import Principal
 
-router = APIRouter(tags=["schools"], route_class=GuardedRoute)
-read_routes = [
-    list_route("/v1/schools", SCHOOLS),
-    record_route("/v1/schools/{urn}", SCHOOLS, "urn"),
-]
+router = ResourceRouter(Tag("schools", "The directory of schools."))
+router.add_list("/v1/schools", SCHOOLS)
+router.add_record("/v1/schools/{urn}", SCHOOLS)
 
 
 @router.post("/v1/schools", status_code=201, response_model=SchoolRead)
@@ -38,7 +38,11 @@ async def update_school(
 ) -> Response:
     """Changes what is said of a school."""
     school = await get_for_update(write.session, write.principal, SCHOOLS, School, urn, Lock.REKEY)
-    write.check_version(school)
+    return await write.update(SCHOOLS, school, data, _update_school)
+
+
+async def _update_school(_session: AsyncSession, _principal: Principal, school: School, data: SchoolUpdate) -> None:
     rules.update_school(school, data)
-    write.note_changes(data)
-    return await write.changed(SCHOOLS, school.id)
+
+
+FEATURE = Feature(router)

@@ -2,12 +2,12 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter
 from starlette.responses import Response
 
-from convenor.http.json_body import GuardedRoute
-from convenor.http.read_routes import list_route, record_route, sublist_route
-from convenor.http.write_routes import WriteContext, writes
+from convenor.http.dependencies import writes
+from convenor.http.feature import Feature
+from convenor.http.read_routes import ResourceRouter, Tag
+from convenor.http.write_context import WriteContext
 from convenor.problems import IllegalTransition
 from convenor.read_model.locking import get_for_update
 from convenor.slas import rules
@@ -15,12 +15,12 @@ from convenor.slas.models import Sla
 from convenor.slas.resource import SLA_TRANSITIONS, SLAS, SlaRead
 from convenor.slas.schemas import SlaCreate, SlaTransitionCreate, SlaUpdate
 
-router = APIRouter(tags=["slas"], route_class=GuardedRoute)
-read_routes = [
-    list_route("/v1/slas", SLAS),
-    record_route("/v1/slas/{id}", SLAS),
-    sublist_route("/v1/slas/{id}/transitions", SLAS, "transitions", SLA_TRANSITIONS),
-]
+router = ResourceRouter(
+    Tag("slas", "Service level agreements: volumes, price, KPIs with targets, and the returns that are due.")
+)
+router.add_list("/v1/slas", SLAS)
+router.add_record("/v1/slas/{sla_id}", SLAS)
+router.add_sublist("/v1/slas/{sla_id}/transitions", SLAS, "transitions", SLA_TRANSITIONS)
 
 
 @router.post("/v1/slas", status_code=201, response_model=SlaRead)
@@ -32,31 +32,28 @@ async def create_sla(
     return await write.created(SLAS, sla.id)
 
 
-@router.patch("/v1/slas/{id}", response_model=SlaRead)
+@router.patch("/v1/slas/{sla_id}", response_model=SlaRead)
 async def update_sla(
-    id: str,  # noqa: A002 - the name in the path
+    sla_id: str,
     data: SlaUpdate,
     write: Annotated[WriteContext, writes("slas:write", "slas:update", changes=True)],
 ) -> Response:
     """Edits a draft; once agreed, begins a new version of its terms from a date."""
-    sla = await rules.load_sla(write.session, write.principal, id, data)
-    write.check_version(sla)
-    await rules.update_sla(write.session, write.principal, sla, data)
-    write.note_changes(data)
-    return await write.changed(SLAS, sla.id)
+    sla = await rules.load_sla(write.session, write.principal, sla_id, data)
+    return await write.update(SLAS, sla, data, rules.update_sla)
 
 
-@router.post("/v1/slas/{id}/transitions", status_code=201, response_model=SlaRead)
+@router.post("/v1/slas/{sla_id}/transitions", status_code=201, response_model=SlaRead)
 async def transition_sla(
-    id: str,  # noqa: A002
+    sla_id: str,
     data: SlaTransitionCreate,
     write: Annotated[
         WriteContext, writes("slas:write", "slas:transition", changes=True, keyed=True, problems=[IllegalTransition])
     ],
 ) -> Response:
     """Moves an SLA on: draft, agreed, active, ended; answers with the SLA as it is then."""
-    sla = await get_for_update(write.session, write.principal, SLAS, Sla, id)
-    write.check_version(sla)
-    await rules.transition_sla(write.session, write.principal, sla, data)
-    write.note_changes(data)
-    return await write.changed(SLAS, sla.id, status=201)
+    sla = await get_for_update(write.session, write.principal, SLAS, Sla, sla_id)
+    return await write.update(SLAS, sla, data, rules.transition_sla, status=201)
+
+
+FEATURE = Feature(router)

@@ -15,6 +15,7 @@ from starlette.routing import BaseRoute, Route
 from convenor.domain_types.names import words
 from convenor.http.bulk import MEDIA_TYPE as NDJSON
 from convenor.http.bulk import LoadOperation
+from convenor.http.dependencies import WriteOperation
 from convenor.http.openapi.components import (
     HEADERS,
     LINE_SCHEMA,
@@ -36,9 +37,8 @@ from convenor.http.openapi.schemas import (
     query_of,
     schemas_of,
 )
-from convenor.http.operation import Operation, declared
-from convenor.http.read_routes import Reading, ReadRoute
-from convenor.http.write_routes import WriteOperation
+from convenor.http.operation import Operation
+from convenor.http.read_routes import ReadRoute, operation_of
 from convenor.problems import Problem
 from convenor.read_model.resource import Resource
 
@@ -94,11 +94,6 @@ def build_contract(
     }
 
 
-def operation_of(route: Route) -> Operation | None:
-    """What a route asks of its caller; None where it asks for no token."""
-    return route.operation if isinstance(route, ReadRoute) else declared(route)
-
-
 class _Writer:
     """Writes operations, and gathers the components that they refer to."""
 
@@ -118,7 +113,7 @@ class _Writer:
     def operation(self, route: Route) -> JsonObject:
         operation = operation_of(route)
         if isinstance(route, ReadRoute):
-            written = self._reading(route.reading)
+            written = self._reading(route)
         elif isinstance(route, APIRoute):
             written = self._api(route, operation)
         else:
@@ -137,8 +132,8 @@ class _Writer:
         written["responses"] = dict(sorted(written["responses"].items()))
         return written
 
-    def _reading(self, reading: Reading) -> JsonObject:
-        resource = reading.resource
+    def _reading(self, route: ReadRoute) -> JsonObject:
+        reading, resource = route.reading, route.reading.resource
         one, many = words(resource.singular), words(resource.name)
         fields = _fields(resource)
         said = (resource.read.__doc__ or "").split("\n")[0]

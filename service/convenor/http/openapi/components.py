@@ -5,8 +5,8 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
+from convenor.http.dependencies import WriteOperation
 from convenor.http.operation import Operation
-from convenor.http.write_routes import WriteOperation
 from convenor.problems import NotFound, Problem, Unavailable, Unexpected, WrongContentEncoding, catalogue
 from convenor.read_model.list_query import DEFAULT_LIMIT, MAX_LIMIT
 

@@ -1,0 +1,55 @@
+"""Proves the caller of a partners' path, and reads what its headers ask for."""
+
+import re
+from dataclasses import replace
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from convenor.http.request_context import RequestContext
+from convenor.problems import FieldError, Invalid, NotAcceptable, Unauthenticated
+
+_PURPOSE = re.compile(r"[\x20-\x7e]{1,200}")
+_ACCEPTABLE = re.compile(rb"\*/\*|application/(\*|([a-z-]+\+)?json|x-ndjson)")
+
+
+class AuthenticationMiddleware:
+    """Adds the caller and its purpose to the context."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request.
+
+        Raises:
+            Unauthenticated: There is no bearer token, or it is not valid.
+            Invalid: The purpose is no line of text.
+            NotAcceptable: The caller takes no JSON.
+        """
+        if scope["type"] == "http" and RequestContext.of(scope).policy.for_partners:
+            headers: dict[bytes, bytes] = dict(scope["headers"])
+            await _authenticate(scope, headers.get(b"authorization", b""))
+            _read_purpose(scope, headers.get(b"x-purpose"))
+            accept = headers.get(b"accept")
+            if accept and not _ACCEPTABLE.search(accept.lower()):
+                raise NotAcceptable
+        await self.app(scope, receive, send)
+
+
+async def _authenticate(scope: Scope, authorization: bytes) -> None:
+    """Verify the bearer token (RFC 6750 section 2.1)."""
+    scheme, _, token = authorization.decode("latin-1").partition(" ")
+    if scheme.lower() != "bearer" or not token:
+        raise Unauthenticated(headers={"WWW-Authenticate": 'Bearer realm="convenor"'})
+    context = RequestContext.of(scope)
+    principal = await context.services.verifier.verify(token.strip())
+    replace(context, principal=principal).enter(scope)
+
+
+def _read_purpose(scope: Scope, given: bytes | None) -> None:
+    if given is None:
+        return
+    purpose = given.decode("latin-1")
+    if not _PURPOSE.fullmatch(purpose):
+        raise Invalid(errors=(FieldError("/headers/x-purpose", "purpose", "1 to 200 visible ASCII characters."),))
+    replace(RequestContext.of(scope), purpose=purpose).enter(scope)

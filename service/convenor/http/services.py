@@ -1,0 +1,69 @@
+"""What a worker holds while it serves, made once when it starts."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeVar
+
+from fastapi import FastAPI
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
+
+from convenor.audit.writer import AuditWriter
+from convenor.database.pools import Readers
+from convenor.security.principal import Principal
+
+Kind = TypeVar("Kind")
+
+
+class TokenVerifier(Protocol):
+    """What turns an access token into the caller."""
+
+    async def verify(self, token: str) -> Principal:
+        """Return the caller.
+
+        Raises:
+            Problem: The token is not valid, or the access under it has ended.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class AppServices:
+    """The services of one worker.
+
+    Attributes:
+        issuer: The address under which clients know this service.
+        readers: Connections for reads.
+        sessions: Opens a session for a change.
+        audit_writer: Makes events durable.
+        verifier: Authenticates requests.
+        bulk_turns: Admits bulk loads.
+        others: Services of packages above this one, by their type.
+    """
+
+    issuer: str
+    readers: Readers
+    sessions: async_sessionmaker[AsyncSession]
+    audit_writer: AuditWriter
+    verifier: TokenVerifier
+    bulk_turns: asyncio.Semaphore
+    others: Mapping[type[Any], Any] = field(default_factory=dict)
+
+    def get(self, kind: type[Kind]) -> Kind:
+        """Return the service of a type that a package above this one brought.
+
+        Raises:
+            KeyError: The composition root made none.
+        """
+        service: Kind = self.others[kind]
+        return service
+
+    def provide(self, app: FastAPI) -> None:
+        """Make the services those of an application."""
+        app.state.services = self
+
+    @staticmethod
+    def of(app: FastAPI) -> "AppServices":
+        """Return the services of an application that has started."""
+        services: AppServices = app.state.services
+        return services
