@@ -50,14 +50,25 @@ _CASEWORK = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class RoleRule:
-    """The most that a role may have. A client or a token may hold less."""
+    """What one role has, at most: a client may be registered for less, and a token may be asked for less.
+
+    Attributes:
+        scopes: What its clients may ask for.
+        row_access: Whose cases it works with: referrals, with their contacts and outcomes.
+        clearances: The sensitive fields that it sees.
+        may: For people: what it may do.
+        may_not: For people: what it may not do.
+        organisation_kind: The kind of organisation that its clients belong to.
+        stands_for: What a client stands for within its area; none where that is the area itself.
+    """
 
     scopes: frozenset[str]
     row_access: RowAccess
-    """Whose cases the role sees: referrals, with their contacts and outcomes."""
     clearances: frozenset[FieldSensitivity]
     may: str
     may_not: str
+    organisation_kind: str
+    stands_for: str | None = None
 
 
 ROLES: Mapping[Role, RoleRule] = MappingProxyType(
@@ -68,6 +79,8 @@ ROLES: Mapping[Role, RoleRule] = MappingProxyType(
             clearances=frozenset({FieldSensitivity.IDENTITY, FieldSensitivity.UPN}),
             may="make referrals; read its own schools' referrals, waits and outcomes, with the pupils' names and UPN",
             may_not="see another school's pupils, or an NHS number",
+            organisation_kind="school",
+            stands_for="school",
         ),
         Role.HEALTH_SYSTEM: RoleRule(
             scopes=DIRECTORY | _CASEWORK | {"slas:read", "insights:read"},
@@ -76,6 +89,8 @@ ROLES: Mapping[Role, RoleRule] = MappingProxyType(
             may="read the referrals to its services, with name and NHS number; accept, decline, pause and discharge; "
             "record contacts and outcomes; read aggregates",
             may_not="see a UPN, or a referral to a service that is not its own",
+            organisation_kind="health",
+            stands_for="provider",
         ),
         Role.PROVIDER_PORTAL: RoleRule(
             scopes=DIRECTORY | _CASEWORK | {"slas:read", "impact_returns:read", "impact_returns:write"},
@@ -84,6 +99,8 @@ ROLES: Mapping[Role, RoleRule] = MappingProxyType(
             may="read the referrals to its own services, with name; accept, decline, pause and discharge; "
             "record contacts and outcomes; read its SLAs; send impact returns",
             may_not="see an NHS number or a UPN, or another provider's records",
+            organisation_kind="provider",
+            stands_for="provider",
         ),
         Role.CLUSTER_LEAD: RoleRule(
             scopes=DIRECTORY | {"slas:read", "impact_returns:read", "insights:read"},
@@ -91,6 +108,8 @@ ROLES: Mapping[Role, RoleRule] = MappingProxyType(
             clearances=frozenset(),
             may="read the services, SLAs, returns and aggregates of its cluster",
             may_not="see any child's case, or who a pupil is",
+            organisation_kind="cluster",
+            stands_for="cluster",
         ),
         Role.COMMISSIONER: RoleRule(
             scopes=DIRECTORY
@@ -102,6 +121,7 @@ ROLES: Mapping[Role, RoleRule] = MappingProxyType(
             may="maintain the area's directory and SLAs; accept impact returns or send them back; read referrals, "
             "contacts and outcomes under pseudonym",
             may_not="see who a pupil is without the scope pupils:identify; change a case",
+            organisation_kind="local_authority",
         ),
         Role.FINANCE: RoleRule(
             scopes=DIRECTORY | {"slas:read", "impact_returns:read", "insights:read"},
@@ -109,6 +129,7 @@ ROLES: Mapping[Role, RoleRule] = MappingProxyType(
             clearances=frozenset(),
             may="read prices, volumes, returns and aggregates of its area",
             may_not="see any child's case",
+            organisation_kind="local_authority",
         ),
         Role.BOARD: RoleRule(
             scopes=DIRECTORY | {"insights:read"},
@@ -116,6 +137,7 @@ ROLES: Mapping[Role, RoleRule] = MappingProxyType(
             clearances=frozenset(),
             may="read aggregates of its area, in which small numbers are suppressed",
             may_not="see any child's case",
+            organisation_kind="oversight",
         ),
         Role.AUDITOR: RoleRule(
             scopes=DIRECTORY | {"audit:read"},
@@ -123,6 +145,7 @@ ROLES: Mapping[Role, RoleRule] = MappingProxyType(
             clearances=frozenset(),
             may="read who did what, to which record, when and for which purpose",
             may_not="see the records themselves",
+            organisation_kind="oversight",
         ),
         Role.OPERATOR: RoleRule(
             scopes=frozenset({"audit:read"}),
@@ -130,9 +153,26 @@ ROLES: Mapping[Role, RoleRule] = MappingProxyType(
             clearances=frozenset(),
             may="read the audit events that belong to the installation and to no area",
             may_not="see any area's data",
+            organisation_kind="operator",
         ),
     }
 )
+
+
+def refuse_incomplete(roles: Mapping[Role, RoleRule]) -> None:
+    """Refuse a table of roles that leaves one out, or grants a scope that is not described.
+
+    Raises:
+        ValueError: Naming what is missing.
+    """
+    if missing := set(Role) - roles.keys():
+        raise ValueError(f"These roles have no rule: {', '.join(sorted(missing))}.")
+    for role, rule in roles.items():
+        if unknown := rule.scopes - SCOPES.keys():
+            raise ValueError(f"{role} has scopes that SCOPES does not describe: {', '.join(sorted(unknown))}.")
+
+
+refuse_incomplete(ROLES)
 
 
 def clearances_of(role: Role, scopes: Collection[str]) -> frozenset[FieldSensitivity]:

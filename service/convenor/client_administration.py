@@ -25,28 +25,6 @@ from convenor_auth.clients import CreatedClient, create_client, end_client
 from convenor_auth.models import DataSharingAgreement, Organisation
 from convenor_auth.roles import IDENTIFY, ROLES
 
-ACTS_FOR = {
-    Role.SCHOOL_MIS: "school",
-    Role.HEALTH_SYSTEM: "provider",
-    Role.PROVIDER_PORTAL: "provider",
-    Role.CLUSTER_LEAD: "cluster",
-}
-"""The kind of record that a client of this role acts for. Every other role acts for the area itself."""
-
-ORGANISATION_KIND = {
-    Role.SCHOOL_MIS: "school",
-    Role.HEALTH_SYSTEM: "health",
-    Role.PROVIDER_PORTAL: "provider",
-    Role.CLUSTER_LEAD: "cluster",
-    Role.COMMISSIONER: "local_authority",
-    Role.FINANCE: "local_authority",
-    Role.BOARD: "oversight",
-    Role.AUDITOR: "oversight",
-    Role.OPERATOR: "operator",
-}
-"""The kind of organisation that a client of this role belongs to."""
-
-
 _LINE: TypeAdapter[str] = TypeAdapter(Line)
 
 
@@ -115,7 +93,7 @@ async def register(owner_url: str, wanted: Registration) -> CreatedClient:
         # One registration at a time, so that two cannot create the same organisation or agreement.
         await session.execute(text("select pg_advisory_xact_lock(hashtextextended('convenor clients', 0))"))
         grants = await _grants(session, wanted)
-        organisation = await _organisation(session, wanted.organisation, ORGANISATION_KIND[wanted.role])
+        organisation = await _organisation(session, wanted.organisation, ROLES[wanted.role].organisation_kind)
         return await create_client(
             session,
             organisation=organisation,
@@ -165,7 +143,7 @@ def _line(option: str, value: str) -> str:
 
 
 async def _grants(session: AsyncSession, wanted: Registration) -> list[Grant]:
-    kind = ACTS_FOR.get(wanted.role)
+    kind = ROLES[wanted.role].stands_for
     if wanted.role is Role.OPERATOR:
         if wanted.area or wanted.acts_for:
             raise ConfigurationError(

@@ -51,7 +51,6 @@ class _Plan:
     client_id: str
     role: Role
     organisation: str
-    kind: str
     grants: tuple[Grant, ...]
     note: str
     alg: str | None = None
@@ -107,7 +106,9 @@ async def _agree(
 ) -> tuple[Organisation, DataSharingAgreement]:
     organisation = await session.get(Organisation, plan.organisation_id) if plan.organisation_id else None
     if organisation is None:
-        organisation = Organisation(id=rng.id_at(_AGREED_ON), name=plan.organisation, kind=plan.kind)
+        organisation = Organisation(
+            id=rng.id_at(_AGREED_ON), name=plan.organisation, kind=ROLES[plan.role].organisation_kind
+        )
         session.add(organisation)
         await session.flush()
     agreement = DataSharingAgreement(
@@ -134,33 +135,32 @@ def _wendshire(directory: Directory) -> list[_Plan]:
     def school(entry: Any) -> _Plan:
         grant = Grant(AREA_ID, RowAccess.SCHOOL, entry.id)
         note = f"The MIS of one school, URN {entry.urn}, in cluster {entry.cluster}."
-        return _Plan(f"mis-{entry.urn}", Role.SCHOOL_MIS, entry.name, "school", (grant,), note)
+        return _Plan(f"mis-{entry.urn}", Role.SCHOOL_MIS, entry.name, (grant,), note)
 
-    def provider(key: str, role: Role, kind: str, alg: str | None, note: str) -> _Plan:
+    def provider(key: str, role: Role, alg: str | None, note: str) -> _Plan:
         entry = directory.providers[key]
         grant = Grant(AREA_ID, RowAccess.PROVIDER, entry.id)
-        return _Plan(entry.client_id, role, entry.name, kind, (grant,), note, alg, entry.organisation_id)
+        return _Plan(entry.client_id, role, entry.name, (grant,), note, alg, entry.organisation_id)
 
-    def of_area(client_id: str, role: Role, organisation: str, kind: str, note: str) -> _Plan:
-        return _Plan(client_id, role, organisation, kind, (area_grant,), note)
+    def of_area(client_id: str, role: Role, organisation: str, note: str) -> _Plan:
+        return _Plan(client_id, role, organisation, (area_grant,), note)
 
     return [
         school(first),
         school(other),
-        provider("therapy", Role.HEALTH_SYSTEM, "health", "ES384", "Signs with ES384, as SMART Backend Services do."),
-        provider("wellbeing", Role.HEALTH_SYSTEM, "health", "RS512", "Signs with RS512, as NHS England has it."),
-        provider("outreach", Role.PROVIDER_PORTAL, "provider", None, "A charity's portal."),
-        provider("movement", Role.PROVIDER_PORTAL, "provider", None, "Another charity's portal."),
-        _Plan("cluster-lead-2", Role.CLUSTER_LEAD, "Wendshire Cluster 2", "cluster", (cluster,), "Leads cluster 2."),
-        of_area(COMMISSIONER, Role.COMMISSIONER, COUNCIL, "local_authority", "The central team; sees pseudonyms."),
-        of_area("finance-wendshire", Role.FINANCE, COUNCIL, "local_authority", "Prices and volumes, no pupil."),
-        of_area("board-wendshire", Role.BOARD, f"{NAME} Project Board", "oversight", "Aggregates only."),
-        of_area("auditor-wendshire", Role.AUDITOR, f"{NAME} Audit", "oversight", "Who did what, and no data."),
+        provider("therapy", Role.HEALTH_SYSTEM, "ES384", "Signs with ES384, as SMART Backend Services do."),
+        provider("wellbeing", Role.HEALTH_SYSTEM, "RS512", "Signs with RS512, as NHS England has it."),
+        provider("outreach", Role.PROVIDER_PORTAL, None, "A charity's portal."),
+        provider("movement", Role.PROVIDER_PORTAL, None, "Another charity's portal."),
+        _Plan("cluster-lead-2", Role.CLUSTER_LEAD, "Wendshire Cluster 2", (cluster,), "Leads cluster 2."),
+        of_area(COMMISSIONER, Role.COMMISSIONER, COUNCIL, "The central team; sees pseudonyms."),
+        of_area("finance-wendshire", Role.FINANCE, COUNCIL, "Prices and volumes, no pupil."),
+        of_area("board-wendshire", Role.BOARD, f"{NAME} Project Board", "Aggregates only."),
+        of_area("auditor-wendshire", Role.AUDITOR, f"{NAME} Audit", "Who did what, and no data."),
         _Plan(
             "mis-integrator",
             Role.SCHOOL_MIS,
             f"{NAME} Schools Integrator",
-            "school",
             tuple(Grant(AREA_ID, RowAccess.SCHOOL, entry.id) for entry in several),
             "One integrator for several schools of cluster 3. Signs with ES256.",
             "ES256",
@@ -173,7 +173,6 @@ def _commissioner(area: Authority) -> _Plan:
         f"commissioner-{area.name.lower().replace(' ', '-')}",
         Role.COMMISSIONER,
         f"{area.name} (demo)",
-        "local_authority",
         (Grant(area.area_id, RowAccess.AREA, area.area_id),),
         "Sees what the programme's documents say of a real area, and nothing else.",
     )

@@ -6,15 +6,18 @@ are the answer. The contract documents them from the declaration, too (`http/ope
 
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
-from typing import Any
+from functools import cache
+from typing import Annotated, Any
 
 from fastapi import APIRouter
 from fastapi.routing import APIRoute
+from pydantic import BaseModel, Field, WithJsonSchema, create_model
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 
 from convenor.audit.record import AuditRecord
+from convenor.domain_types.names import words
 from convenor.http.json_body import GuardedRoute
 from convenor.http.operation import Operation, declared
 from convenor.http.request_context import RequestContext
@@ -60,6 +63,29 @@ class ReadRoute(APIRoute):
         return self.read
 
 
+@cache
+def page_of(resource: Resource) -> type[BaseModel]:
+    """Make the model of a page of a resource."""
+    many = words(resource.name)
+    fields: dict[str, Any] = {
+        "data": (list[resource.read], Field(description=f"The {many}, in the order of `sort`.")),  # type: ignore[name-defined]
+        "next": (
+            Annotated[str | None, WithJsonSchema({"type": ["string", "null"]})],
+            Field(description="The cursor of the next page; null on the last."),
+        ),
+        "count": (
+            int,
+            Field(
+                default_factory=int,
+                ge=0,
+                description="With `count=true`: how many there are in all.",
+            ),
+        ),
+    }
+    name = resource.read.__name__.removesuffix("Read") + "Page"
+    return create_model(name, __doc__=f"A page of {many}.", **fields)
+
+
 @dataclass(frozen=True)
 class Tag:
     """A section of the documentation, with what it is about."""
@@ -82,21 +108,28 @@ class ResourceRouter(APIRouter):
 
     def add_list(self, path: str, resource: Resource) -> None:
         """Add `GET path`: a page of a resource."""
-        self._add(path, _Endpoint(Reading(resource, many=True)), f"list_{resource.name}")
+        endpoint = _Endpoint(Reading(resource, many=True))
+        self._add(path, endpoint, f"list_{resource.name}", page_of(resource))
 
     def add_record(self, path: str, resource: Resource) -> None:
         """Add `GET path/{name}`: one record, by its id or natural key."""
         endpoint = _Endpoint(Reading(resource, many=False))
-        self._add(path, endpoint, f"read_{resource.singular}", response_model=resource.read)
+        self._add(path, endpoint, f"read_{resource.singular}", resource.read)
 
     def add_sublist(self, path: str, parent: Resource, relation: str, resource: Resource) -> None:
         """Add `GET path/{name}/relation`: the records that belong to one."""
         endpoint = _Endpoint(Reading(resource, many=True, under=parent, relation=relation))
-        self._add(path, endpoint, f"list_{relation}_of_{parent.singular}")
+        self._add(path, endpoint, f"list_{relation}_of_{parent.singular}", page_of(resource))
 
-    def _add(self, path: str, endpoint: "_Endpoint", name: str, **options: Any) -> None:
+    def _add(self, path: str, endpoint: "_Endpoint", name: str, response_model: type[BaseModel]) -> None:
         self.add_api_route(
-            path, endpoint, methods=["GET"], name=name, operation_id=name, route_class_override=ReadRoute, **options
+            path,
+            endpoint,
+            methods=["GET"],
+            name=name,
+            operation_id=name,
+            response_model=response_model,
+            route_class_override=ReadRoute,
         )
 
 

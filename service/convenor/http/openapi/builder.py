@@ -32,7 +32,6 @@ from convenor.http.openapi.schemas import (
     IN,
     OUT,
     filter_key,
-    page_name,
     query_key,
     query_of,
     schemas_of,
@@ -138,7 +137,7 @@ class _Writer:
         fields = _fields(resource)
         said = (resource.read.__doc__ or "").split("\n")[0]
         etag = {"ETag": {"$ref": "#/components/headers/ETag"}} if resource.etag else {}
-        record = self.refs[resource.read, OUT]
+        answer = self.refs[route.response_model, OUT]
         if not reading.many:
             return {
                 "tags": [self._tag(resource)],
@@ -146,14 +145,13 @@ class _Writer:
                 "summary": f"Read one {one}",
                 "description": said,
                 "parameters": [fields],
-                "responses": {"200": _success(f"The {one}.", {_JSON: record}, etag)},
+                "responses": {"200": _success(f"The {one}.", {_JSON: answer}, etag)},
             }
         name = f"list_{resource.name}"
         summary = f"List {many}"
         if reading.under:
             name = f"list_{reading.relation}_of_{reading.under.singular}"
             summary = f"List the {words(str(reading.relation))} of one {words(reading.under.singular)}"
-        page = {"$ref": f"#/components/schemas/{page_name(resource)}"}
         link = {"Link": {"$ref": "#/components/headers/Link"}}
         return {
             "tags": [self._tag(resource)],
@@ -167,7 +165,7 @@ class _Writer:
                 fields,
                 *refer("parameters", ["Count"]),
             ],
-            "responses": {"200": _success(f"A page of {many}.", {_JSON: page}, link)},
+            "responses": {"200": _success(f"A page of {many}.", {_JSON: answer}, link)},
         }
 
     def _api(self, route: APIRoute, operation: Operation | None) -> JsonObject:

@@ -11,7 +11,6 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 from starlette.routing import Route
 
-from convenor.domain_types.names import words
 from convenor.http.bulk import LoadOperation
 from convenor.http.openapi.components import SCHEMAS, JsonObject
 from convenor.http.operation import declared
@@ -40,8 +39,6 @@ def schemas_of(routes: Sequence[Route]) -> tuple[dict[str, JsonObject], dict[tup
     schemas: dict[str, JsonObject] = definitions.get("$defs", {})
     for model, name in walled:
         _open(schemas[refs[model, OUT]["$ref"].rpartition("/")[2]], model, name)
-    for resource in resources:
-        schemas[page_name(resource)] = _page(resource, refs[resource.read, OUT])
     schemas |= SCHEMAS
     names = {name: _short(name) for name in schemas}
     return (
@@ -67,6 +64,7 @@ def _wanted(route: Route) -> Iterator[tuple[tuple[Any, Mode], TypeAdapter[Any]]]
     if isinstance(route, ReadRoute):
         resource = route.reading.resource
         yield (resource.read, OUT), TypeAdapter(resource.read)
+        yield (route.response_model, OUT), TypeAdapter(route.response_model)
         for name, it in resource.filters.items():
             yield (filter_key(resource, name), IN), it.adapter
     elif isinstance(route, APIRoute):
@@ -98,26 +96,6 @@ def filter_key(resource: Resource, name: str) -> tuple[str, str]:
 def query_key(route: APIRoute, name: str) -> tuple[str, str]:
     """By what the schema of a route's own query parameter is found."""
     return f"{sorted(route.methods or ())} {route.path}", name
-
-
-def page_name(resource: Resource) -> str:
-    """The name of the shape of a page of a resource."""
-    return resource.read.__name__.removesuffix("Read") + "Page"
-
-
-def _page(resource: Resource, record: JsonObject) -> JsonObject:
-    many = words(resource.name)
-    return {
-        "type": "object",
-        "title": page_name(resource),
-        "description": f"A page of {many}.",
-        "required": ["data", "next"],
-        "properties": {
-            "data": {"type": "array", "items": record, "description": f"The {many}, in the order of `sort`."},
-            "next": {"type": ["string", "null"], "description": "The cursor of the next page; null on the last."},
-            "count": {"type": "integer", "minimum": 0, "description": "With `count=true`: how many there are in all."},
-        },
-    }
 
 
 def _open(schema: JsonObject, model: type[BaseModel], name: str) -> None:
