@@ -28,7 +28,7 @@ async def update_area(
     data: AreaUpdate,
     write: Annotated[WriteContext, writes("areas:write", "areas:update", changes=True)],
 ) -> Response:
-    """Describes an area."""
+    """Update an area."""
     area = await rules.load_area(write.session, write.principal, area_id)
     return await write.update(AREAS, area, data)
 

@@ -27,7 +27,7 @@ router.add_record("/v1/clusters/{cluster_id}", CLUSTERS)
 async def create_cluster(
     data: ClusterCreate, write: Annotated[WriteContext, writes("clusters:write", "clusters:create", creates=True)]
 ) -> Response:
-    """Founds a cluster; its schools join it afterwards."""
+    """Create a cluster without schools. Schools join it afterwards."""
     cluster = await rules.create_cluster(write.session, write.principal, data)
     return await write.created(CLUSTERS, cluster.id)
 
@@ -38,7 +38,7 @@ async def update_cluster(
     data: ClusterUpdate,
     write: Annotated[WriteContext, writes("clusters:write", "clusters:update", changes=True)],
 ) -> Response:
-    """Describes a cluster."""
+    """Update a cluster."""
     cluster = await get_for_update(write.session, write.principal, CLUSTERS, Cluster, cluster_id)
     return await write.update(CLUSTERS, cluster, data)
 

@@ -24,7 +24,7 @@ router.add_record("/v1/services/{service_id}", SERVICES)
 async def create_service(
     data: ServiceCreate, write: Annotated[WriteContext, writes("services:write", "services:create", creates=True)]
 ) -> Response:
-    """Adds a service to the offer."""
+    """Create a commissioned service."""
     service = await rules.create_service(write.session, write.principal, data)
     return await write.created(SERVICES, service.id)
 
@@ -35,7 +35,7 @@ async def update_service(
     data: ServiceUpdate,
     write: Annotated[WriteContext, writes("services:write", "services:update", changes=True)],
 ) -> Response:
-    """Changes a service: what is said of it, its capacity, its provider, the clusters that buy it."""
+    """Update a service: its description, capacity, provider or the clusters that buy it."""
     clusters = await rules.lock_clusters(write.session, write.principal, data.clusters or [])
     how = Lock.REKEY if data.provider else Lock.CHANGE
     service = await get_for_update(write.session, write.principal, SERVICES, CommissionedService, service_id, how)
@@ -48,7 +48,7 @@ async def promote_service(
     data: PromotionCreate,
     write: Annotated[WriteContext, writes("services:write", "services:promote", keyed=True)],
 ) -> Response:
-    """Promotes a local service to the core offer, with the evidence that carried it; answers with the service."""
+    """Promote a local service to the core offer, with the evidence for it. Returns the service."""
     service, clusters = await rules.load_with_clusters(write.session, write.principal, service_id)
     return await write.update(
         SERVICES,

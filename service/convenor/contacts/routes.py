@@ -27,7 +27,7 @@ async def add_contact(
     data: ContactCreate,
     write: Annotated[WriteContext, writes("contacts:write", "contacts:record", creates=True)],
 ) -> Response:
-    """Records one session. The first attended one starts the work: the referral is in progress, the wait ends."""
+    """Record one session. The first attended session ends the wait and puts the referral in progress."""
     contact = await rules.add_contact(write.session, write.principal, referral_id, data)
     return await write.created(CONTACTS, contact.id)
 
@@ -36,7 +36,7 @@ async def add_contact(
 async def load_contacts(
     load: Annotated[LoadRequest, loads("contacts:write", "contacts:load", CONTACTS_LOAD)],
 ) -> Response:
-    """Loads sessions, one a line, known by their `reference`: a repeated load changes nothing."""
+    """Record many sessions, one a line, identified by their `reference`. Repeating the same load changes nothing."""
     return await answer_load(load)
 
 

@@ -39,11 +39,11 @@ class OnError(StrEnum):
 
 
 class NotStored(Problem):
-    """Nothing is wrong with this line; it was not stored because others in the load have faults."""
+    """This line is valid. It was not stored because other lines in the load are invalid."""
 
     status, code, title = 422, "not_stored", "Line not stored"
     cause = "With `on_error=abort`, which is the default, a load is stored as a whole or not at all."
-    remedy = "Mend the lines whose result is `invalid` and send the whole load again, or send it with `on_error=skip`."
+    remedy = "Correct the lines whose result is `invalid` and repeat the load, or send it with `on_error=skip`."
 
 
 @dataclass(slots=True)

@@ -28,7 +28,7 @@ async def submit_return(
     data: ImpactReturnCreate,
     write: Annotated[WriteContext, writes("impact_returns:write", "impact_returns:submit", creates=True)],
 ) -> Response:
-    """Reports a period against an SLA; the answer carries the checks. For the SLA's provider."""
+    """Submit an impact return for a period of an SLA. Returns it with its checks. For the SLA's provider."""
     report = await rules.submit_return(write.session, write.principal, data)
     return await write.created(IMPACT_RETURNS, report.id, PATH)
 
@@ -39,7 +39,7 @@ async def update_return(
     data: ImpactReturnUpdate,
     write: Annotated[WriteContext, writes("impact_returns:write", "impact_returns:update", changes=True)],
 ) -> Response:
-    """Mends a return that was sent back. For the provider; a transition to `submitted` sends it again."""
+    """Update a return that was sent back. For the provider; a transition to `submitted` submits it again."""
     report = await rules.load_return(write.session, write.principal, return_id)
     return await write.update(IMPACT_RETURNS, report, data, rules.update_return)
 
@@ -55,7 +55,7 @@ async def transition_return(
         ),
     ],
 ) -> Response:
-    """Validates, accepts or sends back a return, or submits it again; answers with it as it is then."""
+    """Validate, accept, send back or resubmit a return. Returns it in its new state."""
     report = await rules.load_return(write.session, write.principal, return_id)
     return await write.update(IMPACT_RETURNS, report, data, rules.transition_return, status=201)
 

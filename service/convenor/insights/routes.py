@@ -39,7 +39,7 @@ async def read_referral_figures(
     ] = None,
     area: AreaAsked = None,
 ) -> Response:
-    """Referrals submitted in an academic year, by month and cluster; small numbers suppressed."""
+    """Count the referrals of an academic year by month and cluster. Small numbers are suppressed."""
     read.refuse_unknown()
     the_area = await rules.choose_area(read.readers, read.principal, area)
     year = AcademicYear.parse(academic_year) if academic_year else AcademicYear.of(today())
@@ -52,7 +52,7 @@ async def read_referral_figures(
 async def read_waits(
     read: Annotated[ReadContext, reads("insights:read", "insights:waits")], area: AreaAsked = None
 ) -> Response:
-    """How many wait for each service and how long, by cluster; small numbers suppressed, except a service's own."""
+    """Show how many wait for each service and how long, by cluster. Small numbers are suppressed for others."""
     read.refuse_unknown()
     the_area = await rules.choose_area(read.readers, read.principal, area)
     published = await rules.publish_waits(read.readers, read.principal, the_area)

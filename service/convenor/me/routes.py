@@ -20,7 +20,7 @@ router = ResourceRouter(Tag("me", "Your own access: role, scopes, row access and
 
 @router.get("/v1/me", response_model=MeRead)
 async def read_me(read: Annotated[ReadContext, reads("", "me:read")]) -> Response:
-    """Who this token's client is to the service: role, scopes, reach, agreement, keys and limits."""
+    """Show the caller's own access: role, scopes, row access, agreement, keys and limits."""
     read.refuse_unknown()
     who = read.principal
     standing = await read_standing(read.readers, who, today())

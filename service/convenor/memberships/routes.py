@@ -37,7 +37,7 @@ async def join_cluster(
     data: MembershipCreate,
     write: Annotated[WriteContext, writes("clusters:write", "clusters:join", creates=True)],
 ) -> Response:
-    """Puts a school into a cluster from a day on; a school that moves leaves the other first."""
+    """Add a school to a cluster from a date. A school that moves leaves its present cluster first."""
     membership = await rules.join_cluster(write.session, write.principal, cluster_id, data)
     return await write.created(MEMBERSHIPS, membership.id, "/v1/cluster-memberships")
 
@@ -48,7 +48,7 @@ async def end_membership(
     data: MembershipUpdate,
     write: Annotated[WriteContext, writes("clusters:write", "clusters:leave", changes=True)],
 ) -> Response:
-    """Takes a school out of its cluster from a day on."""
+    """End a school's membership of its cluster on a date."""
     membership = await rules.load_membership(write.session, write.principal, membership_id)
     return await write.update(
         MEMBERSHIPS, membership, data, lambda session, _, ended, sent: rules.end_membership(session, ended, sent)
@@ -61,7 +61,7 @@ async def take_up_role(
     data: ClusterRoleCreate,
     write: Annotated[WriteContext, writes("clusters:write", "clusters:appoint", creates=True)],
 ) -> Response:
-    """Records who holds a role in a cluster."""
+    """Record who holds a role in a cluster."""
     role = await rules.take_up_role(write.session, write.principal, cluster_id, data)
     return await write.created(ROLES, role.id, "/v1/cluster-roles")
 
@@ -72,7 +72,7 @@ async def give_up_role(
     data: ClusterRoleUpdate,
     write: Annotated[WriteContext, writes("clusters:write", "clusters:dismiss", changes=True)],
 ) -> Response:
-    """Records that somebody holds a role no more from a day on."""
+    """End a person's role in a cluster on a date."""
     role = await rules.load_role(write.session, write.principal, role_id)
     return await write.update(
         ROLES, role, data, lambda session, _, ended, sent: rules.give_up_role(session, ended, sent)
@@ -83,7 +83,7 @@ async def give_up_role(
 async def merge_clusters(
     data: MergeCreate, write: Annotated[WriteContext, writes("clusters:write", "clusters:merge", creates=True)]
 ) -> Response:
-    """Makes one cluster of several from a day on; answers with the new one."""
+    """Merge clusters into a new one from a date. Returns the new cluster."""
     merged, ended = await reorganisation.merge_clusters(write.session, write.principal, data)
     return await write.created(CLUSTERS, merged.id, also=[cluster.id for cluster in ended])
 
@@ -94,7 +94,7 @@ async def split_cluster(
     data: SplitCreate,
     write: Annotated[WriteContext, writes("clusters:write", "clusters:split", creates=True)],
 ) -> Response:
-    """Makes several clusters of one from a day on; answers with the one that ends, and names its successors."""
+    """Split a cluster into several from a date. Returns the cluster that ends, with its successors."""
     ended, opened = await reorganisation.split_cluster(write.session, write.principal, cluster_id, data)
     return await write.changed(CLUSTERS, ended.id, 201, also=[cluster.id for cluster in opened])
 
@@ -105,7 +105,7 @@ async def convert_school(
     data: SuccessorCreate,
     write: Annotated[WriteContext, writes("schools:write", "schools:convert", creates=True)],
 ) -> Response:
-    """Closes a school and opens the one that it became, in the same cluster; answers with the successor."""
+    """Close a school and open its successor in the same cluster. Returns the successor."""
     successor = await rules.convert_school(write.session, write.principal, urn, data)
     return await write.created(SCHOOLS, successor.id)
 

@@ -25,7 +25,7 @@ async def add_outcome(
     data: OutcomeCreate,
     write: Annotated[WriteContext, writes("outcomes:write", "outcomes:record", creates=True)],
 ) -> Response:
-    """Records a change that was measured for a referral."""
+    """Record a measured change for a referral."""
     outcome = await rules.add_outcome(write.session, write.principal, referral_id, data)
     return await write.created(OUTCOMES, outcome.id)
 

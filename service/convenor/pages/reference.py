@@ -12,7 +12,7 @@ from convenor_auth.roles import ROLES
 
 _FORM = "application/x-www-form-urlencoded"
 _FRESH_KEY = "$(python3 -c 'import uuid; print(uuid.uuid4())')"
-_EXPLAINED_ELSEWHERE = {"Problem", "Fault"}
+_EXPLAINED_ELSEWHERE = {"Problem", "FieldError"}
 """Schemas that the pages about problems explain."""
 
 _TITLES = {"oauth": "OAuth", "slas": "SLAs"}

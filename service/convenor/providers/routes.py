@@ -25,7 +25,7 @@ router.add_record("/v1/providers/{provider_id}", PROVIDERS)
 async def create_provider(
     data: ProviderCreate, write: Annotated[WriteContext, writes("providers:write", "providers:create", creates=True)]
 ) -> Response:
-    """Enters a provider in the directory."""
+    """Create a provider in the directory."""
     provider = await rules.create_provider(write.session, write.principal, data)
     return await write.created(PROVIDERS, provider.id)
 
@@ -36,7 +36,7 @@ async def update_provider(
     data: ProviderUpdate,
     write: Annotated[WriteContext, writes("providers:write", "providers:update", changes=True)],
 ) -> Response:
-    """Changes a provider's entry."""
+    """Update a provider."""
     provider = await get_for_update(write.session, write.principal, PROVIDERS, Provider, provider_id, Lock.REKEY)
     return await write.update(PROVIDERS, provider, data)
 

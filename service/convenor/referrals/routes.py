@@ -30,7 +30,7 @@ async def submit_referral(
         WriteContext, writes("referrals:write", "referrals:submit", creates=True, problems=[rules.AlreadyOpen])
     ],
 ) -> Response:
-    """Refers a pupil, a group or a school to a service that the school's cluster buys."""
+    """Refer a pupil, a group or a school to a service that the school's cluster buys."""
     try:
         referral = await rules.submit_referral(write.session, write.principal, data)
     except rules.AlreadyOpen as problem:  # the refusal itself is about the pupil
@@ -45,7 +45,7 @@ async def update_referral(
     data: ReferralUpdate,
     write: Annotated[WriteContext, writes("referrals:write", "referrals:update", changes=True)],
 ) -> Response:
-    """Mends what was stated, until the service accepts. For the referrer."""
+    """Update a referral until the service accepts it. For the referrer."""
     referral = await get_for_update(write.session, write.principal, REFERRALS, Referral, referral_id)
     return await write.update(REFERRALS, referral, data, rules.update_referral)
 
@@ -59,7 +59,7 @@ async def transition_referral(
         writes("referrals:write", "referrals:transition", changes=True, keyed=True, problems=[IllegalTransition]),
     ],
 ) -> Response:
-    """Makes one step along the referral's pathway; answers with the referral as it is then."""
+    """Move a referral one step along its pathway. Returns the referral in its new state."""
     referral = await get_for_update(write.session, write.principal, REFERRALS, Referral, referral_id)
     return await write.update(REFERRALS, referral, data, rules.transition_referral, status=201)
 

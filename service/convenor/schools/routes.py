@@ -25,7 +25,7 @@ router.add_record("/v1/schools/{urn}", SCHOOLS)
 async def create_school(
     data: SchoolCreate, write: Annotated[WriteContext, writes("schools:write", "schools:create", creates=True)]
 ) -> Response:
-    """Enters a school in the directory."""
+    """Create a school in the directory."""
     school = await rules.create_school(write.session, write.principal, data)
     return await write.created(SCHOOLS, school.id)
 
@@ -36,7 +36,7 @@ async def update_school(
     data: SchoolUpdate,
     write: Annotated[WriteContext, writes("schools:write", "schools:update", changes=True)],
 ) -> Response:
-    """Changes what is said of a school."""
+    """Update a school."""
     school = await get_for_update(write.session, write.principal, SCHOOLS, School, urn, Lock.REKEY)
     return await write.update(SCHOOLS, school, data, _update_school)
 

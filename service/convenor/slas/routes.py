@@ -27,7 +27,7 @@ router.add_sublist("/v1/slas/{sla_id}/transitions", SLAS, "transitions", SLA_TRA
 async def create_sla(
     data: SlaCreate, write: Annotated[WriteContext, writes("slas:write", "slas:create", creates=True)]
 ) -> Response:
-    """Drafts an SLA about a service with its provider."""
+    """Create a draft SLA for a service with its provider."""
     sla = await rules.create_sla(write.session, write.principal, data)
     return await write.created(SLAS, sla.id)
 
@@ -38,7 +38,7 @@ async def update_sla(
     data: SlaUpdate,
     write: Annotated[WriteContext, writes("slas:write", "slas:update", changes=True)],
 ) -> Response:
-    """Edits a draft; once agreed, begins a new version of its terms from a date."""
+    """Update a draft SLA. Once it is agreed, start a new version of its terms from a date."""
     sla = await rules.load_sla(write.session, write.principal, sla_id, data)
     return await write.update(SLAS, sla, data, rules.update_sla)
 
@@ -51,7 +51,7 @@ async def transition_sla(
         WriteContext, writes("slas:write", "slas:transition", changes=True, keyed=True, problems=[IllegalTransition])
     ],
 ) -> Response:
-    """Moves an SLA on: draft, agreed, active, ended; answers with the SLA as it is then."""
+    """Move an SLA to its next state: draft, agreed, active, ended. Returns it in its new state."""
     sla = await get_for_update(write.session, write.principal, SLAS, Sla, sla_id)
     return await write.update(SLAS, sla, data, rules.transition_sla, status=201)
 

@@ -200,7 +200,7 @@ class _Writer:
                 status: _success(description, {}) | {"content": {NDJSON: _lines(results)}}
                 for status, description in (
                     ("200", "A `LoadResult` a line, in order."),
-                    ("422", "With `on_error=abort`, lines with faults: nothing was stored."),
+                    ("422", "With `on_error=abort`, some lines are invalid: nothing was stored."),
                 )
             }
             return written
@@ -284,7 +284,7 @@ def _sort(resource: Resource) -> JsonObject:
         "name": "sort",
         "in": "query",
         "required": False,
-        "description": "The order; `-` turns it round. The id breaks ties.",
+        "description": "The order. `-` reverses it. The id breaks ties.",
         "schema": {"type": "string", "enum": orders, "default": resource.order},
     }
 

@@ -70,8 +70,8 @@ PROBLEM: JsonObject = {
         "request_id": {"type": "string", "description": "The request's id, as in the audit."},
         "errors": {
             "type": "array",
-            "items": {"$ref": "#/components/schemas/Fault"},
-            "description": "Every fault in what was sent; empty for other kinds of problem.",
+            "items": {"$ref": "#/components/schemas/FieldError"},
+            "description": "Every error in what was sent. Empty for other kinds of problem.",
         },
     },
 }
@@ -88,9 +88,9 @@ def problem_schema(kinds: Iterable[type[Problem]]) -> JsonObject:
     return PROBLEM | {"properties": PROBLEM["properties"] | carried}
 
 
-FAULT: JsonObject = {
+FIELD_ERROR: JsonObject = {
     "type": "object",
-    "title": "Fault",
+    "title": "FieldError",
     "description": "One thing wrong with what was sent.",
     "required": ["pointer", "code", "detail"],
     "properties": {
@@ -98,7 +98,7 @@ FAULT: JsonObject = {
             "type": "string",
             "description": "A JSON pointer into the body (RFC 6901); `/query/...` and `/headers/...` name parameters.",
         },
-        "code": {"type": "string", "description": "The kind of fault, for software."},
+        "code": {"type": "string", "description": "The kind of error, for software."},
         "detail": {"type": "string", "description": "What to put right. It never repeats the value."},
     },
 }
@@ -126,7 +126,7 @@ LOAD_RESULT: JsonObject = {
     },
 }
 
-SCHEMAS: Mapping[str, JsonObject] = {"Fault": FAULT, "LoadResult": LOAD_RESULT}
+SCHEMAS: Mapping[str, JsonObject] = {"FieldError": FIELD_ERROR, "LoadResult": LOAD_RESULT}
 
 
 def _header(description: str, **schema: Any) -> JsonObject:
@@ -187,12 +187,12 @@ PARAMETERS: Mapping[str, JsonObject] = {
         "query", "count", "Whether to count all records that the filters leave.", type="boolean", default=False
     ),
     "DryRun": _parameter(
-        "query", "dry_run", "Says what the load would do, and stores nothing.", type="boolean", default=False
+        "query", "dry_run", "Report what the load would do, and store nothing.", type="boolean", default=False
     ),
     "OnError": _parameter(
         "query",
         "on_error",
-        "What a line with faults does to the others: with `abort` nothing is stored.",
+        "What to do with the other lines if one is invalid: with `abort` nothing is stored.",
         enum=["abort", "skip"],
         default="abort",
     ),
