@@ -61,7 +61,7 @@ _AREA, _AT, _RECORDS, _SUBJECTS = (_COLUMNS.index(name) for name in ("area_id", 
 
 
 def _mentions(rows: Iterable[tuple[Any, ...]]) -> set[Mention]:
-    """What events are about."""
+    """Return what events are about."""
     found = set()
     for row in rows:
         at: datetime = row[_AT]
@@ -71,7 +71,7 @@ def _mentions(rows: Iterable[tuple[Any, ...]]) -> set[Mention]:
 
 
 async def _insert(connection: Any, rows: Sequence[tuple[Any, ...]], mentions: Iterable[Mention]) -> None:
-    """Writes events, and before them what they mention."""
+    """Write events, and before them what they mention."""
     new = [(area, abouts, since, since + SPAN) for area, abouts, since in mentions]
     if new:
         columns = tuple(zip(*new, strict=True))
@@ -85,7 +85,7 @@ async def add_event(connection: asyncpg.Connection, source: AuditSource, record:
 
 
 async def add_events(connection: asyncpg.Connection, rows: Sequence[EventRow]) -> None:
-    """Writes events in the transaction of their changes, as its last statement: others may wait for the mentions."""
+    """Write events as the last statement of the transaction of their changes: others may wait for the mentions."""
     await _insert(connection, rows, _mentions(rows))
 
 
@@ -122,7 +122,7 @@ class AuditWriter:
         self._tasks: list[asyncio.Task[None]] = []
 
     async def __aenter__(self) -> Self:
-        """Begins flushing."""
+        """Begin flushing."""
         self._tasks = [
             asyncio.create_task(self._flush_for_ever()),
             asyncio.create_task(repeat("counting of refused requests", self._write_counted, 1)),
@@ -130,7 +130,7 @@ class AuditWriter:
         return self
 
     async def __aexit__(self, *_raised: object) -> None:
-        """Ends; whatever was to leave has been flushed by then."""
+        """End; whatever was to leave has been flushed by then."""
         for task in self._tasks:
             task.cancel()
         for task in self._tasks:
@@ -170,7 +170,7 @@ class AuditWriter:
         rows = [row for rows, _ in batch for row in rows]
         try:
             await self._write(rows)
-        except Exception as error:  # whatever it is, each waiting answer must hear of it
+        except Exception as error:  # whatever it is, each waiting answer must fail with it
             for _, done in batch:
                 if not done.done():
                     done.set_exception(error)

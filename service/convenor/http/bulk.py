@@ -243,9 +243,9 @@ def _read_plain(raw: bytes, model: type[Data]) -> Data | None:
 def _write(result: Result) -> bytes:
     problem = result.problem
     if problem is None:
-        said_id = f'"{result.id}"' if result.id else "null"
-        return f'{{"line":{result.line},"result":"{result.result}","id":{said_id},"problem":null}}\n'.encode()
-    said = {
+        record_id = f'"{result.id}"' if result.id else "null"
+        return f'{{"line":{result.line},"result":"{result.result}","id":{record_id},"problem":null}}\n'.encode()
+    fields = {
         "line": result.line,
         "result": result.result,
         "id": str(result.id) if result.id else None,
@@ -256,7 +256,7 @@ def _write(result: Result) -> bytes:
             "errors": [field_error.as_json() for field_error in problem.errors],
         },
     }
-    return json.dumps(said, separators=(",", ":")).encode() + b"\n"
+    return json.dumps(fields, separators=(",", ":")).encode() + b"\n"
 
 
 async def _leave(results: Spool, stands: bool) -> AsyncIterator[bytes]:
@@ -269,10 +269,10 @@ async def _leave(results: Spool, stands: bool) -> AsyncIterator[bytes]:
 
 def _undone(kept: bytes) -> bytes:
     """The result of a line after nothing was stored."""
-    said = json.loads(kept)
-    if said["result"] == "invalid":
+    fields = json.loads(kept)
+    if fields["result"] == "invalid":
         return kept
-    return _write(Result(said["line"], "unchanged", problem=NotStored()))
+    return _write(Result(fields["line"], "unchanged", problem=NotStored()))
 
 
 def _options(raw: bytes) -> tuple[OnError, bool]:

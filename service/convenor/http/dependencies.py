@@ -79,9 +79,9 @@ class WriteOperation(Operation):
     """One change, in a transaction of its own.
 
     Args:
-        creates: an `Idempotency-Key` must come with it.
-        changes: an `If-Match` must come with it.
-        keyed: an `Idempotency-Key` may come with it, and an `If-Match` is heeded.
+        creates: An `Idempotency-Key` must come with it.
+        changes: An `If-Match` must come with it.
+        keyed: An `Idempotency-Key` may come with it, and an `If-Match` is heeded.
     """
 
     creates: bool = False
@@ -100,7 +100,7 @@ class WriteOperation(Operation):
 
     @property
     def ends_in(self) -> frozenset[type[Problem]]:
-        """The problems that a call of it can end in."""
+        """The problems that a call can end in."""
         found = super().ends_in | {StateConflict, AlreadyExists, TooLarge, WrongMediaType}
         if self.takes_key:
             found |= {IdempotencyKeyMissing, IdempotencyKeyReused, StillRunning}

@@ -34,7 +34,7 @@ from convenor.read_model.query_string import read_parameters
 
 log = logging.getLogger("convenor")
 
-_SAID = {
+_SENTENCES = {
     "extra_forbidden": ("unknown_field", "There is no such field."),
     "missing": ("missing", "This field is required."),
     "int_type": ("int_type", "Send a whole number, without quotes."),
@@ -45,7 +45,7 @@ _SAID = {
     "list_type": ("list_type", "Send a list."),
     **dict.fromkeys(("model_type", "model_attributes_type", "dict_type"), ("object_type", "Send an object.")),
 }
-"""How a partner is told what pydantic says to its programmers, by pydantic's code: the code and the sentence."""
+"""What a partner reads in place of pydantic's own errors, by pydantic's code: the code and the sentence."""
 
 _AWAY = (
     asyncpg.PostgresConnectionError,
@@ -78,13 +78,13 @@ class WriteFailed(Exception):  # noqa: N818 - it carries a problem
 
 
 def problem_of(error: BaseException, request_id: str) -> Problem:
-    """What an exception means to the caller. What is no problem of the caller's is logged, without values."""
+    """Return what an exception means to the caller. Log what is no problem of the caller's, without values."""
     if isinstance(error, Problem):
         return error
     if isinstance(error, WriteFailed):
         return error.problem
     if isinstance(error, RequestValidationError):
-        return Invalid(errors=tuple(_fault(found, error.body) for found in error.errors()))
+        return Invalid(errors=tuple(_field_error(found, error.body) for found in error.errors()))
     if isinstance(error, HTTPException):
         return NoSuchPath() if error.status_code == HTTPStatus.NOT_FOUND else Unreadable()
     if isinstance(error, ClientDisconnect):
@@ -94,7 +94,7 @@ def problem_of(error: BaseException, request_id: str) -> Problem:
         log.warning("request %s: unavailable, %s at %s", request_id, type(cause).__name__, _place_of(error))
         return Unavailable()
     if isinstance(error, NoResultFound):
-        return NotFound()  # it left the caller's reach between being found and being locked
+        return NotFound()  # another change took the record from the caller before it was locked
     if isinstance(cause, asyncpg.UniqueViolationError):
         return AlreadyExists()
     log.error("request %s: unexpected %s at %s", request_id, type(cause).__name__, _place_of(error))
@@ -154,7 +154,7 @@ def _refuse(problem: Problem, error: Exception, context: RequestContext) -> Audi
 
 
 def unknown_parameters(request: Request) -> FieldErrors:
-    """What FastAPI passes over in the query string of its route: what is not declared there, or comes twice.
+    """Find what FastAPI passes over in the query string: parameters that are not declared, or come twice.
 
     Raises:
         Unreadable: the query string cannot be read.
@@ -165,14 +165,14 @@ def unknown_parameters(request: Request) -> FieldErrors:
     return errors
 
 
-def _fault(found: Any, body: Any) -> FieldError:
+def _field_error(found: Any, body: Any) -> FieldError:
     where, *loc = found["loc"]
     field_error = error_at(found, tuple(loc), body)
     return field_error if where == "body" else replace(field_error, pointer=f"/{where}{field_error.pointer}")
 
 
 def error_at(found: Any, loc: tuple[int | str, ...], body: Any) -> FieldError:
-    """A pydantic error as a fault. Its message never repeats the value.
+    """Turn a pydantic error into a field error. The message never repeats the value.
 
     pydantic puts the label of a union's member into the place; what is no step into `body` is such a label.
     """
@@ -184,7 +184,7 @@ def error_at(found: Any, loc: tuple[int | str, ...], body: Any) -> FieldError:
             steps.append(step)
     steps.extend(loc[-1:])
     parts = [str(step).replace("~", "~0").replace("/", "~1") for step in steps]
-    code, message = _SAID.get(found["type"], (found["type"], found["msg"]))
+    code, message = _SENTENCES.get(found["type"], (found["type"], found["msg"]))
     if code == "union_tag_invalid":
         message = f"This says which kind it is: one of {found['ctx']['expected_tags']}."
     return FieldError("".join(f"/{part}" for part in parts), code, message.removeprefix("Value error, "))

@@ -28,9 +28,9 @@ class Operation:
     """What a route does.
 
     Args:
-        scope: what the token must carry; empty where any token will do.
+        scope: What the token must carry; empty where any token will do.
         action: `resource:action` for the audit.
-        problems: what its rules can end in, beside what any operation of its kind can.
+        problems: What its rules can end in, beside what any operation of this kind can.
     """
 
     scope: str
@@ -39,7 +39,7 @@ class Operation:
 
     @property
     def ends_in(self) -> frozenset[type[Problem]]:
-        """The problems that a call of it can end in."""
+        """The problems that a call can end in."""
         scope = [ScopeMissing] if self.scope else []
         any_call = (Unauthenticated, AgreementOver, NotAcceptable, Unreadable, Invalid, Unexpected, Unavailable)
         return frozenset([*any_call, *scope, *self.problems])
@@ -58,7 +58,7 @@ class Operation:
 
 
 def declared(route: BaseRoute) -> Operation | None:
-    """The operation that a route depends on, if it does."""
+    """Return the operation that a route depends on, if there is one."""
     if not isinstance(route, APIRoute):
         return None
     for dependency in route.dependant.dependencies:

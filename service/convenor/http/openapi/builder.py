@@ -75,7 +75,7 @@ def build_contract(
         "openapi": "3.1.1",
         "info": info,
         "servers": [{"url": "/", "description": "The address that this document was read from."}],
-        "tags": [{"name": name, "description": said} for name, said in tags.items() if name in used],
+        "tags": [{"name": name, "description": text} for name, text in tags.items() if name in used],
         "paths": paths,
         "components": {
             "securitySchemes": {
@@ -101,7 +101,7 @@ class _Writer:
         self.responses: dict[str, JsonObject] = {}
         self.problems: dict[type[Problem], None] = {}
         readings = [route.reading for route in routes if isinstance(route, ReadRoute)]
-        self.resources = {it.resource.read: it.resource for it in readings}
+        self.resources = {reading.resource.read: reading.resource for reading in readings}
         self.named = {
             route.path: route.reading.resource
             for route in routes
@@ -125,9 +125,9 @@ class _Writer:
             name = ".".join(kind.code for kind in kinds)
             self.responses[name] = problem_response(kinds)
             self.problems |= dict.fromkeys(kinds)
-            said = written["responses"].setdefault(str(status), {"$ref": f"#/components/responses/{name}"})
-            if "$ref" not in said:
-                said["content"] |= self.responses[name]["content"]
+            response = written["responses"].setdefault(str(status), {"$ref": f"#/components/responses/{name}"})
+            if "$ref" not in response:
+                response["content"] |= self.responses[name]["content"]
         written["responses"] = dict(sorted(written["responses"].items()))
         return written
 
@@ -135,7 +135,7 @@ class _Writer:
         reading, resource = route.reading, route.reading.resource
         one, many = words(resource.singular), words(resource.name)
         fields = _fields(resource)
-        said = (resource.read.__doc__ or "").split("\n")[0]
+        description = (resource.read.__doc__ or "").split("\n")[0]
         etag = {"ETag": {"$ref": "#/components/headers/ETag"}} if resource.etag else {}
         answer = self.refs[route.response_model, OUT]
         if not reading.many:
@@ -143,7 +143,7 @@ class _Writer:
                 "tags": [self._tag(resource)],
                 "operationId": f"read_{resource.singular}",
                 "summary": f"Read one {one}",
-                "description": said,
+                "description": description,
                 "parameters": [fields],
                 "responses": {"200": _success(f"The {one}.", {_JSON: answer}, etag)},
             }
@@ -177,13 +177,13 @@ class _Writer:
             "description": "\n".join(line.strip() for line in description.splitlines()),
             "parameters": [
                 {
-                    "name": it.alias,
+                    "name": parameter.alias,
                     "in": "query",
-                    "required": it.field_info.is_required(),
-                    "description": it.field_info.description or "",
-                    "schema": self.refs[query_key(route, it.alias), IN],
+                    "required": parameter.field_info.is_required(),
+                    "description": parameter.field_info.description or "",
+                    "schema": self.refs[query_key(route, parameter.alias), IN],
                 }
-                for it in query_of(route.dependant)
+                for parameter in query_of(route.dependant)
             ],
             "responses": {},
         }
@@ -223,9 +223,9 @@ class _Writer:
                 {_JSON: self.refs[route.response_model, OUT]},
                 self._written_headers(route, write, status),
             )
-        for code, said in route.responses.items():
-            content = {_JSON: self.refs[said["model"], OUT]} if "model" in said else {}
-            answers[str(code)] = _success(said.get("description", ""), content)
+        for code, declared in route.responses.items():
+            content = {_JSON: self.refs[declared["model"], OUT]} if "model" in declared else {}
+            answers[str(code)] = _success(declared.get("description", ""), content)
         return answers
 
     def _written_headers(self, route: APIRoute, write: WriteOperation | None, status: int) -> JsonObject:
@@ -246,13 +246,15 @@ class _Writer:
         for match in _NAMES.finditer(route.path):
             resource = self.named.get(route.path[: match.end()])
             schema: JsonObject = {"type": "string"}
-            said = "Names the record."
+            description = "Names the record."
             if resource and resource.natural_key:
-                said = f"The {words(resource.singular)}'s id, or its {resource.natural_key}."
+                description = f"The {words(resource.singular)}'s id, or its {resource.natural_key}."
             elif resource:
-                said = f"The {words(resource.singular)}'s id."
+                description = f"The {words(resource.singular)}'s id."
                 schema["format"] = "uuid"
-            found.append({"name": match[1], "in": "path", "required": True, "description": said, "schema": schema})
+            found.append(
+                {"name": match[1], "in": "path", "required": True, "description": description, "schema": schema}
+            )
         return found
 
     def _filters(self, resource: Resource) -> list[JsonObject]:
@@ -261,10 +263,11 @@ class _Writer:
                 "name": name,
                 "in": "query",
                 "required": False,
-                "description": it.description + (" Only for roles that see this field." if it.sensitivity else ""),
+                "description": declared.description
+                + (" Only for roles that see this field." if declared.sensitivity else ""),
                 "schema": self.refs[filter_key(resource, name), IN],
             }
-            for name, it in resource.filters.items()
+            for name, declared in resource.filters.items()
         ]
 
 
@@ -274,8 +277,8 @@ def _lines(line: JsonObject) -> JsonObject:
 
 
 def _summary(name: str) -> str:
-    said = words(name)
-    return said[:1].upper() + said[1:]
+    summary = words(name)
+    return summary[:1].upper() + summary[1:]
 
 
 def _sort(resource: Resource) -> JsonObject:
