@@ -17,7 +17,7 @@ import convenor.model_registry  # noqa: F401 - a foreign key is resolved only wh
 from convenor.audit.writer import AuditWriter
 from convenor.database.background import repeat
 from convenor.database.idempotency import PURGE_EACH_SECONDS, purge_expired
-from convenor.database.pools import connect
+from convenor.database.pools import CLOSE_SECONDS, connect
 from convenor.features import FEATURES
 from convenor.health import routes as health
 from convenor.health.readiness import Readiness
@@ -76,12 +76,13 @@ def create_app(app_url: str, data_dir: Path, issuer: str, workers: int = 1) -> F
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with connect(app_url, workers) as connections:
             oauth = open_oauth_services(issuer, data_dir, connections.sessions, connections.readers)
-            readiness = Readiness(connections.open_probe)
+            audit_writer = AuditWriter(connections.auditors)
+            readiness = Readiness(connections.open_probe, audit_writer)
             services = AppServices(
                 issuer=issuer,
                 readers=connections.readers,
                 sessions=connections.sessions,
-                audit_writer=AuditWriter(connections.auditors),
+                audit_writer=audit_writer,
                 verifier=oauth.verifier,
                 bulk_turns=asyncio.Semaphore(LOADS_AT_ONCE),
                 others={OAuthServices: oauth, Readiness: readiness},
@@ -101,7 +102,7 @@ def create_app(app_url: str, data_dir: Path, issuer: str, workers: int = 1) -> F
             finally:
                 for task in beside:
                     task.cancel()
-                await asyncio.wait(beside)
+                await asyncio.wait(beside, timeout=CLOSE_SECONDS)
                 await readiness.close()
 
     app = FastAPI(

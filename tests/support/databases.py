@@ -13,12 +13,14 @@ from support.api_client import Service
 from support.dataset import Dataset
 
 from convenor.app import create_app
+from convenor.audit import writer
 from convenor.database import pools
 
 ISSUER = "http://127.0.0.1:8000"
 
 # A busy machine must not end what a test lets wait until others have come.
 pools._SERVER_SETTINGS |= {"statement_timeout": "240000", "lock_timeout": "240000"}
+pools.CONTROL_SECONDS = writer.FLUSH_SECONDS = 240
 
 
 @dataclass

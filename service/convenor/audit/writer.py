@@ -9,6 +9,7 @@ import contextlib
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
+from math import inf
 from typing import Any, Self
 from uuid import UUID
 
@@ -17,9 +18,17 @@ import asyncpg
 from convenor.audit.models import INSTALLATION
 from convenor.audit.record import AuditRecord, AuditSource, EventRow, events_of
 from convenor.database.background import repeat
+from convenor.database.pools import Pool
 from convenor.database.row_security import context_sql, import_context
 from convenor.domain_types.dates import now
+from convenor.log import log
 
+FLUSH_SECONDS = 5
+"""How long a flush may take. The network can lose a connection without a word, and all other events wait for one."""
+SLOW_SECONDS = 2
+"""How long a flush takes before the service is not ready."""
+FAILED_SECONDS = 10
+"""How long after a failed flush the service is not ready, unless another succeeds."""
 SINGLY_EACH_SECOND = 5
 """Unauthenticated requests of one address that are written one by one in a second; the rest are counted."""
 SPAN = timedelta(seconds=10)
@@ -111,8 +120,11 @@ async def rehearse(connection: asyncpg.Connection) -> None:
 class AuditWriter:
     """Flushes the events of concurrent requests together."""
 
-    def __init__(self, pool: asyncpg.Pool) -> None:
+    def __init__(self, pool: Pool) -> None:
         self._pool = pool
+        self._began: list[float] = []
+        """When each write that runs began, by the loop's clock."""
+        self._failed_at = -inf
         self._waiting: list[tuple[list[tuple[Any, ...]], asyncio.Future[None]]] = []
         self._wake = asyncio.Event()
         self._refused: Counter[str] = Counter()
@@ -136,7 +148,16 @@ class AuditWriter:
         for task in self._tasks:
             with contextlib.suppress(asyncio.CancelledError):
                 await task
-        await self._write_counted()
+        try:
+            await self._write_counted()
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError) as error:
+            log.warning("refused requests of the last second are not in the audit: %s", type(error).__name__)
+
+    @property
+    def is_failing(self) -> bool:
+        """Whether a flush has been running for too long, or the last one failed."""
+        time = asyncio.get_running_loop().time()
+        return time < self._failed_at + FAILED_SECONDS or any(time > began + SLOW_SECONDS for began in self._began)
 
     async def write(self, source: AuditSource, record: AuditRecord, status: int) -> None:
         """Return once the event of a request is durable, or is one of too many that are only counted.
@@ -182,8 +203,18 @@ class AuditWriter:
     async def _write(self, rows: Sequence[tuple[Any, ...]]) -> None:
         mentions = {hash(mention): mention for mention in _mentions(rows)}
         new = mentions.keys() - self._mentioned
-        async with self._pool.acquire() as connection:
-            await _insert(connection, rows, [mentions[each] for each in new])
+        began = asyncio.get_running_loop().time()
+        self._began.append(began)
+        try:
+            # Cancelled inside, the pool cuts the connection.
+            async with asyncio.timeout(FLUSH_SECONDS), self._pool.acquire() as connection:
+                await _insert(connection, rows, [mentions[each] for each in new])
+        except Exception:
+            self._failed_at = asyncio.get_running_loop().time()
+            raise
+        finally:
+            self._began.remove(began)
+        self._failed_at = -inf
         latest = max((since for _, _, since in mentions.values()), default=self._span)
         if latest != self._span or len(self._mentioned) > MOST_REMEMBERED:
             self._span, self._mentioned = latest, set()

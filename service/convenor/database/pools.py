@@ -4,11 +4,12 @@ No setting outlives its transaction (see `row_security`), so a connection return
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
+from weakref import WeakSet
 
 import asyncpg
 from sqlalchemy import event
@@ -27,6 +28,10 @@ MAX_STATEMENT_BYTES = 30_000
 """The longest statement that stays prepared. GraphQL's are long, but the plans of the longest would fill the memory."""
 WAIT_SECONDS = 5
 """How long a request waits for a free connection before the service answers that it is busy."""
+CONTROL_SECONDS = 15
+"""How long the writers wait for the end of a transaction: longer than the server lets any statement run."""
+CLOSE_SECONDS = 2
+"""How long the connections may take to close when the service stops. Then they are cut."""
 
 _SERVER_SETTINGS = {
     "application_name": "convenor",
@@ -44,23 +49,24 @@ _PROBE_SETTINGS = _SERVER_SETTINGS | {"statement_timeout": "1000"}
 class Connections:
     """The connections of one worker."""
 
-    readers: "Readers"
-    auditors: asyncpg.Pool
+    readers: "Pool"
+    auditors: "Pool"
     engine: AsyncEngine
     sessions: async_sessionmaker[AsyncSession]
     open_probe: Callable[[], Awaitable[asyncpg.Connection]]
     """Opens the connection for readiness checks; the caller closes it."""
 
 
-class Readers:
-    """A pool of connections for reading.
+class Pool:
+    """A pool of connections that opens them when they are needed.
 
-    asyncpg's own pool starts a task for each acquire and release, which costs as much as a read by id.
+    asyncpg's own pool starts a task for each acquire and release, which costs as much as a read by id. It also waits
+    without limit for a connection that the network has lost.
     """
 
-    def __init__(self, opens: Callable[[], Awaitable[asyncpg.Connection]]) -> None:
+    def __init__(self, opens: Callable[[], Awaitable[asyncpg.Connection]], size: int) -> None:
         self._opens = opens
-        self._turns = asyncio.Semaphore(READERS)
+        self._turns = asyncio.Semaphore(size)
         self._free: list[asyncpg.Connection] = []
         self._closed = False
 
@@ -115,8 +121,30 @@ class Readers:
     async def close(self) -> None:
         """Close every connection, once none is in use."""
         self._closed = True
-        while self._free:
-            await self._free.pop().close()
+        await close_or_cut(self._free)
+
+
+class _WriterConnection(asyncpg.Connection):
+    """A connection that does not wait without limit for BEGIN, COMMIT or ROLLBACK.
+
+    A rollback follows the cancellation of a request. It would wait for the answer to the statement before, and the
+    network may have lost that.
+    """
+
+    async def execute(self, query: str, *args: Any, timeout: float | None = None) -> str:  # noqa: ASYNC109 (asyncpg's)
+        try:
+            async with asyncio.timeout(CONTROL_SECONDS):
+                status: str = await super().execute(query, *args, timeout=timeout)
+                return status
+        except TimeoutError:
+            self.terminate()
+            raise
+
+
+async def close_or_cut(connections: Iterable[asyncpg.Connection]) -> None:
+    """Close connections, and cut those that the network has lost. asyncpg cuts a connection that does not close."""
+    closing = (connection.close(timeout=CLOSE_SECONDS) for connection in connections)
+    await asyncio.gather(*closing, return_exceptions=True)
 
 
 @asynccontextmanager
@@ -132,13 +160,16 @@ async def connect(app_url: str, workers: int = 1) -> AsyncIterator[Connections]:
             app_url, server_settings=_SERVER_SETTINGS, max_cacheable_statement_size=MAX_STATEMENT_BYTES
         )
 
-    readers = Readers(opens)
-    auditors = await asyncpg.create_pool(
-        app_url, min_size=1, max_size=AUDITORS, server_settings=_SERVER_SETTINGS, reset=_skip_reset
-    )
+    async def open_writer() -> asyncpg.Connection:
+        writer = await asyncpg.connect(app_url, server_settings=_SERVER_SETTINGS, connection_class=_WriterConnection)
+        writers.add(writer)
+        return writer
+
+    readers, auditors = Pool(opens, READERS), Pool(opens, AUDITORS)
+    writers: WeakSet[asyncpg.Connection] = WeakSet()
     engine = create_async_engine(
         "postgresql+asyncpg://",
-        async_creator=lambda: asyncpg.connect(app_url, server_settings=_SERVER_SETTINGS),
+        async_creator=open_writer,
         pool_size=WRITERS,
         max_overflow=0,
         pool_timeout=WAIT_SECONDS,
@@ -153,9 +184,9 @@ async def connect(app_url: str, workers: int = 1) -> AsyncIterator[Connections]:
         open_probe = partial(asyncpg.connect, app_url, server_settings=_PROBE_SETTINGS)
         yield Connections(readers, auditors, engine, sessions, open_probe)
     finally:
+        # The engine itself would wait without limit.
+        await asyncio.gather(close_or_cut(list(writers)), auditors.close(), readers.close())
         await engine.dispose()
-        await auditors.close()
-        await readers.close()
 
 
 async def driver_connection(session: AsyncSession) -> Any:
@@ -197,10 +228,6 @@ def _replace_closed(connection: Any, _record: Any, _proxy: Any) -> None:
     """Make the pool replace a connection that died with its server, without a query on the others."""
     if connection.driver_connection.is_closed():
         raise DisconnectionError
-
-
-async def _skip_reset(_connection: Any) -> None:
-    return None
 
 
 async def _assert_connections_available(connection: Any, workers: int) -> None:

@@ -7,7 +7,7 @@ from math import inf
 
 import asyncpg
 
-from convenor.audit.writer import rehearse
+from convenor.audit.writer import AuditWriter, rehearse
 from convenor.revision import is_current
 
 CHECK_SECONDS = 1
@@ -27,8 +27,9 @@ class Readiness:
     One check runs at a time. Callers during the check, or within `CACHE_SECONDS` after it, get the same outcome.
     """
 
-    def __init__(self, opens: Callable[[], Awaitable[asyncpg.Connection]]) -> None:
+    def __init__(self, opens: Callable[[], Awaitable[asyncpg.Connection]], audit_writer: AuditWriter) -> None:
         self._opens = opens
+        self._audit_writer = audit_writer
         self._connection: asyncpg.Connection | None = None
         self._checking: asyncio.Task[Checks] | None = None
         self._cached_until = -inf
@@ -69,6 +70,9 @@ class Readiness:
     async def _check_audit(self) -> Checks:
         if self._connection is None:
             return {"audit": "unknown"}
+        # A new connection says nothing about the ones that the writer has.
+        if self._audit_writer.is_failing:
+            return {"audit": "failed"}
         try:
             async with asyncio.timeout(CHECK_SECONDS):
                 await rehearse(self._connection)

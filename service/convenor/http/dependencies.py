@@ -10,7 +10,7 @@ from fastapi import Depends
 from starlette.requests import Request
 
 from convenor.database.idempotency import KeyReservation
-from convenor.database.pools import Readers
+from convenor.database.pools import Pool
 from convenor.http.exception_handlers import unknown_parameters
 from convenor.http.json_body import refuse_unreadable
 from convenor.http.operation import Operation
@@ -46,7 +46,7 @@ class ReadContext:
     """A question whose answer is no record of a resource, from a caller who may ask it."""
 
     principal: Principal
-    readers: Readers
+    readers: Pool
     unknown: FieldErrors
 
     def refuse_unknown(self) -> None:

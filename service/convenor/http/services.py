@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from convenor.audit.writer import AuditWriter
-from convenor.database.pools import Readers
+from convenor.database.pools import Pool
 from convenor.security.principal import Principal
 
 Kind = TypeVar("Kind")
@@ -42,7 +42,7 @@ class AppServices:
     """
 
     issuer: str
-    readers: Readers
+    readers: Pool
     sessions: async_sessionmaker[AsyncSession]
     audit_writer: AuditWriter
     verifier: TokenVerifier

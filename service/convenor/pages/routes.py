@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
-from convenor.database.pools import Readers
+from convenor.database.pools import Pool
 from convenor.http.exception_handlers import answer_problem
 from convenor.http.request_context import RequestContext
 from convenor.pages.reference import sections
@@ -177,7 +177,7 @@ def _scopes() -> list[ScopeRow]:
     ]
 
 
-async def _pathways(readers: Readers) -> list[Pathway]:
+async def _pathways(readers: Pool) -> list[Pathway]:
     """Read the current pathways, or none while the database is unavailable: the page works without them."""
     try:
         async with asyncio.timeout(1):
