@@ -120,12 +120,12 @@ class TestOnAServerOfOnesOwn:
             await restored.authorise()
             assert (await restored.post("/v1/referrals", pupil_referral("OT"))).status_code == 201
 
-    async def test_an_installation_that_was_migrated_but_never_used_is_replaced_with_its_keys(
-        self, own: Own, target: Settings
-    ) -> None:
+    async def test_an_installation_that_was_ready_but_never_used_is_replaced(self, own: Own, target: Settings) -> None:
         backup = await own.backed_up()
         await asyncio.to_thread(migrate, owner_of(target), "convenor_app")
-        make_keys(target.data_dir)
+        there = Server(own.server.superuser_url, own.server.owner_url, own.server.app_url, own.settings.data_dir)
+        async with serve_database(there, database_of(target), own.service.dataset) as service:
+            assert (await service.http.get("/health/ready")).status_code == 200
         await asyncio.to_thread(restore, target, backup, say)
         for name in (SIGNING_KEYS_FILE, PSEUDONYM_FILE):
             assert (target.data_dir / name).read_bytes() == (own.settings.data_dir / name).read_bytes()
@@ -261,7 +261,7 @@ class TestARestoreIsRefused:
 
     async def test_a_restore_without_its_keys_is_refused(self, backup: Path, target: Settings) -> None:
         keys_path(backup).unlink()
-        await self.refused(target, backup, r"\.keys is missing.*\n.*beside it")
+        await self.refused(target, backup, r"\.keys is missing.*\n.*into its folder")
 
     async def test_a_restore_with_the_keys_of_another_backup_is_refused(
         self, own: Own, backup: Path, target: Settings
@@ -297,6 +297,23 @@ class TestARestoreIsRefused:
             await asyncio.to_thread(restore, own.settings, backup, say)
         assert await rows(own.service.superuser_url) == before
         assert (own.settings.data_dir / SIGNING_KEYS_FILE).read_bytes() == keys
+
+    async def test_a_restore_over_the_keys_of_another_installation_is_refused_before_anything_is_touched(
+        self, backup: Path, target: Settings
+    ) -> None:
+        make_keys(target.data_dir)
+        (target.data_dir / SIGNING_KEYS_FILE).unlink()
+        before = (target.data_dir / PSEUDONYM_FILE).read_bytes()
+        await self.refused(target, backup, r"pseudonym\.key exists already.*\nSet CONVENOR_DATA_DIR")
+        assert (target.data_dir / PSEUDONYM_FILE).read_bytes() == before
+
+    async def test_a_restore_that_the_database_refuses_is_explained(self, backup: Path, target: Settings) -> None:
+        await asyncio.to_thread(migrate, owner_of(target), "convenor_app")
+        owner = await asyncpg.connect(owner_of(target))
+        await owner.execute("create view report as select * from cluster")
+        await owner.close()
+        with pytest.raises(ConfigurationError, match=r"cannot be restored: .*other objects depend on it\.\n"):
+            await asyncio.to_thread(restore, target, backup, say)
 
     async def test_a_restore_with_the_application_s_login_alone_is_refused(
         self, backup: Path, target: Settings
