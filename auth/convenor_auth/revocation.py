@@ -12,6 +12,7 @@ from convenor_auth.tokens import TokenVerifier
 CHANNEL = "convenor_client"
 """The payload of each notification is a client id."""
 HEARTBEAT_SECONDS = 5.0
+_LISTENS = "select $1 in (select pg_listening_channels())"
 
 
 async def watch(
@@ -20,7 +21,7 @@ async def watch(
     """Let the verifier cache tokens while the connection for notifications lasts.
 
     Without the connection, the verifier caches nothing and queries the database on each request. A heartbeat detects a
-    dead connection within twice its interval.
+    dead connection within twice its interval, and one whose session no longer listens, as behind a connection pooler.
 
     Args:
         connect: opens an asyncpg connection for this purpose only.
@@ -28,14 +29,15 @@ async def watch(
         heartbeat_seconds: the interval of the heartbeat.
 
     Raises:
-        OSError, asyncpg.PostgresError, asyncpg.InterfaceError: the connection failed or was lost.
+        OSError, asyncpg.PostgresError, asyncpg.InterfaceError: the connection failed, was lost or does not listen.
     """
     connection = await connect()
     try:
         await _listen(connection, verifier)
         while True:
             await asyncio.sleep(heartbeat_seconds)
-            await connection.execute("select 1", timeout=heartbeat_seconds)
+            if not await connection.fetchval(_LISTENS, CHANNEL, timeout=heartbeat_seconds):
+                raise ConnectionError("the session does not listen")
     finally:
         verifier.stop_watching()
         connection.terminate()
@@ -50,4 +52,4 @@ async def _listen(connection: Any, verifier: TokenVerifier) -> None:
 
     connection.add_termination_listener(lost)
     await connection.add_listener(CHANNEL, changed)
-    verifier.watching = True
+    verifier.start_watching()

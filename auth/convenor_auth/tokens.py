@@ -108,8 +108,13 @@ class TokenVerifier:
         self._changes += 1
         self._cached = {digest: cached for digest, cached in self._cached.items() if cached[0].client_id != client_id}
 
+    def start_watching(self) -> None:
+        """Cache tokens from now on, but not what is being loaded: it may have changed before anyone listened."""
+        self._changes += 1
+        self.watching = True
+
     def stop_watching(self) -> None:
-        """Drop every cached token, and cache none until `watching` is set again."""
+        """Drop every cached token, and cache none until `start_watching`."""
         self.watching = False
         self._changes += 1
         self._cached.clear()

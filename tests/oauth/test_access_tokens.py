@@ -17,6 +17,7 @@ from convenor.security.principal import FieldSensitivity, Grant, Principal, Role
 from convenor_auth.clients import end_client
 from convenor_auth.keys import pseudonym_key
 from convenor_auth.oauth_services import OAuthServices
+from convenor_auth.revocation import watch
 from convenor_auth.roles import ROLES
 from convenor_auth.tokens import AgreementEnded, InvalidToken, TokenVerifier, issue_access_token
 
@@ -151,6 +152,52 @@ async def test_a_worker_whose_line_is_cut_forgets_what_it_knew_and_watches_again
     assert len(pids) == 2
 
 
+class PooledConnection(asyncpg.Connection):
+    """A connection whose LISTEN went to another session, as behind a transaction pooler."""
+
+    async def add_listener(self, *listens: Any) -> None:
+        await super().add_listener(*listens)
+        await self.execute("unlisten *")
+
+
+async def test_a_worker_whose_session_does_not_listen_remembers_nothing(
+    register: Register, oauth: OAuthServices, owner_url: str
+) -> None:
+    token = await token_of(await register())
+    with pytest.raises(ConnectionError, match="does not listen"):
+        await watch(lambda: asyncpg.connect(owner_url, connection_class=PooledConnection), oauth.verifier, 1)
+    first = await oauth.verifier.verify(token)
+    assert await oauth.verifier.verify(token) is not first
+
+
+async def test_what_was_loaded_before_the_worker_listened_is_not_remembered(
+    register: Register, oauth: OAuthServices, owner: async_sessionmaker[AsyncSession], clock: Clock, owner_url: str
+) -> None:
+    partner = await register()
+    loaded, answered = asyncio.Event(), asyncio.Event()
+
+    async def load(client_id: str, scopes: frozenset[str], *, kid: str | None) -> Principal | None:
+        principal = await oauth.verifier.load(client_id, scopes, kid=kid)
+        loaded.set()
+        await answered.wait()
+        return principal
+
+    token = await token_of(partner)
+    verifier = TokenVerifier(ISSUER, oauth.keys, load, clock)
+    verifying = asyncio.create_task(verifier.verify(token))
+    await loaded.wait()
+    async with owner.begin() as session:
+        await end_client(session, partner.client_id)
+    listening = asyncio.create_task(watch(lambda: asyncpg.connect(owner_url), verifier))
+    await until(lambda: verifier.watching)
+    answered.set()
+    await verifying
+    with pytest.raises(InvalidToken, match="has ended"):
+        await verifier.verify(token)
+    listening.cancel()
+    await asyncio.wait([listening])
+
+
 async def test_a_client_that_has_ended_is_refused_on_its_next_request(
     register: Register, oauth: OAuthServices, owner: async_sessionmaker[AsyncSession], line: asyncpg.Connection
 ) -> None:
@@ -191,7 +238,7 @@ async def test_a_principal_read_while_its_client_changed_is_not_remembered(
         return principal
 
     verifier = TokenVerifier(ISSUER, oauth.keys, load, clock)
-    verifier.watching = True
+    verifier.start_watching()
     for _ in range(3):
         await verifier.verify(token)
     assert len(reads) == 2
@@ -209,7 +256,7 @@ async def test_no_more_tokens_are_remembered_than_there_is_room_for(
         return await oauth.verifier.load(client_id, scopes, kid=kid)
 
     verifier = TokenVerifier(ISSUER, oauth.keys, load, clock, max_cached=2)
-    verifier.watching = True
+    verifier.start_watching()
     first, second, third = [await token_of(partner) for _ in range(3)]
     for token in (first, second, third, second, third):
         await verifier.verify(token)

@@ -12,6 +12,7 @@ from support.lossy_network import Network, lossy_network
 
 from convenor.app import create_app
 from convenor.audit import writer
+from convenor.configuration_error import ConfigurationError
 from convenor.database import pools
 from convenor.http.middleware import request
 
@@ -99,6 +100,16 @@ async def test_a_change_whose_connection_is_lost_is_503_and_the_writer_is_free_a
         async with asyncio.timeout(100):
             while (await trust.post(path, {"to": "accepted"}, etag='"1"')).status_code not in (200, 412):
                 pass
+
+
+@pytest.mark.parametrize("setting", [b"statement_timeout", b"idle_in_transaction_session_timeout"])
+async def test_a_start_behind_a_pooler_that_drops_the_limits_is_refused(
+    service: Service, network: Network, setting: bytes
+) -> None:
+    network.drops = setting
+    with pytest.raises(ConfigurationError, match=f"ignores {setting.decode()}, as a .*pooler.*\nSet CONVENOR_DATABASE"):
+        async with serve_over(network, service):
+            pass
 
 
 async def test_a_worker_stops_although_the_network_has_lost_every_connection(

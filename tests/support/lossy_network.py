@@ -15,6 +15,8 @@ class Network:
 
     url: str
     """The login at the server, by way of this network."""
+    drops: bytes | None = None
+    """A parameter of the start that goes no further, as behind a connection pooler."""
     _lost: dict[bytes, asyncio.Event] = field(default_factory=dict)
 
     def lose(self, statement: bytes) -> asyncio.Event:
@@ -38,6 +40,9 @@ class Network:
                     if statement in sent:
                         lost.set()
                         await asyncio.Event().wait()
+                if self.drops and sent == data:
+                    # The name of an unknown setting with a prefix is taken by the server, and means nothing.
+                    data = data.replace(self.drops + b"\0", b"x." + self.drops[2:] + b"\0")
                 writer.write(data)
                 await writer.drain()
         except ConnectionError:

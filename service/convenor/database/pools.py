@@ -42,6 +42,8 @@ _SERVER_SETTINGS = {
     "lock_timeout": "5000",
     "idle_in_transaction_session_timeout": "30000",
 }
+_LIMITS = ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout")
+_PID = "select pg_backend_pid()"
 _PROBE_SETTINGS = _SERVER_SETTINGS | {"statement_timeout": "1000"}
 
 
@@ -179,6 +181,7 @@ async def connect(app_url: str, workers: int = 1) -> AsyncIterator[Connections]:
     try:
         async with readers.acquire() as connection:
             await assert_app_role(connection)
+            await _assert_session(connection, opens)
             await _assert_connections_available(connection, workers)
         sessions = async_sessionmaker(engine, expire_on_commit=False)
         open_probe = partial(asyncpg.connect, app_url, server_settings=_PROBE_SETTINGS)
@@ -228,6 +231,32 @@ def _replace_closed(connection: Any, _record: Any, _proxy: Any) -> None:
     """Make the pool replace a connection that died with its server, without a query on the others."""
     if connection.driver_connection.is_closed():
         raise DisconnectionError
+
+
+async def _assert_session(connection: asyncpg.Connection, opens: Callable[[], Awaitable[asyncpg.Connection]]) -> None:
+    """Refuse a connection pooler that drops settings, or gives a connection another session for each transaction.
+
+    Behind one, a statement could run without limit, and nobody would hear that a client has ended.
+    """
+    settings = await connection.fetch("select name, setting from pg_settings where name = any($1)", list(_LIMITS))
+    dropped = sorted(name for name, value in settings if value != _SERVER_SETTINGS[name])
+    other = await opens()
+    try:
+        pids = {await connection.fetchval(_PID)}
+        # The other's open transaction would take the session that the first one has just left.
+        async with other.transaction():
+            others = {await other.fetchval(_PID)}
+            pids.add(await connection.fetchval(_PID))
+    finally:
+        await close_or_cut([other])
+    if dropped or len(pids) > 1 or pids & others:
+        reason = f"ignores {', '.join(dropped)}" if dropped else "changes the session between transactions"
+        raise ConfigurationError(
+            f"What answers at the database's address is not a PostgreSQL session: it {reason}, as a connection pooler "
+            "does.",
+            "Set CONVENOR_DATABASE_URL to the server itself, or let the pooler use session pooling and pass the "
+            "start-up parameters on.",
+        )
 
 
 async def _assert_connections_available(connection: Any, workers: int) -> None:
