@@ -59,7 +59,7 @@ def etag_of(version: object) -> str:
 
 async def set_fields(_session: AsyncSession, _principal: Principal, row: Any, data: Any) -> None:
     """Set the fields that were sent, where no rule says more about them."""
-    row.sqlmodel_update(data.given())
+    row.sqlmodel_update(data.columns())
     row.version += 1
 
 
