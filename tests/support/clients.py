@@ -47,18 +47,18 @@ async def add_organisation(
     session: AsyncSession,
     name: str,
     *,
+    reference: str,
     kind: str = "school",
-    reference: str | None = None,
     starts_on: date = START,
     ends_on: date | None = None,
 ) -> tuple[Organisation, DataSharingAgreement]:
-    """Store an organisation and its data sharing agreement, whose reference follows the name unless it is given."""
+    """Store an organisation and its data sharing agreement."""
     organisation = Organisation(name=name, kind=kind)
     session.add(organisation)
     await session.flush()
     agreement = DataSharingAgreement(
         organisation_id=organisation.id,
-        reference=reference or f"DSA-{name}",
+        reference=reference,
         purpose="direct support",
         legal_basis="public task",
         starts_on=starts_on,
@@ -92,15 +92,19 @@ async def add_client(
         client_id: Made up from the role where none is given.
         kind: The kind of its organisation.
         scopes: What it may ask for.
-        reference: The reference of its agreement.
+        reference: The reference of its agreement, which follows the client's id where none is given.
         starts_on: The first day of its agreement.
         ends_on: The last day of its agreement.
         public_jwk: The key that it signs with; without one it gets a secret.
         audience_flag: Whether its assertions may name the token address.
     """
-    name = f"Organisation of {client_id or role}"
     organisation, agreement = await add_organisation(
-        session, name, kind=kind, reference=reference, starts_on=starts_on, ends_on=ends_on
+        session,
+        f"Organisation of {client_id or role}",
+        reference=reference or f"DSA-{client_id or role}",
+        kind=kind,
+        starts_on=starts_on,
+        ends_on=ends_on,
     )
     held = frozenset(ROLES[role].scopes - {IDENTIFY} if scopes is None else scopes)
     created = await create_client(
