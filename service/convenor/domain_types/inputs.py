@@ -141,10 +141,6 @@ class Patch(InputModel):
             raise PydanticCustomError("empty_change", "Send at least one field to change.")
         return self
 
-    def given(self) -> dict[str, Any]:
-        """Return the values of the fields that were sent, by column."""
-        return self.columns()
-
     def _fields_to_store(self) -> Set[str]:
         return self.model_fields_set
 
