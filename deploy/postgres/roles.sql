@@ -95,11 +95,14 @@ select format('create database %I owner %I encoding ''UTF8'' template template0'
 revoke all on database :"database" from public;
 grant connect on database :"database" to :"app";
 
--- The backup: reads every row, whatever row-level security says, and writes nothing.
+-- The backup: reads every row of this database's tables, whatever row-level security says, and writes nothing. It is not
+-- in pg_read_all_data, which reads the password verifiers of the whole server too.
 \if :{?backup_password}
     select format('create role %I', :'backup') where to_regrole(quote_ident(:'backup')) is null \gexec
     alter role :"backup" login nocreatedb nocreaterole bypassrls password :'backup_password';
-    grant pg_read_all_data to :"backup";
+    -- An earlier version of this script granted it.
+    select format('revoke pg_read_all_data from %I', :'backup') where pg_has_role(:'backup', 'pg_read_all_data', 'member')
+        \gexec
     grant connect on database :"database" to :"backup";
 \endif
 
@@ -111,6 +114,16 @@ grant connect on database :"database" to :"app";
     alter role :"app" in database :"database" set log_error_verbosity = 'terse';
     alter role :"app" in database :"database" set log_parameter_max_length = 0;
     alter role :"app" in database :"database" set log_parameter_max_length_on_error = 0;
+\endif
+
+-- Last, since it needs another connection. The default privileges are for the tables that migrations and restores make.
+\if :{?backup_password}
+    \connect :"database"
+    grant usage on schema public to :"backup";
+    grant select on all tables in schema public to :"backup";
+    grant select on all sequences in schema public to :"backup";
+    alter default privileges for role :"owner" in schema public grant select on tables to :"backup";
+    alter default privileges for role :"owner" in schema public grant select on sequences to :"backup";
 \endif
 
 \echo 'Roles' :owner 'and' :app 'and database' :database 'are ready.'

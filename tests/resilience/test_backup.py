@@ -136,7 +136,7 @@ class TestOnAServerOfOnesOwn:
 
     async def test_a_backup_of_an_older_schema_is_migrated_afterwards(self, own: Own, target: Settings) -> None:
         admin = await asyncpg.connect(own.service.superuser_url)
-        await admin.execute("update alembic_version set version_num = '0005'")
+        await admin.execute("update alembic_version set version_num = '0007'")
         await admin.close()
         await asyncio.to_thread(restore, target, await own.backed_up(), say)
         assert await present_revision(owner_of(target)) == newest_revision()
@@ -186,6 +186,14 @@ class TestABackupIsRefused:
     async def test_a_backup_with_a_login_that_does_not_see_every_row_is_refused(self, own: Own, login: str) -> None:
         settings = own.with_(backup_database_url=getattr(own.settings, login))
         await self.refused(settings, own.folder / "backup", r"does not see every row.*\n.*roles\.sql")
+
+    async def test_the_login_of_the_backup_reads_no_password_of_the_server(self, own: Own) -> None:
+        connection = await asyncpg.connect(backup_url(owner_of(own.settings)))
+        try:
+            with pytest.raises(asyncpg.InsufficientPrivilegeError):
+                await connection.fetch("select rolpassword from pg_authid")
+        finally:
+            await connection.close()
 
     async def test_a_backup_with_a_login_that_may_not_read_is_refused(self, own: Own) -> None:
         admin = await asyncpg.connect(own.service.superuser_url)
