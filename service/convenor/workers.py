@@ -5,8 +5,10 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from multiprocessing import parent_process
+from multiprocessing.connection import wait
 from socket import socket
 
 import uvicorn
@@ -16,10 +18,14 @@ from uvicorn.supervisors.multiprocess import Process
 
 from convenor.configuration_error import ConfigurationError
 from convenor.log import log
-from convenor.process import serve_application, stops_on_signals
+from convenor.process import IN_FLIGHT_SECONDS, serve_application, stops_on_signals
 
 UNRESPONSIVE_SECONDS = 60
 """How long a worker may be unresponsive before it is replaced. On a busy machine, a start takes many seconds."""
+STOP_SECONDS = IN_FLIGHT_SECONDS + 10
+"""How long the workers may take to stop. Then they are killed, as by a second signal."""
+MAX_PAUSE_SECONDS = 30
+"""The longest pause before another worker is started in the place of one that could not start."""
 _POLL_SECONDS = 0.5
 
 
@@ -29,11 +35,16 @@ class Worker(Process):
     Attributes:
         serves: Whether it accepts requests.
         refusal: Why it could not start.
+        failed_starts: How many workers in its place could not start, one after the other.
+        replaced_at: When another replaces it, by the monotonic clock, if it has failed.
     """
 
     serves = False
     refusal: ConfigurationError | None = None
+    failed_starts = 0
+    replaced_at: float | None = None
     _pinged_at: float | None = None
+    _loop: asyncio.AbstractEventLoop | None = None
 
     def target(self, sockets: list[socket] | None = None) -> None:
         """Serve, in the worker process."""
@@ -45,10 +56,21 @@ class Worker(Process):
         try:
             with stops_on_signals(), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
                 self.config.load()
+                self._loop = runner.get_loop()
                 runner.run(serve_application(server, sockets[0], lambda: None))
         except ConfigurationError as error:
             self.child_conn.send(error)
             raise SystemExit(STARTUP_FAILURE) from None
+
+    def pong(self) -> None:
+        """Answer a ping from the event loop once there is one: a loop that hangs serves nobody."""
+        self.child_conn.recv()
+        if self._loop is None:
+            self.child_conn.send(False)
+            return
+        # A closed loop means that the worker ends.
+        with suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(lambda: self.child_conn.send(self.server.started))
 
     def poll(self) -> None:
         """Read the worker's messages, and ping it again if it has answered. Never wait."""
@@ -100,10 +122,30 @@ def serve_with_workers(config: uvicorn.Config, port: socket, ready: Callable[[],
     except KeyboardInterrupt:
         pass
     finally:
+        _stop(workers)
+
+
+def _stop(workers: Sequence[Worker]) -> None:
+    """Stop workers, and kill those that take too long or that a second signal finds running."""
+    signalled: list[int] = []
+    both = (signal.SIGINT, signal.SIGTERM)
+    before = {each: signal.signal(each, lambda number, _frame: signalled.append(number)) for each in both}
+    try:
+        deadline = time.monotonic() + STOP_SECONDS
         for worker in workers:
             worker.terminate()
+        while running := [worker.process.sentinel for worker in workers if worker.process.is_alive()]:
+            if signalled or time.monotonic() > deadline:
+                break
+            wait(running, _POLL_SECONDS)
         for worker in workers:
+            if worker.process.is_alive():
+                log.warning("Worker %s does not stop, and is killed.", worker.pid)
+                worker.kill()
             worker.join()
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
 
 
 def _raise_failure(workers: list[Worker]) -> None:
@@ -119,17 +161,24 @@ def _raise_failure(workers: list[Worker]) -> None:
 
 def _replace_failed(workers: list[Worker], config: uvicorn.Config, port: socket) -> None:
     for place, worker in enumerate(workers):
-        worker.poll()
-        if failure := worker.failure():
+        if worker.replaced_at is None:
+            worker.poll()
+            if not (failure := worker.failure()):
+                continue
             reason = f" {worker.refusal}" if worker.refusal else ""
-            log.warning("Worker %s %s.%s Another replaces it.", worker.pid, failure, reason)
+            pause = 0 if worker.serves else min(2**worker.failed_starts, MAX_PAUSE_SECONDS)
+            when = f" in {pause} s" if pause else ""
+            log.warning("Worker %s %s.%s Another replaces it%s.", worker.pid, failure, reason, when)
             worker.kill()
             worker.join()
-            workers[place] = _start(config, port)
+            worker.replaced_at = time.monotonic() + pause
+        if time.monotonic() >= worker.replaced_at:
+            workers[place] = _start(config, port, failed_starts=0 if worker.serves else worker.failed_starts + 1)
 
 
-def _start(config: uvicorn.Config, port: socket) -> Worker:
+def _start(config: uvicorn.Config, port: socket, failed_starts: int = 0) -> Worker:
     worker = Worker(config, [port])
+    worker.failed_starts = failed_starts
     # A daemon ends with its parent, even if a signal arrives before the worker is in the list.
     worker.process.daemon = True
     worker.start()
