@@ -7,6 +7,7 @@ from uuid import UUID
 
 import asyncpg
 import httpx2
+import pytest
 from support.api_client import Caller, Service, pupil_referral
 from support.databases import ISSUER
 
@@ -253,13 +254,14 @@ async def test_the_event_is_durable_before_the_answer_begins_to_leave(service: S
     assert found == [(answer.headers["X-Request-ID"], 1) for answer in answers]
 
 
-async def test_a_flood_of_unknown_callers_is_counted(service: Service) -> None:
+@pytest.mark.parametrize(("path", "status"), [("/v1/referrals", 401), ("/oauth/token", 405)])
+async def test_a_flood_of_unknown_callers_is_counted(service: Service, path: str, status: int) -> None:
     sent = 60
     app = create_app(service.app_url, service.data_dir, ISSUER)
     transport = httpx2.ASGITransport(app=app, client=("192.0.2.7", 1))
     async with app.router.lifespan_context(app), httpx2.AsyncClient(transport=transport, base_url=ISSUER) as http:
         for _ in range(sent):
-            assert (await http.get("/v1/referrals")).status_code == 401
+            assert (await http.get(path)).status_code == status
     kept = await rows(service, "select area_id, times from audit_event where address = '192.0.2.7'")
     assert sum(row["times"] for row in kept) == sent
     assert {row["area_id"] for row in kept} == {INSTALLATION}

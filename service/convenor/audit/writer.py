@@ -166,7 +166,7 @@ class AuditWriter:
             asyncpg.PostgresError, OSError: when it cannot be written; then the answer must not leave.
         """
         unknown = source.principal is None and record.client_id is None
-        if unknown and source.address and status in (400, 401, 404, 413):
+        if unknown and source.address and status >= 400:
             self._refused[source.address] += 1
             if self._refused[source.address] > SINGLY_EACH_SECOND:
                 return
