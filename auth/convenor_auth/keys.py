@@ -134,8 +134,9 @@ def _read(path: Path) -> bytes:
         return path.read_bytes()
     except FileNotFoundError:
         raise ConfigurationError(
-            f"{path} is missing, and the database has clients that rely on it.",
-            f"Restore it from the backup of the data folder. Where there is no backup, {_NEW_KEYS}.",
+            f"{path} is missing. Every token and pseudonym relies on it.",
+            "Restore it from a backup, or set CONVENOR_DATA_DIR to the folder that holds it. Where there is no backup, "
+            f"{_NEW_KEYS}.",
         ) from None
     except OSError as error:
         raise ConfigurationError(

@@ -22,7 +22,8 @@ from support.empty_databases import new_database
 from support.installation import COMMAND, Installation
 from support.own_server import PASSWORD, backup_url, own_server
 
-from convenor.backup import back_up, keys_path, restore
+from convenor.backup import back_up, keys_path, making, restore
+from convenor.backup.programs import ProgramError
 from convenor.config import Settings
 from convenor.configuration_error import ConfigurationError
 from convenor.database.login import OLDEST_MAJOR_VERSION, Address
@@ -209,6 +210,30 @@ class TestABackupIsRefused:
     async def test_a_backup_with_the_login_of_another_database_is_refused(self, own: Own) -> None:
         settings = own.with_(backup_database_url=SecretStr(backup_url(own.server.owner_url)))
         await self.refused(settings, own.folder / "backup", "is about another database")
+
+    async def test_a_backup_that_waits_too_long_for_a_locked_table_is_refused(
+        self, own: Own, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(making, "_LOCK_SECONDS", 1)
+        admin = await asyncpg.connect(own.service.superuser_url)
+        async with admin.transaction():
+            await admin.execute("lock table school")
+            await self.refused(own.settings, own.folder / "backup", r"waited 1 seconds for a table.*\nWait for")
+        await admin.close()
+
+    async def test_a_backup_whose_server_ends_its_session_says_so(
+        self, own: Own, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        async def die(*_arguments: Any) -> None:
+            admin = await asyncpg.connect(own.service.superuser_url)
+            await admin.execute(
+                "select pg_terminate_backend(pid, 100000) from pg_stat_activity where usename = 'convenor_backup'"
+            )
+            await admin.close()
+            raise ProgramError("pg_dump: error: the server ended the session")
+
+        monkeypatch.setattr(making, "run", die)
+        await self.refused(own.settings, own.folder / "backup", "the server ended the session")
 
     async def test_a_backup_of_a_database_that_was_never_migrated_is_refused(self, own: Own, target: Settings) -> None:
         await self.refused(target.model_copy(update={"data_dir": own.settings.data_dir}), own.folder / "b", "never mig")

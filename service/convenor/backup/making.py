@@ -14,10 +14,13 @@ from convenor.backup.programs import ProgramError, program, rows_in, run
 from convenor.config import Settings
 from convenor.configuration_error import ConfigurationError
 from convenor.database.login import Address, connect
+from convenor.database.pools import close_or_cut
 from convenor.embedded_postgres.server import DATABASE, open_embedded
 from convenor_auth.keys import load_pseudonym_secret, load_signing_keys
 
 _SETTING = "CONVENOR_BACKUP_DATABASE_URL"
+_LOCK_SECONDS = 60
+"""How long a backup waits for a table that another session has locked."""
 
 
 @dataclass(frozen=True)
@@ -97,42 +100,50 @@ def _opened(settings: Settings, say: Callable[[str], None]) -> Iterator[Address]
 async def _dump(address: Address, draft: Path, path: Path) -> _Dumped:
     connection = await connect(address)
     try:
-        async with connection.transaction(isolation="repeatable_read", readonly=True):
-            await connection.execute(
-                "set local idle_in_transaction_session_timeout = 0; set local statement_timeout = 0"
+        # Never ended: its end fails where the server is gone, and would hide why the dump failed.
+        await connection.transaction(isolation="repeatable_read", readonly=True).start()
+        await connection.execute(
+            "set local idle_in_transaction_session_timeout = 0; set local statement_timeout = 0;"
+            f" set local lock_timeout = '{_LOCK_SECONDS}s'"
+        )
+        await _refuse_restricted_login(connection, address)
+        if await connection.fetchval("select to_regclass('public.alembic_version')") is None:
+            raise ConfigurationError(
+                f"The database {address.server} was never migrated, so it holds no data.", "Name another database."
             )
-            await _refuse_restricted_login(connection, address)
-            if await connection.fetchval("select to_regclass('public.alembic_version')") is None:
-                raise ConfigurationError(
-                    f"The database {address.server} was never migrated, so it holds no data.", "Name another database."
-                )
-            revision = await connection.fetchval("select version_num from alembic_version")
-            major = connection.get_server_version().major
-            # Later commits are in neither the count nor the file.
-            snapshot = await connection.fetchval("select pg_export_snapshot()")
-            rows = await _count(connection)
-            await run(
-                program("pg_dump", major),
-                address,
-                "--format=custom",
-                "--no-owner",
-                "--no-privileges",
-                "--lock-wait-timeout=60s",
-                f"--snapshot={snapshot}",
-                f"--file={draft}",
-            )
+        revision = await connection.fetchval("select version_num from alembic_version")
+        major = connection.get_server_version().major
+        # Later commits are in neither the count nor the file.
+        snapshot = await connection.fetchval("select pg_export_snapshot()")
+        rows = await _count(connection)
+        await run(
+            program("pg_dump", major),
+            address,
+            "--format=custom",
+            "--no-owner",
+            "--no-privileges",
+            f"--lock-wait-timeout={_LOCK_SECONDS}s",
+            f"--snapshot={snapshot}",
+            f"--file={draft}",
+        )
     except ProgramError as error:
         raise ConfigurationError(
             f"The backup cannot be written to {path}: {error}.",
             "Name a file on a disk with room for it, or correct what PostgreSQL reports, then try again.",
         ) from error
-    except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+    except asyncpg.LockNotAvailableError as error:
+        raise ConfigurationError(
+            f"The backup waited {_LOCK_SECONDS} seconds for a table that another session has locked.",
+            "Wait for a running migration to finish, or end long transactions (select pid, usename, state, xact_start "
+            "from pg_stat_activity order by xact_start), then try again.",
+        ) from error
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
         raise ConfigurationError(
             f"The database {address.server} cannot be read: {error}.",
             f"Correct that, or give {address.setting} the login that deploy/postgres/roles.sql makes, then try again.",
         ) from error
     finally:
-        await connection.close()
+        await close_or_cut([connection])
     return _Dumped(revision, major, rows)
 
 
