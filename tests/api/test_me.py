@@ -106,11 +106,11 @@ async def test_a_trust_of_schools_in_two_areas_is_told_of_all_of_them(service: S
 async def test_the_agreement_is_named_with_its_end(service: Service) -> None:
     await as_superuser(
         service,
-        "update data_sharing_agreement set ends_on = '2099-07-31' where reference = 'DSA-Organisation of school-999'",
+        "update data_sharing_agreement set ends_on = '2099-07-31' where reference = 'DSA-school-999'",
     )
     (with_end, without) = [(await service.as_(key).get("/v1/me")).json()["agreement"] for key in ("school", "trust")]
     assert with_end == {
-        "reference": "DSA-Organisation of school-999",
+        "reference": "DSA-school-999",
         "purpose": "direct support",
         "legal_basis": "public task",
         "ends_on": "2099-07-31",
