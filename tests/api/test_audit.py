@@ -113,7 +113,7 @@ async def test_who_saw_this_pupil_when_and_under_which_purpose(service: Service)
         assert event["records"] == [referral["id"]]
         assert event["subjects"] == [pupil]
         assert event["organisation"] == f"Organisation of {event['client_id']}"
-        assert event["agreement"] == f"DSA-{event['organisation']}"
+        assert event["agreement"] == f"DSA-{event['client_id']}"
     assert [event["role"] for event in seen[1:3]] == ["school_mis", "health_system"]
     assert [event["at"] for event in seen] == sorted(event["at"] for event in seen)
     latest_first = await events(service, record=referral["id"])

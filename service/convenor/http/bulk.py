@@ -36,7 +36,7 @@ MAX_LINE = 64_000
 MAX_LINES = 200_000
 """Lines in one load, blank ones counted."""
 MAX_FAULTS, MAX_POINTER = 10, 100
-"""What is told of a line that cannot be read: so many faults, each at a place of so many characters."""
+"""What is told of a line that cannot be read: so many errors, each at a place of so many characters."""
 LOADS_AT_ONCE = 2
 """Loads that a worker has under way; each holds one of its connections for writing, and others must go on writing."""
 LOAD_SECONDS = BULK_SECONDS - 60
@@ -54,7 +54,7 @@ _NAME_ENDS = re.compile(rb'"[ \t\r\n]*:')
 
 @dataclass(frozen=True)
 class LoadRequest:
-    """A request that may load, before its body is read."""
+    """A permitted load, before its body is read."""
 
     request: Request
     context: RequestContext
@@ -75,7 +75,7 @@ class LoadOperation(Operation):
 
     @property
     def ends_in(self) -> frozenset[type[Problem]]:
-        """The problems that a call of it can end in."""
+        """Return the problems that a load can end in."""
         return super().ends_in | {TooLarge, WrongMediaType}
 
     async def __call__(self, request: Request) -> LoadRequest:
@@ -97,7 +97,7 @@ def loads(scope: str, action: str, load: BulkImport[Any]) -> Any:
 async def answer_load(asked: LoadRequest) -> AuditedStreamingResponse:
     """Load the body, and answer with a result for each line that is not blank.
 
-    200, or 422 where lines have faults and `on_error` is `abort`: then nothing was stored.
+    200, or 422 where lines are invalid and `on_error` is `abort`: then nothing was stored.
 
     Raises:
         TooLarge: more than `MAX_LINES`; nothing was stored.
@@ -163,7 +163,7 @@ async def _turn(turns: asyncio.Semaphore) -> AsyncIterator[None]:
 
 
 async def read_lines(body: Spool, load: BulkImport[Data]) -> AsyncIterator[Line[Data] | Result]:
-    """The lines of a body, each in the shape of the load or with the first of its own faults; blank lines only count.
+    """Read the lines of a body: each validated, or with its first errors. Blank lines are counted only.
 
     Other requests get a turn every `LINES_A_TURN` lines, and every `MAX_LINE` bytes.
     """
@@ -181,7 +181,7 @@ async def read_lines(body: Spool, load: BulkImport[Data]) -> AsyncIterator[Line[
 
 
 def _shortened(problem: Unreadable | Invalid) -> Unreadable | Invalid:
-    """The problem without all that it was found in, which the traceback of the one that was raised keeps in memory."""
+    """Copy a problem without its traceback, which would keep the body in memory."""
     found, detail = problem.errors, problem.detail
     if len(found) > MAX_FAULTS:
         detail = f"The line has {len(found):,} faults; `errors` names the first {MAX_FAULTS}."
@@ -194,7 +194,7 @@ def _cut(pointer: str) -> str:
 
 
 def _raw_lines(body: Spool) -> Iterator[bytes | None]:
-    """Lines with their ends; None for one that is too long, which is passed over without being held."""
+    """Yield lines with their ends, and None for a line that is too long to be held."""
     while raw := body.readline(MAX_LINE + 1):
         if len(raw) <= MAX_LINE or raw.endswith(b"\n"):
             yield raw
@@ -223,9 +223,9 @@ def _read(raw: bytes | None, model: type[Data]) -> Data:
 
 
 def _read_plain(raw: bytes, model: type[Data]) -> Data | None:
-    """The data of a good line without escapes, by pydantic's own parser: a third of the time.
+    """Parse a valid line without escapes by pydantic's own parser, in a third of the time.
 
-    None for any other line, which is then read with care, so that every fault is named. What pydantic lets pass and
+    None for any other line, which is then read with care, so that every error is named. What pydantic lets pass and
     `read_json` does not is looked for here: a name that stands twice, and numbers out of range.
     """
     if b"\\" in raw:
@@ -268,7 +268,7 @@ async def _leave(results: Spool, stands: bool) -> AsyncIterator[bytes]:
 
 
 def _undone(kept: bytes) -> bytes:
-    """The result of a line after nothing was stored."""
+    """Return the result of a valid line after nothing was stored."""
     fields = json.loads(kept)
     if fields["result"] == "invalid":
         return kept

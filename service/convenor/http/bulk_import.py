@@ -30,7 +30,7 @@ Data = TypeVar("Data", bound=BaseModel)
 
 
 class OnError(StrEnum):
-    """What a line with faults does to the others."""
+    """What happens to the other lines when one is invalid."""
 
     ABORT = "abort"
     """Nothing is stored."""
@@ -98,7 +98,7 @@ class BulkImportRun(Generic[Data]):
     """One load on its way.
 
     Args:
-        until: the time, on the clock of `time.monotonic`, after which a load that skips faults begins no other batch.
+        until: the time, on the clock of `time.monotonic`, after which a load that skips lines begins no other batch.
     """
 
     broken_by: Exception | None = None
@@ -127,14 +127,14 @@ class BulkImportRun(Generic[Data]):
         self._first_lines: dict[Any, int] = {}
 
     async def run(self, lines: AsyncIterator[Line[Data] | Result], keep: Callable[[Result], None]) -> bool:
-        """Stores the lines and gives `keep` a result for each, in order.
+        """Store the lines and give `keep` a result for each, in order.
 
         The event of what a batch stores commits with it, so a load of more than `BATCH` lines leaves several of one
         request id: whatever happens half way, no change is without its event. What a dry run showed is in `audit`.
         Whatever breaks a load off after a batch was stored becomes the result of the lines that are left.
 
         Returns:
-            Whether the results stand. If not, some line had faults, `on_error` is `abort`, and nothing was stored.
+            Whether the results stand. If not, a line was invalid, `on_error` is `abort`, and nothing was stored.
 
         Raises:
             sqlalchemy.exc.DBAPIError: lock not available, while another load into the same rows takes its turn.
@@ -152,7 +152,7 @@ class BulkImportRun(Generic[Data]):
         return stands
 
     async def _commit(self, batch: Sequence[Line[Data] | Result]) -> list[Result]:
-        """The results of a batch that is stored on its own.
+        """Store a batch on its own, and return its results.
 
         Raises:
             Exception: when it cannot be stored, and no batch was before it.
@@ -174,7 +174,7 @@ class BulkImportRun(Generic[Data]):
     async def _commit_all(
         self, batches: AsyncIterator[list[Line[Data] | Result]], keep: Callable[[Result], None]
     ) -> bool:
-        """Stores every batch or none, and says which.
+        """Store every batch or none, and return which.
 
         The audit hears of all at the end: whoever reads of the same pupils writes so too, and would wait for this.
         """
@@ -192,7 +192,7 @@ class BulkImportRun(Generic[Data]):
         return faultless
 
     async def _end(self, session: AsyncSession, events: Sequence[EventRow]) -> None:
-        """Commits what was stored with its events; a dry run leaves nothing."""
+        """Commit what was stored with its events. A dry run leaves nothing."""
         if self.dry_run:
             return
         await add_events(await driver_connection(session), events)
@@ -200,7 +200,7 @@ class BulkImportRun(Generic[Data]):
         self._recorded = self._recorded or bool(events)
 
     async def _take_turn(self, session: AsyncSession) -> None:
-        """Begins a transaction, once no other load is at the same caller's rows: no two can lock each other out."""
+        """Begin a transaction once no other load writes the same caller's rows, so that two cannot block each other."""
         await set_context_of(session, self.principal)
         pairs = self.principal.pairs(self.load.resource.row_access_of(self.principal.role))
         await session.execute(
@@ -211,7 +211,7 @@ class BulkImportRun(Generic[Data]):
     async def _store(
         self, session: AsyncSession, batch: Iterable[Line[Data] | Result]
     ) -> tuple[list[Result], Sequence[EventRow]]:
-        """The results of a batch in order, and the events of it that are to commit with it."""
+        """Return the results of a batch in order, and the events that commit with it."""
         results: list[Result] = []
         good: list[Line[Data]] = []
         for line in batch:
@@ -278,7 +278,7 @@ async def _batches(lines: AsyncIterator[Line[Data] | Result]) -> AsyncIterator[l
 
 
 def _left_out(batch: Iterable[Line[Data] | Result]) -> list[Result]:
-    """The results of lines that a load did not come to before it broke off."""
+    """Return the results of the lines that a load did not reach before it broke off."""
     problem = Unavailable(
         "The load broke off before this line was stored. Send it again: a repeated load changes nothing."
     )

@@ -24,7 +24,7 @@ _UNFIT = re.compile("[\x00\ud800-\udfff]")
 
 
 def read_json(body: bytes) -> Any:
-    """The value of a JSON text.
+    """Return the value of a JSON text.
 
     Raises:
         Unreadable: not UTF-8, not JSON, or nested deeper than 32.
@@ -120,7 +120,7 @@ class GuardedRoute(APIRoute):
         super().__init__(path, _in_transaction(endpoint) if writes else endpoint, **options)
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """The handler over a guarded request."""
+        """Return the handler over a guarded request."""
         handler = super().get_route_handler()
 
         async def guarded(request: Request) -> Response:

@@ -48,7 +48,7 @@ _NAMES = re.compile(r"{(\w+)(?::\w+)?}")
 def build_contract(
     routes: Iterable[BaseRoute], *, info: JsonObject, tags: Mapping[str, str], scopes: Mapping[str, str]
 ) -> JsonObject:
-    """The contract of some routes.
+    """Build the contract of some routes.
 
     Args:
         routes: in the order in which they are written down.
@@ -200,7 +200,7 @@ class _Writer:
                 status: _success(description, {}) | {"content": {NDJSON: _lines(results)}}
                 for status, description in (
                     ("200", "A `LoadResult` a line, in order."),
-                    ("422", "With `on_error=abort`, some lines are invalid: nothing was stored."),
+                    ("422", "With `on_error=abort`: some lines are invalid, and nothing was stored."),
                 )
             }
             return written
@@ -272,7 +272,7 @@ class _Writer:
 
 
 def _lines(line: JsonObject) -> JsonObject:
-    """A body of lines: text to a generator, which would take the schema of a line for that of the whole body."""
+    """Describe a body of lines as text: a generator would take the schema of a line for that of the whole body."""
     return {"schema": {"type": "string", "format": "binary"}, LINE_SCHEMA: line}
 
 

@@ -19,7 +19,7 @@ LINE_SCHEMA = "x-line-schema"
 
 
 def problems_of(path: str, operation: Operation | None, *, takes_body: bool) -> dict[int, list[type[Problem]]]:
-    """The problems that an operation can end in, by status; of those that a mistaken address ends in, none.
+    """Return the problems that an operation can end in, by status, without those of a wrong address.
 
     Args:
         path: with its parameters in braces.
@@ -39,7 +39,7 @@ def problems_of(path: str, operation: Operation | None, *, takes_body: bool) -> 
 
 
 def problem_response(kinds: Iterable[type[Problem]]) -> JsonObject:
-    """The response of one status: which codes it can carry, and what each means."""
+    """Describe the response of one status: its codes, and what each means."""
     listed = list(kinds)
     codes = [kind.code for kind in listed]
     said = "\n".join(f"- `{kind.code}`: {_sentence(kind)}" for kind in listed)
@@ -78,7 +78,7 @@ PROBLEM: JsonObject = {
 
 
 def problem_schema(kinds: Iterable[type[Problem]]) -> JsonObject:
-    """The shape of a problem, with what some kinds carry."""
+    """Return the schema of a problem, with the members of some kinds."""
     carried = {
         member.name: TypeAdapter(member.type_).json_schema()
         | {"description": f"With `{kind.code}`: {member.description}"}
@@ -200,7 +200,7 @@ PARAMETERS: Mapping[str, JsonObject] = {
 
 
 def headers_of(operation: Operation | None) -> list[JsonObject]:
-    """The header parameters of an operation."""
+    """Return the header parameters of an operation."""
     names = ["RequestId", "CorrelationId"]
     if operation:
         names.append("Purpose")
@@ -213,5 +213,5 @@ def headers_of(operation: Operation | None) -> list[JsonObject]:
 
 
 def refer(kind: str, names: Iterable[str]) -> list[JsonObject]:
-    """References to components of one kind."""
+    """Refer to components of one kind."""
     return [{"$ref": f"#/components/{kind}/{name}"} for name in names]

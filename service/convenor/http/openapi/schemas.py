@@ -26,18 +26,18 @@ _ABSENT = "Absent where your role does not see it."
 
 
 def schemas_of(routes: Sequence[Route]) -> tuple[dict[str, JsonObject], dict[tuple[Any, str], JsonObject]]:
-    """The component schemas of some routes, and the schema (mostly a reference) of each shape and its mode."""
+    """Return the component schemas of some routes, and the schema (mostly a reference) of each shape and mode."""
     resources = {route.reading.resource for route in routes if isinstance(route, ReadRoute)}
     wanted = dict(chain.from_iterable(_wanted(route) for route in routes))
-    walled = {field for it in resources for field in sensitive_fields(it)}
-    wanted |= {(model, OUT): TypeAdapter(model) for model, _ in walled}
+    sensitive = {field for resource in resources for field in sensitive_fields(resource)}
+    wanted |= {(model, OUT): TypeAdapter(model) for model, _ in sensitive}
     refs, definitions = TypeAdapter.json_schemas(
         [(key, mode, adapter) for (key, mode), adapter in wanted.items()],
         ref_template="#/components/schemas/{model}",
         schema_generator=_Schema,
     )
     schemas: dict[str, JsonObject] = definitions.get("$defs", {})
-    for model, name in walled:
+    for model, name in sensitive:
         _open(schemas[refs[model, OUT]["$ref"].rpartition("/")[2]], model, name)
     schemas |= SCHEMAS
     names = {name: _short(name) for name in schemas}
@@ -60,23 +60,23 @@ class _Schema(GenerateJsonSchema):
 
 
 def _wanted(route: Route) -> Iterator[tuple[tuple[Any, Mode], TypeAdapter[Any]]]:
-    """Every shape that a route's description refers to."""
+    """Yield every shape that a route's description refers to."""
     if isinstance(route, ReadRoute):
         resource = route.reading.resource
         yield (resource.read, OUT), TypeAdapter(resource.read)
         yield (route.response_model, OUT), TypeAdapter(route.response_model)
-        for name, it in resource.filters.items():
-            yield (filter_key(resource, name), IN), it.adapter
+        for name, filter_ in resource.filters.items():
+            yield (filter_key(resource, name), IN), filter_.adapter
     elif isinstance(route, APIRoute):
         operation = declared(route)
         taken: list[Any] = [operation.load.model] if isinstance(operation, LoadOperation) else []
         if route.body_field:
             taken.append(route.body_field.field_info.annotation)
-        given = [said["model"] for said in route.responses.values() if "model" in said]
+        models = [response["model"] for response in route.responses.values() if "model" in response]
         if route.response_model:
-            given.append(route.response_model)
-        yield from (((it, IN), TypeAdapter(it)) for it in taken)
-        yield from (((it, OUT), TypeAdapter(it)) for it in given)
+            models.append(route.response_model)
+        yield from (((model, IN), TypeAdapter(model)) for model in taken)
+        yield from (((model, OUT), TypeAdapter(model)) for model in models)
         for parameter in query_of(route.dependant):
             info = parameter.field_info
             key = query_key(route, parameter.alias)
@@ -84,36 +84,36 @@ def _wanted(route: Route) -> Iterator[tuple[tuple[Any, Mode], TypeAdapter[Any]]]
 
 
 def query_of(dependant: Dependant) -> list[Any]:
-    """The query parameters of a route and of what it depends on."""
+    """Return the query parameters of a route and of its dependencies."""
     return [*dependant.query_params, *chain.from_iterable(map(query_of, dependant.dependencies))]
 
 
 def filter_key(resource: Resource, name: str) -> tuple[str, str]:
-    """By what the schema of a filter is found."""
+    """Return the key of a filter's schema."""
     return resource.name, name
 
 
 def query_key(route: APIRoute, name: str) -> tuple[str, str]:
-    """By what the schema of a route's own query parameter is found."""
+    """Return the key of the schema of a route's own query parameter."""
     return f"{sorted(route.methods or ())} {route.path}", name
 
 
 def _open(schema: JsonObject, model: type[BaseModel], name: str) -> None:
-    """Makes a walled field one that may be absent."""
+    """Let a sensitive field be absent."""
     shown = model.model_fields[name].serialization_alias or name
     schema["required"] = [field for field in schema.get("required", []) if field != shown]
-    it = schema["properties"][shown]
-    it["description"] = f"{it.get('description', '')} {_ABSENT}".strip()
+    shown_field = schema["properties"][shown]
+    shown_field["description"] = f"{shown_field.get('description', '')} {_ABSENT}".strip()
 
 
 def _short(name: str) -> str:
-    """A component's name; pydantic's own for one of two models with one name holds the module's path."""
+    """Return a component's name. Where two models share a name, pydantic's own holds the module's path."""
     module, _, rest = name.removeprefix("convenor__").partition("__")
     return module.title().replace("_", "") + rest.rpartition("__")[2] if rest else name
 
 
 def _renamed(value: Any, names: Mapping[str, str]) -> Any:
-    """The same JSON with its references to components renamed."""
+    """Copy JSON with its references to components renamed."""
     if isinstance(value, dict):
         return {key: _renamed(member, names) for key, member in value.items()}
     if isinstance(value, list):
