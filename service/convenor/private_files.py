@@ -20,15 +20,18 @@ def replace_file(path: Path, content: str | bytes, *, owner: tuple[int, int] | N
     sync_folder(path.parent)
 
 
-def create_file(path: Path, content: str | bytes) -> None:
-    """Create a file atomically and durably, unless it exists.
+def create_file(path: Path, content: str | bytes) -> bool:
+    """Create a file atomically and durably, unless it exists; return whether it did not.
 
     Several processes may start at once. Each writes a draft, and only one of them can link it to the name, so that no
     process ever reads an incomplete file.
     """
+    created = False
     with _draft(path, content) as draft, suppress(FileExistsError):
         os.link(draft, path)
+        created = True
     sync_folder(path.parent)
+    return created
 
 
 def sync_folder(folder: Path) -> None:

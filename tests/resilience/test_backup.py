@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import asyncpg
+import psutil
 import pytest
 from pydantic import SecretStr
 from support.api_client import Service, pupil_referral
@@ -23,6 +24,7 @@ from support.installation import COMMAND, Installation
 from support.own_server import PASSWORD, backup_url, own_server
 
 from convenor.backup import back_up, keys_path, making, restore
+from convenor.backup.files import Backup, drafted, publish
 from convenor.backup.programs import ProgramError
 from convenor.config import Settings
 from convenor.configuration_error import ConfigurationError
@@ -141,6 +143,49 @@ class TestOnAServerOfOnesOwn:
         await admin.close()
         await asyncio.to_thread(restore, target, await own.backed_up(), say)
         assert await present_revision(owner_of(target)) == newest_revision()
+
+
+async def test_a_backup_that_was_killed_leaves_no_program_and_no_rows_after_the_next(own: Own) -> None:
+    admin = await asyncpg.connect(own.service.superuser_url)
+    # Outside schema public, a lock stops pg_dump alone.
+    await admin.execute("create schema side; create table side.t (); grant usage on schema side to convenor_backup")
+    await admin.execute("grant select on side.t to convenor_backup")
+    urls = own.settings.model_dump(include={"database_url", "owner_database_url", "backup_database_url"})
+    settings = {f"CONVENOR_{name.upper()}": url.get_secret_value() for name, url in urls.items()}
+    async with admin.transaction():
+        await admin.execute("lock table side.t")
+        command = await asyncio.create_subprocess_exec(
+            COMMAND,
+            "backup",
+            own.folder / "backup",
+            env=Installation(own.settings.data_dir, settings=settings).environment,
+            stdout=subprocess.DEVNULL,
+        )
+        while not await admin.fetchval(
+            "select count(*) from pg_locks where relation = 'side.t'::regclass and not granted"
+        ):
+            assert command.returncode is None
+        programs = psutil.Process(command.pid).children()
+        command.kill()
+        await command.wait()
+        assert (len(programs), psutil.wait_procs(programs, 30)[1]) == (1, [])
+    assert len(list(own.folder.iterdir())) == 1
+    await admin.execute("drop schema side cascade")
+    await admin.close()
+    await own.backed_up()
+    assert sorted(path.name for path in own.folder.iterdir()) == ["backup", "backup.keys"]
+
+
+def test_two_backups_of_one_name_end_with_one_that_is_whole(tmp_path: Path) -> None:
+    path, backup = tmp_path / "backup", Backup("1", 18, "", {})
+    with drafted(path) as first, drafted(path) as second:
+        first.write_text("first")
+        second.write_text("second")
+        publish(first, path, backup)
+        with pytest.raises(ConfigurationError, match="exists already"):
+            publish(second, path, backup)
+    assert path.read_text() == "first"
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["backup", "backup.keys"]
 
 
 @pytest.mark.parametrize(

@@ -5,17 +5,20 @@ import json
 import os
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from fcntl import LOCK_EX, LOCK_NB, flock
+from glob import escape
 from hashlib import file_digest
 from pathlib import Path
 
 from convenor.configuration_error import ConfigurationError
 from convenor.demo.clients import FILE_NAME as CLIENTS_FILE
-from convenor.private_files import replace_file, sync_folder
+from convenor.private_files import create_file, sync_folder
 from convenor_auth.keys import KEY_FILES
 
 FORMAT = 1
+_DRAFT = ".draft"
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,9 @@ def key_files(data_dir: Path) -> dict[str, bytes]:
 def drafted(path: Path) -> Iterator[Path]:
     """Make a private draft file in the folder of `path`, and remove it at the end.
 
+    A backup that is killed leaves its draft, with all rows. The next one of that name removes it. A lock, which ends
+    with its process, protects the draft of one that is running.
+
     Args:
         path: The backup's name; neither it nor its keys exist yet.
 
@@ -64,23 +70,28 @@ def drafted(path: Path) -> Iterator[Path]:
     """
     refuse_to_overwrite(path)
     try:
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        for left in path.parent.glob(f".{escape(path.name)}.{'[a-z0-9_]' * 8}{_DRAFT}"):
+            with suppress(BlockingIOError), open(left, "rb") as file:
+                flock(file, LOCK_EX | LOCK_NB)
+                left.unlink(missing_ok=True)
+        handle, name = tempfile.mkstemp(_DRAFT, f".{path.name}.", path.parent)
     except OSError as error:
         raise unwritable(path, error) from error
-    os.close(handle)
-    try:
-        yield Path(name)
-    finally:
-        Path(name).unlink(missing_ok=True)
+    with os.fdopen(handle) as lock:
+        flock(lock, LOCK_EX | LOCK_NB)
+        try:
+            yield Path(name)
+        finally:
+            Path(name).unlink(missing_ok=True)
 
 
 def publish(draft: Path, path: Path, backup: Backup) -> None:
-    """Write the keys of a complete backup, then rename the draft, so that a backup always has its keys.
+    """Write the keys of a complete backup, then give the draft its name, so that a backup always has its keys.
 
     Raises:
         ConfigurationError: The name has been used in the meantime, or the keys cannot be written.
     """
-    refuse_to_overwrite(path)
+    keys = keys_path(path)
     text = {
         "format": FORMAT,
         "revision": backup.revision,
@@ -88,13 +99,20 @@ def publish(draft: Path, path: Path, backup: Backup) -> None:
         "sha256": backup.sha256,
         "files": {name: base64.b64encode(content).decode() for name, content in backup.files.items()},
     }
+    # A link, unlike a rename, never replaces the file of another backup that has just ended.
     try:
-        replace_file(keys_path(path), json.dumps(text, indent=2) + "\n")
-        draft.rename(path)
+        if not create_file(keys, json.dumps(text, indent=2) + "\n"):
+            raise _taken(keys)
+    except OSError as error:
+        raise unwritable(path, error) from error
+    try:
+        os.link(draft, path)
         sync_folder(path.parent)
     except BaseException as error:
-        for each in (path, keys_path(path)):
-            each.unlink(missing_ok=True)
+        keys.unlink(missing_ok=True)
+        if isinstance(error, FileExistsError):
+            raise _taken(path) from error
+        path.unlink(missing_ok=True)
         if isinstance(error, OSError):
             raise unwritable(path, error) from error
         raise
@@ -144,7 +162,11 @@ def refuse_to_overwrite(path: Path) -> None:
     """
     for each in (path, keys_path(path)):
         if each.exists():
-            raise ConfigurationError(f"{each} exists already.", "Name another file, or move that one away.")
+            raise _taken(each)
+
+
+def _taken(path: Path) -> ConfigurationError:
+    return ConfigurationError(f"{path} exists already.", "Name another file, or move that one away.")
 
 
 def unwritable(path: Path, error: OSError) -> ConfigurationError:

@@ -1,9 +1,12 @@
 """Run PostgreSQL's own programs for a dump, in the version that suits the server."""
 
 import asyncio
+import ctypes
 import os
 import re
+import signal
 import subprocess
+import sys
 from collections import Counter
 from pathlib import Path
 
@@ -12,6 +15,10 @@ from convenor.database.login import OLDEST_MAJOR_VERSION, Address
 from convenor.embedded_postgres.server import MAJOR_VERSION, binaries
 
 _COPY = re.compile(rb'COPY [^ ]+\."?([^" ]+)"? .*FROM stdin;\n')
+
+
+_PR_SET_PDEATHSIG = 1
+_libc = ctypes.CDLL(None)
 
 
 class ProgramError(Exception):
@@ -51,6 +58,7 @@ async def run(path: Path, address: Address, *arguments: str) -> None:
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
+        preexec_fn=_end_with_parent if sys.platform == "linux" else None,
     )
     try:
         _, stderr = await process.communicate()
@@ -62,6 +70,11 @@ async def run(path: Path, address: Address, *arguments: str) -> None:
         lines = stderr.decode(errors="replace").splitlines() or [f"{path.name} ended with {process.returncode}"]
         # Only the first line, because the following ones can quote a row.
         raise ProgramError(next((line for line in lines if "error:" in line), lines[-1]))
+
+
+def _end_with_parent() -> None:
+    """Let the system kill a program whose parent was killed (prctl(2)): it would go on writing rows to a file."""
+    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def rows_in(dump: Path, pg_restore: Path) -> dict[str, int] | None:
