@@ -37,7 +37,7 @@ def server(data_dir: Path) -> psutil.Process:
 def watch(data_dir: Path, server: psutil.Process) -> Watch:
     """A watch that has seen the database run."""
     watch = Watch(data_dir)
-    watch.look()
+    watch.check()
     return watch
 
 
@@ -105,10 +105,10 @@ class TestALivingDatabaseIsLeftAlone:
         self, watch: Watch, server: psutil.Process, caplog: pytest.LogCaptureFixture
     ) -> None:
         with no_descriptor_left():
-            watch.look()
-            watch.look()
+            watch.check()
+            watch.check()
         assert messages(caplog) == ["The database cannot be checked"]
-        watch.look()
+        watch.check()
         assert messages(caplog)[1:] == ["The database is running."]
         assert is_alive(server)
 
@@ -118,8 +118,8 @@ class TestADeadDatabase:
         self, watch: Watch, data_dir: Path, server: psutil.Process, caplog: pytest.LogCaptureFixture
     ) -> None:
         kill(server)
-        watch.look()
-        watch.look()
+        watch.check()
+        watch.check()
         assert messages(caplog) == [RUNS_AGAIN]
         assert postmaster(data_dir / "postgres") not in (None, server)
 
@@ -130,12 +130,12 @@ class TestADeadDatabase:
         aside = server_log.rename(data_dir / "aside.log")
         server_log.mkdir()
         kill(server)
-        watch.look()
-        watch.look()
+        watch.check()
+        watch.check()
         assert messages(caplog) == ["The database has stopped and does not start"]
         server_log.rmdir()
         aside.rename(server_log)
-        watch.look()
+        watch.check()
         assert messages(caplog)[1:] == [RUNS_AGAIN]
 
     def test_a_dead_database_whose_log_cannot_be_written_to_is_refused_in_words(
