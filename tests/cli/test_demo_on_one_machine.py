@@ -12,6 +12,8 @@ from support.api_client import Service
 from support.databases import Server, named
 from support.installation import Installation
 
+from convenor_auth.keys import make_keys
+
 PUBLIC = {"CONVENOR_PUBLIC_URL": "https://convenor.example"}
 EVERYWHERE = {"CONVENOR_HOST": "0.0.0.0", "CONVENOR_PUBLIC_URL": "http://127.0.0.1:8000"}
 
@@ -22,6 +24,8 @@ def installation(tmp_path: Path, server: Server, service: Service) -> Iterator[I
     owner_url = named(server.owner_url, urlsplit(service.app_url).path[1:])
     urls = {"CONVENOR_DATABASE_URL": service.app_url, "CONVENOR_OWNER_DATABASE_URL": owner_url}
     installation = Installation(tmp_path / "data", settings=urls)
+    installation.data_dir.mkdir(mode=0o700)
+    make_keys(installation.data_dir)
     yield installation
     installation.leave()
 
@@ -56,7 +60,7 @@ def refused(installation: Installation, *command: str) -> str:
 
 def test_an_installation_gets_no_demo(installation: Installation) -> None:
     message = refused(installation, "demo", "--no-serve")
-    assert "no demo's" in message
+    assert "do not belong to a demo" in message
     assert "CONVENOR_DATA_DIR" in message
     assert not (installation.data_dir / "demo-clients.json").exists()
 

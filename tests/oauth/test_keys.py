@@ -39,7 +39,7 @@ def test_a_pseudonym_secret_of_another_length_is_refused(tmp_path: Path, content
 
 @pytest.mark.parametrize("load", [load_signing_keys, load_pseudonym_secret])
 def test_a_file_that_is_missing_is_refused_and_not_made(tmp_path: Path, load: Callable[[Path], object]) -> None:
-    with pytest.raises(ConfigurationError, match=r"is missing.*\nRestore it from the backup.*--new-keys"):
+    with pytest.raises(ConfigurationError, match=r"is missing.*\nRestore it from a backup.*--new-keys"):
         load(tmp_path)
     assert list(tmp_path.iterdir()) == []
 

@@ -241,15 +241,21 @@ async def _assert_session(connection: asyncpg.Connection, opens: Callable[[], Aw
     settings = await connection.fetch("select name, setting from pg_settings where name = any($1)", list(_LIMITS))
     dropped = sorted(name for name, value in settings if value != _SERVER_SETTINGS[name])
     other = await opens()
+    pids, others = set[int](), set[int]()
     try:
-        pids = {await connection.fetchval(_PID)}
-        # The other's open transaction would take the session that the first one has just left.
-        async with other.transaction():
-            others = {await other.fetchval(_PID)}
+        # A pooler with one session would let the second transaction wait for the end of the first.
+        async with asyncio.timeout(WAIT_SECONDS):
             pids.add(await connection.fetchval(_PID))
+            # The other's open transaction would take the session that the first one has just left.
+            async with other.transaction():
+                others.add(await other.fetchval(_PID))
+                pids.add(await connection.fetchval(_PID))
+        shared = len(pids) > 1 or bool(pids & others)
+    except TimeoutError:
+        shared = True
     finally:
         await close_or_cut([other])
-    if dropped or len(pids) > 1 or pids & others:
+    if dropped or shared:
         reason = f"ignores {', '.join(dropped)}" if dropped else "changes the session between transactions"
         raise ConfigurationError(
             f"What answers at the database's address is not a PostgreSQL session: it {reason}, as a connection pooler "
