@@ -90,7 +90,7 @@ async def test_a_case_of_one_of_two_schools_leads_to_its_service(graph_dataset: 
         assert len(await listed(readers, who, SERVICES, (REFERRALS, "service", str(case)))) == 1
 
 
-async def test_under_a_record_that_is_not_the_caller_s_there_is_no_list(graph_dataset: GraphDataset) -> None:
+async def test_a_record_that_is_not_the_caller_s_has_no_list_under_it(graph_dataset: GraphDataset) -> None:
     who, readers = await principal_of(graph_dataset, "two schools"), graph_dataset.service.services.readers
     (other, *_) = await listed(readers, await principal_of(graph_dataset, "neighbour@wendshire"), REFERRALS)
     for link, resource in (("service", SERVICES), ("school", resources_of(graph_dataset)["schools"])):

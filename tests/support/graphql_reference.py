@@ -89,14 +89,14 @@ ONES = {
 """The record that a field leads to."""
 
 PATHS = {
-    ("Cluster", "schools"): "/v1/clusters/{cluster_id}/schools",
-    ("Cluster", "roles"): "/v1/clusters/{cluster_id}/roles",
-    ("Referral", "transitions"): "/v1/referrals/{referral_id}/transitions",
-    ("Referral", "contacts"): "/v1/referrals/{referral_id}/contacts",
-    ("Referral", "outcomes"): "/v1/referrals/{referral_id}/outcomes",
+    ("Cluster", "schools"): "/v1/clusters/{id}/schools",
+    ("Cluster", "roles"): "/v1/clusters/{id}/roles",
+    ("Referral", "transitions"): "/v1/referrals/{id}/transitions",
+    ("Referral", "contacts"): "/v1/referrals/{id}/contacts",
+    ("Referral", "outcomes"): "/v1/referrals/{id}/outcomes",
     ("Contact", "outcomes"): "/v1/referrals/{referral_id}/outcomes",
-    ("Sla", "transitions"): "/v1/slas/{sla_id}/transitions",
-    ("ImpactReturn", "transitions"): "/v1/impact-returns/{return_id}/transitions",
+    ("Sla", "transitions"): "/v1/slas/{id}/transitions",
+    ("ImpactReturn", "transitions"): "/v1/impact-returns/{id}/transitions",
 }
 """The lists that REST has under a record's path."""
 
