@@ -72,7 +72,7 @@ class TestTablesThatOthersHold:
     @pytest.fixture(autouse=True)
     async def held(self, other: asyncpg.Connection) -> AsyncIterator[None]:
         """The database is behind, and a transaction keeps its revision from being written."""
-        await other.execute("update alembic_version set version_num = '0005'")
+        await other.execute("update alembic_version set version_num = '0007'")
         async with other.transaction():
             await other.execute("lock table alembic_version in share mode")
             yield
@@ -82,7 +82,7 @@ class TestTablesThatOthersHold:
             ConfigurationError, match=r"others still lock its tables.*Nothing was changed\.\n.*pg_stat_activity"
         ):
             await asyncio.to_thread(migrate, database.owner_url, APP, lock_timeout_seconds=0.01)
-        assert await present_revision(database.owner_url) == "0005"
+        assert await present_revision(database.owner_url) == "0007"
 
     async def test_a_migration_goes_on_once_they_are_free(self, database: Empty, other: asyncpg.Connection) -> None:
         waits = Event()

@@ -63,7 +63,7 @@ async def test_a_migration_repairs_a_database_whose_count_needs_a_newer_server(o
         of_now = "select pg_get_functiondef('count_referrals'::regproc)"
         written: str = await owner.fetchval(of_now)
         await owner.execute(written.replace("gen_random_uuid()", "uuidv7()"))
-        await owner.execute("update alembic_version set version_num = '0005'")
+        await owner.execute("update alembic_version set version_num = '0007'")
         await asyncio.to_thread(migrate, database.owner_url, APP)
         assert await owner.fetchval(of_now) == written
         await owner.close()
