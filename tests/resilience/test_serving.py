@@ -154,7 +154,7 @@ class TestItIsStopped:
         login = httpx2.BasicAuth(school.client_id, school.secret)
         header = next(login.auth_flow(httpx2.Request("POST", installation.url))).headers["Authorization"]
         head = (
-            f"POST /oauth/token HTTP/1.1\r\nHost: {installation.url}\r\nAuthorization: {header}\r\n"
+            f"POST /oauth/token HTTP/1.1\r\nHost: 127.0.0.1:{installation.port}\r\nAuthorization: {header}\r\n"
             "Content-Type: application/x-www-form-urlencoded\r\nExpect: 100-continue\r\n"
             f"Content-Length: {len(body)}\r\n\r\n"
         )
