@@ -5,8 +5,8 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from multiprocessing import parent_process
 from multiprocessing.connection import wait
 from socket import socket
@@ -98,7 +98,7 @@ class Worker(Process):
 
 
 def serve_with_workers(config: uvicorn.Config, port: socket, ready: Callable[[], None]) -> None:
-    """Serve with several processes until SIGINT or SIGTERM. Call it inside `stops_on_signals`.
+    """Serve with several processes until SIGINT or SIGTERM. Call it inside `stops_on_signals`, which restores handlers.
 
     Args:
         config: The server's configuration, with the number of workers.
@@ -109,43 +109,52 @@ def serve_with_workers(config: uvicorn.Config, port: socket, ready: Callable[[],
         ConfigurationError: A worker could not start before any of them had.
     """
     workers: list[Worker] = []
-    try:
-        while len(workers) < config.workers:
-            workers.append(_start(config, port))
-        while not any(worker.serves for worker in workers):
-            time.sleep(_POLL_SECONDS)
-            _raise_failure(workers)
-        ready()
-        while True:
-            _replace_failed(workers, config, port)
-            time.sleep(_POLL_SECONDS)
-    except KeyboardInterrupt:
-        pass
-    finally:
-        _stop(workers)
+    with _noted_signals() as signals:
+        try:
+            while len(workers) < config.workers and not signals:
+                workers.append(_start(config, port))
+            while not signals and not any(worker.serves for worker in workers):
+                time.sleep(_POLL_SECONDS)
+                _raise_failure(workers)
+            if not signals:
+                ready()
+            while not signals:
+                _replace_failed(workers, config, port)
+                time.sleep(_POLL_SECONDS)
+        except KeyboardInterrupt:
+            pass
+        finally:
+            _stop(workers, signals)
 
 
-def _stop(workers: Sequence[Worker]) -> None:
-    """Stop workers, and kill those that take too long or that a second signal finds running."""
-    signalled: list[int] = []
+@contextmanager
+def _noted_signals() -> Iterator[list[int]]:
+    """Note SIGINT and SIGTERM in a list. An exception that a handler raises is lost where a finalizer is running."""
+    signals: list[int] = []
     both = (signal.SIGINT, signal.SIGTERM)
-    before = {each: signal.signal(each, lambda number, _frame: signalled.append(number)) for each in both}
+    before = {each: signal.signal(each, lambda number, _frame: signals.append(number)) for each in both}
     try:
-        deadline = time.monotonic() + STOP_SECONDS
-        for worker in workers:
-            worker.terminate()
-        while running := [worker.process.sentinel for worker in workers if worker.process.is_alive()]:
-            if signalled or time.monotonic() > deadline:
-                break
-            wait(running, _POLL_SECONDS)
-        for worker in workers:
-            if worker.process.is_alive():
-                log.warning("Worker %s does not stop, and is killed.", worker.pid)
-                worker.kill()
-            worker.join()
+        yield signals
     finally:
         for each, handler in before.items():
-            signal.signal(each, handler)
+            # As in `stops_on_signals`: once a signal has come, another does not disturb the end.
+            signal.signal(each, signal.SIG_IGN if signals else handler)
+
+
+def _stop(workers: Sequence[Worker], signals: Sequence[int]) -> None:
+    """Stop workers, and kill those that take too long or that a second signal finds running."""
+    deadline, before = time.monotonic() + STOP_SECONDS, len(signals)
+    for worker in workers:
+        worker.terminate()
+    while running := [worker.process.sentinel for worker in workers if worker.process.is_alive()]:
+        if len(signals) > before or time.monotonic() > deadline:
+            break
+        wait(running, _POLL_SECONDS)
+    for worker in workers:
+        if worker.process.is_alive():
+            log.warning("Worker %s does not stop, and is killed.", worker.pid)
+            worker.kill()
+        worker.join()
 
 
 def _raise_failure(workers: list[Worker]) -> None:
