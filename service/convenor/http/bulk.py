@@ -36,7 +36,7 @@ MAX_LINE = 64_000
 MAX_LINES = 200_000
 """Lines in one load, blank ones counted."""
 MAX_FAULTS, MAX_POINTER = 10, 100
-"""What is told of a line that cannot be read: so many errors, each at a place of so many characters."""
+"""The most that the result of an unreadable line names: errors, and characters of the place of each."""
 LOADS_AT_ONCE = 2
 """Loads that a worker has under way; each holds one of its connections for writing, and others must go on writing."""
 LOAD_SECONDS = BULK_SECONDS - 60
