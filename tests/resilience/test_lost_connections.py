@@ -14,7 +14,8 @@ from convenor.app import create_app
 from convenor.audit import writer
 from convenor.configuration_error import ConfigurationError
 from convenor.database import pools
-from convenor.http.middleware import request
+from convenor.http.middleware import limits
+from convenor.http.services import AppServices
 
 READY = "/health/ready"
 
@@ -56,7 +57,7 @@ async def test_a_lost_audit_connection_costs_one_flush_and_the_service_goes_on(
         network.mend()
         not_ready = await worker.http.get(READY)
         assert (not_ready.status_code, not_ready.json()["checks"]["audit"]) == (503, "failed")
-        writer_ = worker.app.state.audit_writer
+        writer_ = AppServices.of(worker.app).audit_writer
         async with asyncio.timeout(100):
             while (await school.get("/v1/me")).status_code != 200:
                 pass
@@ -84,7 +85,7 @@ async def test_a_service_is_not_ready_while_a_flush_waits(
 async def test_a_change_whose_connection_is_lost_is_503_and_the_writer_is_free_again(
     service: Service, network: Network, impatient: None, monkeypatch: pytest.MonkeyPatch, statement: bytes
 ) -> None:
-    monkeypatch.setattr(request, "REQUEST_SECONDS", 5)
+    monkeypatch.setattr(limits, "REQUEST_SECONDS", 5)
     async with serve_over(network, service) as worker:
         trust = worker.as_("trust")
         await trust.authorise()
@@ -96,7 +97,7 @@ async def test_a_change_whose_connection_is_lost_is_503_and_the_writer_is_free_a
         await trust.post(path, {"to": "accepted"}, etag=etag)
         assert lost.is_set()
         network.mend()
-        assert worker.app.state.sessions.kw["bind"].pool.checkedout() == 0
+        assert AppServices.of(worker.app).sessions.kw["bind"].pool.checkedout() == 0
         async with asyncio.timeout(100):
             while (await trust.post(path, {"to": "accepted"}, etag='"1"')).status_code not in (200, 412):
                 pass
