@@ -1,0 +1,244 @@
+"""The model of pupils and persons on one page, without a database: decision record 8 in small.
+
+A *statement* is what an organisation says of a child with one referral. Everything else is derived from statements:
+an organisation's *pupils* from its own statements alone, and *persons* from those of all organisations together.
+"""
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import combinations
+from typing import NamedTuple, TypeVar
+
+Node = TypeVar("Node")
+
+IDENTIFIERS = ("upn", "temporary_upn", "nhs_number")
+SHARED = (*IDENTIFIERS, "about")
+
+
+class Statement(NamedTuple):
+    """What one organisation says of one child. Values are opaque: keyed hashes serve as well as numbers."""
+
+    date_of_birth: str | None
+    name: str = ""
+    upn: str | None = None
+    temporary_upn: str | None = None
+    nhs_number: str | None = None
+    about: str | None = None
+    """The referral of another organisation that this is said of, as a provider does who traces an NHS number."""
+
+    @property
+    def has_identifier(self) -> bool:
+        return any(getattr(self, each) for each in IDENTIFIERS)
+
+
+def share(one: Statement, other: Statement) -> bool:
+    """Whether two statements have an identifier in common, or are about one referral."""
+    return any(getattr(one, each) and getattr(one, each) == getattr(other, each) for each in SHARED)
+
+
+def differ(statements: Collection[Statement]) -> frozenset[str]:
+    """Return the fields for which statements of one child would give two values. Names are no part of it."""
+    fields = (*IDENTIFIERS, "date_of_birth")
+    return frozenset(each for each in fields if len({getattr(one, each) for one in statements} - {None}) > 1)
+
+
+def components(nodes: Iterable[Node], edges: Iterable[tuple[Node, Node]]) -> list[frozenset[Node]]:
+    """Return the connected components of a graph, in the order of their first nodes."""
+    group = {node: {node} for node in nodes}
+    for one, other in edges:
+        if group[one] is not group[other]:
+            group[one] |= group[other]
+            for each in group[other]:
+                group[each] = group[one]
+    return list(dict.fromkeys(frozenset(each) for each in group.values()))
+
+
+# Level one: the pupils of an organisation
+
+
+class Contradiction(Exception):  # noqa: N818
+    """What was sent contradicts this organisation's own earlier statements; it names the fields."""
+
+    def __init__(self, fields: frozenset[str]) -> None:
+        super().__init__(fields)
+        self.fields = fields
+
+
+class SameNameAndBirth(Exception):  # noqa: N818
+    """A statement without a number repeats the name and birth of an earlier one; it names that referral."""
+
+    def __init__(self, referral: str) -> None:
+        super().__init__(referral)
+        self.referral = referral
+
+
+@dataclass
+class Organisation:
+    """One organisation. It knows of no other: that no method takes one is the proof."""
+
+    said: dict[str, Statement] = field(default_factory=dict)
+    """The statement in force of each referral, in the order of the referrals."""
+    same: set[tuple[str, str]] = field(default_factory=set)
+    """Referrals without numbers that the sender said to be about one child."""
+
+    def refer(
+        self, referral: str, statement: Statement, *, same_as: str | None = None, not_the_same_as: Collection[str] = ()
+    ) -> set[str]:
+        """Take the statement of a new referral, and return the ids of the pupils that it touches.
+
+        Raises:
+            Contradiction: One child would have two values of a field.
+            SameNameAndBirth: No number tells whether this is the child of an earlier referral, and neither did the
+                sender.
+        """
+        if not statement.has_identifier and same_as is None:
+            for each, earlier in self.said.items():
+                alike = (earlier.name, earlier.date_of_birth) == (statement.name, statement.date_of_birth)
+                if alike and each not in not_the_same_as:
+                    raise SameNameAndBirth(each)
+        return self._take(referral, statement, self.same | ({(same_as, referral)} if same_as else set()))
+
+    def correct(self, referral: str, statement: Statement) -> set[str]:
+        """Replace the statement of a referral. A permanent UPN follows a temporary one, which then stays known.
+
+        Raises:
+            Contradiction: One child would have two values of a field.
+        """
+        earlier = self.said[referral]
+        if statement.upn and not earlier.upn and not statement.temporary_upn:
+            statement = statement._replace(temporary_upn=earlier.temporary_upn)
+        return self._take(referral, statement, self.same)
+
+    def _take(self, referral: str, statement: Statement, same: set[tuple[str, str]]) -> set[str]:
+        before, after = self.pupils(), Organisation(self.said | {referral: statement}, same)
+        now = after.pupils()
+        group = next(each for each in now if referral in each)
+        if fields := differ([after.said[each] for each in group]):
+            raise Contradiction(fields)
+        self.said, self.same = after.said, after.same
+        changed = {each for each in before if each not in now} | {each for each in now if each not in before} | {group}
+        return {next(each for each in self.said if each in one) for one in changed}
+
+    def pupils(self) -> list[frozenset[str]]:
+        """Return the referrals of each pupil, the pupil with the oldest referral first."""
+        edges = [(one, other) for one, other in combinations(self.said, 2) if share(self.said[one], self.said[other])]
+        return components(self.said, [*edges, *self.same])
+
+    def pupil_of(self, referral: str) -> str:
+        """Return a pupil's id: that of its oldest referral, so that a younger id resolves to an older one."""
+        group = next(each for each in self.pupils() if referral in each)
+        return next(each for each in self.said if each in group)
+
+
+# Level two: persons
+
+
+Pupil = tuple[str, str]
+"""An organisation and the id that it has for the pupil."""
+
+
+class Decision(NamedTuple):
+    """What a person decided of two pupils."""
+
+    one: Pupil
+    other: Pupil
+    link: bool
+
+
+class Refused(Exception):  # noqa: N818
+    """This decision contradicts an earlier one, which a person must withdraw first."""
+
+
+@dataclass(frozen=True)
+class Persons:
+    """What is derived: who is one person, and what a person has to decide."""
+
+    linked: frozenset[frozenset[Pupil]]
+    matches: frozenset[frozenset[Pupil]]
+
+
+def pupils_of(organisations: Mapping[str, Organisation]) -> dict[Pupil, list[Statement]]:
+    """Return the statements in force of every organisation's pupils."""
+    return {
+        (name, organisation.pupil_of(next(iter(group)))): [organisation.said[each] for each in sorted(group)]
+        for name, organisation in organisations.items()
+        for group in organisation.pupils()
+    }
+
+
+def _edges(pupils: Mapping[Pupil, list[Statement]], decisions: Collection[Decision]) -> Iterator[tuple[Pupil, Pupil]]:
+    apart = {frozenset((each.one, each.other)) for each in decisions if not each.link}
+    for one, other in combinations(pupils, 2):
+        if {one, other} not in apart and any(share(a, b) for a in pupils[one] for b in pupils[other]):
+            yield one, other
+    yield from ((each.one, each.other) for each in decisions if each.link and {each.one, each.other} <= pupils.keys())
+
+
+def _is_sound(
+    group: frozenset[Pupil], pupils: Mapping[Pupil, list[Statement]], decisions: Collection[Decision]
+) -> bool:
+    decided = {frozenset((each.one, each.other)): each.link for each in decisions}
+    for one, other in combinations(group, 2):
+        link = decided.get(frozenset((one, other)))
+        if link is False or (link is None and differ(pupils[one] + pupils[other])):
+            return False
+    return True
+
+
+def derive(pupils: Mapping[Pupil, list[Statement]], decisions: Collection[Decision]) -> Persons:
+    """Derive persons from everything at once: the specification."""
+    linked, matches = set(), set()
+    for group in components(pupils, _edges(pupils, decisions)):
+        if _is_sound(group, pupils, decisions):
+            linked.add(group)
+        else:
+            by_people = [(each.one, each.other) for each in decisions if each.link and {each.one, each.other} <= group]
+            linked |= set(components(group, by_people))
+            matches.add(group)
+    return Persons(frozenset(linked), frozenset(matches))
+
+
+def rederive(
+    before: Persons,
+    touched: Collection[Pupil],
+    pupils: Mapping[Pupil, list[Statement]],
+    decisions: Collection[Decision],
+) -> Persons:
+    """Derive persons anew for the groups that a change touches, and leave all others alone: what the worker does."""
+    edges = list(_edges(pupils, decisions))
+    formerly = {each for group in before.linked | before.matches if group & set(touched) for each in group}
+    ends = (formerly | set(touched)) & pupils.keys()
+    near = {each for group in components(pupils, edges) if group & ends for each in group}
+    new = derive({each: pupils[each] for each in pupils if each in near}, decisions)
+    gone = near | formerly
+    return Persons(
+        frozenset(each for each in before.linked if not each & gone) | new.linked,
+        frozenset(each for each in before.matches if not each & gone) | new.matches,
+    )
+
+
+def decide(decisions: frozenset[Decision], new: Decision) -> frozenset[Decision]:
+    """Add what a person decided.
+
+    Raises:
+        Refused: Links of people would join pupils that a person keeps apart.
+    """
+    after = decisions | {new}
+    groups = components(
+        {pupil for each in after for pupil in (each.one, each.other)},
+        [(each.one, each.other) for each in after if each.link],
+    )
+    if any({each.one, each.other} <= group for each in after if not each.link for group in groups):
+        raise Refused
+    return after
+
+
+def resolved(decisions: Iterable[Decision], organisations: Mapping[str, Organisation]) -> list[Decision]:
+    """Return decisions by the ids that their pupils have now; what is now one pupil needs no decision."""
+
+    def now(pupil: Pupil) -> Pupil:
+        return pupil[0], organisations[pupil[0]].pupil_of(pupil[1])
+
+    return [
+        Decision(now(each.one), now(each.other), each.link) for each in decisions if now(each.one) != now(each.other)
+    ]
