@@ -47,7 +47,13 @@ SHELVES = Resource(
     order="-id",
     sorts={"id": Sort("id", "int")},
     joins={"weighed": "cross join lateral weigh({t}.id)"},
-    sql={"box.size": "{weighed}.size", "box.label": "{t}.label"},
+    sql={
+        "box.size": "{weighed}.size",
+        "box.label": "{t}.label",
+        "thing.kind": "{t}.thing_kind",
+        "thing.name": "{t}.label",
+        "thing.colour": "{t}.label",
+    },
     parts={"boxes": Part("box {p} where {p}.shelf_id = {t}.id", order="{p}.size")},
     variants={"thing": "{t}.thing_kind"},
     sensitivity={
@@ -136,7 +142,7 @@ def test_a_declaration_refuses_what_is_not_there(changed: dict[str, Any], named:
     assert named in str(refused.value)
 
 
-COLUMNS = {"shelf": {"id", "note", "version"}}
+COLUMNS = {"shelf": {"id", "note", "label", "thing_kind", "version"}, "box": {"id", "shelf_id", "size", "label"}}
 APART: dict[str, tuple[dict[str, Any], str]] = {
     "a relation to no resource": ({"relations": {"all": Relation("shelfs")}}, 'relations[all] names "shelfs"'),
     "a relation on no column of the target": (
@@ -150,6 +156,49 @@ APART: dict[str, tuple[dict[str, Any], str]] = {
     "a sort by no column": ({"sorts": {"id": Sort("ident", "int")}}, 'sorts[id] in table shelf names "ident"'),
     "a natural key that is no column": ({"natural_key": "code"}, 'natural_key in table shelf names "code"'),
     "a version that is no column": ({"etag": "etag"}, 'etag in table shelf names "etag"'),
+    "a table that is misspelt": ({"table": "shelve"}, 'table names "shelve"'),
+    "a field that is no column": ({"sql": {}}, 'read in table shelf names "box.size"'),
+    "the SQL of no column": (
+        {"sql": {**SHELVES.sql, "box.size": "{t}.sise"}},
+        'sql[box.size] in table shelf names "sise"',
+    ),
+    "variants by no column": ({"variants": {"thing": "{t}.kind"}}, 'variants[thing] in table shelf names "kind"'),
+    "a filter by no column": (
+        {"filters": {"id": replace(SHOWN, sql='{t}."ident" = {v}')}},
+        'filters[id].sql in table shelf names "ident"',
+    ),
+    "a default by no column": (
+        {"filters": {"id": replace(SHOWN, default_sql="{t}.ended")}},
+        'filters[id].default_sql in table shelf names "ended"',
+    ),
+    "a role's default by no column": (
+        {"default_filters": {Role.BOARD: DefaultFilter("{t}.ended", unless="note_of")}},
+        'default_filters[board].sql in table shelf names "ended"',
+    ),
+    "a join on no column": ({"joins": {"weighed": "join x on {t}.x"}}, 'joins[weighed] in table shelf names "x"'),
+    "an id that is no column": ({"id_sql": "{t}.ident"}, 'id_sql in table shelf names "ident"'),
+    "a subject that is no column": ({"subject": "{t}.pupil"}, 'subject in table shelf names "pupil"'),
+    "a relation where no column of its own is": (
+        {"relations": {"all": Relation("shelves", where="{t}.id > {p}.ident")}},
+        'relations[all] in table shelf names "ident"',
+    ),
+    "a relation where no column of the target is": (
+        {"relations": {"all": Relation("shelves", where="{t}.ident > {p}.id")}},
+        'relations[all] in table shelf names "ident"',
+    ),
+    "a part's source by no column": (
+        _part(source="box {p} where {p}.shelf = {t}.id"),
+        'parts[boxes] in table box names "shelf"',
+    ),
+    "a part's source by no column of its parent": (
+        _part(source="box {p} where {p}.shelf_id = {t}.ident"),
+        'parts[boxes].source in table shelf names "ident"',
+    ),
+    "a part's order by no column": (_part(order="{p}.width"), 'parts[boxes] in table box names "width"'),
+    "the SQL of no column of a part": (
+        _part(sql={"size": "{t}.width"}),
+        'parts[boxes]: sql[size] in table box names "width"',
+    ),
 }
 
 

@@ -54,6 +54,7 @@ CLUSTER_SCHOOLS = Resource(
     name="cluster_schools",
     singular="cluster_school",
     table="cluster_school",
+    view=True,
     read=ClusterSchoolRead,
     row_access=OPEN_TO_AREA,
     scope="clusters:read",

@@ -21,6 +21,7 @@ PATHWAYS = Resource(
     name="pathways",
     singular="pathway",
     table="current_pathway",
+    view=True,
     read=PathwayRead,
     row_access=OPEN_TO_AREA,
     of_area=False,

@@ -10,7 +10,16 @@ from typing import TYPE_CHECKING
 from pydantic import BaseModel
 
 from convenor.read_model.annotations import kinds_of, models_in
-from convenor.read_model.placeholders import ANYWHERE, FILTER, PART_ORDER, ROW, WITH_PARENT, placeholders_in
+from convenor.read_model.placeholders import (
+    ANYWHERE,
+    FILTER,
+    PART_ORDER,
+    ROW,
+    WITH_PARENT,
+    columns_in,
+    placeholders_in,
+    table_of,
+)
 
 if TYPE_CHECKING:
     from convenor.read_model.resource import Part, Resource
@@ -40,25 +49,69 @@ def check_together(resources: Iterable["Resource"], columns: Mapping[str, Collec
 
     Args:
         resources: all of them.
-        columns: the columns of each table. A view is not among them and is not checked here.
+        columns: the columns of each table. Those of a view are not known, and are not checked here.
 
     Raises:
-        ValueError: a relation has an unknown target, or a table lacks a column.
+        ValueError: a relation has an unknown target, or a resource names an unknown table or column.
     """
     by_name = {resource.name: resource for resource in resources}
     for resource in by_name.values():
-        named = [("natural_key", resource.natural_key), ("etag", resource.etag)]
-        named += [(f"sorts[{name}]", sort.column) for name, sort in resource.sorts.items()]
+        if not resource.view:
+            _check_known(resource.name, "table", resource.table, columns)
         for name, relation in resource.relations.items():
-            at = f"relations[{name}]"
-            _check_known(resource.name, at, relation.target, by_name)
-            named += [(at, ours) for ours in relation.on.values()]
-            target = by_name[relation.target].table
-            for theirs in relation.on if target in columns else ():
-                _check_known(resource.name, f"{at} in table {target}", theirs, columns[target])
-        for at, column in named if resource.table in columns else ():
-            if column is not None:
-                _check_known(resource.name, f"{at} in table {resource.table}", column, columns[resource.table])
+            _check_known(resource.name, f"relations[{name}]", relation.target, by_name)
+        for at, table, column in (
+            *_named_columns(resource),
+            *_related_columns(resource, by_name),
+            *_field_columns(resource.read, resource, resource.table),
+        ):
+            if table in columns:
+                _check_known(resource.name, f"{at} in table {table}", column, columns[table])
+
+
+def _named_columns(resource: "Resource") -> Iterator[tuple[str, str, str]]:
+    """List the columns that a resource names of its own row: where it names them, the table, the column."""
+    for at, key in (("natural_key", resource.natural_key), ("etag", resource.etag)):
+        if key is not None:
+            yield at, resource.table, key
+    for name, sort in resource.sorts.items():
+        yield f"sorts[{name}]", resource.table, sort.column
+    for at, sql, allowed in _fragments(resource):
+        if "p" not in allowed:
+            for column in columns_in(sql, "t"):
+                yield at, resource.table, column
+
+
+def _related_columns(resource: "Resource", by_name: Mapping[str, "Resource"]) -> Iterator[tuple[str, str, str]]:
+    """List the columns that relations name of their target's row and of the resource's."""
+    for name, relation in resource.relations.items():
+        at, target = f"relations[{name}]", by_name[relation.target].table
+        for ours in (*relation.on.values(), *columns_in(relation.where, "p")):
+            yield at, resource.table, ours
+        for theirs in (*relation.on, *columns_in(relation.where, "t")):
+            yield at, target, theirs
+
+
+def _field_columns(
+    model: type[BaseModel], declared: "Resource | Part", table: str, before: str = ""
+) -> Iterator[tuple[str, str, str]]:
+    """List the columns that hold a model's fields, by name or by the SQL of the declaration."""
+    paths = list(fields_within(model, declared))
+    for path in paths:
+        is_object = any(other.startswith(f"{path}.") for other in paths)
+        if not is_object and path not in (*declared.sql, *declared.parts, *declared.variants):
+            yield f"{before}read", table, path
+    for what, fragments in (("sql", declared.sql), ("variants", declared.variants)):
+        for key, sql in fragments.items():
+            for column in columns_in(sql, "t"):
+                yield f"{before}{what}[{key}]", table, column
+    for path, part in declared.parts.items():
+        at, own = f"{before}parts[{path}]", table_of(part.source)
+        for column in columns_in(part.source, "t"):
+            yield f"{at}.source", table, column
+        for column in columns_in(part.source + part.order, "p"):
+            yield at, own, column
+        yield from _field_columns(_models_at(model, path)[0], part, own, f"{at}: ")
 
 
 def fields_within(model: type[BaseModel], declared: "Resource | Part", before: str = "") -> Iterator[str]:

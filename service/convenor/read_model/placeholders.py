@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+_TABLE = re.compile(r"\w+")
 _PLACEHOLDER = re.compile(r"\{([A-Za-z_ ]\w*\s*)\}")
 
 
@@ -39,3 +40,14 @@ FILTER = ANYWHERE | {"v", "area"}
 def placeholders_in(sql: str) -> list[str]:
     """List the distinct placeholders of a fragment. A quantifier of a regular expression, as in `{2}`, is none."""
     return list(dict.fromkeys(_PLACEHOLDER.findall(sql)))
+
+
+def columns_in(sql: str, row: str) -> list[str]:
+    """List the columns that a fragment names of the row `{t}` or `{p}`."""
+    return re.findall(rf'\{{{row}\}}\."?(\w+)', sql)
+
+
+def table_of(source: str) -> str:
+    """Return the table that the source of a part begins with; empty where it begins with a sub-select."""
+    found = _TABLE.match(source)
+    return found[0] if found else ""

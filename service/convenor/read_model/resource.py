@@ -148,6 +148,7 @@ class Resource:
         etag: the column that holds the record's version.
         default_filters: by role, the predicate of a list that does not filter otherwise.
         of_area: False for the few tables that belong to no area (pathways).
+        view: True where `table` is a view, whose columns are not checked at the start.
 
     Raises:
         ValueError: it names an unknown field, order, filter or placeholder.
@@ -175,6 +176,7 @@ class Resource:
     etag: str | None = None
     default_filters: Mapping[Role, DefaultFilter] = field(default_factory=dict)
     of_area: bool = True
+    view: bool = False
 
     def __post_init__(self) -> None:
         """Refuse an inconsistent declaration."""
