@@ -180,8 +180,10 @@ async def _written(call: Call, change: Change, selected: PlannedSelection) -> by
     makes = partial(PayloadWrite, change=change, values=selected.values)
     version: int | None = change.arguments.get("ifVersion")
     if_match = None if version is None else frozenset({etag_of(version)})
-    sessions, action = call.context.services.sessions, mutation.operation.action
-    write = WriteCall(sessions, call.context.source, action, if_match, reservation, makes)
+    services, action = call.context.services, mutation.operation.action
+    write = WriteCall(
+        services.sessions, services.write_queues, call.context.source, action, if_match, reservation, makes
+    )
     response = await mutation.run(data=data, write=write, **named)
     return bytes(response.body)
 

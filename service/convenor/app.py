@@ -35,6 +35,7 @@ from convenor.http.openapi.builder import build_contract
 from convenor.http.route_index import index_routes, routes_of
 from convenor.http.services import AppServices
 from convenor.http.write_context import Replay
+from convenor.http.write_queues import WriteQueues
 from convenor.openapi_metadata import INFO, SECTIONS
 from convenor.pages import routes as pages
 from convenor.problems import Problem
@@ -82,6 +83,7 @@ def create_app(app_url: str, data_dir: Path, issuer: str, workers: int = 1) -> F
                 issuer=issuer,
                 readers=connections.readers,
                 sessions=connections.sessions,
+                write_queues=WriteQueues(),
                 audit_writer=audit_writer,
                 verifier=oauth.verifier,
                 bulk_turns=asyncio.Semaphore(LOADS_AT_ONCE),

@@ -1,16 +1,13 @@
 """What a write does when somebody else holds what it needs: it waits, is tried again, or is refused."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from typing import Any
 
 import asyncpg
 import httpx2
 import pytest
 from support.api_client import Service, pupil_referral
 from support.graphql_requests import asked, camelled
+from support.held_rows import holding
 from support.referral_steps import ACCEPTED, line, load, outcomes, referred, session
 
 from convenor.domain_types.dates import today
@@ -20,38 +17,6 @@ SUBMIT = """mutation ($input: ReferralInput!, $key: String!) {
   submitReferral(input: $input, idempotencyKey: $key) { referral { code } }
 }"""
 JOINING = {"school": "900050", "valid_from": "2024-09-01"}
-
-
-@dataclass
-class Holder:
-    """Another session of the database, in a transaction; it is never the one that a deadlock ends."""
-
-    connection: asyncpg.Connection
-    watcher: asyncpg.Connection
-
-    async def hold(self, table: str, where: str) -> None:
-        """Locks a row."""
-        await self.connection.execute(f"select from {table} where {where} for update")
-
-    async def is_waited_for(self, by: asyncio.Task[Any]) -> None:
-        """Returns once a call waits for what this holds."""
-        waiting = "select exists (select from pg_stat_activity where $1 = any(pg_blocking_pids(pid)))"
-        while not await self.watcher.fetchval(waiting, self.connection.get_server_pid()):
-            assert not by.done(), by.result().text
-
-
-@asynccontextmanager
-async def holding(service: Service) -> AsyncIterator[Holder]:
-    connection, watcher = [await asyncpg.connect(service.superuser_url) for _ in range(2)]
-    try:
-        await connection.execute("set deadlock_timeout = '1h'")
-        transaction = connection.transaction()
-        await transaction.start()
-        yield Holder(connection, watcher)
-        await transaction.rollback()
-    finally:
-        await connection.close()
-        await watcher.close()
 
 
 async def events(service: Service, answer: httpx2.Response) -> list[tuple[str, int]]:

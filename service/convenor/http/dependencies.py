@@ -117,7 +117,8 @@ class WriteOperation(Operation):
         _refuse_parameters(request)
         if_match = _if_match(request, required=self.changes) if self.takes_version else None
         reservation = await _reservation_of(request, context, required=self.creates) if self.takes_key else None
-        return WriteCall(context.services.sessions, context.source, self.action, if_match, reservation)
+        services = context.services
+        return WriteCall(services.sessions, services.write_queues, context.source, self.action, if_match, reservation)
 
 
 def writes(

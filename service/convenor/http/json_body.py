@@ -130,9 +130,12 @@ class GuardedRoute(APIRoute):
 
 
 def _in_transaction(function: Callable[..., Awaitable[Response]]) -> Callable[..., Awaitable[Response]]:
+    in_path = [name for name in inspect.signature(function).parameters if name not in ("data", "write")]
+
     @wraps(function)
     async def endpoint(*, write: Any, **given: Any) -> Response:
-        answer: Response = await write.run(lambda made: function(write=made, **given))
+        named = {name: given[name] for name in in_path}
+        answer: Response = await write.run(lambda made: function(write=made, **given), named)
         return answer
 
     return endpoint

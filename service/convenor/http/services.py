@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from convenor.audit.writer import AuditWriter
 from convenor.database.pools import Pool
+from convenor.http.write_queues import WriteQueues
 from convenor.security.principal import Principal
 
 Kind = TypeVar("Kind")
@@ -35,6 +36,7 @@ class AppServices:
         issuer: The address under which clients know this service.
         readers: Connections for reads.
         sessions: Opens a session for a change.
+        write_queues: Where changes of the same record wait for a session.
         audit_writer: Makes events durable.
         verifier: Authenticates requests.
         bulk_turns: Admits bulk loads.
@@ -44,6 +46,7 @@ class AppServices:
     issuer: str
     readers: Pool
     sessions: async_sessionmaker[AsyncSession]
+    write_queues: WriteQueues
     audit_writer: AuditWriter
     verifier: TokenVerifier
     bulk_turns: asyncio.Semaphore

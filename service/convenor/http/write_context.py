@@ -1,6 +1,7 @@
 """The unit of work: a change, its idempotency key and its audit event in one transaction, before the answer."""
 
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, TypeVar
@@ -19,6 +20,7 @@ from convenor.database.pools import again_after_deadlock, driver_connection, dri
 from convenor.database.row_security import set_context_of
 from convenor.http.exception_handlers import WriteFailed, problem_of
 from convenor.http.responses import AuditedResponse
+from convenor.http.write_queues import WriteQueues
 from convenor.problems import Stale, StillRunning
 from convenor.read_model.execute import Answer, read_one
 from convenor.read_model.resource import Resource
@@ -167,6 +169,7 @@ class WriteCall:
 
     Args:
         sessions: Opens a session.
+        queues: Where it waits for others that change the same record.
         source: For whom.
         action: What the audit calls the change.
         if_match: The tags of the versions that the caller would change.
@@ -175,19 +178,23 @@ class WriteCall:
     """
 
     sessions: Callable[[], AsyncSession]
+    queues: WriteQueues
     source: AuditSource
     action: str
     if_match: IfMatch = None
     reservation: KeyReservation | None = None
     makes: Makes = WriteContext
 
-    async def run(self, change: Callable[[WriteContext], Awaitable[AuditedResponse]]) -> AuditedResponse:
+    async def run(
+        self, change: Callable[[WriteContext], Awaitable[AuditedResponse]], named: Mapping[str, str]
+    ) -> AuditedResponse:
         """Make a change in one transaction: committed with its idempotency key and its audit event, or not at all.
 
         Where the database ends the transaction to resolve a deadlock, make the change once more from its beginning.
 
         Args:
             change: What the route does.
+            named: The keys of records in the path, by parameter.
 
         Raises:
             Replay: The call is a repeated one.
@@ -195,12 +202,27 @@ class WriteCall:
         """
         last: list[WriteContext] = []
         try:
-            return await again_after_deadlock(partial(self._attempt, change, last))
+            async with AsyncExitStack() as turns:
+                # The key first, as in the transaction: nobody with a turn at a record waits for a key.
+                for queue in self._queues_for(named):
+                    await turns.enter_async_context(self.queues.turn(queue))
+                return await again_after_deadlock(partial(self._attempt, change, last))
         except Replay:
             raise
         except Exception as error:
             record = last[0].record if last else AuditRecord(self.action)
             raise WriteFailed(problem_of(error, self.source.request_id), record) from error
+
+    def _queues_for(self, named: Mapping[str, str]) -> Iterator[Hashable]:
+        if self.reservation:
+            yield tuple(self.reservation.names().values())
+        for name, key in named.items():
+            try:
+                yield UUID(key)
+            except ValueError:
+                # Each area has codes of its own.
+                areas = self.source.principal.areas if self.source.principal else ()
+                yield name, key, areas
 
     async def _attempt(
         self, change: Callable[[WriteContext], Awaitable[AuditedResponse]], last: list[WriteContext]
