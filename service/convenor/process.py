@@ -1,12 +1,10 @@
-"""Run one serving process: its signals, its limits and the application."""
+"""Run one serving process: its limits and the application."""
 
 import gc
 import resource
-import signal
-from collections.abc import Callable, Iterator
-from contextlib import AsyncExitStack, contextmanager, suppress
+from collections.abc import Callable
+from contextlib import AsyncExitStack, suppress
 from socket import socket
-from types import FrameType
 from typing import Any
 
 import uvicorn
@@ -19,24 +17,6 @@ IN_FLIGHT_SECONDS = 10
 """How long requests in flight may take to finish when the service stops."""
 OWN_DESCRIPTORS = 64
 """File descriptors that are reserved for database connections and files."""
-
-
-@contextmanager
-def stops_on_signals() -> Iterator[None]:
-    """Let SIGTERM, like SIGINT, end the block with KeyboardInterrupt, and ignore further signals."""
-    both = (signal.SIGINT, signal.SIGTERM)
-
-    def stop(_signal: int, _frame: FrameType | None) -> None:
-        for each in both:
-            signal.signal(each, signal.SIG_IGN)
-        raise KeyboardInterrupt
-
-    before = {each: signal.signal(each, stop) for each in both}
-    try:
-        yield
-    finally:
-        for each, handler in before.items():
-            signal.signal(each, handler)
 
 
 def configure_server(application: Any, **more: Any) -> uvicorn.Config:

@@ -18,7 +18,8 @@ from uvicorn.supervisors.multiprocess import Process
 
 from convenor.configuration_error import ConfigurationError
 from convenor.log import log
-from convenor.process import IN_FLIGHT_SECONDS, serve_application, stops_on_signals
+from convenor.process import IN_FLIGHT_SECONDS, serve_application
+from convenor.stop_signals import stops_on_signals
 
 UNRESPONSIVE_SECONDS = 60
 """How long a worker may be unresponsive before it is replaced. On a busy machine, a start takes many seconds."""

@@ -134,7 +134,7 @@ class TestKeysThatClientsRelyOn:
 
 
 class TestItIsStopped:
-    @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+    @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
     def test_a_stopped_service_leaves_no_process_and_loses_nothing(
         self, installation: Installation, school: Client, how: signal.Signals
     ) -> None:

@@ -21,6 +21,7 @@ from rich.text import Text
 from convenor.config import Settings
 from convenor.configuration_error import ConfigurationError
 from convenor.security.principal import Role
+from convenor.stop_signals import stops_on_signals
 from convenor.terminal import complain, out, progress, say, show_pairs
 
 Result = TypeVar("Result")
@@ -45,9 +46,11 @@ DATE = ["%Y-%m-%d"]
 
 
 def main() -> None:
-    """Run the command; report a configuration error and exit with 2."""
+    """Run the command until a signal ends it; report a configuration error and exit with 2."""
     try:
-        app()
+        # Around every command, because any of them may have started the embedded database.
+        with stops_on_signals():
+            app()
     except ConfigurationError as error:
         complain(error)
         sys.exit(2)
@@ -81,11 +84,9 @@ def serve(
 ) -> None:
     """Serve until Ctrl-C. Start the embedded database if it is used, and migrate the database first."""
     from convenor import serving
-    from convenor.process import stops_on_signals
 
     settings = _settings()
     with (
-        stops_on_signals(),
         serving.hold_data_folder(settings.data_dir, settings.issuer),
         serving.hold_port(settings.host, settings.port) as port,
         serving.open_migrated(settings, say) as database,
@@ -113,13 +114,11 @@ def demo(
     from convenor import serving
     from convenor.demo import assert_same_demo, load_demo, loaded_demo, write_demo_clients
     from convenor.domain_types.dates import today
-    from convenor.process import stops_on_signals
     from convenor.startup_errors import explain_failure
 
     settings, day = _settings(), as_at.date() if as_at else None
     serving.assert_local(settings)
     with (
-        stops_on_signals(),
         serving.hold_data_folder(settings.data_dir, settings.issuer),
         nullcontext() if no_serve else serving.hold_port(settings.host, settings.port) as port,
         serving.open_migrated(settings, say) as database,
@@ -201,11 +200,9 @@ def backup(
 ) -> None:
     """Back up the database and the keys to two files. The service may be running."""
     from convenor.backup import back_up, keys_path
-    from convenor.process import stops_on_signals
 
     file = file.expanduser().absolute()
-    with stops_on_signals():
-        rows = back_up(_settings(), file, say)
+    rows = back_up(_settings(), file, say)
     show_pairs({"Database": f"{file}, {rows} rows", "Keys": str(keys_path(file))})
     say("With both files, anybody can read everything. Store them as safely as the installation, and apart from it.")
 
@@ -218,10 +215,8 @@ def restore(
 ) -> None:
     """Restore a backup into an installation without data, and bring it to this version's schema."""
     from convenor import backup
-    from convenor.process import stops_on_signals
 
-    with stops_on_signals():
-        backup.restore(_settings(), file.expanduser().absolute(), say)
+    backup.restore(_settings(), file.expanduser().absolute(), say)
     say("The backup is restored, with its keys. Clients that ended after the backup are active again.")
 
 
