@@ -44,6 +44,8 @@ def open_oauth_services(
     sessions: async_sessionmaker[AsyncSession],
     pool: Connection,
     now: Callable[[], float] = time.time,
+    *,
+    local: bool = False,
 ) -> OAuthServices:
     """Assemble the services.
 
@@ -53,6 +55,7 @@ def open_oauth_services(
         sessions: sessions with the application's login.
         pool: an asyncpg pool, to read principals.
         now: the clock, in seconds since 1970.
+        local: whether only this machine can call, so that a demo's clients may.
 
     Raises:
         ConfigurationError: the issuer is plain http beyond this machine (RFC 8414 section 2), or keys are unusable.
@@ -64,6 +67,6 @@ def open_oauth_services(
         )
     issuer = issuer.rstrip("/")
     keys = load_signing_keys(data_dir)
-    load = partial(load_principal, pool, pseudonym_secret=load_pseudonym_secret(data_dir))
-    server = TokenServer(issuer, issuer + TOKEN_PATH, keys, now)
+    load = partial(load_principal, pool, pseudonym_secret=load_pseudonym_secret(data_dir), local=local)
+    server = TokenServer(issuer, issuer + TOKEN_PATH, keys, now, local=local)
     return OAuthServices(issuer, keys, sessions, server, TokenVerifier(issuer, keys, load, now))

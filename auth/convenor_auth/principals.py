@@ -23,8 +23,9 @@ from client c
 join organisation o on o.id = c.organisation_id
 join data_sharing_agreement a on a.id = c.agreement_id
 left join client_grant g on g.client_id = c.client_id
-where c.client_id = $1 and c.ended_at is null and ($2::text is null or exists (
-    select from client_key k where k.client_id = c.client_id and k.kid = $2 and k.ended_at is null))
+where c.client_id = $1 and c.ended_at is null and ($3::bool or not exists (select from demo)) and (
+    $2::text is null or exists (
+        select from client_key k where k.client_id = c.client_id and k.kid = $2 and k.ended_at is null))
 order by g.area_id, g.kind, g.key
 """
 
@@ -36,13 +37,16 @@ async def load_principal(
     pseudonym_secret: bytes,
     *,
     kid: str | None = None,
+    local: bool = False,
 ) -> Principal | None:
     """Load the principal; None if there is no such client, or the client or its key `kid` has ended.
+
+    Unless `local`, a demo's clients are none either, even if the demo was loaded after the service had started.
 
     Leave out scopes of the token that the role or the registration no longer has. `TokenVerifier` checks the end of the
     agreement, on each call.
     """
-    rows = await connection.fetch(_STATEMENT, client_id, kid)
+    rows = await connection.fetch(_STATEMENT, client_id, kid, local)
     if not rows:
         return None
     client = rows[0]

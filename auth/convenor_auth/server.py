@@ -28,6 +28,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 from sqlmodel import col
 
+from convenor.database.demo_mark import DemoMark
 from convenor.domain_types.dates import london_date
 from convenor.security.principal import Role
 from convenor_auth.assertions import ASSERTION_TYPE, Assertion, AssertionRefused, Proof
@@ -118,12 +119,15 @@ class Caller:
 class TokenServer(AuthorizationServer):  # type: ignore[misc]
     """Answer token requests. One instance serves all requests of a process."""
 
-    def __init__(self, issuer: str, token_url: str, keys: SigningKeys, now: Callable[[], float]) -> None:
+    def __init__(
+        self, issuer: str, token_url: str, keys: SigningKeys, now: Callable[[], float], *, local: bool = False
+    ) -> None:
         super().__init__()
         self._issuer = issuer
         self._token_url = token_url
         self._keys = keys
         self._now = now
+        self._local = local
         self.register_grant(ClientCredentialsGrant)
         self.register_token_generator("default", BearerTokenGenerator(self._sign, expires_generator=LIFE_SECONDS))
 
@@ -244,7 +248,10 @@ class TokenServer(AuthorizationServer):  # type: ignore[misc]
         )
 
     def _check_admission(self, client: Client) -> None:
-        """Refuse an authenticated client that has ended or has no agreement in force."""
+        """Refuse an authenticated client that has ended, has no agreement in force, or may not leave its machine."""
+        # The mark of a demo commits with its clients, so that whoever finds a client finds the mark.
+        if not self._local and _session.get().get(DemoMark, True) is not None:
+            raise ClientRefusedError("The database of this service holds a demo, whose clients may not call it.")
         if client.ended_at is not None:
             raise ClientRefusedError("This client has ended: ask the operator for a new one.")
         agreement = _session.get().get_one(DataSharingAgreement, client.agreement_id)

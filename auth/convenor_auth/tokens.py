@@ -127,7 +127,9 @@ class TokenVerifier:
         scopes = frozenset(claims["scope"].split())
         principal = await self.load(claims["client_id"], scopes, kid=claims.get("client_kid"))
         if principal is None:
-            raise InvalidToken("The client of this token has ended, or the client's key has.")
+            raise InvalidToken(
+                "The client of this token has ended, or the client's key has, or the database holds a demo."
+            )
         if principal.agreement_ends_on is not None:
             end = end_of(principal.agreement_ends_on).timestamp()
             if self.now() > end:

@@ -63,7 +63,7 @@ MIDDLEWARE = [
 """From the outermost to the innermost; `convenor.http.middleware` says why in this order."""
 
 
-def create_app(app_url: str, data_dir: Path, issuer: str, workers: int = 1) -> FastAPI:
+def create_app(app_url: str, data_dir: Path, issuer: str, workers: int = 1, *, local: bool = False) -> FastAPI:
     """The application of one worker.
 
     Args:
@@ -71,12 +71,13 @@ def create_app(app_url: str, data_dir: Path, issuer: str, workers: int = 1) -> F
         data_dir: where the service's own keys are.
         issuer: the address under which clients know this service.
         workers: how many such workers share the database.
+        local: whether only this machine can call; only then may a demo's clients.
     """
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with connect(app_url, workers) as connections:
-            oauth = open_oauth_services(issuer, data_dir, connections.sessions, connections.readers)
+            oauth = open_oauth_services(issuer, data_dir, connections.sessions, connections.readers, local=local)
             audit_writer = AuditWriter(connections.auditors)
             readiness = Readiness(connections.open_probe, audit_writer)
             services = AppServices(

@@ -167,7 +167,10 @@ def serve(settings: Settings, database: Database, port: socket.socket, ready: Ca
     """
     if asyncio.run(holds_demo(database.app_url)):
         assert_local(settings)
-    make = partial(create_app, database.app_url, settings.data_dir, settings.issuer, settings.workers)
+    # A demo that is loaded later is refused request by request.
+    make = partial(
+        create_app, database.app_url, settings.data_dir, settings.issuer, settings.workers, local=settings.is_local
+    )
     try:
         port.listen(_BACKLOG)
     except OSError as error:

@@ -1,17 +1,22 @@
 """A demo stays on its machine and apart from any installation: what the commands refuse, and with which remedy."""
 
+import json
 import tempfile
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import asyncpg
+import httpx2
 import pytest
-from support.api_client import Service
-from support.databases import Server, named
+from support.api_client import Caller, Service
+from support.databases import ISSUER, Server, named
+from support.empty_databases import Empty
 from support.installation import Installation
 
+from convenor.app import create_app
 from convenor_auth.keys import make_keys
 
 PUBLIC = {"CONVENOR_PUBLIC_URL": "https://convenor.example"}
@@ -47,6 +52,13 @@ def bare() -> Iterator[Installation]:
         installation = Installation(Path(folder) / "data")
         yield installation
         installation.leave()
+
+
+def ask(installation: Installation, client: dict[str, Any]) -> httpx2.Response:
+    """Request a token as a client of the demo."""
+    login = client["client_id"], client["client_secret"]
+    form = {"grant_type": "client_credentials", "scope": " ".join(client["scopes"])}
+    return httpx2.post(f"{installation.url}/oauth/token", data=form, auth=login, trust_env=False, timeout=60)
 
 
 def refused(installation: Installation, *command: str) -> str:
@@ -114,3 +126,45 @@ def test_the_doctor_finds_a_demo_whose_database_is_stopped(bare: Installation) -
     bare.settings |= PUBLIC
     ill = bare.run("doctor")
     assert (ill.returncode, "\nwrong  data " in ill.stdout) == (1, True)
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_demo_that_is_loaded_beside_a_service_for_everybody_cannot_call_it(
+    tmp_path: Path, server: Server, empty: Empty, workers: str
+) -> None:
+    urls = {
+        "CONVENOR_DATABASE_URL": named(server.app_url, urlsplit(empty.owner_url).path[1:]),
+        "CONVENOR_OWNER_DATABASE_URL": empty.owner_url,
+    }
+    service = Installation(tmp_path / "service", settings=urls | PUBLIC | {"CONVENOR_WORKERS": workers})
+    demo = Installation(tmp_path / "demo", settings=urls)
+    try:
+        service.start()
+        loaded = demo.run("demo", "--no-serve")
+        assert loaded.returncode == 0, loaded.stderr
+        clients = json.loads((demo.data_dir / "demo-clients.json").read_text())
+        client = next(each for each in clients if each["client_secret"])
+        answer = ask(service, client)
+        assert (answer.status_code, answer.json()["error"]) == (401, "invalid_client")
+        assert "holds a demo" in answer.json()["error_description"]
+        demo.start()
+        assert ask(demo, client).status_code == 200
+    finally:
+        service.leave()
+        demo.leave()
+
+
+async def test_a_token_of_a_demo_opens_a_service_for_its_machine_alone(service: Service) -> None:
+    school = service.as_("school")
+    await school.authorise()
+    owner = await asyncpg.connect(service.superuser_url)
+    await owner.execute("insert into demo (id) values (true)")
+    await owner.close()
+    refused = await school.get("/v1/me")
+    assert (refused.status_code, refused.json()["code"]) == (401, "unauthenticated")
+    app = create_app(service.app_url, service.data_dir, ISSUER, local=True)
+    transport = httpx2.ASGITransport(app=app)
+    async with app.router.lifespan_context(app), httpx2.AsyncClient(transport=transport, base_url=ISSUER) as http:
+        local = Caller(http, school.client, school.token)
+        assert (await local.get("/v1/me")).status_code == 200
+        await local.authorise()
