@@ -16,6 +16,10 @@ class PupilRead(PupilFields):
     pseudonym: str = Field(description="A stable pseudonym for the pupil, which only your organisation sees.")
 
 
+_OPEN = frozenset({"sen_provision", "home_la_code"})
+"""The details that identify nobody. A new field is hidden unless it is listed here."""
+_OWN_CLEARANCE = {"upn": FieldSensitivity.UPN, "nhs_number": FieldSensitivity.NHS_NUMBER}
+
 PUPIL = Part(
     source="pupil_identity {p} where {p}.area_id = {t}.area_id and {p}.referral_id = {t}.id",
     sql={
@@ -24,20 +28,11 @@ PUPIL = Part(
     },
     sensitivity={
         "id": FieldSensitivity.IDENTITY,
-        "upn": FieldSensitivity.UPN,
-        "nhs_number": FieldSensitivity.NHS_NUMBER,
-        **dict.fromkeys(
-            [
-                "given_name",
-                "family_name",
-                "date_of_birth",
-                "parent_name",
-                "parent_telephone",
-                "parent_email",
-                "interpreter_language",
-            ],
-            FieldSensitivity.IDENTITY,
-        ),
+        **{
+            name: _OWN_CLEARANCE.get(name, FieldSensitivity.IDENTITY)
+            for name in PupilFields.model_fields
+            if name not in _OPEN
+        },
     },
 )
 """For parent rows that have the columns `area_id` and `id` of a referral."""
