@@ -20,7 +20,7 @@ from data import Area, load
 
 from convenor.embedded_postgres.server import open_embedded
 from convenor.migrate import migrate
-from convenor.security.principal import Grant, Role
+from convenor.security.principal import Grant, Role, RowAccess
 from convenor_auth.keys import load_pseudonym_secret, make_keys, pseudonym_key
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
@@ -108,9 +108,9 @@ async def _clients(installation: Installation, owner_url: str) -> dict[tuple[Rol
     async with owner_session(owner_url) as session:
         for area in installation.areas:
             for role, grant in (
-                (Role.HEALTH_SYSTEM, Grant(area.id, "provider", area.provider)),
-                (Role.PROVIDER_PORTAL, Grant(area.id, "provider", area.second_provider)),
-                (Role.COMMISSIONER, Grant(area.id, "area", area.id)),
+                (Role.HEALTH_SYSTEM, Grant(area.id, RowAccess.PROVIDER, area.provider)),
+                (Role.PROVIDER_PORTAL, Grant(area.id, RowAccess.PROVIDER, area.second_provider)),
+                (Role.COMMISSIONER, Grant(area.id, RowAccess.AREA, area.id)),
             ):
                 client_id = f"{role}-{area.la_code}"
                 client = await add_client(session, role, [grant], client_id=client_id, scopes=SCOPES[role])

@@ -19,11 +19,12 @@ from sqlmodel import Field, SQLModel
 
 from convenor.database.constraints import enum_check
 from convenor.database.ids import uuid7
-from convenor.security.principal import Role
+from convenor.security.principal import Role, RowAccess
 from convenor_auth.assertions import ALGORITHMS
+from convenor_auth.roles import ROLES
 
-ORGANISATION_KINDS = ("school", "health", "provider", "cluster", "local_authority", "oversight", "operator")
-GRANT_KINDS = ("area", "cluster", "school", "provider")
+ORGANISATION_KINDS = tuple(dict.fromkeys(rule.organisation_kind for rule in ROLES.values()))
+GRANT_KINDS = tuple(kind for kind in RowAccess if kind is not RowAccess.NONE)
 
 CLIENT_ID_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{2,63}$"
 """Three to 64 characters that no encoding changes: the same in a header, a form, a token and a log."""

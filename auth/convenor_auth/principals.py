@@ -61,13 +61,15 @@ async def load_principal(
         row_access=rule.row_access,
         scopes=held,
         clearances=clearances_of(role, held),
-        grants=(
-            (Grant(INSTALLATION, RowAccess.AREA, INSTALLATION),)
-            if role is Role.OPERATOR
-            else tuple(Grant(row["area_id"], row["kind"], row["key"]) for row in rows if row["kind"] is not None)
-        ),
+        grants=_grants(role, rows),
         agreement=client["reference"],
         agreement_ends_on=client["ends_on"],
         purpose=client["purpose"],
         pseudonym_key=pseudonym_key(pseudonym_secret, client["organisation_id"]),
     )
+
+
+def _grants(role: Role, rows: Sequence[Any]) -> tuple[Grant, ...]:
+    if role is Role.OPERATOR:
+        return (Grant(INSTALLATION, RowAccess.AREA, INSTALLATION),)
+    return tuple(Grant(row["area_id"], RowAccess(row["kind"]), row["key"]) for row in rows if row["kind"] is not None)

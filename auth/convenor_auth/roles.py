@@ -68,7 +68,7 @@ class RoleRule:
     may: str
     may_not: str
     organisation_kind: str
-    stands_for: str | None = None
+    stands_for: RowAccess | None = None
 
 
 ROLES: Mapping[Role, RoleRule] = MappingProxyType(
@@ -80,7 +80,7 @@ ROLES: Mapping[Role, RoleRule] = MappingProxyType(
             may="make referrals; read its own schools' referrals, waits and outcomes, with the pupils' names and UPN",
             may_not="see another school's pupils, or an NHS number",
             organisation_kind="school",
-            stands_for="school",
+            stands_for=RowAccess.SCHOOL,
         ),
         Role.HEALTH_SYSTEM: RoleRule(
             scopes=DIRECTORY | _CASEWORK | {"slas:read", "insights:read"},
@@ -90,7 +90,7 @@ ROLES: Mapping[Role, RoleRule] = MappingProxyType(
             "record contacts and outcomes; read aggregates",
             may_not="see a UPN, or a referral to a service that is not its own",
             organisation_kind="health",
-            stands_for="provider",
+            stands_for=RowAccess.PROVIDER,
         ),
         Role.PROVIDER_PORTAL: RoleRule(
             scopes=DIRECTORY | _CASEWORK | {"slas:read", "impact_returns:read", "impact_returns:write"},
@@ -100,7 +100,7 @@ ROLES: Mapping[Role, RoleRule] = MappingProxyType(
             "record contacts and outcomes; read its SLAs; send impact returns",
             may_not="see an NHS number or a UPN, or another provider's records",
             organisation_kind="provider",
-            stands_for="provider",
+            stands_for=RowAccess.PROVIDER,
         ),
         Role.CLUSTER_LEAD: RoleRule(
             scopes=DIRECTORY | {"slas:read", "impact_returns:read", "insights:read"},
@@ -109,7 +109,7 @@ ROLES: Mapping[Role, RoleRule] = MappingProxyType(
             may="read the services, SLAs, returns and aggregates of its cluster",
             may_not="see any child's case, or who a pupil is",
             organisation_kind="cluster",
-            stands_for="cluster",
+            stands_for=RowAccess.CLUSTER,
         ),
         Role.COMMISSIONER: RoleRule(
             scopes=DIRECTORY

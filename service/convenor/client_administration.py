@@ -20,7 +20,7 @@ from convenor.domain_types.dates import today
 from convenor.importers.areas import enter_area, owner_transaction
 from convenor.providers.models import Provider
 from convenor.schools.models import School
-from convenor.security.principal import Grant, Role
+from convenor.security.principal import Grant, Role, RowAccess
 from convenor_auth.clients import CreatedClient, create_client, end_client
 from convenor_auth.models import DataSharingAgreement, Organisation
 from convenor_auth.roles import IDENTIFY, ROLES
@@ -160,16 +160,16 @@ async def _grants(session: AsyncSession, wanted: Registration) -> list[Grant]:
         raise ConfigurationError(f"No data of {area.name} are loaded.", "Load them first: `convenor load`.")
     area_id = area.area_id
     if kind is None:
-        return [Grant(area_id, "area", area_id)]
-    records = [await _record(session, area_id, kind, key) for kind, key in wanted.acts_for]
+        return [Grant(area_id, RowAccess.AREA, area_id)]
+    records = [await _record(session, area_id, kind, key) for _kind, key in wanted.acts_for]
     return [Grant(area_id, kind, record) for record in dict.fromkeys(records)]
 
 
-async def _record(session: AsyncSession, area_id: UUID, kind: str, key: str) -> UUID:
+async def _record(session: AsyncSession, area_id: UUID, kind: RowAccess, key: str) -> UUID:
     statements = {
-        "school": select(col(School.id)).where(col(School.area_id) == area_id, col(School.urn) == key),
-        "cluster": select(col(Cluster.id)).where(col(Cluster.area_id) == area_id, col(Cluster.code) == key),
-        "provider": select(col(Provider.id)).where(
+        RowAccess.SCHOOL: select(col(School.id)).where(col(School.area_id) == area_id, col(School.urn) == key),
+        RowAccess.CLUSTER: select(col(Cluster.id)).where(col(Cluster.area_id) == area_id, col(Cluster.code) == key),
+        RowAccess.PROVIDER: select(col(Provider.id)).where(
             col(Provider.area_id) == area_id, or_(col(Provider.ods_code) == key, col(Provider.name) == key)
         ),
     }

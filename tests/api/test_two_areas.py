@@ -3,16 +3,16 @@
 from support.api_client import Caller, Service, pupil_referral
 from support.clients import add_client, owner_session
 
-from convenor.security.principal import Grant, Role
+from convenor.security.principal import Grant, Role, RowAccess
 
 
 async def _trust_of_both(service: Service) -> Caller:
     grants = [
-        Grant(area.id, "provider", area.providers["trust"])
+        Grant(area.id, RowAccess.PROVIDER, area.providers["trust"])
         for area in (service.dataset.wendshire, service.dataset.fenmark)
     ]
     async with owner_session(service.superuser_url) as session:
-        client = await add_client(session, Role.HEALTH_SYSTEM, grants, client_id="both", kind="health")
+        client = await add_client(session, Role.HEALTH_SYSTEM, grants, client_id="both")
     return Caller(service.http, client)
 
 

@@ -24,7 +24,7 @@ from convenor.audit.record import AuditRecord
 from convenor.domain_types.dates import london_date
 from convenor.http.request_context import PathPolicy, RequestContext
 from convenor.http.responses import pop_record
-from convenor.security.principal import Grant, Role
+from convenor.security.principal import Grant, Role, RowAccess
 from convenor_auth.keys import make_keys
 from convenor_auth.oauth_services import OAuthServices, open_oauth_services
 from convenor_auth.roles import ROLES
@@ -142,7 +142,7 @@ def register(owner: async_sessionmaker[AsyncSession], http: httpx2.AsyncClient, 
 @pytest.fixture
 def area() -> Grant:
     area_id = uuid4()
-    return Grant(area_id, "area", area_id)
+    return Grant(area_id, RowAccess.AREA, area_id)
 
 
 @pytest.fixture

@@ -268,7 +268,7 @@ async def test_no_more_tokens_are_remembered_than_there_is_room_for(
 async def test_a_token_gives_who_calls_with_which_records_and_clearances(
     register: Register, oauth: OAuthServices, line: asyncpg.Connection, area: Grant
 ) -> None:
-    school = Grant(area.area_id, "school", area.key)
+    school = Grant(area.area_id, RowAccess.SCHOOL, area.key)
     partner = await register(Role.SCHOOL_MIS, grants=(area, school))
     token = await token_of(partner, "referrals:read services:read")
     principal = await oauth.verifier.verify(token)
@@ -331,7 +331,7 @@ async def test_tokens_of_a_key_that_was_just_retired_still_count(
 
 def test_no_two_organisations_share_a_pseudonym_key(area: Grant) -> None:
     secret = bytes(32)
-    other = Grant(area.area_id, "area", area.key).area_id.int ^ 1
+    other = area.area_id.int ^ 1
     assert pseudonym_key(secret, area.area_id) == pseudonym_key(secret, area.area_id)
     assert pseudonym_key(secret, area.area_id) != pseudonym_key(secret, type(area.area_id)(int=other))
     assert pseudonym_key(secret, area.area_id) != pseudonym_key(b"\1" * 32, area.area_id)

@@ -75,7 +75,6 @@ async def add_client(
     grants: Sequence[Grant] = (),
     *,
     client_id: str | None = None,
-    kind: str = "school",
     scopes: Collection[str] | None = None,
     reference: str | None = None,
     starts_on: date = START,
@@ -90,7 +89,6 @@ async def add_client(
         role: Whose scopes it has unless others are given: all of them but `pupils:identify`.
         grants: The records that it stands for.
         client_id: Made up from the role where none is given.
-        kind: The kind of its organisation.
         scopes: What it may ask for.
         reference: The reference of its agreement, which follows the client's id where none is given.
         starts_on: The first day of its agreement.
@@ -102,7 +100,7 @@ async def add_client(
         session,
         f"Organisation of {client_id or role}",
         reference=reference or f"DSA-{client_id or role}",
-        kind=kind,
+        kind=ROLES[role].organisation_kind,
         starts_on=starts_on,
         ends_on=ends_on,
     )

@@ -18,7 +18,7 @@ from convenor.database.ids import uuid7
 from convenor.database.row_security import import_context, set_context
 from convenor.providers.models import Provider
 from convenor.schools.models import School
-from convenor.security.principal import Grant, Role
+from convenor.security.principal import Grant, Role, RowAccess
 from convenor.slas.models import Sla, SlaCluster, SlaKpi, SlaTerms
 from convenor_auth.roles import ROLES
 
@@ -61,7 +61,7 @@ async def build_dataset(session: AsyncSession) -> Dataset:
     """Write the dataset. The session is the owner's."""
     wendshire = await _build_area(session, "999", "Wendshire", 900001)
     fenmark = await _build_area(session, "998", "Fenmark", 900101)
-    operator = await add_client(session, Role.OPERATOR, client_id="operator", kind="operator")
+    operator = await add_client(session, Role.OPERATOR, client_id="operator")
     return Dataset(wendshire, fenmark, operator)
 
 
@@ -149,25 +149,23 @@ async def _service(
 
 
 async def _clients(session: AsyncSession, area: DatasetArea, la_code: str, schools: list[UUID]) -> None:
-    def grant(kind: str, key: UUID) -> Grant:
+    def grant(kind: RowAccess, key: UUID) -> Grant:
         return Grant(area.id, kind, key)
 
-    whole = grant("area", area.id)
-    for key, role, kind, given in (
-        ("school", Role.SCHOOL_MIS, "school", grant("school", schools[0])),
-        ("neighbour", Role.SCHOOL_MIS, "school", grant("school", schools[1])),
-        ("far_school", Role.SCHOOL_MIS, "school", grant("school", schools[2])),
-        ("trust", Role.HEALTH_SYSTEM, "health", grant("provider", area.providers["trust"])),
-        ("second_trust", Role.HEALTH_SYSTEM, "health", grant("provider", area.providers["second_trust"])),
-        ("charity", Role.PROVIDER_PORTAL, "provider", grant("provider", area.providers["charity"])),
-        ("cluster_lead", Role.CLUSTER_LEAD, "cluster", grant("cluster", area.clusters["1"])),
-        ("commissioner", Role.COMMISSIONER, "local_authority", whole),
-        ("identifying_commissioner", Role.COMMISSIONER, "local_authority", whole),
-        ("finance", Role.FINANCE, "local_authority", whole),
-        ("board", Role.BOARD, "oversight", whole),
-        ("auditor", Role.AUDITOR, "oversight", whole),
+    whole = grant(RowAccess.AREA, area.id)
+    for key, role, given in (
+        ("school", Role.SCHOOL_MIS, grant(RowAccess.SCHOOL, schools[0])),
+        ("neighbour", Role.SCHOOL_MIS, grant(RowAccess.SCHOOL, schools[1])),
+        ("far_school", Role.SCHOOL_MIS, grant(RowAccess.SCHOOL, schools[2])),
+        ("trust", Role.HEALTH_SYSTEM, grant(RowAccess.PROVIDER, area.providers["trust"])),
+        ("second_trust", Role.HEALTH_SYSTEM, grant(RowAccess.PROVIDER, area.providers["second_trust"])),
+        ("charity", Role.PROVIDER_PORTAL, grant(RowAccess.PROVIDER, area.providers["charity"])),
+        ("cluster_lead", Role.CLUSTER_LEAD, grant(RowAccess.CLUSTER, area.clusters["1"])),
+        ("commissioner", Role.COMMISSIONER, whole),
+        ("identifying_commissioner", Role.COMMISSIONER, whole),
+        ("finance", Role.FINANCE, whole),
+        ("board", Role.BOARD, whole),
+        ("auditor", Role.AUDITOR, whole),
     ):
         scopes = ROLES[role].scopes if key == "identifying_commissioner" else None
-        area.clients[key] = await add_client(
-            session, role, [given], client_id=f"{key}-{la_code}", kind=kind, scopes=scopes
-        )
+        area.clients[key] = await add_client(session, role, [given], client_id=f"{key}-{la_code}", scopes=scopes)

@@ -10,7 +10,7 @@ from support.graphql_reference import LISTS, Record, Rest
 from support.records import make_records
 
 from convenor.domain_types.dates import today
-from convenor.security.principal import Grant, Role
+from convenor.security.principal import Grant, Role, RowAccess
 
 AREAS = ("wendshire", "fenmark")
 
@@ -157,25 +157,31 @@ async def _make_places(service: Service, area: str) -> None:
 async def _clients_of_several(service: Service) -> dict[str, Caller]:
     areas = [service.area(name) for name in AREAS]
     schools = list(areas[0].schools.values())
-    wholes = [Grant(area.id, "area", area.id) for area in areas]
+    wholes = [Grant(area.id, RowAccess.AREA, area.id) for area in areas]
     return {
         "two schools": await _client(
-            service, "two-schools", Role.SCHOOL_MIS, [Grant(areas[0].id, "school", schools[at]) for at in (0, 2)]
+            service,
+            "two-schools",
+            Role.SCHOOL_MIS,
+            [Grant(areas[0].id, RowAccess.SCHOOL, schools[at]) for at in (0, 2)],
         ),
         "trust of two": await _client(
             service,
             "trust-of-two",
             Role.HEALTH_SYSTEM,
-            [Grant(area.id, "provider", area.providers["trust"]) for area in areas],
+            [Grant(area.id, RowAccess.PROVIDER, area.providers["trust"]) for area in areas],
         ),
         "charity of two": await _client(
             service,
             "charity-of-two",
             Role.PROVIDER_PORTAL,
-            [Grant(area.id, "provider", area.providers["charity"]) for area in areas],
+            [Grant(area.id, RowAccess.PROVIDER, area.providers["charity"]) for area in areas],
         ),
         "lead of two": await _client(
-            service, "lead-of-two", Role.CLUSTER_LEAD, [Grant(area.id, "cluster", area.clusters["1"]) for area in areas]
+            service,
+            "lead-of-two",
+            Role.CLUSTER_LEAD,
+            [Grant(area.id, RowAccess.CLUSTER, area.clusters["1"]) for area in areas],
         ),
         "commissioner of two": await _client(service, "commissioner-of-two", Role.COMMISSIONER, wholes),
         "auditor of two": await _client(service, "auditor-of-two", Role.AUDITOR, wholes),
@@ -184,5 +190,5 @@ async def _clients_of_several(service: Service) -> dict[str, Caller]:
 
 async def _client(service: Service, client_id: str, role: Role, grants: list[Grant]) -> Caller:
     async with owner_session(service.superuser_url) as session:
-        client = await add_client(session, role, grants, client_id=client_id, kind="health")
+        client = await add_client(session, role, grants, client_id=client_id)
     return Caller(service.http, client)

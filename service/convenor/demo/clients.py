@@ -130,7 +130,7 @@ def _wendshire(directory: Directory) -> list[_Plan]:
     other = next(school for school in directory.schools if school.cluster == "1")
     several = [school for school in directory.schools if school.cluster == "3"][:6]
     area_grant = Grant(AREA_ID, RowAccess.AREA, AREA_ID)
-    cluster = Grant(AREA_ID, "cluster", directory.clusters["2"])
+    cluster = Grant(AREA_ID, RowAccess.CLUSTER, directory.clusters["2"])
 
     def school(entry: Any) -> _Plan:
         grant = Grant(AREA_ID, RowAccess.SCHOOL, entry.id)

@@ -8,9 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from convenor.domain_types.dates import today
-from convenor.security.principal import FieldSensitivity, Principal, Role, RowAccess
-
-_COLUMN = {RowAccess.SCHOOL: "school_id", RowAccess.PROVIDER: "provider_id"}
+from convenor.security.principal import OWN_COLUMN, FieldSensitivity, Principal, Role, RowAccess
 
 
 class ParameterBinder(Protocol):
@@ -70,7 +68,7 @@ class AccessibleRows:
     @property
     def kind(self) -> RowAccess:
         """Return the kind of the (area, key) pairs that bound the rows."""
-        return self.row_access if self.row_access in _COLUMN else RowAccess.AREA
+        return self.row_access if self.row_access in OWN_COLUMN else RowAccess.AREA
 
 
 def row_access_predicate(rows: AccessibleRows, binds: ParameterBinder) -> list[str]:
@@ -79,7 +77,7 @@ def row_access_predicate(rows: AccessibleRows, binds: ParameterBinder) -> list[s
         return []
     if rows.row_access is RowAccess.NONE:
         return ["false"]
-    column = _COLUMN.get(rows.row_access)
+    column = OWN_COLUMN.get(rows.row_access)
     within = [rows.within] if rows.within else []
     if rows.plural_access:
         return ["t.area_id = b.area_id", *([f"t.{column} = b.key"] if column else within)]

@@ -1,7 +1,7 @@
 """Represent the caller: role, organisation, scopes and row access, as `convenor_auth` loads them."""
 
 import hmac
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
@@ -43,15 +43,19 @@ class RowAccess(StrEnum):
     NONE = "none"
 
 
+OWN_COLUMN: Mapping[RowAccess, str] = {RowAccess.SCHOOL: "school_id", RowAccess.PROVIDER: "provider_id"}
+"""The kinds of row access that a column of a case decides. The others depend on the area or the cluster."""
+
+
 @dataclass(frozen=True, slots=True)
 class Grant:
     """One record that a client acts for, by its id `key` within `area_id`.
 
-    `kind` is a `RowAccess`: `AREA` (then `key` is the area's own id), `CLUSTER`, `SCHOOL` or `PROVIDER`.
+    For `RowAccess.AREA`, `key` is the area's own id.
     """
 
     area_id: UUID
-    kind: str
+    kind: RowAccess
     key: UUID
 
 
@@ -89,13 +93,13 @@ class Principal:
         """Return the distinct areas that it works in, in the order of its grants."""
         return tuple(dict.fromkeys(grant.area_id for grant in self.grants))
 
-    def keys(self, kind: str) -> tuple[tuple[UUID, UUID], ...]:
+    def keys(self, kind: RowAccess) -> tuple[tuple[UUID, UUID], ...]:
         """Return the (area, record) pairs of its grants of one kind."""
         return tuple((grant.area_id, grant.key) for grant in self.grants if grant.kind == kind)
 
     def pairs(self, row_access: RowAccess) -> tuple[tuple[UUID, UUID], ...]:
         """Return the (area, key) pairs that bound one kind of row access: its schools or providers, else its areas."""
-        if row_access in (RowAccess.SCHOOL, RowAccess.PROVIDER):
+        if row_access in OWN_COLUMN:
             return self.keys(row_access)
         return tuple((area, area) for area in self.areas)
 
@@ -110,11 +114,7 @@ class Principal:
 
         The lists are PostgreSQL array literals, ready for `set_config`.
         """
-        keys = (
-            [key for _, key in self.keys(self.row_access)]
-            if self.row_access in (RowAccess.CLUSTER, RowAccess.SCHOOL, RowAccess.PROVIDER)
-            else []
-        )
+        keys = [key for _, key in self.keys(self.row_access)] if self.row_access is not RowAccess.AREA else []
         return _array(self.areas), self.row_access.value, _array(keys)
 
 
