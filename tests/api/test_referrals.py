@@ -2,7 +2,7 @@
 
 import asyncio
 import gc
-from datetime import date, timedelta
+from datetime import timedelta
 from typing import Any
 
 import asyncpg
@@ -64,13 +64,13 @@ async def test_a_service_without_a_provider_takes_no_referral(service: Service) 
     assert (refused.status_code, faults) == (422, [("/service_id", "no_provider")])
 
 
-@pytest.mark.parametrize("dates", [{"valid_to": today()}, {"valid_from": today() + timedelta(days=1)}])
+@pytest.mark.parametrize(("bound", "days_ahead"), [("valid_to", 0), ("valid_from", 1)])
 async def test_a_service_takes_no_referral_on_a_day_on_which_it_is_not_offered(
-    service: Service, dates: dict[str, date]
+    service: Service, bound: str, days_ahead: int
 ) -> None:
     commissioner, school = service.as_("commissioner"), service.as_("school")
     etag = (await commissioner.get("/v1/services/SLT")).headers["ETag"]
-    ended = await commissioner.patch("/v1/services/SLT", {name: str(day) for name, day in dates.items()}, etag)
+    ended = await commissioner.patch("/v1/services/SLT", {bound: str(today() + timedelta(days=days_ahead))}, etag)
     assert ended.status_code == 200, ended.text
     refused = await school.post("/v1/referrals", pupil_referral("SLT"))
     assert ("/service_id", "not_offered") in [(fault["pointer"], fault["code"]) for fault in refused.json()["errors"]]
