@@ -1,5 +1,6 @@
 """Read the type annotations of read models."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
@@ -18,6 +19,15 @@ def models_in(annotation: Any) -> tuple[list[type[BaseModel]], bool]:
         found = [models_in(choice) for choice in get_args(annotation)]
         return [model for models, _ in found for model in models], any(many for _, many in found)
     return ([annotation], False) if isinstance(annotation, type) and issubclass(annotation, BaseModel) else ([], False)
+
+
+def models_at(model: type[BaseModel], steps: Iterable[str]) -> list[type[BaseModel]]:
+    """Find the models that the field at a path of names holds; the model itself for no name."""
+    holders = [model]
+    for step in steps:
+        fields = [holder.model_fields[step] for holder in holders if step in holder.model_fields]
+        holders = [each for info in fields for each in models_in(info.annotation)[0]]
+    return holders
 
 
 def kinds_of(model: type[BaseModel]) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel
 
-from convenor.read_model.annotations import kinds_of, models_in
+from convenor.read_model.annotations import kinds_of, models_at, models_in
 from convenor.read_model.placeholders import (
     ANYWHERE,
     FILTER,
@@ -149,28 +149,19 @@ def _check_fields(
         at = f"{where}: parts[{path}]"
         _check_sql(f"{at}.source", part.source, WITH_PARENT | set(joins))
         _check_sql(f"{at}.order", part.order, PART_ORDER)
-        for hidden in _check_fields(at, _models_at(model, path)[0], part, joins):
+        for hidden in _check_fields(at, models_at(model, path.split("."))[0], part, joins):
             yield f"{path}.{hidden}"
 
 
 def _check_models(where: str, path: str, model: type[BaseModel], declared: "Resource | Part") -> None:
     """Check that a field holds as many models as its declaration can write."""
-    models = _models_at(model, path)
+    models = models_at(model, path.split("."))
     if path in declared.parts and len(models) != 1:
         raise ValueError(f"{where}: parts[{path}] fills a field that holds {len(models)} models; it must hold one.")
     if path in declared.variants and not (models and all(len(kinds_of(each)) == 1 for each in models)):
         raise ValueError(f"{where}: variants[{path}] needs models that each have a `kind` of one value.")
     if len(models) > 1 and path not in (*declared.variants, *declared.sql):
         raise ValueError(f"{where}: {path} is one of {len(models)} models; `variants` must say which.")
-
-
-def _models_at(model: type[BaseModel], path: str) -> list[type[BaseModel]]:
-    """Find the models that the field at a dotted path holds."""
-    holders = [model]
-    for step in path.split("."):
-        fields = [holder.model_fields[step] for holder in holders if step in holder.model_fields]
-        holders = [each for info in fields for each in models_in(info.annotation)[0]]
-    return holders
 
 
 def _fragments(resource: "Resource") -> Iterator[tuple[str, str, Collection[str]]]:

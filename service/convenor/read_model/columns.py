@@ -50,7 +50,7 @@ class Columns:
     """
 
     def __init__(self, clearances: frozenset[FieldSensitivity], binder: Binder, hidden: str = "") -> None:
-        self.clearances, self.binder, self.hidden, self.depth = clearances, binder, hidden, 0
+        self.clearances, self.binder, self.hidden, self.numbered = clearances, binder, hidden, 0
 
     def of_resource(self, resource: Resource, alias: str, wanted: frozenset[str] | None) -> list[str]:
         """Write the select list of a complete record, with `redacted` where some role does not see every field."""
@@ -134,8 +134,8 @@ class Columns:
         return f"(select row_to_json(o$) from {source} {record} where {inner}.value is not null)"
 
     def _alias(self, letter: str) -> str:
-        self.depth += 1
-        return f"{letter}${self.depth}"
+        self.numbered += 1
+        return f"{letter}${self.numbered}"
 
 
 def _wanted(model: type[BaseModel], item: Pick) -> Selection:

@@ -26,7 +26,7 @@ from convenor.read_model.encoders import (
 )
 from convenor.read_model.predicates import MAX_AUDITED_TOTAL, Parent, Predicates, order_by, searches_one_pupil
 from convenor.read_model.resource import Relation, Resource
-from convenor.read_model.row_access import AccessibleRows, AccessProfile, accessible_rows
+from convenor.read_model.row_access import AccessibleRows, AccessProfile, accessible_count, accessible_rows
 from convenor.read_model.selection import (
     By,
     Constant,
@@ -209,7 +209,7 @@ class _Writer:
             if not all(isinstance(item, Constant | Total) for item in page.shows):
                 read = self._aggregate(page, rows, conditions)
             if any(isinstance(item, Total) for item in page.shows):
-                total = accessible_rows(rows, self.binder, conditions, columns="count(*)", total=True)
+                total = accessible_count(rows, self.binder, conditions)
                 read.columns.append(f"({total}) as total_count")
                 if searches_one_pupil(page.resource, page.filters):
                     read.columns += self._counted(page, rows, conditions)

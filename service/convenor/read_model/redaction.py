@@ -1,12 +1,11 @@
 """Decide which fields a caller does not see or search by, from its clearances and the answer's shape."""
 
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import chain
+from collections.abc import Iterable, Iterator
 
 from pydantic import BaseModel
 
 from convenor.problems import FieldErrors
-from convenor.read_model.annotations import models_in
+from convenor.read_model.annotations import models_at
 from convenor.read_model.resource import Part, Resource
 from convenor.read_model.selection import Edges, Node, One, Page, Pick, Selection
 from convenor.security.principal import FieldSensitivity
@@ -32,7 +31,7 @@ def sensitive_fields(resource: Resource) -> Iterator[tuple[type[BaseModel], str]
     """List the fields of a read model, or of the models in it, that some roles do not see."""
     for path, _sensitivity in sensitive_paths(resource):
         *steps, name = path.split(".")
-        for holder in _models_at(resource.read, steps):
+        for holder in models_at(resource.read, steps):
             if name in holder.model_fields:
                 yield holder, name
 
@@ -54,14 +53,6 @@ def refuse_search(
         if sensitivity is not None and sensitivity not in clearances:
             errors.add(pointer, "not_for_role", "Your role may not see this field and cannot search by it.")
     errors.raise_if_any()
-
-
-def _models_at(model: type[BaseModel], steps: Sequence[str]) -> list[type[BaseModel]]:
-    found = [model]
-    for step in steps:
-        fields = [holder.model_fields[step] for holder in found if step in holder.model_fields]
-        found = list(chain.from_iterable(models_in(field.annotation)[0] for field in fields))
-    return found
 
 
 def redacted_in(roots: tuple[One | Page, ...], clearances: frozenset[FieldSensitivity]) -> list[str]:

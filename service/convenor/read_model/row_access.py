@@ -5,18 +5,11 @@ become one ordered, limited lateral branch each, which are merged.
 """
 
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from convenor.domain_types.dates import today
+from convenor.read_model.columns import Binder
 from convenor.security.principal import OWN_COLUMN, FieldSensitivity, Principal, Role, RowAccess
-
-
-class ParameterBinder(Protocol):
-    """Number the parameters of a statement."""
-
-    def bind(self, name: str, pg_type: str) -> str:
-        """Return the placeholder of a parameter."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -71,7 +64,7 @@ class AccessibleRows:
         return self.row_access if self.row_access in OWN_COLUMN else RowAccess.AREA
 
 
-def row_access_predicate(rows: AccessibleRows, binds: ParameterBinder) -> list[str]:
+def row_access_predicate(rows: AccessibleRows, binds: Binder) -> list[str]:
     """Write the conditions on alias `t`; `values_of` gives their parameters."""
     if not rows.of_area:
         return []
@@ -85,7 +78,7 @@ def row_access_predicate(rows: AccessibleRows, binds: ParameterBinder) -> list[s
     return conditions + ([f"t.{column} = {binds.bind(f'access.{rows.kind}.key', 'uuid')}"] if column else within)
 
 
-def area_expression(rows: AccessibleRows, binds: ParameterBinder) -> str:
+def area_expression(rows: AccessibleRows, binds: Binder) -> str:
     """Write the area of the rows as a value that is the same for each of them, so that an index can use it."""
     if rows.row_access is RowAccess.NONE:
         return "null::uuid"
@@ -94,22 +87,33 @@ def area_expression(rows: AccessibleRows, binds: ParameterBinder) -> str:
 
 def accessible_rows(
     rows: AccessibleRows,
-    binds: ParameterBinder,
+    binds: Binder,
     conditions: list[str],
     *,
-    columns: str = "t.*",
     order: str = "",
     limit: str = "",
-    total: bool = False,
 ) -> str:
     """Write a select over the rows of `rows.table t` that the caller may see and that meet `conditions`."""
+    inner = f"select t.* {_source(rows, binds, conditions)} {order} {limit}"
+    branches = _branches(rows, binds)
+    return f"select t.* from {branches} cross join lateral ({inner}) t {order} {limit}" if branches else inner
+
+
+def accessible_count(rows: AccessibleRows, binds: Binder, conditions: list[str]) -> str:
+    """Write a select that counts the rows of `accessible_rows`."""
+    inner = f"select count(*) as n {_source(rows, binds, conditions)}"
+    branches = _branches(rows, binds)
+    return f"select coalesce(sum(t.n), 0) from {branches} cross join lateral ({inner}) t" if branches else inner
+
+
+def _source(rows: AccessibleRows, binds: Binder, conditions: list[str]) -> str:
     where = " and ".join([*row_access_predicate(rows, binds), *conditions]) or "true"
-    inner = f'select {columns} from "{rows.table}" t where {where} {order} {limit}'
+    return f'from "{rows.table}" t where {where}'
+
+
+def _branches(rows: AccessibleRows, binds: Binder) -> str:
+    """Write the (area, key) pairs, one for each branch; empty where one branch has all rows."""
     if not rows.plural_access or not rows.of_area or rows.row_access is RowAccess.NONE:
-        return inner
+        return ""
     areas, keys = (binds.bind(f"access.{rows.kind}.{part}", "uuid[]") for part in ("areas", "keys"))
-    branches = f"unnest({areas}, {keys}) as b(area_id, key)"
-    if total:
-        inner = inner.replace("select count(*)", "select count(*) as n", 1)
-        return f"select coalesce(sum(t.n), 0) from {branches} cross join lateral ({inner}) t"
-    return f"select t.* from {branches} cross join lateral ({inner}) t {order} {limit}"
+    return f"unnest({areas}, {keys}) as b(area_id, key)"
