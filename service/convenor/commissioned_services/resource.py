@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field
 from convenor.commissioned_services.models import DeliveryMode, Level, Offer, ServiceFields
 from convenor.database.constraints import valid_on
 from convenor.domain_types.codes import AreaOfNeed, Line
-from convenor.domain_types.statistics import Status
+from convenor.domain_types.statistics import LARGEST_SUPPRESSED, Status
 from convenor.read_model.resource import OPEN_TO_AREA, DefaultFilter, Filter, Part, Relation, Resource, Sort
 from convenor.security.principal import Role
 
@@ -25,7 +25,9 @@ class Capacity(BaseModel):
 
     places: int | None = Field(description="Places, where stated.")
     in_use: int | None = Field(description="Open referrals that the service works on; null where suppressed.")
-    status: Status = Field(description="Status of `in_use`: `ok`, or `c` where a number from 1 to 4 is suppressed.")
+    status: Status = Field(
+        description=f"Status of `in_use`: `ok`, or `c` where a number from 1 to {LARGEST_SUPPRESSED} is suppressed."
+    )
     confirmed_on: date | None = Field(description="When the provider last confirmed its places.")
 
 
@@ -35,7 +37,9 @@ class Wait(BaseModel):
     waiting: int | None = Field(description="Open referrals without an attended session; null where suppressed.")
     median_days: int | None = Field(description="Median number of days since submission.")
     longest_days: int | None = Field(description="Longest wait in days.")
-    status: Status = Field(description="`ok`, or `c` where 1 to 4 referrals wait and the figures are suppressed.")
+    status: Status = Field(
+        description=f"`ok`, or `c` where 1 to {LARGEST_SUPPRESSED} referrals wait and the figures are suppressed."
+    )
     as_at: datetime = Field(description="When the referrals were counted.")
 
 
@@ -63,8 +67,8 @@ OF_ITS_CLUSTER = (
 
 
 def _shown(count: str) -> str:
-    """Write the condition under which a count is shown: it is not 1 to 4, or the caller provides the service."""
-    return f"({count} not between 1 and 4 or {{t}}.provider_id = any({{keys}}))"
+    """Write the condition under which a count is shown: it is not small, or the caller provides the service."""
+    return f"({count} not between 1 and {LARGEST_SUPPRESSED} or {{t}}.provider_id = any({{keys}}))"
 
 
 def _suppressed(count: str, value: str) -> str:

@@ -6,6 +6,9 @@ from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, WithJsonSchema, model_validator
 
+LARGEST_SUPPRESSED = 4
+"""Counts from 1 to this one are suppressed below the level of a local authority, as they could point to a child."""
+
 _Number = Annotated[
     Decimal,
     # A JSON number, because spreadsheets would read a string as text.

@@ -14,7 +14,7 @@ from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from convenor.domain_types.statistics import Figure, Status
+from convenor.domain_types.statistics import LARGEST_SUPPRESSED, Figure, Status
 
 Row = TypeVar("Row", bound=Hashable)
 Column = TypeVar("Column", bound=Hashable)
@@ -32,7 +32,7 @@ class Policy:
         ValueError: `threshold` is below 2; a hidden count that can only be 1 is not hidden.
     """
 
-    threshold: int = 4
+    threshold: int = LARGEST_SUPPRESSED
 
     def __post_init__(self) -> None:
         if self.threshold < 2:
@@ -192,7 +192,7 @@ class _Grid:
         return moved >= 0
 
     def _price(self, place: _Place) -> _Cost:
-        """What hiding a place costs, in this order: figures of the authority, true zeros, count, places."""
+        """Return the cost of hiding a place, in this order: figures of the authority, true zeros, count, places."""
         if place in self._hidden:
             return _FREE
         count = self._counts[place[0]][place[1]]
