@@ -60,7 +60,7 @@ class Assertion:
         except Unreadable as error:
             raise AssertionRefused(f"client_assertion cannot be read. {error}") from None
         client_id = claims.get("sub")
-        if not _is_printable(client_id):
+        if not is_printable(client_id):
             raise AssertionRefused("The claim sub must be the client_id.")
         return cls(token, header, claims, client_id)
 
@@ -82,7 +82,7 @@ class Assertion:
         if self.header.get("alg") not in ALGORITHMS:
             raise AssertionRefused(f"The header alg must be one of {' '.join(ALGORITHMS)}.")
         kid = self.header.get("kid")
-        if not _is_printable(kid):
+        if not is_printable(kid):
             raise AssertionRefused("The header kid is required: it names the registered key that signed.")
         key = keys.get(kid)
         if key is None or key.alg is None or not is_signed(self.token, key, key.alg):
@@ -111,11 +111,14 @@ class Assertion:
             raise AssertionRefused("The assertion has expired: check the claim exp and your clock.")
         if claims["exp"] > now + MAX_LIFE_SECONDS + SKEW_SECONDS:
             raise AssertionRefused("The claim exp is more than 5 minutes ahead.")
-        if not _is_printable(claims["jti"]):
+        if not is_printable(claims["jti"]):
             raise AssertionRefused("The claim jti must be 1 to 255 printable ASCII characters.")
         return Proof(kid, claims["jti"], claims["exp"])
 
 
-def _is_printable(value: object) -> TypeGuard[str]:
-    """Check for a short ASCII text. JSON can hold NUL, which PostgreSQL rejects, and lone surrogates."""
+def is_printable(value: object) -> TypeGuard[str]:
+    """Check for 1 to 255 printable ASCII characters.
+
+    JSON can hold NUL, which PostgreSQL rejects, and lone surrogates.
+    """
     return isinstance(value, str) and _PRINTABLE.fullmatch(value) is not None

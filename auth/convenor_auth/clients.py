@@ -5,7 +5,6 @@ import secrets
 import warnings
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any
 
@@ -18,8 +17,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from convenor.configuration_error import ConfigurationError
+from convenor.domain_types.dates import now
 from convenor.security.principal import Grant, Role
-from convenor_auth.assertions import ALGORITHMS
+from convenor_auth.assertions import ALGORITHMS, is_printable
 from convenor_auth.models import CLIENT_ID_PATTERN, Client, ClientGrant, ClientKey, DataSharingAgreement, Organisation
 from convenor_auth.roles import ROLES
 
@@ -115,7 +115,7 @@ async def end_client(session: AsyncSession, client_id: str) -> None:
         ConfigurationError: there is no such client.
     """
     client = await _get_for_update(session, client_id)
-    client.ended_at = client.ended_at or datetime.now(UTC)
+    client.ended_at = client.ended_at or now()
     await session.flush()
 
 
@@ -151,7 +151,7 @@ async def end_key(session: AsyncSession, client_id: str, kid: str) -> None:
     key = await session.get(ClientKey, (client_id, kid))
     if key is None:
         raise ConfigurationError("The client has no key with this kid.", "Check the kid against the client's keys.")
-    key.ended_at = key.ended_at or datetime.now(UTC)
+    key.ended_at = key.ended_at or now()
     await session.flush()
 
 
@@ -167,7 +167,7 @@ def _validated(public_jwk: Mapping[str, Any]) -> dict[str, Any]:
     """Check that a key is public, for signatures and of the kind that its `alg` uses; return what to store."""
     remedy = f"Send a public JWK with kid and alg (one of {' '.join(ALGORITHMS)})."
     kid, alg = public_jwk.get("kid"), public_jwk.get("alg")
-    if not isinstance(kid, str) or not kid.isascii() or not kid.isprintable() or not 1 <= len(kid) <= 255:
+    if not is_printable(kid):
         raise ConfigurationError("The key has no kid of 1 to 255 printable ASCII characters.", remedy)
     if alg not in ALGORITHMS:
         raise ConfigurationError("The key's alg is missing or not supported.", remedy)

@@ -5,7 +5,6 @@ import json
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from joserfc.errors import JoseError
 from joserfc.jwk import ECKey
 
 from convenor.configuration_error import ConfigurationError
+from convenor.domain_types.dates import now
 from convenor.private_files import create_file
 
 ALGORITHM = "ES256"
@@ -123,7 +123,7 @@ def _new_key_file() -> bytes:
     key = ECKey.generate_key("P-256", {"use": "sig", "alg": ALGORITHM, "kid": secrets.token_urlsafe(12)})
     entry = {
         "state": KeyState.SIGNING,
-        "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "created_at": now().isoformat(timespec="seconds"),
         "jwk": key.as_dict(private=True),
     }
     return json.dumps({"keys": [entry]}, indent=2).encode()

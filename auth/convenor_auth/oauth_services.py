@@ -38,6 +38,19 @@ class OAuthServices:
             return await session.run_sync(self.server.answer, request)
 
 
+def assert_secure(issuer: str) -> None:
+    """Check that nobody between a client and this service can read the tokens.
+
+    Raises:
+        ConfigurationError: the issuer is plain http beyond this machine (RFC 8414 section 2).
+    """
+    if not is_secure_transport(issuer):
+        raise ConfigurationError(
+            f"The public address {issuer} is plain http beyond this machine, so that others could read the tokens.",
+            "Set CONVENOR_PUBLIC_URL to the https address that clients use, or to http on 127.0.0.1 or localhost.",
+        )
+
+
 def open_oauth_services(
     issuer: str,
     data_dir: Path,
@@ -58,13 +71,9 @@ def open_oauth_services(
         local: whether only this machine can call, so that a demo's clients may.
 
     Raises:
-        ConfigurationError: the issuer is plain http beyond this machine (RFC 8414 section 2), or keys are unusable.
+        ConfigurationError: the issuer is not secure, or keys are unusable.
     """
-    if not is_secure_transport(issuer):
-        raise ConfigurationError(
-            f"The public address {issuer} is plain http beyond this machine, so that others could read the tokens.",
-            "Set CONVENOR_PUBLIC_URL to the https address that clients use, or to http on 127.0.0.1 or localhost.",
-        )
+    assert_secure(issuer)
     issuer = issuer.rstrip("/")
     keys = load_signing_keys(data_dir)
     load = partial(load_principal, pool, pseudonym_secret=load_pseudonym_secret(data_dir), local=local)

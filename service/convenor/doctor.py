@@ -4,32 +4,27 @@ import asyncio
 import fcntl
 import shutil
 import sys
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
 import asyncpg
-from authlib.common.security import is_secure_transport
 
 from convenor.config import Settings
 from convenor.configuration_error import ConfigurationError
 from convenor.database.demo_mark import holds_demo
 from convenor.demo.clients import FILE_NAME as CLIENTS_FILE
+from convenor.domain_types.dates import now
 from convenor.embedded_postgres.open import Finding, examine
 from convenor.embedded_postgres.server import REQUIRED_FREE_BYTES, answers, embedded_server
 from convenor.revision import is_current, present_revision
 from convenor.serving import LOCK_FILE, assert_local, database_urls, hold_port
 from convenor_auth.clients import has_clients
-from convenor_auth.keys import (
-    PSEUDONYM_FILE,
-    SIGNING_KEYS_FILE,
-    load_pseudonym_secret,
-    load_signing_keys,
-    missing_keys,
-)
+from convenor_auth.keys import KEY_FILES, load_pseudonym_secret, load_signing_keys, missing_keys
+from convenor_auth.oauth_services import assert_secure
 
 OLDEST_PYTHON = (3, 11)
 MAX_CLOCK_DIFFERENCE_SECONDS = 5
-SECRET_FILES = (SIGNING_KEYS_FILE, PSEUDONYM_FILE, CLIENTS_FILE)
+SECRET_FILES = (*KEY_FILES, CLIENTS_FILE)
 
 
 def diagnose(settings: Settings, required_free_bytes: int = REQUIRED_FREE_BYTES) -> list[Finding]:
@@ -103,14 +98,11 @@ def _who_serves(data_dir: Path) -> str:
 
 
 def _public_address(issuer: str) -> Finding:
-    if is_secure_transport(issuer):
-        return Finding("public address", True, issuer)
-    return Finding(
-        "public address",
-        False,
-        f"{issuer} is plain http beyond this machine, so that others could read the tokens.",
-        "Set CONVENOR_PUBLIC_URL to the https address that clients use.",
-    )
+    try:
+        assert_secure(issuer)
+    except ConfigurationError as error:
+        return Finding("public address", False, error.problem, error.remedy)
+    return Finding("public address", True, issuer)
 
 
 def _demo(settings: Settings) -> Finding:
@@ -133,7 +125,7 @@ async def _inside(url: str, data_dir: Path) -> list[Finding]:
         database_time: datetime = await connection.fetchval("select clock_timestamp()")
     finally:
         await connection.close()
-    difference = abs((datetime.now(UTC) - database_time).total_seconds())
+    difference = abs((now() - database_time).total_seconds())
     in_step = difference <= MAX_CLOCK_DIFFERENCE_SECONDS
     return [
         _keys(data_dir, await has_clients(url)),

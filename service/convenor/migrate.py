@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
 from convenor.configuration_error import ConfigurationError
+from convenor.database.pools import driver_error
 from convenor.revision import migrations_folder, newest_revision, present_revision
 
 APPEND_ONLY = ("audit_event", "audit_mention")
@@ -153,8 +154,7 @@ async def _upgrade_patiently(owner_url: str, say: Callable[[str], None], lock_ti
         try:
             return await upgrade(owner_url, lock_timeout_seconds=lock_timeout_seconds)
         except DBAPIError as error:
-            cause = error.orig.__cause__ if error.orig else None
-            if not isinstance(cause, asyncpg.LockNotAvailableError | asyncpg.DeadlockDetectedError):
+            if not isinstance(driver_error(error), asyncpg.LockNotAvailableError | asyncpg.DeadlockDetectedError):
                 raise
         if attempt == 0:
             say("The migration waits for tables that others use ...")

@@ -1,7 +1,6 @@
 """Problems on the wire (RFC 9457), and which problem any exception amounts to."""
 
 import json
-import logging
 from dataclasses import replace
 from http import HTTPStatus
 from typing import Any
@@ -18,6 +17,7 @@ from convenor.audit.record import AuditRecord
 from convenor.database.pools import driver_error
 from convenor.http.request_context import RequestContext
 from convenor.http.responses import AuditedResponse
+from convenor.log import log
 from convenor.problems import (
     AlreadyExists,
     FieldError,
@@ -31,8 +31,6 @@ from convenor.problems import (
     Unreadable,
 )
 from convenor.read_model.query_string import read_parameters
-
-log = logging.getLogger("convenor")
 
 _SENTENCES = {
     "extra_forbidden": ("unknown_field", "There is no such field."),

@@ -1,11 +1,10 @@
 """Publish counts of referrals and waits: counted and suppressed once, in the finest table, then grouped as asked."""
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from convenor.domain_types.dates import AcademicYear, today
+from convenor.domain_types.dates import AcademicYear, now, today
 from convenor.domain_types.statistics import Figure, Status
 from convenor.insights.queries import area_named, months_of, waits_of
 from convenor.insights.schemas import (
@@ -66,7 +65,7 @@ async def publish_referrals(
         definition="Referrals by the month in which they were first submitted and the cluster their school was in then",
         definition_version=1,
         source=SOURCE,
-        as_at=datetime.now(UTC),
+        as_at=now(),
         suppression=_SUPPRESSION,
         academic_year=str(year),
         first_day=year.first_day,
@@ -118,7 +117,7 @@ async def publish_waits(connection: Connection, principal: Principal, area: UUID
         definition="Open referrals without an attended contact, and their days since submission",
         definition_version=1,
         source=SOURCE,
-        as_at=datetime.now(UTC),
+        as_at=now(),
         suppression=_SUPPRESSION + " By cluster, zeros beside a small count of the same service are hidden with it.",
         services=services,
         data=data,
