@@ -62,11 +62,16 @@ class Problem(Exception):  # noqa: N818 - RFC 9457's own word
         headers: dict[str, str] | None = None,
         extra: dict[str, Any] | None = None,
     ) -> None:
-        self.detail = detail or (type(self).__doc__ or "").split("\n")[0]
+        self.detail = detail or self.summary()
         self.errors = errors
         self.headers = headers or {}
         self.extra = extra or {}
         super().__init__(self.detail)
+
+    @classmethod
+    def summary(cls) -> str:
+        """Return the default sentence, the first line of the docstring."""
+        return (cls.__doc__ or cls.title).split("\n")[0]
 
 
 class Unreadable(Problem):

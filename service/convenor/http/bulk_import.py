@@ -27,6 +27,7 @@ BATCH = 1_000
 """Lines that are stored together."""
 
 Data = TypeVar("Data", bound=BaseModel)
+LineResult = Literal["created", "updated", "unchanged", "invalid"]
 
 
 class OnError(StrEnum):
@@ -59,7 +60,7 @@ class Result:
     """What became of one line. `id` is the record's, where there is one."""
 
     line: int
-    result: Literal["created", "updated", "unchanged", "invalid"]
+    result: LineResult
     id: UUID | None = None
     problem: Problem | None = None
 

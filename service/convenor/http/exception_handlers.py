@@ -110,7 +110,7 @@ def render(problem: Problem, context: RequestContext, audit: AuditRecord | None)
     """Make the answer of a problem.
 
     Args:
-        problem: What stands in the way.
+        problem: Why the request is not answered.
         context: Of the request.
         audit: The record of the refusal; None where no event is to be written.
     """

@@ -150,7 +150,7 @@ def _problem_kind(kind: type[Problem]) -> ProblemKind:
         title=kind.title,
         status=kind.status,
         phrase=HTTPStatus(kind.status).phrase,
-        meaning=(kind.__doc__ or kind.title).split("\n")[0],
+        meaning=kind.summary(),
         cause=kind.cause,
         remedy=kind.remedy,
         retry=kind.retry,

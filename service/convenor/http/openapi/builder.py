@@ -1,4 +1,4 @@
-"""The contract: OpenAPI 3.1 made from what the routes declare. It knows no feature, and nothing is written twice.
+"""Build the contract, OpenAPI 3.1, from what the routes declare. It does not depend on a feature.
 
 Reading routes are described by their `Resource`, any other by its models, its `Operation` and what its route says. A
 route outside the contract says so itself (`include_in_schema=False`).
@@ -13,9 +13,10 @@ from fastapi.routing import APIRoute
 from starlette.routing import BaseRoute, Route
 
 from convenor.domain_types.names import words
+from convenor.http.bulk import MAX_LINE, LoadOperation
 from convenor.http.bulk import MEDIA_TYPE as NDJSON
-from convenor.http.bulk import LoadOperation
 from convenor.http.dependencies import WriteOperation
+from convenor.http.middleware.body import MAX_BULK
 from convenor.http.openapi.components import (
     HEADERS,
     LINE_SCHEMA,
@@ -42,7 +43,7 @@ from convenor.problems import Problem
 from convenor.read_model.resource import Resource
 
 _JSON = "application/json"
-_NAMES = re.compile(r"{(\w+)(?::\w+)?}")
+_NAMES = re.compile(r"{(\w+)}")
 
 
 def build_contract(
@@ -51,7 +52,7 @@ def build_contract(
     """Build the contract of some routes.
 
     Args:
-        routes: in the order in which they are written down.
+        routes: in the order of the document.
         info: OpenAPI's Info Object.
         tags: what each section is about, in their order.
         scopes: every scope with what it opens.
@@ -60,7 +61,7 @@ def build_contract(
         ValueError: two operations have one id.
     """
     known = [route for route in routes if isinstance(route, Route) and route.include_in_schema]
-    writer = _Writer(known, tags)
+    writer = _Writer(known)
     paths: dict[str, JsonObject] = {}
     seen: set[str] = set()
     for route in known:
@@ -69,7 +70,7 @@ def build_contract(
             raise ValueError(f"Two operations have the id {operation['operationId']}.")
         seen.add(operation["operationId"])
         method = next(iter((route.methods or set()) - {"HEAD"})).lower()
-        paths.setdefault(_NAMES.sub(r"{\1}", route.path), {})[method] = operation
+        paths.setdefault(route.path, {})[method] = operation
     used = {operation["tags"][0] for methods in paths.values() for operation in methods.values()}
     return {
         "openapi": "3.1.1",
@@ -96,8 +97,7 @@ def build_contract(
 class _Writer:
     """Writes operations, and gathers the components that they refer to."""
 
-    def __init__(self, routes: Sequence[Route], tags: Mapping[str, str]) -> None:
-        self.tags = tags
+    def __init__(self, routes: Sequence[Route]) -> None:
         self.responses: dict[str, JsonObject] = {}
         self.problems: dict[type[Problem], None] = {}
         readings = [route.reading for route in routes if isinstance(route, ReadRoute)]
@@ -121,7 +121,7 @@ class _Writer:
         if operation:
             written["security"] = [{OAUTH: [operation.scope] if operation.scope else []}]
         for status, kinds in problems_of(route.path, operation, takes_body="requestBody" in written).items():
-            # Listed by what they carry, so that equal responses stand in the document once.
+            # Named by their codes, so that equal responses are in the document once.
             name = ".".join(kind.code for kind in kinds)
             self.responses[name] = problem_response(kinds)
             self.problems |= dict.fromkeys(kinds)
@@ -140,24 +140,22 @@ class _Writer:
         answer = self.refs[route.response_model, OUT]
         if not reading.many:
             return {
-                "tags": [self._tag(resource)],
-                "operationId": f"read_{resource.singular}",
+                "tags": _tags(route),
+                "operationId": route.operation_id,
                 "summary": f"Read one {one}",
                 "description": description,
                 "parameters": [fields],
                 "responses": {"200": _success(f"The {one}.", {_JSON: answer}, etag)},
             }
-        name = f"list_{resource.name}"
         summary = f"List {many}"
         if reading.under:
-            name = f"list_{reading.relation}_of_{reading.under.singular}"
             summary = f"List the {words(str(reading.relation))} of one {words(reading.under.singular)}"
         link = {"Link": {"$ref": "#/components/headers/Link"}}
         return {
-            "tags": [self._tag(resource)],
-            "operationId": name,
+            "tags": _tags(route),
+            "operationId": route.operation_id,
             "summary": summary,
-            "description": f"A page of {many}: those that your role reaches and the filters leave.",
+            "description": f"A page of {many}: those that your role may see and the filters select.",
             "parameters": [
                 *self._filters(resource),
                 *refer("parameters", ["Cursor", "Limit"]),
@@ -171,7 +169,7 @@ class _Writer:
     def _api(self, route: APIRoute, operation: Operation | None) -> JsonObject:
         description = (route.endpoint.__doc__ or "").strip()
         written: JsonObject = {
-            "tags": [str(route.tags[-1]) if route.tags else ""],
+            "tags": _tags(route),
             "operationId": route.operation_id or route.name,
             "summary": route.summary or _summary(route.name),
             "description": "\n".join(line.strip() for line in description.splitlines()),
@@ -192,8 +190,8 @@ class _Writer:
             written["parameters"] += refer("parameters", ["DryRun", "OnError"])
             written["requestBody"] = {
                 "required": True,
-                "description": f"One `{operation.load.model.__name__}` a line, as JSON in UTF-8; at most 100 MB, and"
-                " 64 kB a line.",
+                "description": f"One `{operation.load.model.__name__}` a line, as JSON in UTF-8; at most"
+                f" {MAX_BULK // 1_000_000} MB, and {MAX_LINE // 1_000} kB a line.",
                 "content": {NDJSON: _lines(self.refs[operation.load.model, IN])},
             }
             written["responses"] = {
@@ -237,10 +235,6 @@ class _Writer:
             names.append("Idempotency-Replayed")
         return {name: {"$ref": f"#/components/headers/{name}"} for name in names}
 
-    def _tag(self, resource: Resource) -> str:
-        own = resource.name.replace("_", " ")
-        return own if own in self.tags else resource.read_scope.partition(":")[0].replace("_", " ")
-
     def _path(self, route: Route) -> list[JsonObject]:
         found = []
         for match in _NAMES.finditer(route.path):
@@ -269,6 +263,11 @@ class _Writer:
             }
             for name, declared in resource.filters.items()
         ]
+
+
+def _tags(route: APIRoute) -> list[str]:
+    """Return the one section of a route: its own, or else that of its router."""
+    return [str(tag) for tag in route.tags[-1:]]
 
 
 def _lines(line: JsonObject) -> JsonObject:

@@ -1,10 +1,13 @@
-"""What every operation of the contract shares: problems, headers, parameters. It knows no route and no feature."""
+"""Describe what the operations of the contract share: problems, headers, parameters."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from datetime import timedelta
+from typing import Any, get_args
 
 from pydantic import TypeAdapter
 
+from convenor.database.idempotency import LIFETIME
+from convenor.http.bulk_import import LineResult, OnError
 from convenor.http.dependencies import WriteOperation
 from convenor.http.operation import Operation
 from convenor.problems import NotFound, Problem, Unavailable, Unexpected, WrongContentEncoding, catalogue
@@ -42,18 +45,14 @@ def problem_response(kinds: Iterable[type[Problem]]) -> JsonObject:
     """Describe the response of one status: its codes, and what each means."""
     listed = list(kinds)
     codes = [kind.code for kind in listed]
-    said = "\n".join(f"- `{kind.code}`: {_sentence(kind)}" for kind in listed)
+    description = "\n".join(f"- `{kind.code}`: {kind.summary()}" for kind in listed)
     headers = {"X-Request-ID": {"$ref": "#/components/headers/X-Request-ID"}}
     if listed[0].status == 401 or any("scope" in code for code in codes):
         headers["WWW-Authenticate"] = {"$ref": "#/components/headers/WWW-Authenticate"}
     if any("Retry-After" in kind.retry for kind in listed):
         headers["Retry-After"] = {"$ref": "#/components/headers/Retry-After"}
     schema = {"allOf": [{"$ref": "#/components/schemas/Problem"}, {"properties": {"code": {"enum": codes}}}]}
-    return {"description": said, "headers": headers, "content": {"application/problem+json": {"schema": schema}}}
-
-
-def _sentence(kind: type[Problem]) -> str:
-    return (kind.__doc__ or kind.title).split("\n")[0]
+    return {"description": description, "headers": headers, "content": {"application/problem+json": {"schema": schema}}}
 
 
 PROBLEM: JsonObject = {
@@ -65,7 +64,7 @@ PROBLEM: JsonObject = {
         "type": {"type": "string", "format": "uri", "description": "The page about this kind of problem."},
         "title": {"type": "string", "description": "The kind of problem, in words."},
         "status": {"type": "integer", "description": "The HTTP status."},
-        "detail": {"type": "string", "description": "What stands in the way this time."},
+        "detail": {"type": "string", "description": "What went wrong this time."},
         "code": {"type": "string", "description": "The kind of problem, for software; it never changes."},
         "request_id": {"type": "string", "description": "The request's id, as in the audit."},
         "errors": {
@@ -99,7 +98,7 @@ FIELD_ERROR: JsonObject = {
             "description": "A JSON pointer into the body (RFC 6901); `/query/...` and `/headers/...` name parameters.",
         },
         "code": {"type": "string", "description": "The kind of error, for software."},
-        "detail": {"type": "string", "description": "What to put right. It never repeats the value."},
+        "detail": {"type": "string", "description": "What to correct. It never repeats the value."},
     },
 }
 
@@ -110,7 +109,7 @@ LOAD_RESULT: JsonObject = {
     "required": ["line", "result", "id", "problem"],
     "properties": {
         "line": {"type": "integer", "minimum": 1, "description": "The line's number, blank lines counted."},
-        "result": {"type": "string", "enum": ["created", "updated", "unchanged", "invalid"]},
+        "result": {"type": "string", "enum": list(get_args(LineResult))},
         "id": {"type": ["string", "null"], "format": "uuid", "description": "The record, where there is one."},
         "problem": {
             "description": "Why the line was not stored; null where it was.",
@@ -134,7 +133,7 @@ def _header(description: str, **schema: Any) -> JsonObject:
 
 
 HEADERS: Mapping[str, JsonObject] = {
-    "X-Request-ID": _header("The request's id: yours where it was sane, else a new one."),
+    "X-Request-ID": _header("The request's id: yours if it is well formed, else a new one."),
     "ETag": _header("The record's version, for `If-Match`.", examples=['"1"']),
     "Location": _header("Where the new record is.", format="uri-reference"),
     "Link": _header('The next page, with `rel="next"`; absent on the last (RFC 8288).'),
@@ -155,7 +154,8 @@ def _parameter(where: str, name: str, description: str, *, required: bool = Fals
 
 
 _KEY = (
-    "A name for this call that you choose, kept for 24 hours: a repeat with the same key and body gets the same answer."
+    f"A name for this call that you choose, kept for {LIFETIME // timedelta(hours=1)} hours: a repeat with the same key"
+    " and body gets the same answer."
 )
 _MATCH = (
     "The `ETag` of the record as you last read it, or a list of them; `*` takes whatever version there is"
@@ -193,8 +193,8 @@ PARAMETERS: Mapping[str, JsonObject] = {
         "query",
         "on_error",
         "What to do with the other lines if one is invalid: with `abort` nothing is stored.",
-        enum=["abort", "skip"],
-        default="abort",
+        enum=list(OnError),
+        default=OnError.ABORT,
     ),
 }
 
