@@ -66,6 +66,8 @@ class Problem(Exception):  # noqa: N818 - RFC 9457's own word
         self.errors = errors
         self.headers = headers or {}
         self.extra = extra or {}
+        undeclared = self.extra.keys() - {member.name for member in self.carries}
+        assert not undeclared, f"{type(self).__name__} carries {undeclared}, which the contract would not describe"
         super().__init__(self.detail)
 
     @classmethod
@@ -194,6 +196,7 @@ class AlreadyExists(Problem):
     status, code, title = 409, "already_exists", "Already exists"
     cause = "A code or reference must be unique, and another record already has this one."
     remedy = "Use another code, or update the record that holds it."
+    carries = (Member("contact", str, "the id of your organisation's session that has the reference."),)
 
 
 class StillRunning(Problem):
