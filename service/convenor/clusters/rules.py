@@ -9,6 +9,11 @@ from convenor.problems import FieldErrors
 from convenor.security.principal import Principal
 
 
+def ended(cluster: Cluster) -> str:
+    """Say that a cluster has ended, or ends, and what to do."""
+    return f"Cluster {cluster.code} is closed from {cluster.valid_to}. See its successors."
+
+
 async def create_cluster(session: AsyncSession, principal: Principal, data: ClusterCreate) -> Cluster:
     """Create a cluster without schools.
 

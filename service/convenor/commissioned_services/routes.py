@@ -50,13 +50,8 @@ async def promote_service(
 ) -> Response:
     """Promote a local service to the core offer, with the evidence for it. Returns the service."""
     service, clusters = await rules.load_with_clusters(write.session, write.principal, service_id)
-    return await write.update(
-        SERVICES,
-        service,
-        data,
-        lambda session, _, promoted, sent: rules.promote_service(session, promoted, clusters, sent.evidence),
-        status=201,
-    )
+    promote = partial(rules.promote_service, clusters=clusters)
+    return await write.update(SERVICES, service, data, promote, status=201)
 
 
 FEATURE = Feature(router)

@@ -13,7 +13,7 @@ from convenor.clusters.models import Cluster
 from convenor.clusters.resource import CLUSTERS
 from convenor.commissioned_services.models import CommissionedService, Offer, ServiceCluster
 from convenor.commissioned_services.resource import SERVICES
-from convenor.commissioned_services.schemas import ServiceCreate, ServiceUpdate
+from convenor.commissioned_services.schemas import PromotionCreate, ServiceCreate, ServiceUpdate
 from convenor.database.pools import driver_connection
 from convenor.domain_types.dates import today
 from convenor.problems import FieldErrors, StateConflict
@@ -92,16 +92,26 @@ async def load_with_clusters(
 
 
 async def promote_service(
-    session: AsyncSession, service: CommissionedService, clusters: Collection[UUID], evidence: str
+    session: AsyncSession,
+    _principal: Principal,
+    service: CommissionedService,
+    data: PromotionCreate,
+    clusters: Collection[UUID],
 ) -> None:
     """Make a local service part of the core offer: every cluster of the area buys it from today.
+
+    Args:
+        session: in the caller's transaction.
+        service: locked, after its clusters.
+        data: the evidence for the promotion.
+        clusters: see `load_with_clusters`.
 
     Raises:
         StateConflict: the service is core already.
     """
     if service.offer == Offer.CORE:
         raise StateConflict("This service is already part of the core offer.")
-    service.offer, service.promotion_evidence, service.promoted_on = Offer.CORE, evidence, today()
+    service.offer, service.promotion_evidence, service.promoted_on = Offer.CORE, data.evidence, today()
     service.version += 1
     buying = {row.cluster_id for row in await _purchases(session, service)}
     _begin(session, service, set(clusters) - buying, today())

@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from convenor.clusters.models import Cluster, ClusterMembership, ClusterRole, ClusterSuccession, SuccessionKind
 from convenor.clusters.resource import CLUSTERS
+from convenor.clusters.rules import ended
 from convenor.commissioned_services.models import ServiceCluster
 from convenor.database.pools import driver_connection
 from convenor.memberships import queries
@@ -57,7 +58,7 @@ async def merge_clusters(
         endings = [await _ending(session, cluster, data.on, errors) for cluster in clusters]
     for cluster in clusters:
         if cluster.valid_to:
-            errors.add(named[cluster.area_id, cluster.id], "ended", _ended(cluster))
+            errors.add(named[cluster.area_id, cluster.id], "ended", ended(cluster))
     errors.raise_if_any()
     [merged] = await _open(session, clusters[0].area_id, [data.into], data.on)
     place = {member.school_id: merged.id for ending in endings for member in ending.members}
@@ -81,7 +82,7 @@ async def split_cluster(
     """
     cluster, errors = await get_for_update(session, principal, CLUSTERS, Cluster, key), FieldErrors()
     if cluster.valid_to:
-        raise StateConflict(_ended(cluster))
+        raise StateConflict(ended(cluster))
     await queries.lock_services(session, [cluster], data.on)
     await queries.lock_members(session, [cluster], data.on)
     ending = await _ending(session, cluster, data.on, errors)
@@ -91,7 +92,7 @@ async def split_cluster(
         if code in codes[:at]:
             errors.add(f"/into/{at}/code", "repeated", "Two of the clusters have this code.")
     placed = await _placed(session, principal, cluster, data, members, errors)
-    for missing in members - placed.keys():
+    for missing in sorted(members - placed.keys()):
         school = await session.get_one(School, (cluster.area_id, missing))
         errors.add(
             "/into", "unplaced", f"{school.name} ({school.urn or school.id}) is not placed in any of the clusters."
@@ -158,10 +159,6 @@ async def _placed(
             else:
                 placed[found[1]] = at
     return placed
-
-
-def _ended(cluster: Cluster) -> str:
-    return f"Cluster {cluster.code} is closed from {cluster.valid_to}. See its successors."
 
 
 async def _open(session: AsyncSession, area: UUID, into: Sequence[ClusterInto], on: date) -> list[Cluster]:

@@ -50,9 +50,7 @@ async def end_membership(
 ) -> Response:
     """End a school's membership of its cluster on a date."""
     membership = await rules.load_membership(write.session, write.principal, membership_id)
-    return await write.update(
-        MEMBERSHIPS, membership, data, lambda session, _, ended, sent: rules.end_membership(session, ended, sent)
-    )
+    return await write.update(MEMBERSHIPS, membership, data, rules.end_membership)
 
 
 @router.post("/v1/clusters/{cluster_id}/roles", status_code=201, response_model=ClusterRoleRead)
@@ -74,9 +72,7 @@ async def give_up_role(
 ) -> Response:
     """End a person's role in a cluster on a date."""
     role = await rules.load_role(write.session, write.principal, role_id)
-    return await write.update(
-        ROLES, role, data, lambda session, _, ended, sent: rules.give_up_role(session, ended, sent)
-    )
+    return await write.update(ROLES, role, data, rules.give_up_role)
 
 
 @router.post("/v1/clusters/merge", status_code=201, response_model=ClusterRead)

@@ -6,6 +6,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from convenor.clusters.models import Cluster, ClusterMembership, ClusterRole
 from convenor.clusters.resource import CLUSTERS
+from convenor.clusters.rules import ended
 from convenor.database.pools import driver_connection
 from convenor.domain_types.dates import today
 from convenor.memberships import queries
@@ -66,7 +67,9 @@ async def load_membership(session: AsyncSession, principal: Principal, key: str)
     return await lock(session, ClusterMembership, found)
 
 
-async def end_membership(session: AsyncSession, membership: ClusterMembership, data: MembershipUpdate) -> None:
+async def end_membership(
+    session: AsyncSession, _principal: Principal, membership: ClusterMembership, data: MembershipUpdate
+) -> None:
     """Set, move or remove the end of a membership.
 
     Raises:
@@ -154,7 +157,9 @@ async def load_role(session: AsyncSession, principal: Principal, key: str) -> Cl
     return await lock(session, ClusterRole, found)
 
 
-async def give_up_role(session: AsyncSession, role: ClusterRole, data: ClusterRoleUpdate) -> None:
+async def give_up_role(
+    session: AsyncSession, _principal: Principal, role: ClusterRole, data: ClusterRoleUpdate
+) -> None:
     """Set, move or remove the end of a role.
 
     Raises:
@@ -199,4 +204,4 @@ async def _refuse_contradictions(session: AsyncSession, cluster: Cluster, wanted
 
 def _refuse_after_end(cluster: Cluster, wanted: ClusterMembership | ClusterRole) -> None:
     if cluster.valid_to and (wanted.valid_to is None or wanted.valid_to > cluster.valid_to):
-        raise StateConflict(f"Cluster {cluster.code} is closed from {cluster.valid_to}. See its successors.")
+        raise StateConflict(ended(cluster))

@@ -2,7 +2,6 @@
 
 from typing import Annotated
 
-from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.responses import Response
 
 from convenor.http.dependencies import writes
@@ -14,7 +13,6 @@ from convenor.schools import rules
 from convenor.schools.models import School
 from convenor.schools.resource import SCHOOLS, SchoolRead
 from convenor.schools.schemas import SchoolCreate, SchoolUpdate
-from convenor.security.principal import Principal
 
 router = ResourceRouter(Tag("schools", "The directory of schools."))
 router.add_list("/v1/schools", SCHOOLS)
@@ -38,11 +36,7 @@ async def update_school(
 ) -> Response:
     """Update a school."""
     school = await get_for_update(write.session, write.principal, SCHOOLS, School, urn, Lock.REKEY)
-    return await write.update(SCHOOLS, school, data, _update_school)
-
-
-async def _update_school(_session: AsyncSession, _principal: Principal, school: School, data: SchoolUpdate) -> None:
-    rules.update_school(school, data)
+    return await write.update(SCHOOLS, school, data, rules.update_school)
 
 
 FEATURE = Feature(router)

@@ -25,7 +25,7 @@ async def create_school(session: AsyncSession, principal: Principal, data: Schoo
     return school
 
 
-def update_school(school: School, data: SchoolUpdate) -> None:
+async def update_school(_session: AsyncSession, _principal: Principal, school: School, data: SchoolUpdate) -> None:
     """Update a school.
 
     Raises:
