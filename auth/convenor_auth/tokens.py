@@ -40,8 +40,6 @@ class AgreementEnded(AgreementOver):
 
     def __init__(self, reference: str, ended_on: date) -> None:
         super().__init__(f"The data sharing agreement {reference} ended on {ended_on:%Y-%m-%d}, and access with it.")
-        self.reference = reference
-        self.ended_on = ended_on
 
 
 def api_audience(issuer: str) -> str:

@@ -181,7 +181,6 @@ async def _load_documents(session: AsyncSession, rng: SeededRandom, named: str) 
             session,
             area,
             path,
-            None,
             dry_run=False,
             apply_rest=True,
             mint=lambda: rng.id_at(datetime(2025, 9, 1, tzinfo=UTC)),

@@ -1,4 +1,4 @@
-"""The rows of a file as records of an area. What is there stays as it is; nothing is added to what is stated."""
+"""Store the rows of a file as records of an area. Records that exist do not change, and nothing is invented."""
 
 import re
 from collections import defaultdict

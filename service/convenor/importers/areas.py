@@ -1,4 +1,4 @@
-"""Which area a load is for, and the owner's transaction in which it is written."""
+"""Find the area of an import, and open the owner's transaction in which it is written."""
 
 import csv
 import hashlib

@@ -1,4 +1,4 @@
-"""What a person should look at in a file before it is applied. It reads no database."""
+"""Find what a person should look at in a file before it is applied, without the database."""
 
 import re
 from collections import defaultdict

@@ -1,4 +1,4 @@
-"""The programme's files: the kinds there are, and their rows with the lines they stand on. It judges no row's sense."""
+"""Read the programme's files: find their kind, and return their rows by line. `checks` judges the rows."""
 
 import csv
 from collections.abc import Mapping
@@ -113,17 +113,17 @@ class Contents:
     count: int
 
 
-def read_file(path: Path, kind: Kind | None = None) -> Contents:
-    """Read a CSV file in UTF-8. Its header decides its kind unless `kind` is given.
+def read_file(path: Path) -> Contents:
+    """Read a CSV file in UTF-8. Its header decides its kind.
 
     Raises:
-        ConfigurationError: the file cannot be read, or its columns are not those of its kind.
+        ConfigurationError: the file cannot be read, or its columns are those of no kind.
     """
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.DictReader(file, restval="")
             columns = list(reader.fieldnames or ())
-            kind = _kind_of(path, columns, kind)
+            kind = _kind_of(path, columns)
             lines = [(reader.line_num, row) for row in reader]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise ConfigurationError(
@@ -142,12 +142,11 @@ def read_file(path: Path, kind: Kind | None = None) -> Contents:
     return Contents(kind, rows, tuple(findings), len(lines))
 
 
-def _kind_of(path: Path, columns: list[str], stated: Kind | None) -> Kind:
-    expected = {kind: list(row.model_fields) for kind, row in ROWS.items()}
-    for kind in [stated] if stated else list(Kind):
-        if sorted(columns) == sorted(expected[kind]):
+def _kind_of(path: Path, columns: list[str]) -> Kind:
+    for kind, row in ROWS.items():
+        if sorted(columns) == sorted(row.model_fields):
             return kind
-    known = "\n".join(f"  {kind}: {','.join(expected[kind])}" for kind in ([stated] if stated else Kind))
+    known = "\n".join(f"  {kind}: {','.join(row.model_fields)}" for kind, row in ROWS.items())
     raise ConfigurationError(
         f"The columns of {path.name} are not known: {','.join(columns)}.", f"Have one of these:\n{known}"
     )

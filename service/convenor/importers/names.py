@@ -1,4 +1,4 @@
-"""When two spellings probably name one school. It proposes; a person decides."""
+"""Find spellings that probably name one school. A person decides."""
 
 import re
 import unicodedata

@@ -1,4 +1,4 @@
-"""What a load has to say about a file, by line."""
+"""Report the findings of an import, by line."""
 
 from dataclasses import dataclass
 from enum import StrEnum

@@ -1,4 +1,4 @@
-"""Records that are gathered first and stored together, set-based, each after those that it points to."""
+"""Gather records, and store them together in a few statements, each record after those that it refers to."""
 
 import json
 from collections.abc import Callable
