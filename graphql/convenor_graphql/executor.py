@@ -1,4 +1,4 @@
-"""Executes an operation: reads in one statement, changes one after another, and answers about the schema."""
+"""Execute an operation: read in one statement, make changes one after another, and answer about the schema."""
 
 import json
 from collections.abc import Mapping
@@ -63,7 +63,7 @@ class ExecutionResult:
     replayed: list[str] = field(default_factory=list)
 
     def as_json(self) -> bytes:
-        """The body of the answer: what the database wrote is handed on as it is."""
+        """Return the body of the answer, with the bytes that the database wrote."""
         data = b",".join(b'"%s":%s' % (key.encode(), value) for key, value in self.data.items())
         errors = b'"errors":%s,' % json.dumps(self.errors).encode() if self.errors else b""
         extensions: dict[str, Any] = {"cost": {"records": self.cost}, "redacted": self.redacted}
@@ -79,7 +79,7 @@ def introspect(
     variables: Mapping[str, Any],
     meta: list[IntrospectionField],
 ) -> dict[str, bytes]:
-    """Answer what was asked about the schema, by the keys of the root, with the executor of graphql-core."""
+    """Answer the fields about the schema, by the keys of the root, with the executor of graphql-core."""
     only = OperationDefinitionNode(
         operation=operation.operation,
         variable_definitions=operation.variable_definitions,
@@ -95,8 +95,8 @@ async def execute(call: Call, selected: PlannedSelection, meta: Mapping[str, byt
     """Execute an operation.
 
     Raises:
-        ScopeMissing: The token lacks scopes of what is asked for; nothing was read or written.
-        Invalid: It searches by what the caller does not see.
+        ScopeMissing: The token lacks scopes that the operation needs; nothing was read or written.
+        Invalid: It searches by a field that the caller may not see.
     """
     missing = [scope for scope in selected.scopes if scope not in call.principal.scopes]
     if missing:
@@ -131,7 +131,7 @@ async def _read(call: Call, selected: PlannedSelection, result: ExecutionResult)
 
 
 async def _change(call: Call, change: Change, selected: PlannedSelection, result: ExecutionResult) -> None:
-    """Execute one mutation: a transaction and an audit event of its own, whatever becomes of the others."""
+    """Execute one mutation in its own transaction, with its own audit event. The others do not depend on it."""
     operation = change.mutation.operation
     try:
         if operation.scope not in call.principal.scopes:
@@ -142,7 +142,7 @@ async def _change(call: Call, change: Change, selected: PlannedSelection, result
             await _write_event(call, replay.record(operation.action), replay.stored.status)
             result.data[change.key] = replay.stored.body
             result.replayed.append(change.key)
-    except Exception as error:  # each mutation fails for itself
+    except Exception as error:  # the other mutations still run
         await _refuse(call, change, error, result)
     else:
         result.redacted += [f"{change.key}.{path}" for path in redacted_in(change.records, call.principal.clearances)]
@@ -153,7 +153,7 @@ async def _refuse(call: Call, change: Change, error: Exception, result: Executio
     record = error.record if isinstance(error, WriteFailed) else AuditRecord(change.mutation.operation.action)
     try:
         await _write_event(call, replace(record, problem=problem.code), problem.status)
-    except Exception as unwritten:  # the changes before it are stored, and the answer must tell of them
+    except Exception as unwritten:  # the answer must still show the changes before it
         problem = problem_of(unwritten, call.context.request_id)
     problem.errors = tuple(replace(error, pointer=camel_pointer(error.pointer)) for error in problem.errors)
     result.data[change.key] = b"null"
@@ -171,7 +171,7 @@ async def _written(call: Call, change: Change, selected: PlannedSelection) -> by
     except ValidationError as error:
         raise Invalid(errors=tuple(error_at(found, found["loc"], given) for found in error.errors())) from error
     key: str | None = change.arguments.get("idempotencyKey")
-    # Two mutations of one document share its bytes, so that the place is part of what was sent.
+    # Two mutations of one document have the same body, so their keys in the answer tell them apart.
     sent = call.body + change.key.encode()
     reservation = (
         key_reservation(call.principal, "POST", f"/graphql#{mutation.name}", key, sent) if key is not None else None
@@ -190,13 +190,13 @@ async def _written(call: Call, change: Change, selected: PlannedSelection) -> by
 
 @dataclass
 class PayloadWrite(WriteContext):
-    """A change that answers with what the mutation's selection asks of its payload."""
+    """A change that answers with the selected fields of the mutation's payload."""
 
     change: Change = field(kw_only=True)
     values: Mapping[str, Any] = field(kw_only=True)
 
     async def show(self, connection: Any, resource: Resource, record: UUID) -> Answer:
-        """Read the payload, also where nothing is asked of the record: the event names it."""
+        """Read the payload. Read the record even if no field of it is selected, because the event names it."""
         roots = self.change.records or (One("", resource, ()),)
         values = {**self.values, **{f"{root.at}.id": record for root in roots}}
         found = await read_selection(connection, self.principal, roots, values)

@@ -1,4 +1,4 @@
-"""`/graphql` over HTTP: which request is meant, in which media type its answer goes, with which status.
+"""Serve `/graphql` over HTTP: read the request, and choose the media type and the status of the answer.
 
 Source: GraphQL over HTTP (GraphQL Foundation, working draft), sections 5 to 7.
 """
@@ -38,12 +38,12 @@ from convenor_graphql.schema import GraphQLApi
 
 PATH = "/graphql"
 OPERATION = Operation("", "graphql:query")
-"""A request as a whole; each resource and each mutation asks for its own scope."""
+"""A request as a whole; each resource and each mutation needs its own scope."""
 GRAPHQL, JSON = "application/graphql-response+json", "application/json"
 
-_KEPT_REQUESTS, _KEPT_DOCUMENTS, _KEPT_CHARACTERS = 256, 128, 4_000
-_KEPT_OF_SCHEMA = 4
-"""Requests about the schema, which are kept with their large answers."""
+_CACHED_REQUESTS, _CACHED_DOCUMENTS, _CACHED_CHARACTERS = 256, 128, 4_000
+_CACHED_OF_SCHEMA = 4
+"""Requests about the schema, which are cached with their large answers."""
 
 
 @dataclass(frozen=True)
@@ -53,18 +53,18 @@ class GraphQLRequest:
     query: str
     operation_name: str | None
     variables: str
-    """JSON, so that equal requests are known as such."""
+    """JSON, so that equal requests have equal keys in the cache."""
 
     @property
     def is_plain(self) -> bool:
-        """Whether it is short and holds no text of its sender's, who may have written a pupil's name or number."""
+        """Whether it is short and holds no text, which could be a pupil's name or number."""
         values = json.loads(self.variables).values()
         return _is_plain(self.query) and all(isinstance(value, int | float | None) for value in values)
 
 
 @dataclass(frozen=True)
 class PreparedRequest:
-    """A request, as far as it does not depend on its caller."""
+    """The part of a request that does not depend on its caller."""
 
     operation: OperationDefinitionNode
     selected: PlannedSelection
@@ -72,21 +72,21 @@ class PreparedRequest:
 
 
 class GraphQLEndpoint:
-    """Answers `/graphql`."""
+    """Answer `/graphql`."""
 
     def __init__(self, api: GraphQLApi) -> None:
         self.api = api
-        self._document = lru_cache(maxsize=_KEPT_DOCUMENTS)(self._read)
-        self._kept = lru_cache(maxsize=_KEPT_REQUESTS)(self._prepare)
-        self._kept_of_schema = lru_cache(maxsize=_KEPT_OF_SCHEMA)(self._prepare)
+        self._document = lru_cache(maxsize=_CACHED_DOCUMENTS)(self._read)
+        self._cached = lru_cache(maxsize=_CACHED_REQUESTS)(self._prepare)
+        self._cached_of_schema = lru_cache(maxsize=_CACHED_OF_SCHEMA)(self._prepare)
 
     @property
     def route(self) -> Route:
-        """The route; the contract of REST leaves it out, since `schema.graphql` is its own."""
+        """Return the route. The contract of REST leaves it out, because GraphQL has its own in `schema.graphql`."""
         return Route(PATH, self.respond, methods=["GET", "POST"], include_in_schema=False)
 
     async def respond(self, request: Request) -> Response:
-        """Answer a request; a browser, which needs no token here, gets the explorer."""
+        """Answer a request. A browser, which needs no token here, gets the explorer."""
         if RequestContext.of(request).principal is None:
             return show_explorer()
         context = OPERATION.authorise(request)
@@ -94,8 +94,8 @@ class GraphQLEndpoint:
         try:
             body = await request.body()
             by_post = request.method == "POST"
-            asked = _asked_by_post(request, body) if by_post else _asked_by_get(request)
-            prepared = self.prepare(asked)
+            parameters = _read_post(request, body) if by_post else _read_get(request)
+            prepared = self.prepare(parameters)
             if not by_post and prepared.operation.operation is OperationType.MUTATION:
                 raise MutationByGet
             result = await execute(Call(context, body), prepared.selected, prepared.meta)
@@ -106,33 +106,34 @@ class GraphQLEndpoint:
             return _refused(problem, context, media)
         return AuditedResponse(result.as_json(), media_type=media, audit=result.audit)
 
-    def prepare(self, asked: GraphQLRequest) -> PreparedRequest:
-        """What a request comes to; kept where it holds nothing that could be about a pupil."""
-        if not asked.is_plain:
-            return self._prepare(asked)
-        return self._kept_of_schema(asked) if "__schema" in asked.query else self._kept(asked)
+    def prepare(self, parameters: GraphQLRequest) -> PreparedRequest:
+        """Prepare a request, from the cache if it holds nothing that could be about a pupil."""
+        if not parameters.is_plain:
+            return self._prepare(parameters)
+        cached = self._cached_of_schema if "__schema" in parameters.query else self._cached
+        return cached(parameters)
 
     def _read(self, text: str) -> Document:
         return read_document(self.api.types, text)
 
-    def _prepare(self, asked: GraphQLRequest) -> PreparedRequest:
-        document = (self._document if _is_plain(asked.query) else self._read)(asked.query)
-        operation = document.operation(asked.operation_name)
-        given = json.loads(asked.variables)
+    def _prepare(self, parameters: GraphQLRequest) -> PreparedRequest:
+        document = (self._document if _is_plain(parameters.query) else self._read)(parameters.query)
+        operation = document.operation(parameters.operation_name)
+        given = json.loads(parameters.variables)
         try:
             variables = coerce_variables(self.api.types, operation, given)
             selected = plan_selection(self.api, document, operation, variables)
         except GraphQLError as error:
             raise QueryInvalid([error]) from error
         meta = [item for item in selected.fields if isinstance(item, IntrospectionField)]
-        said = introspect(self.api, document, operation, given, meta) if meta else {}
-        return PreparedRequest(operation, selected, said)
+        answers = introspect(self.api, document, operation, given, meta) if meta else {}
+        return PreparedRequest(operation, selected, answers)
 
 
 def media_of(accept: str) -> str:
-    """The media type of the answer: the one that the client likes best; `application/json` where it names neither.
+    """Return the media type of the answer: the one that the client prefers, or `application/json` if it names neither.
 
-    A client that says nothing may be an old one, which knows no other.
+    A client that names none may be an old one, which supports no other.
 
     Source: RFC 9110, section 12.5.1.
     """
@@ -150,28 +151,28 @@ def _weight(parameters: str) -> float:
     return float(weight[1]) if weight else 1.0
 
 
-def _asked_by_get(request: Request) -> GraphQLRequest:
+def _read_get(request: Request) -> GraphQLRequest:
     try:
         pairs = read_pairs(request.scope["query_string"])
     except Unreadable as error:
         raise QueryUnreadable(error.detail) from error
     given: dict[str, Any] = dict(pairs)
     if len(given) != len(pairs):
-        raise QueryUnreadable("A parameter stands twice.")
+        raise QueryUnreadable("A parameter is repeated.")
     for name in ("variables", "extensions"):
         if name in given:
             given[name] = _json(given[name].encode())
-    return _asked(given)
+    return _request_of(given)
 
 
-def _asked_by_post(request: Request, body: bytes) -> GraphQLRequest:
+def _read_post(request: Request, body: bytes) -> GraphQLRequest:
     kind, _, parameters = request.headers.get("content-type", "").partition(";")
     if kind.strip().lower() != JSON:
         raise WrongMediaType("Send application/json.")
     charset = parameters.strip().lower().replace('"', "")
     if charset.startswith("charset=") and charset != "charset=utf-8":
         raise WrongMediaType("Send UTF-8.")
-    return _asked(_json(body))
+    return _request_of(_json(body))
 
 
 def _json(text: bytes) -> Any:
@@ -181,7 +182,7 @@ def _json(text: bytes) -> Any:
         raise QueryUnreadable(error.detail) from error
 
 
-def _asked(given: Any) -> GraphQLRequest:
+def _request_of(given: Any) -> GraphQLRequest:
     if isinstance(given, list):
         raise BatchRefused
     if not isinstance(given, dict):
@@ -199,11 +200,11 @@ def _asked(given: Any) -> GraphQLRequest:
 
 
 def _is_plain(query: str) -> bool:
-    return '"' not in query and len(query) <= _KEPT_CHARACTERS
+    return '"' not in query and len(query) <= _CACHED_CHARACTERS
 
 
 def _refused(problem: Problem, context: RequestContext, media: str) -> AuditedResponse:
-    # To a client that knows no more than application/json, 200 says that the answer is GraphQL, errors and all.
+    # For a client that supports application/json only, 200 means that the answer is GraphQL, with or without errors.
     status = 200 if media == JSON and isinstance(problem, QueryInvalid) else problem.status
     body = json.dumps({"errors": errors_of(problem, context.services.issuer)})
     record = AuditRecord(context.action, problem=problem.code, status=problem.status)

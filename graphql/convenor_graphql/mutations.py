@@ -1,4 +1,4 @@
-"""The partners' writes: each mutation is the operation that a writing route declares, with the route's own rules."""
+"""Make the mutations: each is the operation that a writing route declares, with the rules of that route."""
 
 import inspect
 from collections.abc import Awaitable, Callable, Iterable, Mapping
@@ -23,10 +23,10 @@ class Mutation:
 
     Args:
         name: Of the field.
-        run: What the route does in a transaction. It takes `data`, the `WriteCall` and what the path names.
+        run: The route's endpoint. It takes `data`, the `WriteCall` and the parameters of the path.
         body: The shape of `input`.
         answers: The resource of the record that the payload holds.
-        named: The path's parameters, each with the argument that gives it here.
+        named: The argument of each parameter of the path.
         operation: What the route declares.
     """
 
@@ -39,7 +39,7 @@ class Mutation:
 
 
 class Mutations:
-    """Writes the mutation type of some routes, each with what it declares."""
+    """Make the mutation type of some routes, each with what it declares."""
 
     def __init__(
         self, writes: Iterable[tuple[APIRoute, WriteOperation]], nodes: ObjectTypes, bindings: SchemaBindings
@@ -50,7 +50,7 @@ class Mutations:
         self.inputs = TypeFactory([mutation.body for mutation in self.by_name.values()], ending="Input")
 
     def build(self) -> type:
-        """The mutation type."""
+        """Make the mutation type."""
         cls = new_type("Mutation")
         self.inputs.define()
         for mutation in self.by_name.values():
@@ -69,7 +69,7 @@ class Mutations:
 
     def _arguments(self, mutation: Mutation) -> list[Argument]:
         arguments = [Argument(name, strawberry.ID, "The record's id or code.") for name in mutation.named.values()]
-        arguments.append(Argument("input", self.inputs.classes[mutation.body], "What is said."))
+        arguments.append(Argument("input", self.inputs.classes[mutation.body], "The fields of the body."))
         if mutation.operation.changes:
             arguments.append(Argument("ifVersion", int, "The record's `version` as you last read it."))
         if mutation.operation.takes_key:

@@ -1,4 +1,4 @@
-"""Turn an operation into selections that the read model compiles, one for each of inner_details top-level fields.
+"""Turn an operation into selections that the read model compiles, one for each of its top-level fields.
 
 graphql-core resolves fragments, `@include`, `@skip`, merging and arguments.
 """
@@ -67,7 +67,7 @@ class IntrospectionField:
 
 @dataclass(frozen=True)
 class Change:
-    """A mutation, with the selection of inner_details payload."""
+    """A mutation, with the selection of its payload."""
 
     key: str
     mutation: Mutation
