@@ -1,4 +1,4 @@
-"""The composition root: which features there are, and what a worker holds while it serves."""
+"""Compose the application: its features, its middleware, and the services of a worker."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -64,7 +64,7 @@ MIDDLEWARE = [
 
 
 def create_app(app_url: str, data_dir: Path, issuer: str, workers: int = 1, *, local: bool = False) -> FastAPI:
-    """The application of one worker.
+    """Create the application of one worker.
 
     Args:
         app_url: the database, with the application's login.
@@ -92,20 +92,20 @@ def create_app(app_url: str, data_dir: Path, issuer: str, workers: int = 1, *, l
             )
             services.provide(app)
             watches = partial(watch, lambda: asyncpg.connect(app_url), oauth.verifier)
-            beside = [
+            background = [
                 asyncio.create_task(repeat(*each))
                 for each in (
                     ("watching for changed clients", watches, HEARTBEAT_SECONDS),
-                    ("forgetting of old answers", partial(purge_expired, connections.sessions), PURGE_EACH_SECONDS),
+                    ("deletion of expired answers", partial(purge_expired, connections.sessions), PURGE_EACH_SECONDS),
                 )
             ]
             try:
                 async with services.audit_writer:
                     yield
             finally:
-                for task in beside:
+                for task in background:
                     task.cancel()
-                await asyncio.wait(beside, timeout=CLOSE_SECONDS)
+                await asyncio.wait(background, timeout=CLOSE_SECONDS)
                 await readiness.close()
 
     app = FastAPI(
@@ -128,7 +128,7 @@ def create_app(app_url: str, data_dir: Path, issuer: str, workers: int = 1, *, l
     app.include_router(health.router)
     app.router.routes.extend(pages.routes)
     index_routes(app)
-    # Made when it is first asked for: most workers of a test, and no command, ever need it.
+    # Built on first use, because few tests and no command need it.
     app.openapi = cache(  # type: ignore[method-assign]
         partial(build_contract, routes_of(app), info=INFO, tags=SECTIONS, scopes=SCOPES)
     )

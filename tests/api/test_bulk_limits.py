@@ -133,9 +133,9 @@ async def test_what_is_told_of_a_line_is_short_however_much_is_wrong_with_it(
     assert len(answer.content) < 4_000
 
 
-async def test_a_line_with_more_faults_than_are_told_says_how_many(shared_service: Service) -> None:
+async def test_a_line_with_more_errors_than_are_listed_says_how_many(shared_service: Service) -> None:
     answer = await load(shared_service.as_("trust"), b'{"reference": [' + b'"\\u0000",' * 6_000 + b"1]}")
-    assert results(answer)[0]["problem"]["detail"] == "The line has 6,000 faults; `errors` names the first 10."
+    assert results(answer)[0]["problem"]["detail"] == "The line has 6,000 errors; `errors` lists the first 10."
 
 
 async def test_a_load_that_breaks_off_says_which_lines_to_send_again(

@@ -1,4 +1,4 @@
-"""Contacts in bulk: how a batch of lines becomes sessions. A line that says what is already stored changes nothing."""
+"""Import contacts in bulk: store a batch of lines as sessions. A line that is already stored changes nothing."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -32,13 +32,13 @@ _Pathways = Mapping[tuple[str, int], Pathway]
 
 @dataclass(frozen=True, slots=True)
 class _Case:
-    """A referral that lines are about, and all that is the same for each of them."""
+    """A referral that lines are about, with what is the same for all of them."""
 
     referral: Row[Any]
     submitted_on: date
     started_on: date | None
     refusal: StateConflict | None
-    """Why its state takes no sessions, if it takes none."""
+    """The refusal, if sessions may not be recorded in its state."""
 
     @classmethod
     def of(cls, referral: Row[Any], pathway: Pathway) -> "_Case":
@@ -53,10 +53,10 @@ class _Case:
 
 @dataclass(slots=True)
 class _Step:
-    """What is to be done about one line."""
+    """What to do with one line."""
 
     line: int
-    what: Literal["created", "updated", "unchanged"]
+    result: Literal["created", "updated", "unchanged"]
     case: _Case
     data: ContactLine
     id: UUID
@@ -65,29 +65,32 @@ class _Step:
 
     @property
     def changes(self) -> list[str]:
-        """The fields that an update changes."""
+        """Return the fields that an update changes."""
         return [name for name in queries.FIELDS if getattr(self.stored, name) != getattr(self.data, name)]
 
     @property
     def moves_start(self) -> bool:
-        """Whether it may change which session was the first that was attended."""
+        """Whether it may change which session was the first attended one."""
         attended = self.data.attendance is Attendance.ATTENDED
-        if self.what == "created":
+        if self.result == "created":
             return attended and (self.case.started_on is None or self.data.on < self.case.started_on)
-        return self.what == "updated" and (attended or self.stored.attendance == Attendance.ATTENDED)
+        return self.result == "updated" and (attended or self.stored.attendance == Attendance.ATTENDED)
 
 
 async def store_contacts(session: AsyncSession, principal: Principal, lines: Sequence[Line[ContactLine]]) -> Batch:
-    """Stores a batch of sessions by the organisation's references, in a constant number of statements.
+    """Store a batch of sessions by the organisation's references, in a constant number of statements.
 
-    The referrals are locked first, so that whoever changes them or their sessions waits. What is already stored in
-    the same words is `unchanged`, whatever state the referral is in by now: a load can always be repeated.
+    The referrals are locked first, so that other changes of them or their sessions wait. A line that is already stored
+    is `unchanged` in any state of its referral, so that an import can always be repeated.
     """
     referrals = await queries.lock_referrals(session, principal, {line.data.referral_code for line in lines})
     known = await queries.contacts_named(session, principal, [line.data.reference for line in lines])
     versions = {(referral.pathway, referral.pathway_version) for referral in referrals}
     pathways = {version: await session.get_one(Pathway, version) for version in versions}
-    cases = {it.code: _Case.of(it, pathways[it.pathway, it.pathway_version]) for it in referrals}
+    cases = {
+        referral.code: _Case.of(referral, pathways[referral.pathway, referral.pathway_version])
+        for referral in referrals
+    }
     steps, results = [], []
     for line in lines:
         try:
@@ -98,7 +101,7 @@ async def store_contacts(session: AsyncSession, principal: Principal, lines: Seq
     results += [Result(step.line, "invalid", problem=Invalid(errors=(_TAKEN,))) for step in steps if step.id in taken]
     done = [step for step in steps if step.id not in taken] if taken else steps
     await _settle(session, principal, done, pathways)
-    results += [Result(step.line, step.what, step.id) for step in done]
+    results += [Result(step.line, step.result, step.id) for step in done]
     about = {step.data.referral_code: step.case for step in done}
     return Batch(
         results,
@@ -109,10 +112,10 @@ async def store_contacts(session: AsyncSession, principal: Principal, lines: Seq
 
 
 def _decide(line: Line[ContactLine], case: _Case | None, known: Mapping[tuple[UUID, str], Any]) -> _Step:
-    """What a line amounts to.
+    """Decide what to do with a line.
 
     Raises:
-        Invalid, StateConflict: when it cannot be stored.
+        Invalid, StateConflict: it cannot be stored.
     """
     if case is None:
         raise Invalid(errors=(_UNKNOWN,))
@@ -122,7 +125,7 @@ def _decide(line: Line[ContactLine], case: _Case | None, known: Mapping[tuple[UU
         raise Invalid(errors=(_TAKEN,))
     step = _Step(line.number, "updated" if stored else "created", case, data, stored.id if stored else uuid7(), stored)
     if stored and not step.changes:
-        step.what = "unchanged"
+        step.result = "unchanged"
         return step
     if case.refusal:
         raise case.refusal
@@ -131,9 +134,9 @@ def _decide(line: Line[ContactLine], case: _Case | None, known: Mapping[tuple[UU
 
 
 async def _write(session: AsyncSession, principal: Principal, steps: Sequence[_Step]) -> set[UUID]:
-    """Stores what is new or changed; gives the ids of those whose reference another call took at the same moment."""
-    created = [step for step in steps if step.what == "created"]
-    updated = [step for step in steps if step.what == "updated"]
+    """Store new and changed sessions; return the ids of those whose reference another call took at the same time."""
+    created = [step for step in steps if step.result == "created"]
+    updated = [step for step in steps if step.result == "updated"]
     if updated:
         keys = [(step.case.referral.area_id, step.id) for step in updated]
         await queries.update_contacts(session, keys, [step.data for step in updated])
@@ -164,9 +167,9 @@ async def _settle(session: AsyncSession, principal: Principal, done: Sequence[_S
 
 
 def _digests(principal: Principal, done: Sequence[_Step]) -> dict[str, str]:
-    """The names of changed fields, each with one digest over the principal's digests, record by record."""
+    """Return the names of the changed fields, each with one digest over the digests of all records."""
     digests: dict[str, Any] = {}
-    updated = [step for step in done if step.what == "updated"]
+    updated = [step for step in done if step.result == "updated"]
     for step in sorted(updated, key=lambda step: step.id):
         for name in step.changes:
             of_row = principal.digest(step.id, name, getattr(step.data, name))

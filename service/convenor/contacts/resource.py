@@ -9,7 +9,7 @@ from convenor.contacts.models import Attendance, ContactFields
 from convenor.domain_types.dates import Day
 from convenor.pupils.resource import PUPIL_OF_REFERRAL
 from convenor.read_model.resource import Filter, Relation, Resource, Sort
-from convenor.referrals import referral_links as belonging
+from convenor.referrals import referral_links
 from convenor.referrals.resource import CASE_ROW_ACCESS
 
 
@@ -34,12 +34,12 @@ CONTACTS = Resource(
     subject=PUPIL_OF_REFERRAL,
     order="-on",
     sorts={"on": Sort("on", "date")},
-    sql=belonging.SQL,
+    sql=referral_links.SQL,
     filters={
-        **belonging.FILTERS,
+        **referral_links.FILTERS,
         "on_after": Filter('{t}."on" > {v}', "date", Day, "Sessions after this day."),
         "on_before": Filter('{t}."on" < {v}', "date", Day, "Sessions before this day."),
         "attendance": Filter("{t}.attendance = {v}", "text", Attendance, "Sessions with this attendance."),
     },
-    relations={**belonging.RELATIONS, "outcomes": Relation("outcomes", {"referral_id": "referral_id"})},
+    relations={**referral_links.RELATIONS, "outcomes": Relation("outcomes", {"referral_id": "referral_id"})},
 )

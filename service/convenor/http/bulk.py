@@ -1,7 +1,9 @@
-"""Bulk loads over HTTP: newline-delimited JSON in, a result a line out, neither held in memory.
+"""Serve bulk imports over HTTP: read newline-delimited JSON, and answer with a result for each line.
 
-The body is set aside first, so that no transaction waits for a slow sender, and the answer leaves only once what it
-says is committed. Source: https://github.com/ndjson/ndjson-spec, version 1.0.0; each line as RFC 8259 and RFC 7493.
+Neither is held in memory. The body is stored first, so that no transaction waits for a slow sender. The answer leaves
+once its results are committed.
+
+Source: https://github.com/ndjson/ndjson-spec, version 1.0.0; for each line RFC 8259 and RFC 7493.
 """
 
 import asyncio
@@ -34,27 +36,27 @@ MEDIA_TYPE = "application/x-ndjson"
 MAX_LINE = 64_000
 """Bytes in one line, without its end."""
 MAX_LINES = 200_000
-"""Lines in one load, blank ones counted."""
-MAX_FAULTS, MAX_POINTER = 10, 100
-"""The most that the result of an unreadable line names: errors, and characters of the place of each."""
+"""Lines of one import, blank ones included."""
+MAX_ERRORS, MAX_POINTER = 10, 100
+"""Errors that the result of a line lists, and characters of the pointer of each."""
 LOADS_AT_ONCE = 2
-"""Loads that a worker has under way; each holds one of its connections for writing, and others must go on writing."""
+"""Imports of one worker at a time. Each holds a connection for writing, and other requests need some too."""
 LOAD_SECONDS = BULK_SECONDS - 60
-"""How long after its request a load begins another batch: what is stored must be answered for within the request."""
+"""How long after its request an import begins another batch. The answer must leave within the request's time."""
 LINES_A_TURN = 200
-"""Lines, long ones sooner, after which other requests get a turn."""
+"""Lines after which other requests get a turn; fewer if they are long."""
 IN_MEMORY = 1_000_000
-"""Bytes of a body, or of an answer, that stay in memory; what is longer goes through a temporary file."""
+"""Bytes of a body, or of an answer, that stay in memory. A temporary file holds a longer one."""
 CHUNK = 64_000
 
 Spool = SpooledTemporaryFile[bytes]
 _NAME_ENDS = re.compile(rb'"[ \t\r\n]*:')
-"""Where a name ends, in a line without escapes; found in a text that begins with a colon, too."""
+"""The end of a name, in a line without escapes. A text that begins with a colon matches too."""
 
 
 @dataclass(frozen=True)
 class LoadRequest:
-    """A permitted load, before its body is read."""
+    """A permitted import, before its body is read."""
 
     request: Request
     context: RequestContext
@@ -65,21 +67,21 @@ class LoadRequest:
 
 @dataclass(frozen=True)
 class LoadOperation(Operation):
-    """A bulk load; to the action, a dry run adds `_dry_run`.
+    """A bulk import. A dry run adds `_dry_run` to the action.
 
     Args:
-        load: how the resource is loaded.
+        load: how the resource is imported.
     """
 
     load: BulkImport[Any]
 
     @property
     def ends_in(self) -> frozenset[type[Problem]]:
-        """Return the problems that a load can end in."""
+        """Return the problems that an import can end in."""
         return super().ends_in | {TooLarge, WrongMediaType}
 
     async def __call__(self, request: Request) -> LoadRequest:
-        """Check the scope, and read how to load."""
+        """Check the scope, and read the options."""
         context = self.authorise(request)
         if request.headers.get("content-type", "").partition(";")[0].strip().lower() != MEDIA_TYPE:
             raise WrongMediaType(f"Send {MEDIA_TYPE}: one JSON object a line.")
@@ -90,62 +92,62 @@ class LoadOperation(Operation):
 
 
 def loads(scope: str, action: str, load: BulkImport[Any]) -> Any:
-    """Declare what a route loads: `load: Annotated[LoadRequest, loads("contacts:write", "contacts:load", LOAD)]`."""
+    """Declare what a route imports: `load: Annotated[LoadRequest, loads("contacts:write", "contacts:load", LOAD)]`."""
     return Depends(LoadOperation(scope, action, load))
 
 
-async def answer_load(asked: LoadRequest) -> AuditedStreamingResponse:
-    """Load the body, and answer with a result for each line that is not blank.
+async def answer_load(wanted: LoadRequest) -> AuditedStreamingResponse:
+    """Import the body, and answer with a result for each line that is not blank.
 
-    200, or 422 where lines are invalid and `on_error` is `abort`: then nothing was stored.
+    The status is 200, or 422 if a line is invalid and `on_error` is `abort`. Then nothing was stored.
 
     Raises:
         TooLarge: more than `MAX_LINES`; nothing was stored.
-        Unavailable: the worker has `LOADS_AT_ONCE` under way, and none ended in time; nothing was stored.
+        Unavailable: the worker runs `LOADS_AT_ONCE` imports, and none ended in time; nothing was stored.
     """
-    request, load, context = asked.request, asked.load, asked.context
-    under_way = BulkImportRun(
+    request, load, context = wanted.request, wanted.load, wanted.context
+    import_run = BulkImportRun(
         context.services.sessions,
         context.source,
         context.action,
         load,
-        on_error=asked.on_error,
-        dry_run=asked.dry_run,
+        on_error=wanted.on_error,
+        dry_run=wanted.dry_run,
         until=time.monotonic() + LOAD_SECONDS,
     )
     results, body = Spool(IN_MEMORY), Spool(IN_MEMORY)
 
-    def keep(result: Result) -> None:
+    def write_result(result: Result) -> None:
         results.write(_write(result))
 
     async def attempt() -> bool:
         body.seek(0)
         results.seek(0)
         results.truncate()
-        return await under_way.run(read_lines(body, load), keep)
+        return await import_run.run(read_lines(body, load), write_result)
 
     try:
         with body:
-            await _set_aside(request, body)
+            await _store_body(request, body)
             async with _turn(context.services.bulk_turns):
-                stands = await again_after_deadlock(attempt)
+                complete = await again_after_deadlock(attempt)
     except BaseException:
         results.close()
         raise
-    if under_way.broken_by:
-        # The lines name it to the caller; this logs what was not foreseen.
-        problem_of(under_way.broken_by, context.request_id)
-    audit = under_way.audit if stands else AuditRecord(context.action, problem=Invalid.code)
-    status = 200 if stands else Invalid.status
-    return AuditedStreamingResponse(_leave(results, stands), status, media_type=MEDIA_TYPE, audit=audit)
+    if import_run.broken_by:
+        # The results of the lines name it to the caller. This logs an unexpected error.
+        problem_of(import_run.broken_by, context.request_id)
+    audit = import_run.audit if complete else AuditRecord(context.action, problem=Invalid.code)
+    status = 200 if complete else Invalid.status
+    return AuditedStreamingResponse(_send(results, complete), status, media_type=MEDIA_TYPE, audit=audit)
 
 
-async def _set_aside(request: Request, body: Spool) -> None:
+async def _store_body(request: Request, body: Spool) -> None:
     ended, end = 0, b"\n"
     async for chunk in request.stream():
         ended, end = ended + chunk.count(b"\n"), chunk[-1:] or end
         if ended + (end != b"\n") > MAX_LINES:
-            raise TooLarge(f"The load has more than {MAX_LINES:,} lines, which is the most that this address takes.")
+            raise TooLarge(f"The load has more than {MAX_LINES:,} lines, which is the most that this address accepts.")
         body.write(chunk)
 
 
@@ -163,7 +165,7 @@ async def _turn(turns: asyncio.Semaphore) -> AsyncIterator[None]:
 
 
 async def read_lines(body: Spool, load: BulkImport[Data]) -> AsyncIterator[Line[Data] | Result]:
-    """Read the lines of a body: each validated, or with its first errors. Blank lines are counted only.
+    """Read the lines of a body: validate each, or return its first errors. Blank lines only count.
 
     Other requests get a turn every `LINES_A_TURN` lines, and every `MAX_LINE` bytes.
     """
@@ -183,9 +185,9 @@ async def read_lines(body: Spool, load: BulkImport[Data]) -> AsyncIterator[Line[
 def _shortened(problem: Unreadable | Invalid) -> Unreadable | Invalid:
     """Copy a problem without its traceback, which would keep the body in memory."""
     found, detail = problem.errors, problem.detail
-    if len(found) > MAX_FAULTS:
-        detail = f"The line has {len(found):,} faults; `errors` names the first {MAX_FAULTS}."
-    errors = (replace(field_error, pointer=_cut(field_error.pointer)) for field_error in found[:MAX_FAULTS])
+    if len(found) > MAX_ERRORS:
+        detail = f"The line has {len(found):,} errors; `errors` lists the first {MAX_ERRORS}."
+    errors = (replace(field_error, pointer=_cut(field_error.pointer)) for field_error in found[:MAX_ERRORS])
     return type(problem)(detail, errors=tuple(errors))
 
 
@@ -194,7 +196,7 @@ def _cut(pointer: str) -> str:
 
 
 def _raw_lines(body: Spool) -> Iterator[bytes | None]:
-    """Yield lines with their ends, and None for a line that is too long to be held."""
+    """Yield lines with their ends, and None for a line that is too long."""
     while raw := body.readline(MAX_LINE + 1):
         if len(raw) <= MAX_LINE or raw.endswith(b"\n"):
             yield raw
@@ -225,8 +227,8 @@ def _read(raw: bytes | None, model: type[Data]) -> Data:
 def _read_plain(raw: bytes, model: type[Data]) -> Data | None:
     """Parse a valid line without escapes by pydantic's own parser, in a third of the time.
 
-    None for any other line, which is then read with care, so that every error is named. What pydantic lets pass and
-    `read_json` does not is looked for here: a name that stands twice, and numbers out of range.
+    Return None for any other line, which `read_json` then reads, so that every error is reported. What pydantic accepts
+    and `read_json` refuses is checked here: a repeated name, and a number out of range.
     """
     if b"\\" in raw:
         return None
@@ -259,19 +261,19 @@ def _write(result: Result) -> bytes:
     return json.dumps(fields, separators=(",", ":")).encode() + b"\n"
 
 
-async def _leave(results: Spool, stands: bool) -> AsyncIterator[bytes]:
+async def _send(results: Spool, complete: bool) -> AsyncIterator[bytes]:
     with results:
         results.seek(0)
         while lines := results.readlines(CHUNK):
-            yield b"".join(lines if stands else map(_undone, lines))
+            yield b"".join(lines if complete else map(_undone, lines))
             await asyncio.sleep(0)  # a client that reads fast never makes the server wait
 
 
-def _undone(kept: bytes) -> bytes:
+def _undone(line: bytes) -> bytes:
     """Return the result of a valid line after nothing was stored."""
-    fields = json.loads(kept)
+    fields = json.loads(line)
     if fields["result"] == "invalid":
-        return kept
+        return line
     return _write(Result(fields["line"], "unchanged", problem=NotStored()))
 
 

@@ -1,7 +1,7 @@
-"""Bulk loads: the lines of one request, stored batch by batch, each answered. It knows no transport and no resource.
+"""Import the lines of one request batch by batch, with a result for each, whatever the transport and the resource.
 
-A resource adds its `Load`: the shape of a line, its natural key, and how a batch of lines becomes rows in a constant
-number of statements. Turns, transactions, repeated keys, dry runs and the audit are here.
+A resource adds its `BulkImport`: the model of a line, its natural key, and how a batch of lines becomes rows in a
+constant number of statements. Turns, transactions, repeated keys, dry runs and the audit are here.
 """
 
 import time
@@ -49,7 +49,7 @@ class NotStored(Problem):
 
 @dataclass(slots=True)
 class Line(Generic[Data]):
-    """One line whose shape holds. `number` counts from 1, blank lines included."""
+    """One valid line. `number` counts from 1, blank lines included."""
 
     number: int
     data: Data
@@ -57,7 +57,7 @@ class Line(Generic[Data]):
 
 @dataclass(slots=True)
 class Result:
-    """What became of one line. `id` is the record's, where there is one."""
+    """The result of one line. `id` is that of its record, if there is one."""
 
     line: int
     result: LineResult
@@ -67,25 +67,25 @@ class Result:
 
 @dataclass
 class Batch:
-    """What became of a batch: a result for each of its lines in any order, and what the audit must know."""
+    """The results of a batch, one for each of its lines in any order, with what the audit records."""
 
     results: list[Result] = field(default_factory=list)
     area_of: Mapping[UUID, UUID] = field(default_factory=dict)
     """The area of each record that a result names, where the caller works in several."""
     subjects: dict[UUID, UUID] = field(default_factory=dict)
-    """The pupils whom those records are about, each with its area."""
+    """The pupils whom those records are about, each with the area."""
     changes: Mapping[str, str] = field(default_factory=dict)
-    """Names of the fields that updates changed, each with a digest of the new values."""
+    """Names of the changed fields, each with a digest of the new values."""
 
 
 @dataclass(frozen=True)
 class BulkImport(Generic[Data]):
-    """How one resource is loaded.
+    """How one resource is imported.
 
     Args:
-        resource: what is loaded.
-        model: the shape of a line.
-        natural_key: the field by which a repeated line is known; it stands once in a load.
+        resource: the resource.
+        model: the model of a line.
+        natural_key: the field that identifies a line. Its value may appear once in an import.
         store: stores a batch within the caller's transaction, in a constant number of statements.
     """
 
@@ -96,16 +96,16 @@ class BulkImport(Generic[Data]):
 
 
 class BulkImportRun(Generic[Data]):
-    """One load on its way.
+    """One import that is running.
 
     Args:
-        until: the time, on the clock of `time.monotonic`, after which a load that skips lines begins no other batch.
+        until: the time, by `time.monotonic`, after which an import that skips lines begins no other batch.
     """
 
     broken_by: Exception | None = None
-    """What broke the load off after some of it was stored."""
+    """The error that ended the import after a batch was stored."""
     audit: AuditRecord | None
-    """What a dry run showed, or that nothing was stored; None where events were committed with what was stored."""
+    """The record of a dry run, or of an import that stored nothing; None if events were committed with the batches."""
 
     def __init__(
         self,
@@ -128,29 +128,29 @@ class BulkImportRun(Generic[Data]):
         self._first_lines: dict[Any, int] = {}
 
     async def run(self, lines: AsyncIterator[Line[Data] | Result], keep: Callable[[Result], None]) -> bool:
-        """Store the lines and give `keep` a result for each, in order.
+        """Store the lines, and call `keep` with the result of each, in order.
 
-        The event of what a batch stores commits with it, so a load of more than `BATCH` lines leaves several of one
-        request id: whatever happens half way, no change is without its event. What a dry run showed is in `audit`.
-        Whatever breaks a load off after a batch was stored becomes the result of the lines that are left.
+        The event of a batch commits with it, so that no change is without its event even if a later batch fails. An
+        import of more than `BATCH` lines therefore has several events with one request id. `audit` is the record of a
+        dry run. An error after a batch was stored becomes the result of the remaining lines.
 
         Returns:
-            Whether the results stand. If not, a line was invalid, `on_error` is `abort`, and nothing was stored.
+            Whether the results are final. If not, a line was invalid, `on_error` is `abort`, and nothing was stored.
 
         Raises:
-            sqlalchemy.exc.DBAPIError: lock not available, while another load into the same rows takes its turn.
-            Nothing was stored, as with whatever else it raises: it can be run again.
+            sqlalchemy.exc.DBAPIError: the lock is not available, while another import writes the same rows. After this
+                and any other error, nothing was stored, and the import can run again.
         """
         self._shown = self._record
-        stands, self._recorded = True, False
+        complete, self._recorded = True, False
         if self.on_error is OnError.SKIP:
             async for batch in _batches(lines):
                 for result in _left_out(batch) if self.broken_by else await self._commit(batch):
                     keep(result)
         else:
-            stands = await self._commit_all(_batches(lines), keep)
-        self.audit = None if stands and self._recorded else self._shown
-        return stands
+            complete = await self._commit_all(_batches(lines), keep)
+        self.audit = None if complete and self._recorded else self._shown
+        return complete
 
     async def _commit(self, batch: Sequence[Line[Data] | Result]) -> list[Result]:
         """Store a batch on its own, and return its results.
@@ -175,25 +175,25 @@ class BulkImportRun(Generic[Data]):
     async def _commit_all(
         self, batches: AsyncIterator[list[Line[Data] | Result]], keep: Callable[[Result], None]
     ) -> bool:
-        """Store every batch or none, and return which.
+        """Store every batch or none, and return whether they are stored.
 
-        The audit hears of all at the end: whoever reads of the same pupils writes so too, and would wait for this.
+        The events are written at the end, because readers of the same pupils write events too, and would wait.
         """
-        faultless, events = True, list[EventRow]()
+        valid, events = True, list[EventRow]()
         async with self.sessions() as session:
             await self._take_turn(session)
             async for batch in batches:
                 results, more = await self._store(session, batch)
-                faultless = faultless and all(result.problem is None for result in results)
+                valid = valid and all(result.problem is None for result in results)
                 events += more
                 for result in results:
                     keep(result)
-            if faultless:
+            if valid:
                 await self._end(session, events)
-        return faultless
+        return valid
 
     async def _end(self, session: AsyncSession, events: Sequence[EventRow]) -> None:
-        """Commit what was stored with its events. A dry run leaves nothing."""
+        """Commit the batches with their events. A dry run commits nothing."""
         if self.dry_run:
             return
         await add_events(await driver_connection(session), events)
@@ -201,7 +201,7 @@ class BulkImportRun(Generic[Data]):
         self._recorded = self._recorded or bool(events)
 
     async def _take_turn(self, session: AsyncSession) -> None:
-        """Begin a transaction once no other load writes the same caller's rows, so that two cannot block each other."""
+        """Begin a transaction when no other import writes the same caller's rows, so that no two block each other."""
         await set_context_of(session, self.principal)
         pairs = self.principal.pairs(self.load.resource.row_access_of(self.principal.role))
         await session.execute(
@@ -225,7 +225,7 @@ class BulkImportRun(Generic[Data]):
         await session.flush()
         session.expunge_all()
         events = self._events(stored)
-        results += [replace(result, id=None) if self._not_there(result) else result for result in stored.results]
+        results += [replace(result, id=None) if self._is_undone(result) else result for result in stored.results]
         return sorted(results, key=lambda result: result.line), events
 
     def _repeated(self, line: Line[Data]) -> Result | None:
@@ -233,15 +233,15 @@ class BulkImportRun(Generic[Data]):
         first = self._first_lines.setdefault(getattr(line.data, name), line.number)
         if first == line.number:
             return None
-        field_error = FieldError(f"/{name}", "repeated", f"This {name} is repeated: it stands in line {first} already.")
+        field_error = FieldError(f"/{name}", "repeated", f"This {name} is repeated: line {first} has it already.")
         return Result(line.number, "invalid", problem=Invalid(errors=(field_error,)))
 
-    def _not_there(self, result: Result) -> bool:
+    def _is_undone(self, result: Result) -> bool:
         return self.dry_run and result.result == "created"
 
     def _events(self, stored: Batch) -> Sequence[EventRow]:
-        """Return the events of a batch; of a dry run none, which adds to what it has shown."""
-        named = [result.id for result in stored.results if result.id is not None and not self._not_there(result)]
+        """Return the events of a batch. A dry run has none, and adds the batch to its record."""
+        named = [result.id for result in stored.results if result.id is not None and not self._is_undone(result)]
         areas = [stored.area_of[record] for record in named] if stored.area_of else self.principal.areas
         if self.dry_run:
             shown = self._shown
@@ -279,7 +279,7 @@ async def _batches(lines: AsyncIterator[Line[Data] | Result]) -> AsyncIterator[l
 
 
 def _left_out(batch: Iterable[Line[Data] | Result]) -> list[Result]:
-    """Return the results of the lines that a load did not reach before it broke off."""
+    """Return the results of the lines that were not reached before an import failed."""
     problem = Unavailable(
         "The load broke off before this line was stored. Send it again: a repeated load changes nothing."
     )

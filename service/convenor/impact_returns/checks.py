@@ -1,4 +1,4 @@
-"""How a return compares with its SLA. It refuses nothing: a warning is for people to weigh."""
+"""Compare a return with its SLA. Nothing is refused: people decide about a warning."""
 
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
@@ -15,7 +15,7 @@ def check_return(
     kpis: Mapping[str, SlaKpi],
     due: Sequence[Period],
 ) -> list[CheckFields]:
-    """Compares a return with the terms and KPIs that it is checked against, and with the periods that are due.
+    """Compare a return with the terms and KPIs that it is checked against, and with the periods that are due.
 
     Sessions, pupils and price are agreed for a year and expected pro rata: by the days of the period over those of the
     academic year in which it begins, rounded half up. Schools are not: each is served all year round.

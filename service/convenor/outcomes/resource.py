@@ -8,7 +8,7 @@ from pydantic import Field
 from convenor.outcomes.models import Instrument, MeasureFields, OutcomeFields
 from convenor.pupils.resource import PUPIL_OF_REFERRAL
 from convenor.read_model.resource import Filter, Resource, Sort
-from convenor.referrals import referral_links as belonging
+from convenor.referrals import referral_links
 from convenor.referrals.resource import CASE_ROW_ACCESS
 
 
@@ -36,7 +36,7 @@ OUTCOMES = Resource(
     order="-recorded_at",
     sorts={"recorded_at": Sort("recorded_at", "timestamptz")},
     sql={
-        **belonging.SQL,
+        **referral_links.SQL,
         "baseline.on": "{t}.baseline_on",
         "baseline.value": "{t}.baseline_value",
         "later": (
@@ -45,8 +45,8 @@ OUTCOMES = Resource(
         ),
     },
     filters={
-        **belonging.FILTERS,
+        **referral_links.FILTERS,
         "instrument": Filter("{t}.instrument = {v}", "text", Instrument, "Outcomes measured with this instrument."),
     },
-    relations=belonging.RELATIONS,
+    relations=referral_links.RELATIONS,
 )

@@ -1,6 +1,6 @@
-"""What every record that hangs on a referral shows of it, and is searched by: contacts and outcomes.
+"""Declare what the records of a referral, contacts and outcomes, share: its fields, filters and relation.
 
-Their tables carry `referral_id`, `school_id`, `provider_id` and `organisation_id` (who recorded it).
+Their tables have `referral_id`, `school_id`, `provider_id` and `organisation_id` (who recorded it).
 """
 
 from collections.abc import Mapping
