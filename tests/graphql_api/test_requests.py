@@ -53,7 +53,7 @@ async def test_a_request_that_is_none_says_what_is_wrong(shared_service: Service
     ("query", "detail"),
     [
         ("query=%ff", "The query string is not valid percent-encoded UTF-8."),
-        ("query={__typename}&query={__typename}", "A parameter stands twice."),
+        ("query={__typename}&query={__typename}", "A parameter is repeated."),
         ("query={__typename}&variables={", "The body is not JSON at line 1, column 2."),
         ("query={__typename}&variables=[]", "`variables` and `extensions` are objects."),
         ("query={__typename}&extensions=1", "`variables` and `extensions` are objects."),

@@ -1,4 +1,4 @@
-"""What a route asks of its caller, as FastAPI dependencies: `reads(...)` and `writes(...)`."""
+"""Declare what a route requires of its caller, as FastAPI dependencies: `reads(...)` and `writes(...)`."""
 
 import hashlib
 import re
@@ -38,25 +38,29 @@ from convenor.security.principal import Principal
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
 _TAG = r'(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"'
 _TAGS = re.compile(rf"[ \t,]*{_TAG}(?:[ \t]*,[ \t,]*{_TAG})*[ \t,]*")
-"""A list of entity tags, in which empty places count for nothing (RFC 9110 sections 5.6.1 and 8.8.3)."""
+"""A list of entity tags, whose empty elements do not count (RFC 9110 sections 5.6.1 and 8.8.3)."""
 
 
 @dataclass(frozen=True)
 class ReadContext:
-    """A question whose answer is no record of a resource, from a caller who may ask it."""
+    """A permitted read whose answer is not a record of a resource: the caller, and a pool for reading."""
 
     principal: Principal
     readers: Pool
     unknown: FieldErrors
 
     def refuse_unknown(self) -> None:
-        """Refuse parameters that are not declared or come twice. Errors of the others are named with them."""
+        """Refuse parameters that are unknown or repeated.
+
+        Raises:
+            Invalid: with every such parameter.
+        """
         self.unknown.raise_if_any()
 
 
 @dataclass(frozen=True)
 class ReadOperation(Operation):
-    """Such a question."""
+    """A read whose answer is not a record of a resource."""
 
     async def __call__(self, request: Request) -> ReadContext:
         """Check the scope."""
@@ -68,8 +72,8 @@ def reads(scope: str, action: str) -> Any:
     """Declare what a route reads: `read: Annotated[ReadContext, reads("insights:read", "insights:waits")]`.
 
     Args:
-        scope: What the token must carry; empty where any token will do.
-        action: For the audit.
+        scope: The scope that the token needs; empty if any token will do.
+        action: The action, for the audit.
     """
     return Depends(ReadOperation(scope, action))
 
@@ -81,7 +85,7 @@ class WriteOperation(Operation):
     Args:
         creates: An `Idempotency-Key` must come with it.
         changes: An `If-Match` must come with it.
-        keyed: An `Idempotency-Key` may come with it, and an `If-Match` is heeded.
+        keyed: An `Idempotency-Key` may come with it, and so may an `If-Match`.
     """
 
     creates: bool = False
@@ -100,7 +104,7 @@ class WriteOperation(Operation):
 
     @property
     def ends_in(self) -> frozenset[type[Problem]]:
-        """The problems that a call can end in."""
+        """Return the problems that a call can end in."""
         found = super().ends_in | {StateConflict, AlreadyExists, TooLarge, WrongMediaType}
         if self.takes_key:
             found |= {IdempotencyKeyMissing, IdempotencyKeyReused, StillRunning}
@@ -133,12 +137,12 @@ def writes(
     """Declare what a route writes: `write: Annotated[WriteContext, writes("slas:write", "slas:update", changes=True)]`.
 
     Args:
-        scope: What the token must carry.
-        action: For the audit.
+        scope: The scope that the token needs.
+        action: The action, for the audit.
         creates: An `Idempotency-Key` must come with it.
         changes: An `If-Match` must come with it.
-        keyed: An `Idempotency-Key` may come with it, and an `If-Match` is heeded.
-        problems: What its rules can end in, beside what any change can.
+        keyed: An `Idempotency-Key` may come with it, and so may an `If-Match`.
+        problems: The problems of its rules, besides those of any change.
     """
     return Depends(WriteOperation(scope, action, creates, changes, keyed, problems=tuple(problems)))
 
@@ -151,9 +155,9 @@ async def answer_replay(request: Request, error: Exception) -> AuditedResponse:
 
 
 def key_reservation(principal: Principal, method: str, path: str, key: str, body: bytes) -> KeyReservation:
-    """Reserve an idempotency key of a client for this call, with this body, as long as the client may see the same.
+    """Describe an idempotency key of a client for this call and this body, while the client has the same access.
 
-    The stored answer shows what the first call was allowed to see; nobody gets it who may see something else.
+    The stored answer shows what the first call was allowed to see. A client whose access has changed does not get it.
 
     Raises:
         IdempotencyKeyMissing: The key is malformed.
@@ -183,7 +187,7 @@ def _refuse_parameters(request: Request) -> None:
 
 
 def _if_match(request: Request, *, required: bool) -> IfMatch:
-    """The tags of `If-Match`. A weak one is none that a record could have (RFC 9110 section 13.1.1)."""
+    """Read the tags of `If-Match`. A weak tag matches no record (RFC 9110 section 13.1.1)."""
     lines = request.headers.getlist("if-match")
     if not lines and not required:
         return None

@@ -1,4 +1,4 @@
-"""Problems on the wire (RFC 9457), and which problem any exception amounts to."""
+"""Turn any exception into a problem, and write problems on the wire (RFC 9457)."""
 
 import json
 from dataclasses import replace
@@ -76,7 +76,7 @@ class WriteFailed(Exception):  # noqa: N818 - it carries a problem
 
 
 def problem_of(error: BaseException, request_id: str) -> Problem:
-    """Return what an exception means to the caller. Log what is no problem of the caller's, without values."""
+    """Return the problem that an exception means to the caller. Log errors of the service, without values."""
     if isinstance(error, Problem):
         return error
     if isinstance(error, WriteFailed):
@@ -152,7 +152,7 @@ def _refuse(problem: Problem, error: Exception, context: RequestContext) -> Audi
 
 
 def unknown_parameters(request: Request) -> FieldErrors:
-    """Find what FastAPI passes over in the query string: parameters that are not declared, or come twice.
+    """Find what FastAPI ignores in the query string: unknown and repeated parameters.
 
     Raises:
         Unreadable: the query string cannot be read.
@@ -172,7 +172,7 @@ def _field_error(found: Any, body: Any) -> FieldError:
 def error_at(found: Any, loc: tuple[int | str, ...], body: Any) -> FieldError:
     """Turn a pydantic error into a field error. The message never repeats the value.
 
-    pydantic puts the label of a union's member into the place; what is no step into `body` is such a label.
+    pydantic adds the label of a union's member to the location. A step that does not lead into `body` is such a label.
     """
     steps: list[int | str] = []
     for step in loc[:-1]:

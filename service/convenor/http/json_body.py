@@ -1,7 +1,7 @@
-"""Reading JSON bodies: I-JSON, within limits, every unreadable place named.
+"""Read JSON bodies as I-JSON, within limits, and report every invalid place.
 
-FastAPI asks a request for `json()` before it solves what the route depends on. So that a caller without the scope
-learns of that first, a body that cannot be read is remembered on the request and refused by `writes(...)`.
+FastAPI calls `json()` before it solves the dependencies of the route. The request therefore keeps the error of an
+unreadable body, and `writes(...)` raises it, so that a caller without the scope learns of the scope first.
 """
 
 import inspect
@@ -59,7 +59,7 @@ def read_json(body: bytes) -> Any:
 
 
 def _number(text: str) -> int | float:
-    """A whole number is an integer, though it be written 45.0 (JSON Schema, Core, 4.2.3); within what is exact."""
+    """Read a number. A whole number such as 45.0 is an integer (JSON Schema, Core, 4.2.3), if it is exact."""
     number = float(text)
     return int(number) if abs(number) <= MAX_INTEGER and number.is_integer() else number
 

@@ -1,6 +1,6 @@
-"""Operations: what a route asks of its caller, declared once for the request, the contract and GraphQL.
+"""Declare what a route requires of its caller, once for the request, the contract and GraphQL.
 
-Each kind of operation stands beside what it gives the route; as a callable it is the route's FastAPI dependency.
+Each kind of operation is defined with what it gives the route. As a callable, it is the route's FastAPI dependency.
 """
 
 from dataclasses import dataclass, field, replace
@@ -28,9 +28,9 @@ class Operation:
     """What a route does.
 
     Args:
-        scope: What the token must carry; empty where any token will do.
+        scope: The scope that the token needs; empty if any token will do.
         action: `resource:action` for the audit.
-        problems: What its rules can end in, beside what any operation of this kind can.
+        problems: The problems of its rules, besides those of any operation of this kind.
     """
 
     scope: str
@@ -39,7 +39,7 @@ class Operation:
 
     @property
     def ends_in(self) -> frozenset[type[Problem]]:
-        """The problems that a call can end in."""
+        """Return the problems that a call can end in."""
         scope = [ScopeMissing] if self.scope else []
         any_call = (Unauthenticated, AgreementOver, NotAcceptable, Unreadable, Invalid, Unexpected, Unavailable)
         return frozenset([*any_call, *scope, *self.problems])
@@ -48,7 +48,7 @@ class Operation:
         """Return the context of the request, with the action, if the caller's token carries the scope.
 
         Raises:
-            Unauthenticated: Nobody has proved the caller.
+            Unauthenticated: The caller is not authenticated.
             ScopeMissing: The token lacks the scope.
         """
         context = replace(RequestContext.of(request), action=self.action).enter(request.scope)

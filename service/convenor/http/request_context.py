@@ -1,4 +1,4 @@
-"""What is known of a request: one frozen value, which a middleware replaces when it learns more."""
+"""Hold what is known of a request in one frozen value, which a middleware replaces when it learns more."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -67,7 +67,7 @@ class RequestContext:
         """The principal, where one must be known.
 
         Raises:
-            Unauthenticated: Nobody has proved the caller.
+            Unauthenticated: The caller is not authenticated.
         """
         if self.principal is None:
             raise Unauthenticated

@@ -1,4 +1,4 @@
-"""Finds the route of a request by a look-up, in place of the framework's walk through every route."""
+"""Find the route of a request by a look-up, instead of the framework's walk through every route."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -36,7 +36,7 @@ class _Node:
 
 
 class RouteIndex:
-    """Calls the route of each request.
+    """Call the route of each request.
 
     A path without parameters comes before one with them, wherever each is registered.
     """
@@ -45,11 +45,11 @@ class RouteIndex:
         """Index routes.
 
         Args:
-            app: Takes whatever is no HTTP request.
+            app: Serves everything but HTTP requests.
             contexts: The routes, with what their inclusion added to them.
 
         Raises:
-            TypeError: Something else than a route with plain parameters is among them.
+            TypeError: One of them is not a route with plain parameters.
             ValueError: Two routes take one method at one path.
         """
         self.app = app
@@ -79,9 +79,9 @@ class RouteIndex:
     def _add(self, context: RouteContext) -> None:
         route, path = context.original_route, context.path
         if not isinstance(route, Route) or path is None:
-            raise TypeError(f"{context.path} is no route: the index knows no mounts.")
+            raise TypeError(f"{context.path} is not a route: the index supports no mounts.")
         if not all(isinstance(convertor, StringConvertor) for convertor in route.param_convertors.values()):
-            raise TypeError(f"{path} has a parameter with a convertor: the index takes text alone.")
+            raise TypeError(f"{path} has a parameter with a convertor: the index supports text only.")
         node, parameters = self._root, []
         for segment in path.split("/"):
             if segment.startswith("{"):

@@ -1,4 +1,4 @@
-"""What a worker holds while it serves, made once when it starts."""
+"""Hold the services of a worker, made once when it starts."""
 
 import asyncio
 from collections.abc import Mapping

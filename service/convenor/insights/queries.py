@@ -61,17 +61,29 @@ async def area_named(connection: Connection, principal: Principal, la_code: str)
     return found
 
 
-async def months_of(connection: Connection, principal: Principal, area: UUID, first: date, last: date) -> Any:
-    """Count referrals by month and cluster: `area` (LA code), `clusters` (codes) and `counts`."""
+async def months_of(
+    connection: Connection, principal: Principal, area: UUID, first: date, last: date
+) -> tuple[str, list[str], list[dict[str, Any]]]:
+    """Count referrals by month and cluster.
+
+    Returns:
+        The area's LA code, the codes of the clusters in that time, and the counts: `month` (`2025-09`), `cluster` (the
+        code, or null for schools that were in none) and `referrals`.
+    """
     row = await connection.fetchrow(_MONTHS, *principal.context, area, first, last)
     return row["area"], row["clusters"] or [], json.loads(row["counts"])
 
 
-async def waits_of(connection: Connection, principal: Principal, area: UUID, today: date) -> Any:
-    """Count waits: `area` (LA code), and each service that has a provider, with its total and its `clusters`.
+async def waits_of(
+    connection: Connection, principal: Principal, area: UUID, today: date
+) -> tuple[str, list[dict[str, Any]]]:
+    """Count waits.
 
-    These are the clusters that buy the service today or have a pupil waiting; `cluster` is null for referrals of
-    schools that were in none.
+    Returns:
+        The area's LA code, and each service that has a provider: `service` (code), `service_name`, `provider_id`,
+        `waiting`, `median_days`, `longest_days` and `clusters`. These are the clusters that buy the service today or
+        have a pupil waiting, each with `cluster` and the same three figures; `cluster` is null for referrals of schools
+        that were in none.
     """
     row = await connection.fetchrow(_WAITS, *principal.context, area, today)
     return row["area"], json.loads(row["waits"])

@@ -19,13 +19,15 @@ router = ResourceRouter(
 )
 
 
-def _written(text: str) -> str:
+def _checked_year(text: str) -> str:
     return str(AcademicYear.parse(text))
 
 
-# FastAPI takes no class of ours as a parameter: it is checked as one and stays text.
-YearAsked = Annotated[str, AfterValidator(_written), WithJsonSchema(TypeAdapter(AcademicYear).json_schema())]
-AreaAsked = Annotated[
+# FastAPI accepts no class of ours as a parameter, so the text is checked and stays text.
+AcademicYearText = Annotated[
+    str, AfterValidator(_checked_year), WithJsonSchema(TypeAdapter(AcademicYear).json_schema())
+]
+AreaParameter = Annotated[
     LaCode | None, Query(description="LA code of the area; needed only by those who work in several.")
 ]
 
@@ -35,27 +37,27 @@ async def read_referral_figures(
     read: Annotated[ReadContext, reads("insights:read", "insights:referrals")],
     group_by: Annotated[GroupBy, Query(description="By month, by cluster, or by both.")] = GroupBy.MONTH_AND_CLUSTER,
     academic_year: Annotated[
-        YearAsked | None, Query(description="The academic year, as in 2025/26; the present one where left out.")
+        AcademicYearText | None, Query(description="The academic year, as in 2025/26; the present one where left out.")
     ] = None,
-    area: AreaAsked = None,
+    area: AreaParameter = None,
 ) -> Response:
     """Count the referrals of an academic year by month and cluster. Small numbers are suppressed."""
     read.refuse_unknown()
-    the_area = await rules.choose_area(read.readers, read.principal, area)
+    area_id = await rules.choose_area(read.readers, read.principal, area)
     year = AcademicYear.parse(academic_year) if academic_year else AcademicYear.of(today())
-    published = await rules.publish_referrals(read.readers, read.principal, the_area, year, group_by)
+    published = await rules.publish_referrals(read.readers, read.principal, area_id, year, group_by)
     chosen = {"data": {"__all__": {name for name in ("month", "cluster") if name not in group_by.split(",")}}}
     return Response(published.model_dump_json(exclude=chosen), media_type="application/json")
 
 
 @router.get("/v1/insights/waits", response_model=WaitsPublished)
 async def read_waits(
-    read: Annotated[ReadContext, reads("insights:read", "insights:waits")], area: AreaAsked = None
+    read: Annotated[ReadContext, reads("insights:read", "insights:waits")], area: AreaParameter = None
 ) -> Response:
     """Show how many wait for each service and how long, by cluster. Small numbers are suppressed for others."""
     read.refuse_unknown()
-    the_area = await rules.choose_area(read.readers, read.principal, area)
-    published = await rules.publish_waits(read.readers, read.principal, the_area)
+    area_id = await rules.choose_area(read.readers, read.principal, area)
+    published = await rules.publish_waits(read.readers, read.principal, area_id)
     return Response(published.model_dump_json(), media_type="application/json")
 
 

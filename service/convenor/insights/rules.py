@@ -56,7 +56,7 @@ async def publish_referrals(
     counts: Mapping[tuple[str, str | None], int] = {
         (count["month"], count["cluster"]): count["referrals"] for count in counted
     }
-    columns: list[str | None] = sorted({*clusters, *(cluster for _, cluster in counts if cluster)})
+    columns: list[str | None] = [*sorted({*clusters, *(cluster for _, cluster in counts if cluster)})]
     if any(cluster is None for _, cluster in counts):
         columns.append(None)
     table = suppress_table(counts, months, columns, POLICY)

@@ -1,5 +1,6 @@
 """The one query behind `GET /v1/me`."""
 
+from datetime import date
 from typing import Any
 
 from convenor.database.constraints import valid_on
@@ -30,6 +31,11 @@ from ctx
 """  # noqa: S608 - nothing but the names of the context's settings
 
 
-async def read_standing(connection: Connection, principal: Principal, today: object) -> Any:
-    """Read what a client's grants give access to today (codes, URNs, ids), its agreement's legal basis and its keys."""
+async def read_access(connection: Connection, principal: Principal, today: date) -> Any:
+    """Read what a client's grants give access to today, its agreement's legal basis and its keys.
+
+    Returns:
+        A row: `areas` (LA codes), `clusters` (codes), `schools` (URNs or ids), `providers` (ids), each null if there is
+        none; `legal_basis`; `keys` (JSON text).
+    """
     return await connection.fetchrow(_SQL, *principal.context, principal.client_id, today)

@@ -11,7 +11,7 @@ from convenor.http.feature import Feature
 from convenor.http.middleware.body import MAX_BODY, MAX_BULK
 from convenor.http.middleware.limits import REQUEST_SECONDS
 from convenor.http.read_routes import ResourceRouter, Tag
-from convenor.me.queries import read_standing
+from convenor.me.queries import read_access
 from convenor.me.schemas import MeRead
 from convenor.read_model.list_query import MAX_LIMIT
 
@@ -23,21 +23,21 @@ async def read_me(read: Annotated[ReadContext, reads("", "me:read")]) -> Respons
     """Show the caller's own access: role, scopes, row access, agreement, keys and limits."""
     read.refuse_unknown()
     who = read.principal
-    standing = await read_standing(read.readers, who, today())
+    found = await read_access(read.readers, who, today())
     me = MeRead.model_validate(
         {
             "client_id": who.client_id,
             "organisation": who.organisation,
             "role": who.role,
             "scopes": sorted(who.scopes),
-            "reach": {name: standing[name] or [] for name in ("areas", "clusters", "schools", "providers")},
+            "reach": {name: found[name] or [] for name in ("areas", "clusters", "schools", "providers")},
             "agreement": {
                 "reference": who.agreement,
                 "purpose": who.purpose,
-                "legal_basis": standing["legal_basis"],
+                "legal_basis": found["legal_basis"],
                 "ends_on": who.agreement_ends_on,
             },
-            "keys": json.loads(standing["keys"]),
+            "keys": json.loads(found["keys"]),
             "limits": {
                 "body_bytes": MAX_BODY,
                 "bulk_bytes": MAX_BULK,

@@ -21,7 +21,7 @@ CASE = """query ($id: ID!) {
     service { name wait { waiting } }
   }
 }"""
-MEND = """mutation ($id: ID!, $version: Int!) {
+CORRECTION = """mutation ($id: ID!, $version: Int!) {
   updateReferral(id: $id, ifVersion: $version, input: { priority: soon }) { referral { priority } }
 }"""
 
@@ -45,7 +45,7 @@ def query_by_graphql(referred: Referred, commissioner: Partner, board: Partner) 
         "without NHS number, which is listed as redacted", "referral.subject.pupil.nhsNumber" in redacted, redacted
     )
     transcript.expect("with its outcome", case["status"] == "discharged", case["status"])
-    late = referred.mis.graphql("Too late to mend it", MEND, id=case["code"], version=case["version"])
+    late = referred.mis.graphql("Too late to correct it", CORRECTION, id=case["code"], version=case["version"])
     codes = [error["extensions"]["code"] for error in late.get("errors", [])]
     transcript.expect("the code that REST gives", codes == ["state_conflict"], codes)
 
