@@ -190,6 +190,14 @@ class StateConflict(Problem):
     remedy = "Read the record again; `detail` says what prevents the change."
 
 
+class AmbiguousKey(Problem):
+    """Records of several of your areas have this code: name the one that you mean by its id."""
+
+    status, code, title = 409, "ambiguous_key", "Code not unique"
+    cause = "A code is unique in one area. You work in several areas, and records of more than one have it."
+    remedy = "Read the list of the records, and use the `id` of the one that you mean."
+
+
 class AlreadyExists(Problem):
     """A record with this code or reference already exists."""
 

@@ -47,3 +47,19 @@ async def test_a_repeated_call_is_audited_where_its_record_lies(service: Service
     assert any(event["request_id"] == replayed and event["subjects"] for event in own)
     assert not [event for event in other if event["request_id"] == replayed]
     assert referral not in str(other)
+
+
+async def test_a_code_that_two_areas_use_names_no_record_to_change_and_an_id_does(service: Service) -> None:
+    areas = service.dataset.wendshire, service.dataset.fenmark
+    async with owner_session(service.superuser_url) as session:
+        grants = [Grant(area.id, RowAccess.AREA, area.id) for area in areas]
+        client = await add_client(session, Role.COMMISSIONER, grants, client_id="central")
+    central, other = Caller(service.http, client), areas[1].services["OT"]
+    by_code = await central.patch("/v1/services/OT", {"name": "Occupational therapy"}, "*")
+    assert (by_code.status_code, by_code.json()["code"]) == (409, "ambiguous_key")
+    bought = await central.patch(f"/v1/services/{other}", {"clusters": ["1"]}, "*")
+    assert (bought.status_code, bought.json()["code"]) == (409, "ambiguous_key")
+    by_id = await central.patch(f"/v1/services/{other}", {"name": "Occupational therapy"}, "*")
+    assert by_id.status_code == 200, by_id.text
+    first = await central.get(f"/v1/services/{areas[0].services['OT']}")
+    assert (first.json()["name"], by_id.json()["name"]) == ("The OT service", "Occupational therapy")

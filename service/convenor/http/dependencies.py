@@ -19,6 +19,7 @@ from convenor.http.responses import AuditedResponse
 from convenor.http.write_context import IfMatch, Replay, WriteCall
 from convenor.problems import (
     AlreadyExists,
+    AmbiguousKey,
     FieldError,
     FieldErrors,
     IdempotencyKeyMissing,
@@ -105,7 +106,7 @@ class WriteOperation(Operation):
     @property
     def ends_in(self) -> frozenset[type[Problem]]:
         """Return the problems that a call can end in."""
-        found = super().ends_in | {StateConflict, AlreadyExists, TooLarge, WrongMediaType}
+        found = super().ends_in | {StateConflict, AmbiguousKey, AlreadyExists, TooLarge, WrongMediaType}
         if self.takes_key:
             found |= {IdempotencyKeyMissing, IdempotencyKeyReused, StillRunning}
         if self.takes_version:

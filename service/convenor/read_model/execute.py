@@ -6,7 +6,7 @@ from typing import Any, Protocol
 from uuid import UUID
 
 from convenor.database.ids import Ids
-from convenor.problems import NotFound
+from convenor.problems import AmbiguousKey, NotFound
 from convenor.read_model.list_query import Query
 from convenor.read_model.plan import ParentRecord, Plan, Shape, compile_plan, compile_selection
 from convenor.read_model.redaction import refuse_search
@@ -159,10 +159,16 @@ def _parse_ids(text: str) -> tuple[Ids, Sequence[UUID]]:
 async def resolve_reference(
     connection: Connection, principal: Principal, resource: Resource, key: str
 ) -> tuple[UUID, UUID] | None:
-    """Return the (area, id) of a record that the caller may see, or None. Rules resolve the references of a body so."""
+    """Return the (area, id) of a record that the caller may see, or None. Rules resolve the references of a body so.
+
+    Raises:
+        AmbiguousKey: records of several of the caller's areas have this natural key.
+    """
     by, named = name_record(resource, key)
     shape = Shape(resource, "find", access_profile_of(principal), by=by)
     row = await _fetch(connection, principal, compile_plan(shape), named)
+    if row["is_ambiguous"]:
+        raise AmbiguousKey
     return (row["area_id"], row["id"]) if row["id"] is not None else None
 
 

@@ -64,6 +64,7 @@ async def resolve(session: AsyncSession, principal: Principal, resource: Resourc
 
     Raises:
         NotFound: there is no such record, or the caller may not see it.
+        AmbiguousKey: records of several of the caller's areas have this natural key.
     """
     found = await resolve_reference(await driver_connection(session), principal, resource, key)
     if found is None:
@@ -90,7 +91,7 @@ async def get_for_update(
         how: the strength of the lock.
 
     Raises:
-        NotFound: there is no such record, or the caller may not see it.
+        NotFound, AmbiguousKey: see `resolve`.
     """
     return await lock(session, model, await resolve(session, principal, resource, key), how)
 

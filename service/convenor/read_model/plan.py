@@ -84,13 +84,14 @@ def compile_plan(shape: Shape) -> Plan:
     """Compile a REST request.
 
     The statement returns the columns of `compile_selection` for one root, and the record's `etag` or the cursor of the
-    `next` page. To find a record, it returns `area_id` and `id` only.
+    `next` page. To find a record, it returns `area_id`, `id` and `is_ambiguous`: codes are unique in one area only.
     """
     writer, resource = _Writer(shape.profile, hidden=""), shape.resource
     if shape.kind == "find":
-        found = writer.found(resource, shape.by, "record")
+        found = writer.found(resource, shape.by, "record", most=2)
         select = f"select t.area_id, {resource.identity('t')} as id from ({found}) t"
-        return _statement(writer.binder, [select], [f"(select {name} from r0) as {name}" for name in ("area_id", "id")])
+        outputs = [f"(select {name} from r0 limit 1) as {name}" for name in ("area_id", "id")]
+        return _statement(writer.binder, [select], [*outputs, "(select count(*) > 1 from r0) as is_ambiguous"])
     full_record = (FullRecord(shape.fields),)
     if shape.kind == "one":
         return _answer(
@@ -172,10 +173,10 @@ class _Writer:
         self.columns = Columns(profile.clearances, self.binder, hidden)
         self.predicates = Predicates(profile, self.binder)
 
-    def found(self, resource: Resource, by: By, at: str) -> str:
-        """Select the row of one record by its id or natural key."""
+    def found(self, resource: Resource, by: By, at: str, most: int = 1) -> str:
+        """Select the row of one record by its id or natural key; `most` rows where a key is not unique."""
         key = [self.predicates.key_predicate(resource, by, at)]
-        return accessible_rows(self.predicates.rows(resource), self.binder, key, limit="limit 1")
+        return accessible_rows(self.predicates.rows(resource), self.binder, key, limit=f"limit {most}")
 
     def link(self, link: One | Page, parent: Parent | None) -> str:
         """Select one record or one page."""
