@@ -56,45 +56,9 @@ async def submit_referral(session: AsyncSession, principal: Principal, data: Ref
         Invalid: names every reference that is wrong.
         AlreadyOpen: the pupil has an open referral to this service, from any school.
     """
-    connection, errors = await driver_connection(session), FieldErrors()
-    service = await resolve_reference(connection, principal, SERVICES, data.service_id)
-    school = await resolve_reference(connection, principal, SCHOOLS, data.school_urn)
-    pathway = await current_pathway(session, data.pathway)
-    if pathway is None:
-        errors.unknown("/pathway", "pathway")
-    if service is None:
-        errors.unknown("/service_id", "service")
-    if school is None or school not in principal.keys(RowAccess.SCHOOL):
-        errors.unknown("/school_urn", "school")
-        school = None
-    provider = await _provider(session, service, errors) if service else None
-    cluster = None
-    if school:
-        # Locked, so that the school stays in the cluster read here until the referral is stored.
-        await lock(session, School, school, Lock.KEEP)
-        cluster = await queries.cluster_of(session, *school)
-    if school and service and not (cluster and await queries.buys(session, school[0], cluster, service[1])):
-        errors.add("/service_id", "not_bought", "The school's cluster does not buy this service: see GET /v1/services.")
-    errors.raise_if_any()
-    assert pathway
-    assert school
-    assert service
-    assert provider
-
-    referral = Referral(
-        area_id=school[0],
-        code=record_code("R"),
-        pathway_version=pathway.version,
-        service_id=service[1],
-        provider_id=provider,
-        school_id=school[1],
-        cluster_id=cluster,
-        status=pathway.initial,
-        submitted_at=now(),
-        **data.columns(),
-    )
+    referral = await _draft(session, principal, data)
     if isinstance(data.subject, PupilSubjectCreate):
-        referral.pupil_id = await _link_pupil(session, school[0], data.subject.pupil)
+        referral.pupil_id = await _link_pupil(session, referral.area_id, data.subject.pupil)
     await _insert(session, referral)
     if isinstance(data.subject, PupilSubjectCreate):
         assert referral.pupil_id
@@ -206,6 +170,50 @@ def record_step(
         **(data.columns() if data else {}),
     )
     session.add(step)
+
+
+async def _draft(session: AsyncSession, principal: Principal, data: ReferralCreate) -> Referral:
+    """Make the row of a new referral, without its pupil. Lock its school and its service.
+
+    Raises:
+        Invalid: names every reference that is wrong.
+    """
+    connection, errors = await driver_connection(session), FieldErrors()
+    service = await resolve_reference(connection, principal, SERVICES, data.service_id)
+    school = await resolve_reference(connection, principal, SCHOOLS, data.school_urn)
+    pathway = await current_pathway(session, data.pathway)
+    if pathway is None:
+        errors.unknown("/pathway", "pathway")
+    if service is None:
+        errors.unknown("/service_id", "service")
+    if school is None or school not in principal.keys(RowAccess.SCHOOL):
+        errors.unknown("/school_urn", "school")
+        school = None
+    provider = await _provider(session, service, errors) if service else None
+    cluster = None
+    if school:
+        # Locked, so that the school stays in the cluster read here until the referral is stored.
+        await lock(session, School, school, Lock.KEEP)
+        cluster = await queries.cluster_of(session, *school)
+    if school and service and not (cluster and await queries.buys(session, school[0], cluster, service[1])):
+        errors.add("/service_id", "not_bought", "The school's cluster does not buy this service: see GET /v1/services.")
+    errors.raise_if_any()
+    assert pathway
+    assert school
+    assert service
+    assert provider
+    return Referral(
+        area_id=school[0],
+        code=record_code("R"),
+        pathway_version=pathway.version,
+        service_id=service[1],
+        provider_id=provider,
+        school_id=school[1],
+        cluster_id=cluster,
+        status=pathway.initial,
+        submitted_at=now(),
+        **data.columns(),
+    )
 
 
 async def _provider(session: AsyncSession, service: tuple[UUID, UUID], errors: FieldErrors) -> UUID | None:
