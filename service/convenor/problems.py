@@ -182,6 +182,15 @@ class IllegalTransition(Problem):
         )
 
 
+class TooSlow(Problem):
+    """The body did not arrive in time."""
+
+    status, code, title = 408, "too_slow", "Body too slow"
+    cause = "A body has 20 seconds to arrive. A bulk import has 20 seconds for each 20,000 bytes and 10 minutes in all."
+    remedy = "Check the connection and send it again. With the same `Idempotency-Key`, nothing is stored twice."
+    retry = "Retry over a faster connection, unchanged."
+
+
 class StateConflict(Problem):
     """The record's current state does not allow this change."""
 

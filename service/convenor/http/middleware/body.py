@@ -1,16 +1,22 @@
-"""Bounds the body of a request: its size, and no content coding."""
+"""Bounds the body of a request: its size, its time, and no content coding."""
+
+import asyncio
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from convenor.http.request_context import RequestContext
-from convenor.problems import TooLarge, WrongContentEncoding
+from convenor.problems import Problem, TooLarge, TooSlow, WrongContentEncoding
 
 MAX_BODY = 1_000_000
 MAX_BULK = 100_000_000
+BODY_SECONDS = 20
+"""How long a body may take, from the request to its last byte; in a bulk import, each part of it."""
+BULK_PART = 20_000
+"""Bytes in such a part. Fewer do not renew the time, so that a client cannot send one byte at a time for ever."""
 
 
 class BodyMiddleware:
-    """Refuses bodies that are too large, or in a content coding."""
+    """Refuses bodies that are too large, too slow, or in a content coding."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -21,40 +27,73 @@ class BodyMiddleware:
         Raises:
             WrongContentEncoding: The body is encoded.
             TooLarge: The body is too large.
+            TooSlow: The body does not arrive in time.
         """
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
         headers: dict[bytes, bytes] = dict(scope["headers"])
         _refuse_encoded(scope, headers)
-        limit = MAX_BULK if RequestContext.of(scope).policy.bulk else MAX_BODY
-        refusal = TooLarge(f"The body has more than {limit:,} bytes, which is the most that this address takes.")
-        if int(headers.get(b"content-length", b"0")) > limit:
-            raise refusal
-        size, started = 0, False
+        body, started = _BoundedBody(receive, bulk=RequestContext.of(scope).policy.bulk), False
+        if int(headers.get(b"content-length", b"0")) > body.limit:
+            raise body.too_large()
 
-        async def receive_bounded() -> Message:
-            nonlocal size
-            message = await receive()
-            size += len(message.get("body", b""))
-            if size > limit:
-                raise refusal
-            return message
-
-        async def send_unless_too_large(message: Message) -> None:
+        async def send_unless_refused(message: Message) -> None:
             nonlocal started
-            # Whoever reads a body turns what it raises into an answer of its own; the size is named here.
-            if size <= limit or started:
+            # Whoever reads a body turns what it raises into an answer of its own; the reason is named here.
+            if body.refusal is None or started:
                 started = True
                 await send(message)
 
         try:
-            await self.app(scope, receive_bounded, send_unless_too_large)
+            await self.app(scope, body.receive, send_unless_refused)
         except Exception:
-            if size <= limit or started:
+            if body.refusal is None or started:
                 raise
-        if size > limit and not started:
-            raise refusal
+        if body.refusal is not None and not started:
+            raise body.refusal
+
+
+class _BoundedBody:
+    """Receives a body, and remembers why it was refused."""
+
+    def __init__(self, receive: Receive, *, bulk: bool) -> None:
+        self.limit = MAX_BULK if bulk else MAX_BODY
+        self.refusal: Problem | None = None
+        self._receive, self._bulk = receive, bulk
+        self._size, self._more = 0, True
+        self._loop = asyncio.get_running_loop()
+        self._renew()
+
+    def too_large(self) -> TooLarge:
+        """Return the refusal of a body beyond the limit."""
+        return TooLarge(f"The body has more than {self.limit:,} bytes, which is the most that this address takes.")
+
+    async def receive(self) -> Message:
+        """Return the next message of the request.
+
+        Raises:
+            TooLarge: The body is too large.
+            TooSlow: The body does not arrive in time.
+        """
+        try:
+            # After its end, what is waited for is the end of the connection.
+            async with asyncio.timeout_at(self._deadline if self._more else None):
+                message = await self._receive()
+        except TimeoutError:
+            self.refusal = TooSlow()
+            raise self.refusal from None
+        self._more = message.get("more_body", False)
+        self._size += len(message.get("body", b""))
+        if self._size > self.limit:
+            self.refusal = self.too_large()
+            raise self.refusal
+        if self._bulk and self._size >= self._renewed_at:
+            self._renew()
+        return message
+
+    def _renew(self) -> None:
+        self._deadline, self._renewed_at = self._loop.time() + BODY_SECONDS, self._size + BULK_PART
 
 
 def _refuse_encoded(scope: Scope, headers: dict[bytes, bytes]) -> None:

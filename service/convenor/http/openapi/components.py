@@ -10,7 +10,7 @@ from convenor.database.idempotency import LIFETIME
 from convenor.http.bulk_import import LineResult, OnError
 from convenor.http.dependencies import WriteOperation
 from convenor.http.operation import Operation
-from convenor.problems import NotFound, Problem, Unavailable, Unexpected, WrongContentEncoding, catalogue
+from convenor.problems import NotFound, Problem, TooSlow, Unavailable, Unexpected, WrongContentEncoding, catalogue
 from convenor.read_model.list_query import DEFAULT_LIMIT, MAX_LIMIT
 
 JsonObject = dict[str, Any]
@@ -31,7 +31,7 @@ def problems_of(path: str, operation: Operation | None, *, takes_body: bool) -> 
     """
     ends_in = operation.ends_in if operation else frozenset({Unexpected, Unavailable})
     if takes_body:
-        ends_in |= {WrongContentEncoding}
+        ends_in |= {TooSlow, WrongContentEncoding}
     if operation and "{" in path:
         ends_in |= {NotFound}
     found: dict[int, list[type[Problem]]] = {}
