@@ -45,12 +45,13 @@ async def refuse_to_store(service: Service, reference: str) -> None:
 
 
 @asynccontextmanager
-async def held(service: Service, referral: dict[str, Any]) -> AsyncIterator[asyncpg.Connection]:
-    """Holds a referral's row, so that loads into it stay under way."""
+async def held(service: Service, *referrals: dict[str, Any]) -> AsyncIterator[asyncpg.Connection]:
+    """Holds the rows of referrals, so that loads into them stay under way."""
     holder = await asyncpg.connect(service.superuser_url)
     try:
         async with holder.transaction():
-            await holder.execute("select from referral where code = $1 for update", referral["code"])
+            codes = [referral["code"] for referral in referrals]
+            await holder.execute("select from referral where code = any($1) for update", codes)
             yield holder
     finally:
         await holder.close()
@@ -200,34 +201,75 @@ async def test_a_load_whose_time_is_up_answers_for_what_it_stored(
     assert await references(service) == ["A", "B"]
 
 
+async def referrals_of_three(service: Service) -> list[tuple[Caller, dict[str, Any]]]:
+    """Return three clients, each with a referral that it has accepted."""
+    found = []
+    for number, (who, code) in enumerate([("trust", "SLT"), ("second_trust", "OT"), ("charity", "OUTREACH")]):
+        nhs_number = ("9990000026", "9990000034", "9990000042")[number]
+        referral = await referred(service, code=code, upn=None, nhs_number=nhs_number)
+        await moved(service.as_(who), referral["code"], "accepted")
+        found.append((service.as_(who), referral))
+    return found
+
+
 async def test_a_third_load_at_once_is_refused_and_single_sessions_are_still_stored(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(bulk, "WAIT_SECONDS", 0)
-    trust, referral = service.as_("trust"), await referred(service, *ACCEPTED)
-    other = await referred(service, *ACCEPTED, upn=None, nhs_number="9990000026")
-    async with asyncio.TaskGroup() as group, held(service, referral):
-        under_way = [group.create_task(load(trust, [line(referral, at)])) for at in "AB"]
+    *two, (charity, third) = await referrals_of_three(service)
+    async with asyncio.TaskGroup() as group, held(service, *(referral for _, referral in two)):
+        under_way = [group.create_task(load(caller, [line(referral, "A")])) for caller, referral in two]
         while await blocked(service) < 2 and not any(task.done() for task in under_way):
             pass
-        refused = [await load(trust, [line(other, at)]) for at in "CD"]
+        refused = [await load(charity, [line(third, at)]) for at in "CD"]
         assert [(answer.status_code, answer.json()["code"]) for answer in refused] == [(503, "unavailable")] * 2
         assert all("Other loads" in answer.json()["detail"] and answer.headers["Retry-After"] for answer in refused)
-        assert await single(trust, other) == 201
+        assert await single(charity, third) == 201
     assert [outcomes(task.result()) for task in under_way] == [["created"]] * 2
-    assert outcomes(await load(trust, [line(other, "C")])) == ["created"]
+    assert outcomes(await load(charity, [line(third, "C")])) == ["created"]
 
 
-async def test_many_loads_at_once_wait_for_each_other_and_leave_connections_to_the_rest(service: Service) -> None:
-    trust, referral = service.as_("trust"), await referred(service, *ACCEPTED)
-    other = await referred(service, *ACCEPTED, upn=None, nhs_number="9990000026")
-    async with asyncio.TaskGroup() as group, held(service, referral):
-        loads = [group.create_task(load(trust, [line(referral, str(at))])) for at in range(9)]
+async def test_loads_of_several_clients_wait_for_each_other_and_leave_connections_to_the_rest(
+    service: Service,
+) -> None:
+    three = await referrals_of_three(service)
+    other = await referred(service, *ACCEPTED)
+    async with asyncio.TaskGroup() as group, held(service, *(referral for _, referral in three)):
+        loads = [group.create_task(load(caller, [line(referral, "A")])) for caller, referral in three]
         while await blocked(service) < 2 and not any(task.done() for task in loads):
             pass
-        assert await asyncio.gather(*(single(trust, other) for _ in range(6))) == [201] * 6
+        assert await asyncio.gather(*(single(service.as_("trust"), other) for _ in range(6))) == [201] * 6
         assert await blocked(service) == 2
-    assert [outcomes(task.result()) for task in loads] == [["created"]] * 9
+    assert [outcomes(task.result()) for task in loads] == [["created"]] * 3
+
+
+async def test_a_second_load_of_one_client_is_refused_until_the_first_is_answered(service: Service) -> None:
+    referral, begun, may_end = await referred(service, *ACCEPTED), asyncio.Event(), asyncio.Event()
+
+    async def unfinished() -> AsyncIterator[bytes]:
+        yield json.dumps(line(referral, "A")).encode()
+        begun.set()
+        await may_end.wait()
+
+    trust = service.as_("trust")
+    headers = {"Content-Type": "application/x-ndjson"}
+    async with asyncio.TaskGroup() as group:
+        first = group.create_task(trust.call("POST", "/v1/bulk/contacts", content=unfinished(), headers=headers))
+        await begun.wait()
+        second = await load(trust, [line(referral, "B")])
+        assert (second.status_code, second.json()["code"]) == (409, "bulk_import_still_running")
+        assert second.headers["Retry-After"]
+        assert (await load(service.as_("charity"), [])).status_code == 200
+        may_end.set()
+    assert outcomes(first.result()) == ["created"]
+    assert outcomes(await load(trust, [line(referral, "B")])) == ["created"]
+
+
+async def test_a_load_that_was_refused_does_not_keep_its_client_from_the_next(service: Service) -> None:
+    referral = await referred(service, *ACCEPTED)
+    refused = await load(service.as_("trust"), b"\n" * (bulk.MAX_LINES + 1))
+    assert refused.status_code == 413
+    assert outcomes(await load(service.as_("trust"), [line(referral, "A")])) == ["created"]
 
 
 async def test_the_audit_s_digests_of_a_load_cannot_be_found_by_trying_values(service: Service) -> None:

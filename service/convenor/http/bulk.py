@@ -11,7 +11,7 @@ import json
 import re
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from tempfile import SpooledTemporaryFile
 from typing import Any
@@ -54,6 +54,18 @@ _NAME_ENDS = re.compile(rb'"[ \t\r\n]*:')
 """The end of a name, in a line without escapes. A text that begins with a colon matches too."""
 
 
+class LoadStillRunning(Problem):
+    """Another bulk import of this client is still running."""
+
+    status, code, title = 409, "bulk_import_still_running", "Bulk import still running"
+    cause = "A client may have one bulk import at a time, from its request to its answer."
+    remedy = "Wait for the answer to the first import, then repeat the call unchanged. Put more lines into one import."
+    retry = "Retry after `Retry-After` seconds, unchanged."
+
+    def __init__(self) -> None:
+        super().__init__(headers={"Retry-After": "5"})
+
+
 @dataclass(frozen=True)
 class LoadRequest:
     """A permitted import, before its body is read."""
@@ -78,7 +90,7 @@ class LoadOperation(Operation):
     @property
     def ends_in(self) -> frozenset[type[Problem]]:
         """Return the problems that an import can end in."""
-        return super().ends_in | {TooLarge, WrongMediaType}
+        return super().ends_in | {LoadStillRunning, TooLarge, WrongMediaType}
 
     async def __call__(self, request: Request) -> LoadRequest:
         """Check the scope, and read the options."""
@@ -102,6 +114,7 @@ async def answer_load(wanted: LoadRequest) -> AuditedStreamingResponse:
     The status is 200, or 422 if a line is invalid and `on_error` is `abort`. Then nothing was stored.
 
     Raises:
+        LoadStillRunning: the client has another import under way; nothing was stored.
         TooLarge: more than `MAX_LINES`; nothing was stored.
         Unavailable: the worker runs `LOADS_AT_ONCE` imports, and none ended in time; nothing was stored.
     """

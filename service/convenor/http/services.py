@@ -40,6 +40,7 @@ class AppServices:
         audit_writer: Makes events durable.
         verifier: Authenticates requests.
         bulk_turns: Admits bulk loads.
+        bulk_clients: The clients that have a bulk load under way, by client id.
         others: Services of packages above this one, by their type.
     """
 
@@ -50,6 +51,7 @@ class AppServices:
     audit_writer: AuditWriter
     verifier: TokenVerifier
     bulk_turns: asyncio.Semaphore
+    bulk_clients: set[str] = field(default_factory=set)
     others: Mapping[type[Any], Any] = field(default_factory=dict)
 
     def get(self, kind: type[Kind]) -> Kind:
