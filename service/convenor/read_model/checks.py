@@ -111,7 +111,7 @@ def _field_columns(
             yield f"{at}.source", table, column
         for column in columns_in(part.source + part.order, "p"):
             yield at, own, column
-        yield from _field_columns(_models_at(model, path)[0], part, own, f"{at}: ")
+        yield from _field_columns(models_at(model, path.split("."))[0], part, own, f"{at}: ")
 
 
 def fields_within(model: type[BaseModel], declared: "Resource | Part", before: str = "") -> Iterator[str]:
