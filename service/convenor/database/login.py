@@ -1,7 +1,10 @@
 """Parse the address of a PostgreSQL login, connect with it, and examine what its role may do."""
 
 import asyncio
+import secrets
 import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Self
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
@@ -159,6 +162,41 @@ async def assert_app_role(connection: asyncpg.Connection | PoolConnectionProxy) 
             f"The database role {login.role} {', '.join(reasons)}, so it could see the rows of every area.",
             "Set CONVENOR_DATABASE_URL to the application's login, which deploy/postgres/roles.sql makes.",
         )
+
+
+async def refuse_another_database(address: Address, than: Address) -> None:
+    """Refuse an address that does not lead to the same database of the same server as another one.
+
+    Two servers can have databases of one name, and the copy of a server has its identifier too. So one login takes an
+    advisory lock with a random key, which any role may do, and the other login must find it taken.
+
+    Args:
+        address: The address to check.
+        than: The address to compare it with.
+
+    Raises:
+        ConfigurationError: They lead to different databases, or one of them cannot be used.
+    """
+    key = secrets.randbits(63)
+    # Within transactions, because a connection pooler may change the session after each of them.
+    async with _transaction(than) as holder, _transaction(address) as other:
+        await holder.fetchval("select pg_advisory_xact_lock($1)", key)
+        elsewhere = await other.fetchval("select pg_try_advisory_xact_lock($1)", key)
+    if elsewhere:
+        raise ConfigurationError(
+            f"{address.setting} is about another database ({address.server}) than {than.setting} ({than.server}).",
+            "Let both name the same database on the same server.",
+        )
+
+
+@asynccontextmanager
+async def _transaction(address: Address) -> AsyncIterator[asyncpg.Connection]:
+    connection = await connect(address)
+    try:
+        async with connection.transaction():
+            yield connection
+    finally:
+        await connection.close()
 
 
 async def connect(address: Address, oldest_major_version: int = OLDEST_MAJOR_VERSION) -> asyncpg.Connection:

@@ -9,7 +9,14 @@ from pathlib import Path
 import asyncpg
 
 from convenor.configuration_error import ConfigurationError
-from convenor.database.login import Address, Login, assert_app_role, connect, connect_and_examine
+from convenor.database.login import (
+    Address,
+    Login,
+    assert_app_role,
+    connect,
+    connect_and_examine,
+    refuse_another_database,
+)
 from convenor.embedded_postgres import server as embedded
 from convenor.embedded_postgres.passwords import FILE_NAME, known_passwords, make_passwords, scram_verifier
 from convenor.startup_errors import explain_failure
@@ -167,12 +174,7 @@ def _check_server(data_dir: Path, database_url: str, owner_url: str | None) -> s
 def _check_owner(owner_url: str, database_url: str) -> str:
     address = Address.parse(owner_url, _OWNER_SETTING)
     login = connect_and_examine(address)
-    app = Address.parse(database_url, _APP_SETTING)
-    if address.server.rpartition("/")[2] != app.server.rpartition("/")[2]:
-        raise ConfigurationError(
-            f"{_OWNER_SETTING} is about another database ({address.server}) than {_APP_SETTING} ({app.server}).",
-            "Let both name the same database.",
-        )
+    asyncio.run(refuse_another_database(address, Address.parse(database_url, _APP_SETTING)))
     if not (login.can_create or login.owns):
         raise ConfigurationError(
             f"{login.role} neither owns the database {login.database} nor may create anything in it.",
