@@ -83,13 +83,28 @@ def load_signing_keys(data_dir: Path) -> SigningKeys:
         ConfigurationError: the file is missing or damaged, or not exactly one of its keys is in the state `signing`.
     """
     path = data_dir / SIGNING_KEYS_FILE
+    return parse_signing_keys(_read(path), path)
+
+
+def parse_signing_keys(content: bytes, path: Path) -> SigningKeys:
+    """Parse the content of `signing-keys.json`.
+
+    Args:
+        content: The complete content.
+        path: Its path, for error messages.
+
+    Raises:
+        ConfigurationError: the content is damaged, or not exactly one of its keys is in the state `signing`.
+    """
     signing: list[ECKey] = []
     by_kid: dict[str, ECKey] = {}
     try:
-        for entry in json.loads(_read(path))["keys"]:
+        for entry in json.loads(content)["keys"]:
             key = ECKey.import_key(entry["jwk"])
             by_kid[str(key.kid)] = key
             if KeyState(entry["state"]) is KeyState.SIGNING:
+                if not key.is_private:
+                    raise _damaged(path)
                 signing.append(key)
     except (ValueError, TypeError, KeyError, JoseError):
         # The cause can quote the file, so the message leaves it out.
@@ -108,10 +123,22 @@ def load_pseudonym_secret(data_dir: Path) -> bytes:
         ConfigurationError: the file is missing or damaged.
     """
     path = data_dir / PSEUDONYM_FILE
-    secret = _read(path)
-    if len(secret) != PSEUDONYM_BYTES:
+    return parse_pseudonym_secret(_read(path), path)
+
+
+def parse_pseudonym_secret(content: bytes, path: Path) -> bytes:
+    """Check the content of `pseudonym.key`.
+
+    Args:
+        content: The complete content.
+        path: Its path, for error messages.
+
+    Raises:
+        ConfigurationError: the content is damaged.
+    """
+    if len(content) != PSEUDONYM_BYTES:
         raise _damaged(path)
-    return secret
+    return content
 
 
 def pseudonym_key(secret: bytes, organisation_id: UUID) -> bytes:

@@ -30,6 +30,14 @@ def test_a_damaged_file_is_refused_without_quoting_it(tmp_path: Path, content: s
     assert "s3cret" not in str(refusal.value)
 
 
+def test_a_signing_key_without_its_private_part_is_refused(tmp_path: Path) -> None:
+    write(tmp_path, ["signing"])
+    path = tmp_path / SIGNING_KEYS_FILE
+    path.write_text(path.read_text().replace('"d"', '"other"'))
+    with pytest.raises(ConfigurationError, match="damaged"):
+        load_signing_keys(tmp_path)
+
+
 @pytest.mark.parametrize("content", [b"", bytes(31), bytes(33)])
 def test_a_pseudonym_secret_of_another_length_is_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / PSEUDONYM_FILE).write_bytes(content)
