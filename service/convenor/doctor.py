@@ -17,7 +17,7 @@ from convenor.domain_types.dates import now
 from convenor.embedded_postgres.open import Finding, examine
 from convenor.embedded_postgres.server import REQUIRED_FREE_BYTES, answers, embedded_server
 from convenor.revision import is_current, present_revision
-from convenor.serving import LOCK_FILE, assert_local, database_urls, hold_port
+from convenor.serving import LOCK_FILE, assert_local, database_urls, hold_port, refuse_unfinished_restore
 from convenor_auth.clients import has_clients
 from convenor_auth.keys import KEY_FILES, load_pseudonym_secret, load_signing_keys, missing_keys
 from convenor_auth.oauth_services import assert_secure
@@ -31,7 +31,13 @@ def diagnose(settings: Settings, required_free_bytes: int = REQUIRED_FREE_BYTES)
     """Check one installation, whether or not it is running."""
     data_dir = settings.data_dir.expanduser().resolve()
     urls = database_urls(settings)
-    findings = [_python(), _folder_mode(data_dir), *examine(data_dir, *urls), *_secret_files(data_dir)]
+    findings = [
+        _python(),
+        _folder_mode(data_dir),
+        *_restore(data_dir),
+        *examine(data_dir, *urls),
+        *_secret_files(data_dir),
+    ]
     findings += [_port(settings, data_dir), _public_address(settings.issuer)]
     if all(finding.ok for finding in findings):
         url = urls[0] or (embedded_server(data_dir).app_url if answers(data_dir) else None)
@@ -53,6 +59,14 @@ def _folder_mode(data_dir: Path) -> Finding:
     if data_dir.exists() and data_dir.stat().st_mode & 0o066:
         return Finding("data folder's mode", False, f"{data_dir} is open to others.", f"chmod 700 {data_dir}")
     return Finding("data folder's mode", True, "closed to others" if data_dir.exists() else "not created yet")
+
+
+def _restore(data_dir: Path) -> list[Finding]:
+    try:
+        refuse_unfinished_restore(data_dir)
+    except ConfigurationError as error:
+        return [Finding("restore", False, error.problem, error.remedy)]
+    return []
 
 
 def _free_space(data_dir: Path, required: int) -> Finding:

@@ -32,6 +32,8 @@ from convenor_auth.clients import has_clients
 from convenor_auth.keys import make_keys
 
 LOCK_FILE = "serve.lock"
+RESTORE_MARK = "restore.unfinished"
+"""The file that marks a data folder from the first change of a restore to its end."""
 _BACKLOG = 2048
 
 
@@ -95,13 +97,29 @@ def database_urls(settings: Settings) -> tuple[str | None, str | None]:
     return url, owner
 
 
+def refuse_unfinished_restore(data_dir: Path) -> None:
+    """Refuse a data folder whose restore has not finished: it can have the keys without the rows.
+
+    Raises:
+        ConfigurationError: The folder is marked.
+    """
+    if os.path.lexists(data_dir / RESTORE_MARK):
+        raise ConfigurationError(
+            f"A restore into {data_dir} has not finished.",
+            "If it is not running, run `convenor restore` with the same backup again, which completes it. To start "
+            "without the backup, set CONVENOR_DATA_DIR to a new folder.",
+        )
+
+
 @contextmanager
 def open_migrated(settings: Settings, say: Callable[[str], None]) -> Iterator[Database]:
     """Open the database, and migrate it if the owner's login is known.
 
     Raises:
-        ConfigurationError: It cannot be used, or it needs a migration and the owner's login is not known.
+        ConfigurationError: It cannot be used, a restore into it has not finished, or it needs a migration and the
+            owner's login is not known.
     """
+    refuse_unfinished_restore(settings.data_dir)
     with open_database(settings.data_dir, *database_urls(settings), say=say) as database:
         with explain_failure(
             "The database cannot be migrated to this version's schema", "Correct that, then start again."

@@ -1,105 +1,34 @@
 """Backup and restore: what survives them, what they refuse, and that a refusal leaves nothing behind."""
 
 import asyncio
-import json
 import resource
 import signal
 import stat
 import subprocess
-from collections.abc import AsyncIterator, Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import asyncpg
 import psutil
 import pytest
 from pydantic import SecretStr
-from support.api_client import Service, pupil_referral
-from support.backups import CATALOGUE, ask, rows
-from support.databases import Server, named, serve, serve_database
-from support.dataset import Dataset, load_dataset
-from support.empty_databases import new_database
+from support.api_client import pupil_referral
+from support.backups import CATALOGUE, ask, rewrite_keys, rows
+from support.databases import Server, named, serve_database
 from support.installation import COMMAND, Installation
-from support.own_server import PASSWORD, backup_url, own_server
+from support.own_installation import Own, database_of, environment, owner_of, say
+from support.own_server import PASSWORD, backup_url
 
 from convenor.backup import back_up, keys_path, making, restore
 from convenor.backup.files import Backup, drafted, publish
 from convenor.backup.programs import ProgramError
 from convenor.config import Settings
 from convenor.configuration_error import ConfigurationError
-from convenor.database.login import OLDEST_MAJOR_VERSION, Address
+from convenor.database.login import Address
 from convenor.migrate import migrate
 from convenor.revision import newest_revision, present_revision
 from convenor_auth.keys import PSEUDONYM_FILE, SIGNING_KEYS_FILE, make_keys
-
-
-def say(_sentence: str) -> None:
-    pass
-
-
-@dataclass
-class Own:
-    """An installation on a server of one's own, and a folder for its backups."""
-
-    server: Server
-    settings: Settings
-    service: Service
-    folder: Path
-
-    def with_(self, **changes: Any) -> Settings:
-        return self.settings.model_copy(update=changes)
-
-    async def backed_up(self, name: str = "backup") -> Path:
-        path = self.folder / name
-        await asyncio.to_thread(back_up, self.settings, path, say)
-        return path
-
-
-def settings_of(server: Server, database: str, data_dir: Path) -> Settings:
-    owner_url = named(server.owner_url, database)
-    return Settings(
-        data_dir=data_dir,
-        database_url=SecretStr(named(server.app_url, database)),
-        owner_database_url=SecretStr(owner_url),
-        backup_database_url=SecretStr(backup_url(owner_url)),
-    )
-
-
-@pytest.fixture(scope="module")
-def oldest() -> Iterator[Server]:
-    with own_server(OLDEST_MAJOR_VERSION) as server:
-        migrate(server.owner_url, "convenor_app")
-        yield server
-
-
-@pytest.fixture(scope="module")
-async def dataset_there(oldest: Server) -> Dataset:
-    return await load_dataset(oldest.owner_url)
-
-
-@pytest.fixture
-async def own(oldest: Server, dataset_there: Dataset, tmp_path: Path) -> AsyncIterator[Own]:
-    async with serve(oldest, dataset_there) as service:
-        settings = settings_of(oldest, urlsplit(service.app_url).path[1:], oldest.data_dir)
-        yield Own(oldest, settings, service, tmp_path)
-
-
-@pytest.fixture
-async def target(own: Own) -> AsyncIterator[Settings]:
-    """An installation with nothing in it, not even a schema, on the same server."""
-    async with new_database(own.server, "template0") as name:
-        yield settings_of(own.server, name, own.folder / "target")
-
-
-def owner_of(settings: Settings) -> str:
-    assert settings.owner_database_url is not None
-    return settings.owner_database_url.get_secret_value()
-
-
-def database_of(settings: Settings) -> str:
-    return urlsplit(owner_of(settings)).path[1:]
 
 
 class TestOnAServerOfOnesOwn:
@@ -154,15 +83,13 @@ async def test_a_backup_that_was_ended_leaves_no_program_and_no_rows_after_the_n
     # Outside schema public, a lock stops pg_dump alone.
     await admin.execute("create schema side; create table side.t (); grant usage on schema side to convenor_backup")
     await admin.execute("grant select on side.t to convenor_backup")
-    urls = own.settings.model_dump(include={"database_url", "owner_database_url", "backup_database_url"})
-    settings = {f"CONVENOR_{name.upper()}": url.get_secret_value() for name, url in urls.items()}
     async with admin.transaction():
         await admin.execute("lock table side.t")
         command = await asyncio.create_subprocess_exec(
             COMMAND,
             "backup",
             own.folder / "backup",
-            env=Installation(own.settings.data_dir, settings=settings).environment,
+            env=Installation(own.settings.data_dir, settings=environment(own.settings)).environment,
             stdout=subprocess.DEVNULL,
         )
         while not await admin.fetchval(
@@ -290,7 +217,7 @@ class TestABackupIsRefused:
 
     async def test_a_backup_to_a_full_disk_is_refused(self, own: Own) -> None:
         # A limit on the size of files ends the writing as a full disk does.
-        installation = Installation(own.settings.data_dir, settings=self.environment(own.settings))
+        installation = Installation(own.settings.data_dir, settings=environment(own.settings))
         done = await asyncio.to_thread(
             subprocess.run,
             [COMMAND, "backup", str(own.folder / "backup")],
@@ -303,10 +230,6 @@ class TestABackupIsRefused:
         assert (done.returncode, "cannot be written to" in done.stderr) == (2, True), done.stderr
         assert "Traceback" not in done.stderr
         assert list(own.folder.iterdir()) == []
-
-    def environment(self, settings: Settings) -> dict[str, str]:
-        urls = settings.model_dump(include={"database_url", "owner_database_url", "backup_database_url"})
-        return {f"CONVENOR_{name.upper()}": url.get_secret_value() for name, url in urls.items()}
 
 
 class TestARestoreIsRefused:
@@ -325,10 +248,13 @@ class TestARestoreIsRefused:
         "damage",
         [
             lambda whole: whole[:-1],
+            lambda whole: whole[: len(whole) // 4],
+            lambda whole: whole[: len(whole) // 2],
+            lambda whole: whole[: len(whole) * 3 // 4],
             lambda whole: whole[: len(whole) // 2] + bytes([whole[len(whole) // 2] ^ 1]) + whole[len(whole) // 2 + 1 :],
             lambda _whole: b"",
         ],
-        ids=["cut", "changed", "empty"],
+        ids=["cut", "a quarter", "a half", "three quarters", "changed", "empty"],
     )
     async def test_a_restore_of_a_damaged_file_is_refused(
         self, backup: Path, target: Settings, damage: Callable[[bytes], bytes]
@@ -337,7 +263,7 @@ class TestARestoreIsRefused:
         await asyncio.to_thread(backup.write_bytes, damage(whole))
         await self.refused(target, backup, "is damaged, or")
 
-    @pytest.mark.parametrize("content", ["", "[]", "{", '{"format": 1}'])
+    @pytest.mark.parametrize("content", ["", "[]", "{", '{"format": 2}'])
     async def test_a_restore_of_damaged_keys_is_refused(self, backup: Path, target: Settings, content: str) -> None:
         keys_path(backup).write_text(content)
         await self.refused(target, backup, r"\.keys is damaged")
@@ -354,21 +280,20 @@ class TestARestoreIsRefused:
         await self.refused(target, backup, "was written with another file")
 
     async def test_a_restore_of_a_file_that_there_is_not_is_refused(self, own: Own, target: Settings) -> None:
-        await self.refused(target, own.folder / "nothing", "is missing")
+        await self.refused(target, own.folder / "nothing", "nothing cannot be read: No such file")
 
     @pytest.mark.parametrize(
         ("field", "value", "why"),
         [
             ("revision", "9999", "revision 9999, which this version of Convenor does not know"),
             ("postgresql", 99, "made on PostgreSQL 99"),
-            ("format", 2, "written by another version"),
+            ("format", 3, "written by another version"),
         ],
     )
     async def test_a_restore_of_what_is_too_new_is_refused(
         self, backup: Path, target: Settings, field: str, value: object, why: str
     ) -> None:
-        keys = keys_path(backup)
-        keys.write_text(json.dumps(json.loads(keys.read_text()) | {field: value}))
+        rewrite_keys(backup, **{field: value})
         await self.refused(target, backup, why)
 
     async def test_a_restore_into_an_installation_with_data_is_refused_and_the_data_stay(
@@ -410,7 +335,7 @@ class TestARestoreIsRefused:
     ) -> None:
         owner = await asyncpg.connect(owner_of(target))
         await owner.execute("create table school (somebody_s text)")
-        with pytest.raises(ConfigurationError, match=r"nothing was stored: .*already exists"):
+        with pytest.raises(ConfigurationError, match=r"none of its rows was stored: .*already exists"):
             await asyncio.to_thread(restore, target, backup, say)
         tables = await owner.fetch("select tablename from pg_tables where schemaname = 'public'")
         assert [row[0] for row in tables] == ["school"]

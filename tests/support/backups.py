@@ -1,8 +1,13 @@
-"""What of a database must be the same after a restore."""
+"""What of a database must be the same after a restore, and other values in the keys of a backup."""
 
+import json
+from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
 import asyncpg
+
+from convenor.backup import keys_path
 
 CATALOGUE = """
     select array(select row(tablename, policyname, cmd, roles, qual, with_check)::text from pg_policies order by 1),
@@ -41,3 +46,12 @@ async def rows(superuser_url: str) -> dict[str, list[str]]:
         }
     finally:
         await connection.close()
+
+
+def rewrite_keys(backup: Path, **changes: object) -> None:
+    """Write other values into a backup's keys, with the digest that belongs to them."""
+    keys = keys_path(backup)
+    written = json.loads(keys.read_text()) | changes
+    del written["keys_sha256"]
+    written["keys_sha256"] = sha256(json.dumps(written, sort_keys=True).encode()).hexdigest()
+    keys.write_text(json.dumps(written))

@@ -3,22 +3,31 @@
 import base64
 import json
 import os
+import shutil
+import stat
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from fcntl import LOCK_EX, LOCK_NB, flock
 from glob import escape
-from hashlib import file_digest
+from hashlib import file_digest, sha256
 from pathlib import Path
 
 from convenor.configuration_error import ConfigurationError
 from convenor.demo.clients import FILE_NAME as CLIENTS_FILE
 from convenor.private_files import create_file, sync_folder
-from convenor_auth.keys import KEY_FILES
+from convenor_auth.keys import (
+    KEY_FILES,
+    PSEUDONYM_FILE,
+    SIGNING_KEYS_FILE,
+    parse_pseudonym_secret,
+    parse_signing_keys,
+)
 
-FORMAT = 1
+FORMAT = 2
 _DRAFT = ".draft"
+_ANOTHER_COPY = "Use another copy of the backup, with both files as they were written."
 
 
 @dataclass(frozen=True)
@@ -57,10 +66,10 @@ def key_files(data_dir: Path) -> dict[str, bytes]:
 
 @contextmanager
 def drafted(path: Path) -> Iterator[Path]:
-    """Make a private draft file in the folder of `path`, and remove it at the end.
+    """Make a draft file in a private folder beside `path`, and remove both at the end.
 
-    A backup that is killed leaves its draft, with all rows. The next one of that name removes it. A lock, which ends
-    with its process, protects the draft of one that is running.
+    A backup that is killed leaves its folder, with rows and keys. The next one of that name removes it. A lock, which
+    ends with its process, protects the folder of one that is running.
 
     Args:
         path: The backup's name; neither it nor its keys exist yet.
@@ -69,100 +78,152 @@ def drafted(path: Path) -> Iterator[Path]:
         ConfigurationError: One of them exists, or the folder cannot be written to.
     """
     refuse_to_overwrite(path)
-    try:
-        for left in path.parent.glob(f".{escape(path.name)}.{'[a-z0-9_]' * 8}{_DRAFT}"):
-            with suppress(BlockingIOError), open(left, "rb") as file:
-                flock(file, LOCK_EX | LOCK_NB)
-                left.unlink(missing_ok=True)
-        handle, name = tempfile.mkstemp(_DRAFT, f".{path.name}.", path.parent)
-    except OSError as error:
-        raise unwritable(path, error) from error
-    with os.fdopen(handle) as lock:
-        flock(lock, LOCK_EX | LOCK_NB)
+    _remove_drafts(path)
+    with ExitStack() as stack:
         try:
-            yield Path(name)
-        finally:
-            Path(name).unlink(missing_ok=True)
+            folder = stack.enter_context(tempfile.TemporaryDirectory(_DRAFT, f".{path.name}.", path.parent))
+            stack.enter_context(_locked(folder))
+            draft = Path(folder, "rows")
+            # PostgreSQL's program keeps the mode of a file that exists, whatever the umask is.
+            draft.touch(mode=0o600)
+        except OSError as error:
+            raise unwritable(path, error) from error
+        yield draft
+
+
+def _remove_drafts(path: Path) -> None:
+    for left in path.parent.glob(f".{escape(path.name)}.{'[a-z0-9_]' * 8}{_DRAFT}"):
+        # Another backup or another system user may hold it.
+        with suppress(OSError), _locked(left):
+            shutil.rmtree(left)
+
+
+@contextmanager
+def _locked(folder: Path | str) -> Iterator[None]:
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        flock(handle, LOCK_EX | LOCK_NB)
+        yield
+    finally:
+        os.close(handle)
 
 
 def publish(draft: Path, path: Path, backup: Backup) -> None:
-    """Write the keys of a complete backup, then give the draft its name, so that a backup always has its keys.
+    """Give a complete backup its two names, the keys first, so that a backup always has its keys.
+
+    Args:
+        draft: The draft that `drafted` made, with the dump. PostgreSQL's program has made its content durable.
+        path: The backup's name.
+        backup: What its keys hold.
 
     Raises:
         ConfigurationError: The name has been used in the meantime, or the keys cannot be written.
     """
-    keys = keys_path(path)
-    text = {
+    keys = draft.with_name("keys")
+    written = {
         "format": FORMAT,
         "revision": backup.revision,
         "postgresql": backup.postgresql,
         "sha256": backup.sha256,
         "files": {name: base64.b64encode(content).decode() for name, content in backup.files.items()},
     }
-    # A link, unlike a rename, never replaces the file of another backup that has just ended.
+    written["keys_sha256"] = _own_digest(written)
+    names = ((keys, keys_path(path)), (draft, path))
     try:
-        if not create_file(keys, json.dumps(text, indent=2) + "\n"):
-            raise _taken(keys)
-    except OSError as error:
-        raise unwritable(path, error) from error
-    try:
-        os.link(draft, path)
-        sync_folder(path.parent)
+        create_file(keys, json.dumps(written, indent=2) + "\n")
+        for source, name in names:
+            # A link, unlike a rename, never replaces the file of another backup that has just ended.
+            os.link(source, name)
+            sync_folder(path.parent)
     except BaseException as error:
-        keys.unlink(missing_ok=True)
+        for source, name in names:
+            with suppress(OSError):
+                if source.samefile(name):
+                    name.unlink()
         if isinstance(error, FileExistsError):
-            raise _taken(path) from error
-        path.unlink(missing_ok=True)
+            raise _taken(Path(error.filename2)) from error
         if isinstance(error, OSError):
             raise unwritable(path, error) from error
         raise
 
 
+def _own_digest(written: Mapping[str, object]) -> str:
+    """Return the digest of all that `FILE.keys` holds beside this digest."""
+    others = {name: value for name, value in written.items() if name != "keys_sha256"}
+    return sha256(json.dumps(others, sort_keys=True).encode()).hexdigest()
+
+
 def read_backup(path: Path) -> Backup:
-    """Read the keys of a backup, and check that the database file is complete.
+    """Read the keys of a backup, and check that both files are complete and belong together.
 
     Raises:
         ConfigurationError: One of the two files is missing, damaged, of another backup or of a newer Convenor.
     """
+    _refuse_no_file(path)
     keys = keys_path(path)
-    remedy = "Use another copy of the backup, with both files as they were written."
+    damaged = ConfigurationError(f"{keys} is damaged.", _ANOTHER_COPY)
+    if not os.path.lexists(keys):
+        raise ConfigurationError(
+            f"{keys} is missing. Without the keys, tokens end and pseudonyms change.",
+            f"Put the keys that were written with {path.name} into its folder.",
+        )
+    _refuse_no_file(keys)
     try:
         written = json.loads(keys.read_bytes())
         if written["format"] != FORMAT:
             raise ConfigurationError(
                 f"{keys} was written by another version of Convenor.", "Restore it with that version."
             )
+        if written["keys_sha256"] != _own_digest(written):
+            raise damaged
         files = {str(name): base64.b64decode(text, validate=True) for name, text in written["files"].items()}
         backup = Backup(str(written["revision"]), int(written["postgresql"]), str(written["sha256"]), files)
-    except FileNotFoundError:
-        raise ConfigurationError(
-            f"{keys} is missing. Without the keys, tokens end and pseudonyms change.",
-            f"Put the keys that were written with {path.name} into its folder.",
-        ) from None
     except OSError as error:
         raise _unreadable(keys, error) from error
     except (ValueError, TypeError, KeyError, AttributeError):
         # The cause can quote the file, so the message leaves it out.
-        raise ConfigurationError(f"{keys} is damaged.", remedy) from None
-    if not set(KEY_FILES) <= backup.files.keys() <= {*KEY_FILES, CLIENTS_FILE}:
-        raise ConfigurationError(f"{keys} is damaged.", remedy)
+        raise damaged from None
+    _check_key_files(backup.files, keys)
     try:
         if digest(path) != backup.sha256:
-            raise ConfigurationError(f"{path} is damaged, or {keys.name} was written with another file.", remedy)
+            raise ConfigurationError(f"{path} is damaged, or {keys.name} was written with another file.", _ANOTHER_COPY)
     except OSError as error:
         raise _unreadable(path, error) from error
     return backup
 
 
+def _check_key_files(files: Mapping[str, bytes], keys: Path) -> None:
+    """Parse the key files as the service does at its start, and refuse a name that could leave the data folder."""
+    if not set(KEY_FILES) <= files.keys() <= {*KEY_FILES, CLIENTS_FILE}:
+        raise ConfigurationError(f"{keys} holds other files than a backup's.", _ANOTHER_COPY)
+    try:
+        parse_signing_keys(files[SIGNING_KEYS_FILE], keys / SIGNING_KEYS_FILE)
+        parse_pseudonym_secret(files[PSEUDONYM_FILE], keys / PSEUDONYM_FILE)
+    except ConfigurationError as error:
+        raise ConfigurationError(error.problem, _ANOTHER_COPY) from None
+
+
 def refuse_to_overwrite(path: Path) -> None:
-    """Refuse a name if a backup with it, or its keys, exist.
+    """Refuse a name if a backup with it, its keys or a folder exist.
 
     Raises:
         ConfigurationError: One of them exists.
     """
+    # Unlike Path's methods, these raise no error; what is wrong with the folder shows when the draft is made.
+    if os.path.isdir(path):
+        raise ConfigurationError(f"{path} is a folder, not a new file.", "Name a new file in a folder that exists.")
     for each in (path, keys_path(path)):
-        if each.exists():
+        if os.path.lexists(each):
             raise _taken(each)
+
+
+def _refuse_no_file(path: Path) -> None:
+    try:
+        mode = path.stat().st_mode
+    except OSError as error:
+        raise _unreadable(path, error) from error
+    if not stat.S_ISREG(mode):
+        raise ConfigurationError(f"{path} is not a file.", "Name a file that `convenor backup` wrote.")
 
 
 def _taken(path: Path) -> ConfigurationError:

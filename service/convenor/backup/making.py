@@ -16,6 +16,8 @@ from convenor.configuration_error import ConfigurationError
 from convenor.database.login import Address, connect, refuse_another_database
 from convenor.database.pools import close_or_cut
 from convenor.embedded_postgres.server import DATABASE, open_embedded
+from convenor.serving import refuse_unfinished_restore
+from convenor.startup_errors import explain_failure
 from convenor_auth.keys import load_pseudonym_secret, load_signing_keys
 
 _SETTING = "CONVENOR_BACKUP_DATABASE_URL"
@@ -48,6 +50,8 @@ def back_up(settings: Settings, path: Path, say: Callable[[str], None]) -> int:
     Raises:
         ConfigurationError: The backup cannot be made; then no file is left.
     """
+    refuse_unfinished_restore(settings.data_dir)
+    _refuse_no_installation(settings)
     with drafted(path) as draft:
         # Before the dump, because missing or damaged keys make a backup worthless.
         load_signing_keys(settings.data_dir)
@@ -70,14 +74,24 @@ def back_up(settings: Settings, path: Path, say: Callable[[str], None]) -> int:
     return sum(dumped.rows.values())
 
 
+def _refuse_no_installation(settings: Settings) -> None:
+    """Refuse a folder that holds no installation: an embedded database would be created in it."""
+    data_dir, needed = settings.data_dir, "folder"
+    with explain_failure(f"{data_dir} cannot be read", "Run Convenor as the same system user as before."):
+        found = data_dir.is_dir()
+        if settings.database_url is None:
+            cluster, needed = data_dir / "postgres", "database in"
+            found = cluster.is_dir() and any(cluster.iterdir())
+    if not found:
+        raise ConfigurationError(
+            f"There is no {needed} {data_dir}.", "Set CONVENOR_DATA_DIR to the folder of the installation."
+        )
+
+
 @contextmanager
 def _opened(settings: Settings, say: Callable[[str], None]) -> Iterator[Address]:
     """Open the database, and return the address of a login to which row-level security does not apply."""
     if settings.database_url is None:
-        if not (settings.data_dir / "postgres").exists():
-            raise ConfigurationError(
-                f"There is no database in {settings.data_dir}.", "Set CONVENOR_DATA_DIR to the folder that holds one."
-            )
         with open_embedded(settings.data_dir, say=say) as server:
             url = urlsplit(server.superuser_url)._replace(path=f"/{DATABASE}").geturl()
             yield Address.parse(url, "the embedded database")

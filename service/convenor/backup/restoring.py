@@ -11,19 +11,23 @@ from convenor.backup.programs import ProgramError, program, run
 from convenor.config import Settings
 from convenor.configuration_error import ConfigurationError
 from convenor.database.login import Address
-from convenor.embedded_postgres.open import open_database
+from convenor.embedded_postgres.open import Database, open_database
 from convenor.migrate import change_schema, migrate, refuse_unknown, upgrade
-from convenor.private_files import replace_file
+from convenor.private_files import replace_file, sync_folder
 from convenor.revision import present_revision
-from convenor.serving import database_urls, hold_data_folder
+from convenor.serving import RESTORE_MARK, database_urls, hold_data_folder
 from convenor.startup_errors import explain_failure
 
 _FILLED_BY_MIGRATIONS = ["alembic_version", "pathway"]
 _LOCK_SECONDS = 10
+_POLL_SECONDS = 0.1
+_USE_ATTEMPTS = 30
 
 
 def restore(settings: Settings, path: Path, say: Callable[[str], None]) -> None:
     """Restore the database and the keys of a backup, and bring the database to this version's schema.
+
+    A restore that ends before its end leaves the data folder marked. The same restore again completes it.
 
     Args:
         settings: The data folder and the database.
@@ -32,7 +36,7 @@ def restore(settings: Settings, path: Path, say: Callable[[str], None]) -> None:
 
     Raises:
         ConfigurationError: The backup is damaged, incomplete or too new, or the installation has data or other keys
-            or is running, or the database refuses a step.
+            or is in use, or the database refuses a step.
     """
     say("Checking the backup ...")
     backup = read_backup(path)
@@ -43,14 +47,30 @@ def restore(settings: Settings, path: Path, say: Callable[[str], None]) -> None:
     ):
         _refuse_other_keys(backup, settings.data_dir)
         with open_database(settings.data_dir, *database_urls(settings), say=say) as database:
-            owner_url = database.require_owner_url()
-            asyncio.run(_restore(backup, path, settings.data_dir, owner_url, say))
-            migrate(owner_url, database.app_role, say)
+            asyncio.run(_restore(backup, path, settings.data_dir, database, say))
+            migrate(database.require_owner_url(), database.app_role, say)
+        (settings.data_dir / RESTORE_MARK).unlink()
+        sync_folder(settings.data_dir)
 
 
-async def _restore(backup: Backup, path: Path, data_dir: Path, owner_url: str, say: Callable[[str], None]) -> None:
+async def _restore(backup: Backup, path: Path, data_dir: Path, database: Database, say: Callable[[str], None]) -> None:
+    owner_url, mark = database.require_owner_url(), data_dir / RESTORE_MARK
+    owner = Address.parse(owner_url, "the owner's login")
+    marked = f"{backup.sha256} into {owner.server}\n"
     async with change_schema(owner_url, say) as connection:
-        await _refuse_data(connection)
+        filled = await _filled(connection)
+        if filled and mark.exists() and mark.read_text(encoding="utf-8") == marked:
+            # The mark was written while the database held nothing, and one transaction restored all rows.
+            say("The rows of this backup were restored before the interruption.")
+            _restore_files(backup, data_dir)
+            return
+        if filled:
+            raise ConfigurationError(
+                f"This installation has data already (in {', '.join(sorted(filled)[:3])} ...).",
+                "Restore into a new one: set CONVENOR_DATA_DIR to a new folder, or CONVENOR_DATABASE_URL and "
+                "CONVENOR_OWNER_DATABASE_URL to an empty database.",
+            )
+        await _refuse_use(connection, database.app_role)
         major = connection.get_server_version().major
         if major < backup.postgresql:
             raise ConfigurationError(
@@ -59,6 +79,8 @@ async def _restore(backup: Backup, path: Path, data_dir: Path, owner_url: str, s
             )
         present = await present_revision(owner_url)
         refuse_unknown(present)
+        # From here to its end, a restore that is killed leaves the mark, so that no service starts on a part of it.
+        replace_file(mark, marked)
         if present:
             await upgrade(owner_url, "base")
             await connection.execute("drop table alembic_version")
@@ -68,7 +90,7 @@ async def _restore(backup: Backup, path: Path, data_dir: Path, owner_url: str, s
         try:
             await run(
                 program("pg_restore", major),
-                Address.parse(owner_url, "the owner's login"),
+                owner,
                 "--single-transaction",
                 "--exit-on-error",
                 "--no-owner",
@@ -78,15 +100,29 @@ async def _restore(backup: Backup, path: Path, data_dir: Path, owner_url: str, s
             )
         except ProgramError as error:
             raise ConfigurationError(
-                f"The database was not restored, and nothing was stored: {error}.",
+                f"The database was not restored, and none of its rows was stored: {error}.",
                 "Correct what PostgreSQL reports, then restore again.",
             ) from error
         # Without statistics, the first statements would be planned as for empty tables.
         await connection.execute("analyze")
 
 
-async def _refuse_data(connection: asyncpg.Connection) -> None:
-    """Refuse a database that holds data.
+async def _refuse_use(connection: asyncpg.Connection, app_role: str) -> None:
+    """Refuse a database that a service uses, from whichever data folder: its tables would vanish under it."""
+    query = "select count(*) from pg_stat_activity where datname = current_database() and usename = $1"
+    for _attempt in range(_USE_ATTEMPTS):
+        if not await connection.fetchval(query, app_role):
+            return
+        # A session that has just ended, such as the one that examined the login, is listed for a short time.
+        await asyncio.sleep(_POLL_SECONDS)
+    raise ConfigurationError(
+        f"A service uses this database: {app_role} is connected to it.",
+        "Stop every Convenor that has its address, or restore into an empty database of its own.",
+    )
+
+
+async def _filled(connection: asyncpg.Connection) -> list[str]:
+    """List the tables that hold rows which no migration wrote.
 
     The size of a table does not tell, because a row that was undone keeps its space. Row-level security hides the rows
     from the owner too, so it is lifted for the look, in a transaction that is undone.
@@ -107,13 +143,7 @@ async def _refuse_data(connection: asyncpg.Connection) -> None:
         holds = await connection.fetchrow(f"select {found}")
     finally:
         await look.rollback()
-    filled = [name for (name, _quoted, _forced), rows in zip(tables, holds or (), strict=True) if rows]
-    if filled:
-        raise ConfigurationError(
-            f"This installation has data already (in {', '.join(sorted(filled)[:3])} ...).",
-            "Restore into a new one: set CONVENOR_DATA_DIR to a new folder, or CONVENOR_DATABASE_URL and "
-            "CONVENOR_OWNER_DATABASE_URL to an empty database.",
-        )
+    return [name for (name, _quoted, _forced), rows in zip(tables, holds or (), strict=True) if rows]
 
 
 def _refuse_other_keys(backup: Backup, data_dir: Path) -> None:
