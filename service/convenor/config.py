@@ -1,7 +1,7 @@
 """Settings, read once from the environment (prefix `CONVENOR_`)."""
 
 import re
-from ipaddress import ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
@@ -14,6 +14,7 @@ _PUBLIC_URL = re.compile(
     r"https?://(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?(?:/[A-Za-z0-9._~!$&'()*+,;=:@%/-]*)?"
 )
 """The syntax of an issuer (RFC 8414 section 2), in characters that are the same in every encoding."""
+_HOST_NAME = re.compile(r"[A-Za-z0-9_-]{1,63}(?:\.[A-Za-z0-9_-]{1,63})*\.?")
 
 
 def _check_public_url(public_url: str | None) -> str | None:
@@ -31,13 +32,34 @@ def _check_public_url(public_url: str | None) -> str | None:
     return public_url
 
 
-def _is_loopback(host: str | None) -> bool:
-    if host == "localhost":
-        return True
+def _check_host(host: str) -> str:
+    if not _HOST_NAME.fullmatch(host) and not (host.isascii() and _ip_address(host)):
+        raise PydanticCustomError("host", "give one IP address without brackets, or one host name in ASCII")
+    return host
+
+
+def _ip_address(host: str) -> IPv4Address | IPv6Address | None:
     try:
-        return ip_address(host or "").is_loopback
+        return ip_address(host)
     except ValueError:
-        return False
+        return None
+
+
+def _is_loopback(host: str | None) -> bool:
+    address = _ip_address(host or "")
+    return host == "localhost" or (address is not None and address.is_loopback)
+
+
+def _expand(folder: Path) -> Path:
+    try:
+        return folder.expanduser().absolute()
+    except RuntimeError:
+        raise PydanticCustomError("folder", "give a folder in the home of a user that exists") from None
+
+
+def url_of(host: str, port: int) -> str:
+    """Return the address of a service that listens on a host and a port (RFC 3986 section 3.2.2)."""
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 class Settings(BaseSettings):
@@ -45,10 +67,14 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="CONVENOR_", extra="ignore")
 
-    data_dir: Path = Field(
-        Path(".convenor"), description="The folder of the keys, the embedded database and the demo's clients."
+    data_dir: Annotated[Path, AfterValidator(_expand)] = Field(
+        Path(".convenor"),
+        validate_default=True,
+        description="The folder of the keys, the embedded database and the demo's clients.",
     )
-    host: str = Field("127.0.0.1", description="The address that the service listens on.")
+    host: Annotated[str, AfterValidator(_check_host)] = Field(
+        "127.0.0.1", description="The address that the service listens on."
+    )
     port: int = Field(8000, ge=1, le=65535, description="The port that the service listens on.")
     database_url: SecretStr | None = Field(
         None, description="A PostgreSQL server (16 or newer) instead of the embedded one."
@@ -67,8 +93,7 @@ class Settings(BaseSettings):
     @property
     def issuer(self) -> str:
         """The address under which clients know this service, without a slash at the end."""
-        host = f"[{self.host}]" if ":" in self.host else self.host  # RFC 3986 section 3.2.2
-        return (self.public_url or f"http://{host}:{self.port}").rstrip("/")
+        return (self.public_url or url_of(self.host, self.port)).rstrip("/")
 
     @property
     def is_local(self) -> bool:

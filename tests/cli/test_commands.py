@@ -24,6 +24,7 @@ from convenor.importers.areas import area_id_of, owner_transaction
 from convenor.reference import CLUSTERS, PILOT_SCHOOLS
 from convenor.schools.models import School
 from convenor.security.principal import Role
+from convenor.walkthrough import walk
 from convenor_auth.keys import PSEUDONYM_FILE, make_keys
 
 AGREEMENT = Agreement("DSA-997-1", "direct support", "public task")
@@ -61,6 +62,60 @@ class TestItIsRefusedInWords:
         refused = installation.run("tour")
         assert refused.returncode == 2
         assert f"No Convenor answers at {installation.url}" in refused.stderr
+
+    @pytest.mark.parametrize(
+        "address",
+        [
+            *(
+                "http://[::1",
+                "http://x:abc",
+                "http://x:99999",
+                "http://",
+                "ftp://x",
+                "x",
+                "http://a b",
+                "http://x/\x01",
+            ),
+            *("http://\x80", "http://ä..x", "http://999.1.1.1", "http://127.0.0.1:1/\udcff", "file:///etc/passwd"),
+        ],
+    )
+    def test_a_tour_is_refused_where_no_address_is_named(self, tmp_path: Path, address: str) -> None:
+        (tmp_path / "demo-clients.json").write_text("[]")
+        with pytest.raises(ConfigurationError, match=r"not the address of a service|No Convenor answers"):
+            walk(address, tmp_path, quiet=True)
+
+    @pytest.mark.parametrize("content", ["{}", "null", "[1]", '[{"role": "school_mis"}]', "no json", "[" * 100_000])
+    def test_a_tour_is_refused_where_the_demo_s_clients_are_not_in_their_file(
+        self, tmp_path: Path, content: str
+    ) -> None:
+        (tmp_path / "demo-clients.json").write_text(content)
+        with pytest.raises(ConfigurationError, match="clients cannot be read"):
+            walk("http://127.0.0.1:1", tmp_path, quiet=True)
+
+    def test_the_address_of_an_ipv6_host_has_brackets(self, installation: Installation) -> None:
+        installation.data_dir.mkdir()
+        (installation.data_dir / "demo-clients.json").write_text("[]")
+        installation.settings["CONVENOR_HOST"] = "::1"
+        refused = installation.run("tour")
+        assert (refused.returncode, "Traceback" in refused.stderr) == (2, False)
+        assert f"No Convenor answers at http://[::1]:{installation.port}" in refused.stderr
+
+    @pytest.mark.parametrize(
+        ("command", "setting", "value"),
+        [
+            ("serve", "CONVENOR_HOST", "x..y"),
+            ("migrate", "CONVENOR_DATA_DIR", "x" * 5_000),
+            ("doctor", "CONVENOR_DATA_DIR", "x" * 5_000),
+            ("doctor", "CONVENOR_DATA_DIR", "~nobody-of-this-name/data"),
+            ("migrate", "CONVENOR_DATABASE_URL", "postgresql://a:b@x..y/c"),
+        ],
+    )
+    def test_a_setting_that_nothing_can_be_made_of_is_refused(
+        self, installation: Installation, command: str, setting: str, value: str
+    ) -> None:
+        installation.settings[setting] = value
+        refused = installation.run(command)
+        assert (refused.returncode, refused.stderr.splitlines()[0].split()[0]) == (2, "Problem"), refused.stderr
 
     @pytest.mark.parametrize("content", ['["no", "key"]', "no json", "[" * 100_000], ids=["list", "text", "deep"])
     def test_a_file_that_is_no_key_is_refused(self, installation: Installation, tmp_path: Path, content: str) -> None:

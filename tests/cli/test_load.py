@@ -32,9 +32,10 @@ async def test_a_file_whose_columns_nobody_knows_is_refused(empty: Empty, tmp_pa
         await load_file(empty.owner_url, written(tmp_path, "colour,shape", "red,round"), area=SOUTH_GLOS)
 
 
-async def test_an_area_that_nobody_knows_is_refused(empty: Empty) -> None:
-    with pytest.raises(ConfigurationError, match="no area Wendshire"):
-        await load_file(empty.owner_url, reference.CLUSTERS, area="Wendshire")
+@pytest.mark.parametrize("area", ["Wendshire", "998", "", "\udcff", "\0"])
+async def test_an_area_that_nobody_knows_is_refused(empty: Empty, area: str) -> None:
+    with pytest.raises(ConfigurationError, match="no area"):
+        await load_file(empty.owner_url, reference.CLUSTERS, area=area)
 
 
 async def test_another_area_s_clusters_are_left_out(empty: Empty) -> None:
@@ -108,6 +109,18 @@ async def test_blank_unreadable_and_repeated_rows_are_named_by_line(empty: Empty
         ("too_many_cells", (6,)),
     }
     assert [row["name"] for row in await empty.rows("select name from school")] == ["Elm Lane Primary"]
+
+
+async def test_a_number_that_no_column_holds_is_named_by_line(empty: Empty, tmp_path: Path) -> None:
+    head = "integrated_care_area,number,network,is_pcn,network_population,practice"
+    path = written(tmp_path, head, "A,99999999999,N,true,1,P", "A,-1,N,true,1,P", "A,1,N,true,3000000000,P")
+    report = await load_file(empty.owner_url, path, area=CORNWALL, apply_rest=True)
+    assert [(finding.code, finding.lines) for finding in report.findings] == [
+        ("unreadable_cell", (line,)) for line in (2, 3, 4)
+    ]
+    path = written(tmp_path, "code,finding,value,unit,period", "a,b,inf,percent,x", "c,d,NaN,percent,x")
+    report = await load_file(empty.owner_url, path, area=CORNWALL, apply_rest=True)
+    assert [finding.lines for finding in report.findings] == [(2,), (3,)]
 
 
 async def test_rows_that_contradict_each_other_are_all_left_out(empty: Empty, tmp_path: Path) -> None:

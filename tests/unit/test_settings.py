@@ -70,6 +70,20 @@ def test_what_can_be_an_issuer_is_taken_as_it_is(monkeypatch: pytest.MonkeyPatch
     assert Settings().issuer == (address or "http://127.0.0.1:8000")
 
 
+@pytest.mark.parametrize("host", ["", " ", "a b", "[::1]", "::1]", "x..y", "x" * 64, "ä.example", "\udcff", "a:b"])
+def test_what_can_be_no_host_is_refused_and_not_repeated(monkeypatch: pytest.MonkeyPatch, host: str) -> None:
+    monkeypatch.setenv("CONVENOR_HOST", host)
+    with pytest.raises(ValidationError) as refused:
+        Settings()
+    assert [(error["loc"], error["type"]) for error in refused.value.errors()] == [(("host",), "host")]
+
+
+def test_a_data_folder_of_a_user_who_does_not_exist_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CONVENOR_DATA_DIR", "~nobody-of-this-name/data")
+    with pytest.raises(ValidationError, match="user that exists"):
+        Settings()
+
+
 @pytest.mark.parametrize(
     ("host", "public_url", "local"),
     [
@@ -84,7 +98,6 @@ def test_what_can_be_an_issuer_is_taken_as_it_is(monkeypatch: pytest.MonkeyPatch
         ("::", "http://127.0.0.1:8000", False),
         ("192.0.2.1", "http://127.0.0.1:8000", False),
         ("convenor.example", "http://127.0.0.1:8000", False),
-        ("", "http://127.0.0.1:8000", False),
     ],
 )
 def test_only_a_loopback_address_known_under_a_loopback_address_is_local(

@@ -10,6 +10,7 @@ from contextlib import nullcontext
 from datetime import datetime
 from functools import partial
 from importlib.metadata import version
+from io import TextIOWrapper
 from pathlib import Path
 from shlex import quote
 from typing import Annotated, Literal, TypeVar
@@ -18,7 +19,7 @@ import typer
 from pydantic import ValidationError
 from rich.text import Text
 
-from convenor.config import Settings
+from convenor.config import Settings, url_of
 from convenor.configuration_error import ConfigurationError
 from convenor.security.principal import Role
 from convenor.stop_signals import stops_on_signals
@@ -47,6 +48,9 @@ DATE = ["%Y-%m-%d"]
 
 def main() -> None:
     """Run the command until a signal ends it; report a configuration error and exit with 2."""
+    if isinstance(sys.stdout, TextIOWrapper):
+        # A path on the command line need not be UTF-8. Errors on stderr are escaped in any case.
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         # Around every command, because any of them may have started the embedded database.
         with stops_on_signals():
@@ -201,8 +205,7 @@ def backup(
     """Back up the database and the keys to two files. The service may be running."""
     from convenor.backup import back_up, keys_path
 
-    file = file.expanduser().absolute()
-    rows = back_up(_settings(), file, say)
+    rows = back_up(_settings(), file := _absolute(file), say)
     show_pairs({"Database": f"{file}, {rows} rows", "Keys": str(keys_path(file))})
     say("With both files, anybody can read everything. Store them as safely as the installation, and apart from it.")
 
@@ -216,7 +219,7 @@ def restore(
     """Restore a backup into an installation without data, and bring it to this version's schema."""
     from convenor import backup
 
-    backup.restore(_settings(), file.expanduser().absolute(), say)
+    backup.restore(_settings(), _absolute(file), say)
     say("The backup is restored, with its keys. Clients that ended after the backup are active again.")
 
 
@@ -224,8 +227,11 @@ def restore(
 def doctor() -> None:
     """Check this installation, and say what is wrong and what to do."""
     from convenor.doctor import diagnose
+    from convenor.startup_errors import explain_failure
 
-    findings = diagnose(_settings())
+    settings = _settings()
+    with explain_failure("The installation cannot be checked", "Correct that, or CONVENOR_DATA_DIR."):
+        findings = diagnose(settings)
     width = max(len(finding.name) for finding in findings) + 2
     for finding in findings:
         mark = ("ok     ", "green") if finding.ok else ("wrong  ", "bold red")
@@ -292,12 +298,18 @@ def end_client(client_id: Annotated[str, typer.Argument(help="The client's id.")
 
 def _settings() -> Settings:
     try:
-        settings = Settings()
+        return Settings()
     except ValidationError as error:
         # Leave the values out: one of the settings is an address with a password.
         errors = [f"CONVENOR_{'_'.join(map(str, each['loc'])).upper()}: {each['msg']}" for each in error.errors()]
         raise ConfigurationError(f"A setting is invalid: {'; '.join(errors)}.", "Correct it, or unset it.") from None
-    return settings.model_copy(update={"data_dir": settings.data_dir.expanduser().absolute()})
+
+
+def _absolute(file: Path) -> Path:
+    try:
+        return file.expanduser().absolute()
+    except RuntimeError:
+        raise ConfigurationError(f"{file} begins with a user who does not exist.", "Name another file.") from None
 
 
 def _as_owner(work: Callable[[str], Result]) -> Result:
@@ -314,9 +326,8 @@ def _as_owner(work: Callable[[str], Result]) -> Result:
 
 
 def _local_address(settings: Settings) -> str:
-    everywhere = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104 - compared with, not listened on
-    host = everywhere.get(settings.host, settings.host)
-    return f"http://{host}:{settings.port}"
+    everywhere = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - compared with, not listened on
+    return url_of(everywhere.get(settings.host, settings.host), settings.port)
 
 
 def _show_addresses(settings: Settings) -> None:

@@ -223,7 +223,7 @@ async def connect(address: Address, oldest_major_version: int = OLDEST_MAJOR_VER
             f"The server of {where} has no such database.",
             f"Create it, for example with deploy/postgres/roles.sql, or correct the name in {setting}.",
         ) from error
-    except (OSError, TimeoutError, ssl.SSLError, asyncpg.InternalClientError) as error:
+    except (OSError, UnicodeError, ssl.SSLError, asyncpg.InternalClientError) as error:
         reason = str(error) or "no answer in time"
         raise ConfigurationError(
             f"No PostgreSQL can be reached at {where}: {reason}.",

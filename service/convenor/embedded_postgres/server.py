@@ -89,9 +89,10 @@ def open_embedded(
     Raises:
         ConfigurationError: The folder, the disk, another version's data or the server needs a person. No data is lost.
     """
-    data_dir = data_dir.expanduser().resolve()
-    check_folder(data_dir, required_free_bytes)
-    check_cluster(data_dir)
+    with explain_failure(f"The data folder {data_dir} cannot be used", UNWRITABLE):
+        data_dir = data_dir.expanduser().resolve()
+        check_folder(data_dir, required_free_bytes)
+        check_cluster(data_dir)
     cluster = data_dir / "postgres"
     with _lock_file(data_dir) as lock:
         try:

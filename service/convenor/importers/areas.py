@@ -2,6 +2,7 @@
 
 import csv
 import hashlib
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from convenor.configuration_error import ConfigurationError
 from convenor.database.ids import compose_uuid7
 from convenor.database.row_security import import_context, set_context
 
+_LA_CODE = re.compile("[0-9]{3}")
 _PROGRAMME_BEGAN = datetime(2018, 9, 1, tzinfo=UTC)
 
 
@@ -73,12 +75,15 @@ async def enter_area(session: AsyncSession, named: str) -> Authority:
         ConfigurationError: it is neither stored nor known.
     """
     known = {key: area for area in known_authorities() for key in (area.la_code, area.name.casefold())}
-    found = known.get(named.strip().casefold()) or Authority(area_id_of(named.strip()), named.strip(), "")
-    await set_context(session, import_context(found.area_id))
-    area = await session.get(Area, found.area_id)
-    if area is not None:
-        return Authority(area.area_id, area.la_code, area.name, area.gss_code, stored=True)
-    if not found.name:
+    found = known.get(named.strip().casefold())
+    if found is None and _LA_CODE.fullmatch(named.strip()):
+        found = Authority(area_id_of(named.strip()), named.strip(), "")
+    if found is not None:
+        await set_context(session, import_context(found.area_id))
+        area = await session.get(Area, found.area_id)
+        if area is not None:
+            return Authority(area.area_id, area.la_code, area.name, area.gss_code, stored=True)
+    if found is None or not found.name:
         names = ", ".join(f"{area.la_code} ({area.name})" for area in known_authorities())
         raise ConfigurationError(
             f"There is no area {named}.", f"Give the LA code of a loaded area, or one of: {names}."

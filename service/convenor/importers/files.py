@@ -5,13 +5,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, Field, FiniteFloat, ValidationError
 
 from convenor.benchmarks.models import BenchmarkUnit
 from convenor.configuration_error import ConfigurationError
 from convenor.domain_types.codes import AreaOfNeed, Line, Phase, Prose
 from convenor.importers.report import Finding
+
+Count = Annotated[int, Field(ge=0, lt=2**31)]
+"""A number that a column of the database can hold."""
 
 
 class ClusterRow(BaseModel):
@@ -20,8 +24,8 @@ class ClusterRow(BaseModel):
     area: Line
     code: Line
     name: Line
-    schools_2018: int | None = None
-    pilot_schools: int | None = None
+    schools_2018: Count | None = None
+    pilot_schools: Count | None = None
     note: Prose | None = None
 
 
@@ -46,10 +50,10 @@ class PracticeRow(BaseModel):
     """One general practice, with its network."""
 
     integrated_care_area: Line
-    number: int
+    number: Count
     network: Line
     is_pcn: bool
-    network_population: int | None = None
+    network_population: Count | None = None
     practice: Line
 
 
@@ -60,7 +64,7 @@ class BenchmarkRow(BaseModel):
     phase: Line
     period: Line
     geography: Line
-    value: float
+    value: FiniteFloat
     unit: BenchmarkUnit
 
 
@@ -69,7 +73,7 @@ class FindingRow(BaseModel):
 
     code: Line
     finding: Line
-    value: float
+    value: FiniteFloat
     unit: BenchmarkUnit
     period: Line
 
@@ -155,4 +159,4 @@ def _kind_of(path: Path, columns: list[str]) -> Kind:
 def _unreadable(line: int, column: str, field_error: str, message: str) -> Finding:
     if field_error == "missing":
         return Finding.left_out("blank_cell", f"`{column}` is blank, and a row needs it.", line)
-    return Finding.left_out("unreadable_cell", f"`{column}` cannot be read: {message}.", line)
+    return Finding.left_out("unreadable_cell", f"`{column}` cannot be read: {message.rstrip('.')}.", line)

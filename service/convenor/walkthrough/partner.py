@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from convenor.walkthrough.transcript import TourEnded, Transcript
 CLIENTS_FILE = "demo-clients.json"
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 ASSERTION_SECONDS = 60
+_MEMBERS = {"client_id", "client_secret", "organisation", "private_key_jwk", "role", "scopes"}
 GRAPHQL = "application/graphql-response+json"
 
 
@@ -28,13 +30,14 @@ def read_clients(data_dir: Path) -> list[dict[str, Any]]:
         ConfigurationError: There is no such file, or it is not for this reader.
     """
     path = data_dir / CLIENTS_FILE
-    try:
-        found: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    found: Any = None
+    with suppress(OSError, ValueError, RecursionError):
+        found = json.loads(path.read_text(encoding="utf-8"))
+    if not isinstance(found, list) or not all(isinstance(each, dict) and each.keys() >= _MEMBERS for each in found):
         raise ConfigurationError(
             f"The demo's clients cannot be read from {path}.",
             "Start the demo first (`make demo`), and name its folder with --data-dir or CONVENOR_DATA_DIR.",
-        ) from None
+        )
     return found
 
 

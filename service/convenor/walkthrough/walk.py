@@ -28,18 +28,20 @@ def walk(base_url: str, data_dir: Path, *, quiet: bool) -> bool:
         ConfigurationError: Nothing answers there, or the demo's clients are not known.
     """
     clients, transcript = read_clients(data_dir), Transcript(quiet)
-    # A proxy from the environment must not be used between two programs on one machine.
-    with httpx2.Client(base_url=base_url, timeout=TIMEOUT_SECONDS, trust_env=False) as http:
+    with _open_client(base_url) as http:
         try:
             issuer = http.get("/.well-known/oauth-authorization-server").raise_for_status().json()["issuer"]
-        except (httpx2.HTTPError, ValueError, KeyError):
+        except (httpx2.HTTPError, ValueError, KeyError, TypeError):
             raise ConfigurationError(
                 f"No Convenor answers at {base_url}.",
                 "Start the demo (`make demo`), or name its address by --base-url.",
             ) from None
 
         def partners(role: str) -> list[Partner]:
-            return [Partner(http, transcript, client, issuer) for client in clients if client["role"] == role]
+            found = [Partner(http, transcript, client, issuer) for client in clients if client["role"] == role]
+            if not found:
+                raise ConfigurationError(f"The demo's clients have no {role}.", "Name the data folder of the demo.")
+            return found
 
         try:
             _walk(partners)
@@ -48,6 +50,16 @@ def walk(base_url: str, data_dir: Path, *, quiet: bool) -> bool:
         except httpx2.HTTPError as error:
             transcript.expect("every call is answered", False, f"{type(error).__name__}: {error}")
     return transcript.conclude()
+
+
+def _open_client(base_url: str) -> httpx2.Client:
+    try:
+        # A proxy from the environment must not be used between two programs on one machine.
+        return httpx2.Client(base_url=base_url, timeout=TIMEOUT_SECONDS, trust_env=False)
+    except (httpx2.InvalidURL, ValueError):
+        raise ConfigurationError(
+            f"{base_url} is not the address of a service.", "Write it as http://host:port, with an IPv6 host in [ ]."
+        ) from None
 
 
 def _walk(partners: Any) -> None:
