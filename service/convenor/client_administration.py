@@ -138,7 +138,8 @@ def _line(option: str, value: str) -> str:
         return _LINE.validate_python(value)
     except ValidationError as error:
         raise ConfigurationError(
-            f"{option} is not one line of text: {error.errors()[0]['msg']}.", "Give 1 to 200 characters in UTF-8."
+            f"{option} is not one line of text: {error.errors()[0]['msg'].rstrip('.')}.",
+            "Give 1 to 200 characters in UTF-8.",
         ) from None
 
 

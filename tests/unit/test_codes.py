@@ -31,6 +31,8 @@ from convenor.domain_types.codes import (
 LETTERS = "ABCDEFGHJKLMNPQRTUVWXYZ"
 DIGITS = "0123456789"
 
+UNSEEN = "\u00ad\u061c\u180e\u200b\u200c\u200d\u200e\u200f\u202a\u202e\u2060\u2066\u2069\ufeff"
+"""Zero-width and bidirectional characters."""
 CODES = [
     (Upn, "upn"),
     (NhsNumber, "nhs_number"),
@@ -243,9 +245,15 @@ def test_codes_keep_their_rules_in_wire_shapes_and_are_text_columns_in_tables() 
         SQLModel.metadata.remove(SQLModel.metadata.tables["codesofarow"])
 
 
-@pytest.mark.parametrize("value", ["a\nb", "a\tb", "a\x00b", "a\u2028b", "a\x85b", "a\x7fb"])
-def test_a_line_with_a_break_or_control_character_is_refused(value: str) -> None:
-    assert fault(Line, value) == "line_control_character"
+@pytest.mark.parametrize("value", [*"\n\t\0\u2028\x85\x7f", *UNSEEN])
+def test_a_line_with_a_break_or_a_character_that_nobody_sees_is_refused(value: str) -> None:
+    assert fault(Line, f"a{value}b") == "line_control_character"
+
+
+def test_prose_may_hold_what_languages_are_written_with_but_not_that_alone() -> None:
+    assert read(Prose, "می\u200cروم\u200f") == "می\u200cروم\u200f"
+    for value in UNSEEN:
+        assert fault(Prose, f" {value} ") == "prose_unseen"
 
 
 @pytest.mark.parametrize("value", ["a\x00b", "a\x0bb", "a\x1bb", "a\x9bb"])

@@ -17,7 +17,9 @@ _UPN_BODY: Final = f"[0-9]{{11}}[0-9{_UPN_LETTERS}]"
 _UPN: Final = f"[{_UPN_LETTERS}]{_UPN_BODY}"
 
 # The same expressions are read by Python here and by ECMAScript in the contract, hence \u00XX and no \Z or \x.
-_LINE_CONTROLS: Final = r"\u0000-\u001f\u007f-\u009f\u2028\u2029"
+# Zero-width: soft hyphen, spaces and joiners. Bidirectional: marks, embeddings, overrides and isolates (Unicode UAX 9).
+_UNSEEN: Final = r"\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff"
+_LINE_CONTROLS: Final = rf"\u0000-\u001f\u007f-\u009f\u2028\u2029{_UNSEEN}"
 _PROSE_CONTROLS: Final = r"\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f"
 
 
@@ -37,8 +39,12 @@ def _documented(pattern: str, description: str, *examples: str) -> WithJsonSchem
     return WithJsonSchema(schema)
 
 
+def _visible(controls: str) -> str:
+    return rf"[^{controls}]*[^\s{controls}{_UNSEEN}][^{controls}]*"
+
+
 def _text_schema(controls: str, longest: int) -> WithJsonSchema:
-    pattern = rf"^[^{controls}]*[^\s{controls}][^{controls}]*$"
+    pattern = f"^{_visible(controls)}$"
     return WithJsonSchema({"type": "string", "minLength": 1, "maxLength": longest, "pattern": pattern})
 
 
@@ -191,11 +197,15 @@ Line = Annotated[
     str,
     StringConstraints(strip_whitespace=True, min_length=1, max_length=200),
     AfterValidator(
-        _shape(f"[^{_LINE_CONTROLS}]*", "line_control_character", "Send one line of text, without control characters.")
+        _shape(
+            f"[^{_LINE_CONTROLS}]*",
+            "line_control_character",
+            "Send one line of text, without control, zero-width and bidirectional characters.",
+        )
     ),
     _text_schema(_LINE_CONTROLS, 200),
 ]
-"""A line of text: 1 to 200 characters once stripped, without line breaks or control characters."""
+"""A line of text, as of names: 1 to 200 characters once stripped, without line breaks and characters nobody sees."""
 
 Prose = Annotated[
     str,
@@ -207,9 +217,13 @@ Prose = Annotated[
             "Send plain text; of the control characters only line breaks and tabs are allowed.",
         )
     ),
+    AfterValidator(_shape(_visible(_PROSE_CONTROLS), "prose_unseen", "Send text with a character that can be seen.")),
     _text_schema(_PROSE_CONTROLS, 4000),
 ]
-"""Free text: 1 to 4000 characters once stripped, with line breaks and tabs. It may name a child."""
+"""Free text: 1 to 4000 characters once stripped, with line breaks and tabs. It may name a child.
+
+It may hold the zero-width and bidirectional characters that some languages are written with.
+"""
 
 
 class StrictStrEnum(StrEnum):
