@@ -94,6 +94,7 @@ async def test_a_value_of_another_json_type_is_refused_alike_in_a_line_and_alone
         ("on", "1462320000", "day"),
         ("on", "2026-01-20T00:00:00", "day"),
         ("on", None, "day"),
+        ("on", "9999-12-31", "day"),
         ("mode", 1, "enum"),
         ("duration_minutes", True, "int_type"),
         ("duration_minutes", "45", "int_type"),

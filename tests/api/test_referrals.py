@@ -33,7 +33,11 @@ async def test_a_date_of_birth_is_a_day_in_text(shared_service: Service, written
     refused = await shared_service.as_("school").post("/v1/referrals", pupil_referral("SLT", date_of_birth=written))
     assert refused.status_code == 422, refused.text
     assert refused.json()["errors"] == [
-        {"pointer": "/subject/pupil/date_of_birth", "code": "day", "detail": "Write a date as 2026-01-20."}
+        {
+            "pointer": "/subject/pupil/date_of_birth",
+            "code": "day",
+            "detail": "Write a date as 2026-01-20, from 1900 to 2999.",
+        }
     ]
 
 

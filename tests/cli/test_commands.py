@@ -51,6 +51,15 @@ class TestItIsRefusedInWords:
         assert refused.returncode == 2
         assert "No such command 'dance'" in refused.stderr
 
+    @pytest.mark.parametrize("day", ["9999-12-31", "1899-12-31", "2026-02-30", "\udcff"])
+    def test_an_agreement_that_ends_on_no_day_of_these_centuries_is_refused(
+        self, installation: Installation, day: str
+    ) -> None:
+        options = ["--role=operator", "--organisation=O", "--agreement=A", "--purpose=P", "--legal-basis=L"]
+        refused = installation.run("clients", "create", *options, f"--agreement-ends={day}")
+        assert (refused.returncode, "from 1900 to 2999" in " ".join(refused.stderr.split())) == (2, True)
+        assert not installation.data_dir.exists()
+
     def test_a_tour_is_refused_where_no_demo_was_loaded(self, installation: Installation) -> None:
         refused = installation.run("tour")
         assert refused.returncode == 2
@@ -302,12 +311,12 @@ class TestAClientIsRegistered:
             await register(owner_url, wanted)
 
     @pytest.mark.parametrize("option", ["--organisation", "--agreement", "--purpose", "--legal-basis", "--school"])
-    @pytest.mark.parametrize("text", ["", " ", "two\nlines", "\0", "\udcff", "x" * 201])
+    @pytest.mark.parametrize("text", ["", " ", "two\nlines", "\0", "\udcff", "a\u200bb", "\u202e", "x" * 201])
     async def test_a_client_is_not_registered_with_what_is_no_line_of_text(self, option: str, text: str) -> None:
         await self.assert_no_line({option: text}, option)
 
     @pytest.mark.parametrize("option", ["--area", "--note"])
-    @pytest.mark.parametrize("text", [" ", "two\nlines", "\0", "\udcff", "x" * 201])
+    @pytest.mark.parametrize("text", [" ", "two\nlines", "\0", "\udcff", "a\u200bb", "\u202e", "x" * 201])
     async def test_a_client_is_not_registered_with_an_area_or_a_note_that_is_no_line_of_text(
         self, option: str, text: str
     ) -> None:

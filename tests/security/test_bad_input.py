@@ -3,6 +3,7 @@
 import base64
 import copy
 import json
+import re
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
@@ -201,6 +202,37 @@ async def test_what_the_contract_forbids_is_refused_at_its_place_in_every_body(s
                 named = [fault["pointer"] for fault in answer.json()["errors"]]
                 passed = [name for name in sent if not any(it.startswith(f"{pointer}/{name}") for it in named)]
                 assert not passed, f"{what}: nothing is said of {', '.join(passed)}"
+
+
+def _values_out_of_bounds(contract: dict[str, Any], place: dict[str, Any]) -> Iterator[str]:
+    """A date that the database would hold as infinity; and for free text, characters that nobody sees."""
+    for shape in _shapes(contract, place):
+        if shape.get("format") == "date":
+            yield "9999-12-31"
+        if re.search(shape.get("pattern", "^$"), "any words"):
+            yield "\u200b\u202e"
+            if shape["maxLength"] <= 200:
+                yield from ("a\u200bb", "a\u202eb")
+
+
+async def test_no_date_is_out_of_bounds_and_no_name_holds_what_nobody_sees_in_any_body(service: Service) -> None:
+    contract, tried = service.app.openapi(), set[str]()
+    for route in _writes(service):
+        if not route.body_field:
+            continue
+        caller = await _allowed(service, route)
+        content = contract["paths"][route.path][min(route.methods).lower()]["requestBody"]["content"]
+        for pointer, places, made in _parts(contract, content["application/json"]["schema"]):
+            values = {name: set(_values_out_of_bounds(contract, place)) for name, place in places.items()}
+            for value in set[str]().union(*values.values()):
+                sent = {name: value for name in places if value in values[name]}
+                answer = await _send(caller, route, json.dumps(made(sent)).encode())
+                assert answer.status_code == 422, f"{route.path} {pointer}: {answer.text}"
+                named = [error["pointer"] for error in answer.json()["errors"]]
+                for name in sent:
+                    assert any(each.startswith(f"{pointer}/{name}") for each in named), f"{route.path} {name} {value!r}"
+                tried.add(value)
+    assert tried == {"9999-12-31", "\u200b\u202e", "a\u200bb", "a\u202eb"}
 
 
 def _mutants(value: Any) -> Iterator[tuple[str, Any]]:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
-from convenor.domain_types.dates import AcademicYear, half_up, london_date, today
+from convenor.domain_types.dates import AcademicYear, FullDate, half_up, london_date, today
 
 days = st.dates(date(1900, 9, 1), date(2099, 8, 31))
 
@@ -87,6 +87,17 @@ def test_a_moment_without_a_time_zone_has_no_date_in_london() -> None:
 )
 def test_the_day_turns_at_midnight_in_london_summer_and_winter(at: datetime, expected: date) -> None:
     assert london_date(at) == expected
+
+
+@pytest.mark.parametrize("day", ["1900-01-01", "2999-12-31"])
+def test_a_date_lies_in_1900_to_2999(day: str) -> None:
+    assert str(TypeAdapter[date](FullDate).validate_python(day)) == day
+
+
+@pytest.mark.parametrize("day", ["0001-01-01", "1899-12-31", "3000-01-01", "9999-12-31"])
+def test_a_date_outside_1900_to_2999_is_refused(day: str) -> None:
+    with pytest.raises(ValidationError, match="from 1900 to 2999"):
+        TypeAdapter[date](FullDate).validate_python(day)
 
 
 def test_today_is_the_date_in_london() -> None:

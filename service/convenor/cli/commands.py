@@ -7,7 +7,7 @@ import asyncio
 import sys
 from collections.abc import Callable
 from contextlib import nullcontext
-from datetime import datetime
+from datetime import date
 from functools import partial
 from importlib.metadata import version
 from io import TextIOWrapper
@@ -16,7 +16,7 @@ from shlex import quote
 from typing import Annotated, Literal, TypeVar
 
 import typer
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 from rich.text import Text
 
 from convenor.config import Settings, url_of
@@ -43,7 +43,14 @@ clients = typer.Typer(
 )
 app.add_typer(clients, name="clients")
 
-DATE = ["%Y-%m-%d"]
+
+def _date(text: str) -> date:
+    from convenor.domain_types.dates import FullDate
+
+    try:
+        return TypeAdapter[date](FullDate).validate_python(text)
+    except ValidationError as error:
+        raise typer.BadParameter(error.errors()[0]["msg"]) from None
 
 
 def main() -> None:
@@ -103,9 +110,12 @@ def serve(
 @app.command()
 def demo(
     as_at: Annotated[
-        datetime | None,
+        date | None,
         typer.Option(
-            formats=DATE, help="The date of the demo; everything in it happened before.", show_default="today"
+            parser=_date,
+            metavar="YYYY-MM-DD",
+            help="The date of the demo; everything in it happened before.",
+            show_default="today",
         ),
     ] = None,
     seed: Annotated[
@@ -120,7 +130,7 @@ def demo(
     from convenor.domain_types.dates import today
     from convenor.startup_errors import explain_failure
 
-    settings, day = _settings(), as_at.date() if as_at else None
+    settings = _settings()
     serving.assert_local(settings)
     with (
         serving.hold_data_folder(settings.data_dir, settings.issuer),
@@ -131,13 +141,13 @@ def demo(
         with explain_failure("The demo cannot be loaded", "Correct that, then start again. Nothing was stored."):
             serving.prepare_keys(settings.data_dir, owner_url)
             if loaded := loaded_demo(owner_url):
-                assert_same_demo(loaded, day, seed)
+                assert_same_demo(loaded, as_at, seed)
                 say("The demo is loaded already.")
             else:
                 save_clients = partial(write_demo_clients, settings.data_dir)
                 seed = 1 if seed is None else seed
                 with progress() as advance:
-                    load_demo(owner_url, as_at=day or today(), seed=seed, progress=advance, save_clients=save_clients)
+                    load_demo(owner_url, as_at=as_at or today(), seed=seed, progress=advance, save_clients=save_clients)
         if port is not None:
             serving.serve(settings, database, port, lambda: _show_demo(settings))
     say("The demo is loaded." if no_serve else "Stopped.")
@@ -204,8 +214,10 @@ def backup(
 ) -> None:
     """Back up the database and the keys to two files. The service may be running."""
     from convenor.backup import back_up, keys_path
+    from convenor.startup_errors import explain_failure
 
-    rows = back_up(_settings(), file := _absolute(file), say)
+    with explain_failure("The backup failed", "Correct that, then repeat the command."):
+        rows = back_up(_settings(), file := _absolute(file), say)
     show_pairs({"Database": f"{file}, {rows} rows", "Keys": str(keys_path(file))})
     say("With both files, anybody can read everything. Store them as safely as the installation, and apart from it.")
 
@@ -218,8 +230,10 @@ def restore(
 ) -> None:
     """Restore a backup into an installation without data, and bring it to this version's schema."""
     from convenor import backup
+    from convenor.startup_errors import explain_failure
 
-    backup.restore(_settings(), _absolute(file), say)
+    with explain_failure("The backup cannot be restored", "Correct that, then repeat the command."):
+        backup.restore(_settings(), _absolute(file), say)
     say("The backup is restored, with its keys. Clients that ended after the backup are active again.")
 
 
@@ -250,7 +264,8 @@ def create_client(
     purpose: Annotated[str, typer.Option(help="Purpose of the agreement.")],
     legal_basis: Annotated[str, typer.Option(help="Legal basis of the agreement.")],
     agreement_ends: Annotated[
-        datetime | None, typer.Option(formats=DATE, help="Last day of the agreement.", show_default="none")
+        date | None,
+        typer.Option(parser=_date, metavar="YYYY-MM-DD", help="Last day of the agreement.", show_default="none"),
     ] = None,
     area: Annotated[str, typer.Option(help="LA code of the client's area.")] = "",
     school: Annotated[list[str] | None, typer.Option(help="URN of a school that the client acts for.")] = None,
@@ -274,7 +289,7 @@ def create_client(
     wanted = Registration(
         role,
         organisation,
-        Agreement(agreement, purpose, legal_basis, agreement_ends.date() if agreement_ends else None),
+        Agreement(agreement, purpose, legal_basis, agreement_ends),
         area,
         tuple((kind, key) for kind, keys in keys_by_kind.items() for key in keys or ()),
         tuple(scope or ()),
@@ -301,7 +316,9 @@ def _settings() -> Settings:
         return Settings()
     except ValidationError as error:
         # Leave the values out: one of the settings is an address with a password.
-        errors = [f"CONVENOR_{'_'.join(map(str, each['loc'])).upper()}: {each['msg']}" for each in error.errors()]
+        errors = [
+            f"CONVENOR_{'_'.join(map(str, each['loc'])).upper()}: {each['msg'].rstrip('.')}" for each in error.errors()
+        ]
         raise ConfigurationError(f"A setting is invalid: {'; '.join(errors)}.", "Correct it, or unset it.") from None
 
 

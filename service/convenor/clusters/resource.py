@@ -7,7 +7,7 @@ from pydantic import BaseModel, Field
 
 from convenor.clusters.models import ClusterFields, SuccessionKind
 from convenor.database.constraints import valid_on
-from convenor.domain_types.dates import Day
+from convenor.domain_types.dates import FullDate
 from convenor.read_model.resource import OPEN_TO_AREA, Filter, Part, Relation, Resource, Sort
 
 
@@ -77,7 +77,7 @@ CLUSTERS = Resource(
         "as_at": Filter(
             valid_on("{t}", "{v}"),
             "date",
-            Day,
+            FullDate,
             "Clusters that exist on this day; by default today.",
             default_sql=valid_on("{t}", "{today}"),
         ),

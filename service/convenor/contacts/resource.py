@@ -6,7 +6,7 @@ from uuid import UUID
 from pydantic import Field
 
 from convenor.contacts.models import Attendance, ContactFields
-from convenor.domain_types.dates import Day
+from convenor.domain_types.dates import FullDate
 from convenor.pupils.resource import PUPIL_OF_REFERRAL
 from convenor.read_model.resource import Filter, Relation, Resource, Sort
 from convenor.referrals import referral_links
@@ -37,8 +37,8 @@ CONTACTS = Resource(
     sql=referral_links.SQL,
     filters={
         **referral_links.FILTERS,
-        "on_after": Filter('{t}."on" > {v}', "date", Day, "Sessions after this day."),
-        "on_before": Filter('{t}."on" < {v}', "date", Day, "Sessions before this day."),
+        "on_after": Filter('{t}."on" > {v}', "date", FullDate, "Sessions after this day."),
+        "on_before": Filter('{t}."on" < {v}', "date", FullDate, "Sessions before this day."),
         "attendance": Filter("{t}.attendance = {v}", "text", Attendance, "Sessions with this attendance."),
     },
     relations={**referral_links.RELATIONS, "outcomes": Relation("outcomes", {"referral_id": "referral_id"})},

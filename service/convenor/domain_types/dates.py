@@ -51,14 +51,10 @@ def _timestamp(text: object) -> datetime:
 def _full_date(text: object) -> date:
     if isinstance(text, str) and re.fullmatch(r"\d{4}-\d\d-\d\d", text, re.ASCII):
         with suppress(ValueError):
-            return date.fromisoformat(text)
-    raise PydanticCustomError("day", "Write a date as 2026-01-20.")
-
-
-def _in_every_zone(day: date) -> date:
-    if not 1900 <= day.year < 3000:
-        raise PydanticCustomError("day", "Write a date as 2026-01-20, from 1900 to 2999.")
-    return day
+            read = date.fromisoformat(text)
+            if 1900 <= read.year < 3000:
+                return read
+    raise PydanticCustomError("day", "Write a date as 2026-01-20, from 1900 to 2999.")
 
 
 def _not_in_future(day: date) -> date:
@@ -70,11 +66,12 @@ def _not_in_future(day: date) -> date:
 Timestamp = Annotated[datetime, BeforeValidator(_timestamp)]
 """A timestamp in a query: RFC 3339, from 1900 to 2999, which every time zone and the database can hold."""
 FullDate = Annotated[date, BeforeValidator(_full_date)]
-"""A date in a body: the text of an RFC 3339 full-date, never a number or a timestamp."""
+"""The text of an RFC 3339 full-date, from 1900 to 2999, never a number or a timestamp.
+
+The driver would store the last date that Python knows, 9999-12-31, as infinity.
+"""
 PastDate = Annotated[FullDate, AfterValidator(_not_in_future)]
 """A date in a body that is not in the future, by the date in Europe/London."""
-Day = Annotated[FullDate, AfterValidator(_in_every_zone)]
-"""A date in a query: a full-date from 1900 to 2999."""
 
 
 def start_of(day: date) -> datetime:

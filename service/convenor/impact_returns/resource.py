@@ -9,7 +9,7 @@ from uuid import UUID
 from pydantic import BaseModel, Field
 
 from convenor.domain_types.codes import Line, Prose
-from convenor.domain_types.dates import Day
+from convenor.domain_types.dates import FullDate
 from convenor.impact_returns.models import CheckFields, MeasureFields, ReturnFields, ReturnStatus
 from convenor.read_model.resource import Filter, Part, Relation, Resource, Sort
 from convenor.security.principal import FieldSensitivity
@@ -144,10 +144,10 @@ IMPACT_RETURNS = Resource(
         ),
         "status": Filter("{t}.status = {v}", "text", ReturnStatus, "Returns in this state."),
         "period_from_after": Filter(
-            "{t}.period_from > {v}", "date", Day, "Returns whose period begins after this day."
+            "{t}.period_from > {v}", "date", FullDate, "Returns whose period begins after this day."
         ),
         "period_from_before": Filter(
-            "{t}.period_from < {v}", "date", Day, "Returns whose period begins before this day."
+            "{t}.period_from < {v}", "date", FullDate, "Returns whose period begins before this day."
         ),
     },
     relations={

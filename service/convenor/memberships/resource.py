@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field
 from convenor.clusters.models import ClusterRoleFields, ClusterRoleKind
 from convenor.database.constraints import valid_on
 from convenor.domain_types.codes import Line, Phase
-from convenor.domain_types.dates import Day
+from convenor.domain_types.dates import FullDate
 from convenor.read_model.resource import OPEN_TO_AREA, Filter, Relation, Resource, Sort
 from convenor.schools.models import SchoolFields, SchoolStatus
 from convenor.schools.resource import OFFERED
@@ -64,7 +64,7 @@ CLUSTER_SCHOOLS = Resource(
         "as_at": Filter(
             valid_on("{t}", "{v}"),
             "date",
-            Day,
+            FullDate,
             "Schools that are in the cluster on this day; by default today.",
             default_sql=valid_on("{t}", "{today}"),
         ),
@@ -105,7 +105,7 @@ MEMBERSHIPS = Resource(
         "as_at": Filter(
             valid_on("{t}", "{v}"),
             "date",
-            Day,
+            FullDate,
             "Memberships in force on this day; by default all, past and future.",
         ),
     },
@@ -127,7 +127,7 @@ ROLES = Resource(
         "as_at": Filter(
             valid_on("{t}", "{v}"),
             "date",
-            Day,
+            FullDate,
             "Roles that are held on this day; by default today.",
             default_sql=valid_on("{t}", "{today}"),
         ),

@@ -13,7 +13,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, Field, TypeAdapter
 
-from convenor.domain_types.dates import Day, Timestamp
+from convenor.domain_types.dates import FullDate, Timestamp
 from convenor.read_model.checks import check_resource
 from convenor.security.principal import FieldSensitivity, Role, RowAccess
 
@@ -65,7 +65,7 @@ class Filter:
 _SORTABLE: Mapping[str, TypeAdapter[Any]] = {
     "timestamptz": TypeAdapter(Timestamp),
     "text": TypeAdapter(str),
-    "date": TypeAdapter(Day),
+    "date": TypeAdapter(FullDate),
     "int": TypeAdapter(Annotated[int, Field(ge=-(2**31), lt=2**31)]),
     "uuid": TypeAdapter(UUID),
 }

@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 
 from convenor.commissioned_services.resource import ProviderOf
 from convenor.domain_types.codes import Line
-from convenor.domain_types.dates import Day
+from convenor.domain_types.dates import FullDate
 from convenor.read_model.resource import Filter, Part, Relation, Resource, Sort
 from convenor.security.principal import FieldSensitivity, Role, RowAccess
 from convenor.slas.models import KpiFields, SlaFields, SlaStatus, TermsFields, VolumeFields
@@ -206,7 +206,7 @@ SLAS = Resource(
         "active_on": Filter(
             "{t}.status in ('active', 'ended') and {v} between {t}.starts_on and {t}.ends_on",
             "date",
-            Day,
+            FullDate,
             "SLAs in force on this day.",
         ),
     },
