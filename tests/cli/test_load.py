@@ -1,5 +1,6 @@
 """What a load says of the programme's files, line by line, and what it makes of them."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from convenor.configuration_error import ConfigurationError
 from convenor.importers import Finding, LoadReport, Verdict, load_file
 from convenor.importers.names import likely_same
 
+ROOT = Path(__file__).parents[2]
 SOUTH_GLOS, CORNWALL = "South Gloucestershire", "908"
 
 
@@ -36,6 +38,14 @@ async def test_a_file_whose_columns_nobody_knows_is_refused(empty: Empty, tmp_pa
 async def test_an_area_that_nobody_knows_is_refused(empty: Empty, area: str) -> None:
     with pytest.raises(ConfigurationError, match="no area"):
         await load_file(empty.owner_url, reference.CLUSTERS, area=area)
+
+
+@pytest.mark.parametrize("document", ["README.md", "deploy/README.md"])
+async def test_the_area_in_the_documents_can_be_loaded_into_a_new_installation(empty: Empty, document: str) -> None:
+    commands = re.findall(r"convenor load --area (\S+)", (ROOT / document).read_text(encoding="utf-8"))
+    assert commands
+    for area in commands:
+        assert (await load_file(empty.owner_url, reference.CLUSTERS, area=area, apply_rest=True)).created > 0
 
 
 async def test_another_area_s_clusters_are_left_out(empty: Empty) -> None:
