@@ -77,7 +77,8 @@ async def create_client(
     """
     excess = sorted(set(scopes) - ROLES[role].scopes)
     if excess or not scopes:
-        problem = f"The role {role} may not have: {' '.join(excess)}." if excess else "A client needs a scope."
+        listed = ", ".join(f'"{scope}"' for scope in excess)
+        problem = f"The role {role} may not have these scopes: {listed}." if excess else "A client needs a scope."
         raise ConfigurationError(problem, f"Choose from: {' '.join(sorted(ROLES[role].scopes))}.")
     client_id = client_id or f"{role.replace('_', '-')}-{secrets.token_hex(6)}"
     if not re.fullmatch(CLIENT_ID_PATTERN, client_id) or await session.get(Client, client_id) is not None:
@@ -178,12 +179,12 @@ def _validated(public_jwk: Mapping[str, Any]) -> dict[str, Any]:
         key.check_use("sig")
         key.check_key_op("verify")
     except SecurityWarning as weakness:
-        raise ConfigurationError(f"The key is too weak. {weakness}.", "Make a stronger one; " + remedy) from None
+        raise ConfigurationError(f"The key is too weak. {weakness}.", f"Make a stronger one. {remedy}") from None
     except (JoseError, ValueError, KeyError, TypeError) as error:
         raise ConfigurationError("The key cannot be read, or is of another kind than its alg uses.", remedy) from error
     if key.is_private:
         raise ConfigurationError(
-            "This is a private key, which belongs to the client alone.", "Make a new one; " + remedy
+            "This is a private key, which belongs to the client alone.", f"Make a new one. {remedy}"
         )
     assert isinstance(key, ECKey | RSAKey), "every algorithm in ALGORITHMS uses one of these"
     # Serialised again from the key, because a JWK can hold further members that the database may reject.

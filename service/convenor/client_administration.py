@@ -152,7 +152,7 @@ async def _grants(session: AsyncSession, wanted: Registration) -> list[Grant]:
             )
         return []
     if not wanted.area:
-        raise ConfigurationError(f"A {wanted.role} needs its area.", "Add --area with the LA code.")
+        raise ConfigurationError(f"The role {wanted.role} needs its area.", "Add --area with the LA code.")
     if {given for given, _key in wanted.acts_for} != ({kind} if kind else set()):
         needed = f"one --{kind} at least, and nothing else" if kind else "--area alone"
         raise ConfigurationError(f"The role {wanted.role} cannot act for the named records.", f"Give {needed}.")

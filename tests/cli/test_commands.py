@@ -331,7 +331,7 @@ class TestAClientIsRegistered:
         wanted = Registration(
             Role.SCHOOL_MIS, options["--organisation"], agreement, options["--area"], schools, note=options["--note"]
         )
-        with pytest.raises(ConfigurationError, match=f"^{option} is not one line of text"):
+        with pytest.raises(ConfigurationError, match=rf"^{option} is not one line of text: .*[^.]\.\n"):
             await register("", wanted)
 
     async def test_a_client_is_registered_once_for_a_record_that_is_named_twice(

@@ -1,5 +1,6 @@
 """What partners and operators read is plain English: no word of it is private to this code."""
 
+import ast
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -106,6 +107,26 @@ def in_the_documents() -> Iterator[tuple[str, str]]:
             yield f"{path.name}:{number}", line
 
 
+def in_the_messages() -> Iterator[tuple[str, str]]:
+    """The sentences in the code, but not its docstrings; `{}` stands for each value."""
+    for folder in ("service", "graphql", "auth"):
+        for path in sorted((ROOT / folder).rglob("*.py")):
+            tree = ast.parse(path.read_text("utf-8"))
+            docstrings = {node.value for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+            parts = {part for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for part in node.values}
+            for node in ast.walk(tree):
+                if node in docstrings or node in parts:
+                    continue
+                if isinstance(node, ast.JoinedStr):
+                    yield path.name, "".join(_constant(part) or "{}" for part in node.values)
+                elif text := _constant(node):
+                    yield path.name, text
+
+
+def _constant(node: ast.AST) -> str:
+    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else ""
+
+
 @cache
 def sources() -> Mapping[str, list[tuple[str, str]]]:
     return {
@@ -139,3 +160,10 @@ def test_no_text_for_people_has_a_private_word(source: str) -> None:
 )
 def test_a_private_word_is_found_in_prose_and_not_in_code(text: str, words: list[str]) -> None:
     assert private_words(text) == words
+
+
+def test_no_message_joins_two_sentences_or_has_an_article_or_a_full_stop_that_a_value_can_make_wrong() -> None:
+    wrong = re.compile(r"^[A-Z].*(; [A-Z][a-z]|; ?$)|\b[Aa]n? \{\}|[^.]\.\.$")
+    messages = [(place, text) for place, text in in_the_messages() if " " in text]
+    assert len(messages) > 1000, "The messages were not found."
+    assert not [f"{place}: {text}" for place, text in messages if wrong.search(text)]
