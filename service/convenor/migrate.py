@@ -17,6 +17,7 @@ from sqlalchemy.pool import NullPool
 
 from convenor.configuration_error import ConfigurationError
 from convenor.database.pools import driver_error
+from convenor.log import say_nothing
 from convenor.revision import migrations_folder, newest_revision, present_revision
 
 APPEND_ONLY = ("audit_event", "audit_mention")
@@ -44,10 +45,6 @@ _POLL_SECONDS = 0.1
 _SCHEMA_LOCK_SECONDS = 600
 
 
-def _say_nothing(_sentence: str) -> None:
-    pass
-
-
 def configuration() -> Config:
     """Return Alembic's configuration; its attributes hold the connection."""
     config = Config(stdout=sys.stderr)
@@ -58,7 +55,7 @@ def configuration() -> Config:
 def migrate(
     owner_url: str,
     app_role: str,
-    say: Callable[[str], None] = _say_nothing,
+    say: Callable[[str], None] = say_nothing,
     lock_timeout_seconds: float = LOCK_TIMEOUT_SECONDS,
 ) -> None:
     """Upgrade to the newest revision and grant the application's role its privileges. A repetition changes nothing.
@@ -101,7 +98,7 @@ def refuse_unknown(revision: str | None) -> None:
 
 
 @asynccontextmanager
-async def change_schema(owner_url: str, say: Callable[[str], None] = _say_nothing) -> AsyncIterator[asyncpg.Connection]:
+async def change_schema(owner_url: str, say: Callable[[str], None]) -> AsyncIterator[asyncpg.Connection]:
     """Hold the lock for changes of the schema, which ends with the session.
 
     Raises:

@@ -8,6 +8,7 @@ import asyncpg
 from sqlalchemy.exc import DBAPIError
 
 from convenor.configuration_error import ConfigurationError
+from convenor.database.pools import driver_error
 
 _FROM_DATABASE = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 
@@ -26,7 +27,7 @@ def explain_failure(problem: str, remedy: str) -> Iterator[None]:
     try:
         yield
     except (OSError, *_FROM_DATABASE, DBAPIError) as error:
-        cause = error.orig.__cause__ or error.orig if isinstance(error, DBAPIError) and error.orig else error
+        cause = driver_error(error)
         if _is_full_disk(cause):
             remedy = "Free some space on the disk of the data folder and of the database, then start again."
         raise ConfigurationError(f"{problem}: {_reason(cause)}.", remedy) from error

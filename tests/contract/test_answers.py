@@ -105,7 +105,9 @@ async def pages(service: Service, key: str) -> list[tuple[ReadRoute, Any]]:
         if route.operation.scope not in client.scopes:
             continue
         under = route.reading.under
-        places = [re.sub(r"{\w+}", it["id"], route.path) for it in seen.get(under.name, [])] if under else [route.path]
+        places = (
+            [re.sub(r"{\w+}", each["id"], route.path) for each in seen.get(under.name, [])] if under else [route.path]
+        )
         for place in places:
             answer = await caller.get(place, limit=200, count="true")
             assert answer.status_code == 200, f"{key} {place}: {answer.text}"

@@ -40,4 +40,4 @@ async def test_every_audit_of_graphql_over_http_passes(shared_service: Service, 
     assert node.returncode == 0
     assert len(audits) > 60
     failed = [audit for audit in audits if audit["status"] != "ok"]
-    assert not failed, "\n".join("{status} {id} {name}: {reason}; it was {answered}".format(**it) for it in failed)
+    assert not failed, "\n".join("{status} {id} {name}: {reason}; it was {answered}".format(**each) for each in failed)

@@ -11,7 +11,8 @@ from convenor_graphql.object_types import parse_order
 from convenor_graphql.schema import graphql_api
 
 RESOURCES = {
-    it.reading.resource.name: it.reading.resource for it in chain.from_iterable(f.reading_routes for f in FEATURES)
+    route.reading.resource.name: route.reading.resource
+    for route in chain.from_iterable(f.reading_routes for f in FEATURES)
 }
 
 

@@ -328,17 +328,17 @@ async def test_a_query_leaves_one_event(shared_service: Service) -> None:
 def test_the_schema_says_what_everything_in_it_is() -> None:
     introspected = graphql_api().schema.introspect()["__schema"]
     silent = [
-        f"{kind['name']}.{it['name']}"
+        f"{kind['name']}.{member['name']}"
         for kind in introspected["types"]
         if not kind["name"].startswith("__")
-        for it in [
+        for member in [
             *(kind["fields"] or []),
             *(kind["inputFields"] or []),
             *(kind["enumValues"] or []),
             *(argument for field in kind["fields"] or [] for argument in field["args"]),
             {"name": "", "description": kind["description"]},
         ]
-        if not it["description"]
+        if not member["description"]
     ]
     assert silent == []
     assert json.dumps(introspected)

@@ -35,8 +35,8 @@ async def principal_of(graph_dataset: GraphDataset, who: str) -> Principal:
 
 def resources_of(graph_dataset: GraphDataset) -> dict[str, Resource]:
     """Every resource, by its name."""
-    routes = [it for it in routes_of(graph_dataset.service.app) if isinstance(it, ReadRoute)]
-    return {it.reading.resource.name: it.reading.resource for it in routes}
+    routes = [route for route in routes_of(graph_dataset.service.app) if isinstance(route, ReadRoute)]
+    return {route.reading.resource.name: route.reading.resource for route in routes}
 
 
 async def in_a_graph(

@@ -156,7 +156,7 @@ Places = dict[str, dict[str, Any]]
 
 
 def _parts(
-    contract: dict[str, Any], schema: dict[str, Any], pointer: str = "", whole: Callable[[Any], Any] = lambda it: it
+    contract: dict[str, Any], schema: dict[str, Any], pointer: str = "", whole: Callable[[Any], Any] = lambda body: body
 ) -> Iterator[tuple[str, Places, Callable[[dict[str, Any]], Any]]]:
     """Every object and list of a body, at any depth: its pointer, its places, and what makes a body with it.
 
@@ -165,7 +165,11 @@ def _parts(
     for shape in _shapes(contract, schema):
         members = shape.get("properties", {})
         kinds = {name: member["const"] for name, member in members.items() if "const" in member}
-        places = {"0": shape["items"]} if "items" in shape else {it: members[it] for it in members if it not in kinds}
+        places = (
+            {"0": shape["items"]}
+            if "items" in shape
+            else {name: members[name] for name in members if name not in kinds}
+        )
         listed = "items" in shape
 
         def made(sent: dict[str, Any], *, listed: bool = listed, kinds: dict[str, Any] = kinds) -> Any:
@@ -174,7 +178,7 @@ def _parts(
         if places:
             yield pointer, places, made
         for name, place in places.items():
-            inside = partial(lambda made, name, it: made({name: it}), made, name)
+            inside = partial(lambda made, name, inner: made({name: inner}), made, name)
             yield from _parts(contract, place, f"{pointer}/{name}", inside)
 
 
@@ -200,7 +204,7 @@ async def test_what_the_contract_forbids_is_refused_at_its_place_in_every_body(s
                 assert_names_its_faults(answer, what)
                 assert answer.status_code == 422, f"{what}: {answer.status_code} {answer.text}"
                 named = [fault["pointer"] for fault in answer.json()["errors"]]
-                passed = [name for name in sent if not any(it.startswith(f"{pointer}/{name}") for it in named)]
+                passed = [name for name in sent if not any(each.startswith(f"{pointer}/{name}") for each in named)]
                 assert not passed, f"{what}: nothing is said of {', '.join(passed)}"
 
 

@@ -147,16 +147,16 @@ class _Writer:
         return written
 
     def _field(self, kind: GraphQLObjectType, name: str, links: int) -> str:
-        it = kind.fields[name]
-        given = self._arguments(kind, name, it) if it.args else ""
+        field = kind.fields[name]
+        given = self._arguments(kind, name, field) if field.args else ""
         key = self._keyed(name) if given or self.one_in(4) else name
         times = 2 if self.one_in(6) else 1
         condition = self._condition()
         # What stands twice under one key is merged.
-        return " ".join(f"{key}{given} {condition}{self._within(kind, it, links)}" for _ in range(times))
+        return " ".join(f"{key}{given} {condition}{self._within(kind, field, links)}" for _ in range(times))
 
-    def _within(self, kind: GraphQLObjectType, it: GraphQLField, links: int) -> str:
-        named = get_named_type(it.type)
+    def _within(self, kind: GraphQLObjectType, field: GraphQLField, links: int) -> str:
+        named = get_named_type(field.type)
         if isinstance(named, GraphQLUnionType):
             members = [member for member in named.types if not self.one_in(4)] or named.types[:1]
             inner = " ".join(f"... on {member.name} {self.selections(member, links)}" for member in members)
@@ -180,16 +180,16 @@ class _Writer:
             return f"@{directive}(if: {json.dumps(holds)}) "
         return f"@{directive}(if: {self._variable('Boolean!', holds, None)}) "
 
-    def _arguments(self, kind: GraphQLObjectType, name: str, it: GraphQLField) -> str:
+    def _arguments(self, kind: GraphQLObjectType, name: str, field: GraphQLField) -> str:
         given = []
         cursors = _CURSORS.get(_target(kind, name) or "")
-        if cursors and "after" in it.args and self.one_in(6):
-            sorts = schema().type_map[str(get_nullable_type(it.args["sort"].type))]
+        if cursors and "after" in field.args and self.one_in(6):
+            sorts = schema().type_map[str(get_nullable_type(field.args["sort"].type))]
             assert isinstance(sorts, GraphQLEnumType)
             sort, at = self.dice.choice(list(sorts.values)), self.dice.randint(0, 12)
             given = [f"sort: {sort}", f'after: "@cursor.{cursors}.{sort}.{at}@"']
-        for argument, declared in it.args.items():
-            required = isinstance(declared.type, GraphQLNonNull) and "first" not in it.args
+        for argument, declared in field.args.items():
+            required = isinstance(declared.type, GraphQLNonNull) and "first" not in field.args
             always = required or (argument == "atBefore" and name == "auditEvents")
             # Every page says its size, so that what a query costs stays within bounds.
             chance = {"first": 1, "sort": 3}.get(argument, 6)
@@ -235,8 +235,8 @@ class _Writer:
         return f"${named}"
 
 
-def _composite(it: GraphQLField) -> bool:
-    return isinstance(get_named_type(it.type), GraphQLObjectType | GraphQLUnionType)
+def _composite(field: GraphQLField) -> bool:
+    return isinstance(get_named_type(field.type), GraphQLObjectType | GraphQLUnionType)
 
 
 def _target(kind: GraphQLObjectType, name: str) -> str | None:

@@ -200,7 +200,7 @@ async def driver_connection(session: AsyncSession) -> Any:
 
 def driver_error(error: BaseException) -> BaseException:
     """Return asyncpg's error where SQLAlchemy wrapped one, else the error itself."""
-    return (error.orig and error.orig.__cause__) or error if isinstance(error, DBAPIError) else error
+    return error.orig.__cause__ or error.orig if isinstance(error, DBAPIError) and error.orig else error
 
 
 async def again_after_deadlock(attempt: Callable[[], Awaitable[T]]) -> T:

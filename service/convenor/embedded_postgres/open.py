@@ -19,6 +19,7 @@ from convenor.database.login import (
 )
 from convenor.embedded_postgres import server as embedded
 from convenor.embedded_postgres.passwords import FILE_NAME, known_passwords, make_passwords, scram_verifier
+from convenor.log import say_nothing
 from convenor.startup_errors import explain_failure
 
 __all__ = ["Database", "Finding", "assert_app_role", "examine", "open_database"]
@@ -74,17 +75,13 @@ class Finding:
     remedy: str = ""
 
 
-def _say_nothing(_sentence: str) -> None:
-    pass
-
-
 @contextmanager
 def open_database(
     data_dir: Path,
     database_url: str | None = None,
     owner_url: str | None = None,
     *,
-    say: Callable[[str], None] = _say_nothing,
+    say: Callable[[str], None] = say_nothing,
 ) -> Iterator[Database]:
     """Open the database while the context lasts. Not for use inside a running event loop.
 

@@ -41,6 +41,7 @@ from convenor.embedded_postgres.process import (
 )
 from convenor.embedded_postgres.settings import SETTINGS
 from convenor.embedded_postgres.system_user import SystemUser, system_user_for
+from convenor.log import say_nothing
 from convenor.private_files import replace_file, sync_folder
 from convenor.startup_errors import explain_failure
 
@@ -129,7 +130,7 @@ def revive(data_dir: Path, known: psutil.Process | None) -> psutil.Process:
     running = postmaster(data_dir / "postgres")
     if running is None:
         with _explained(data_dir):
-            _start(data_dir, lambda _sentence: None)
+            _start(data_dir, say_nothing)
         running = postmaster(data_dir / "postgres")
     if running is None:
         raise _failed(data_dir, "stopped as soon as it had started")
