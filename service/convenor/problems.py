@@ -264,7 +264,7 @@ class Invalid(Problem):
     """The request has field errors; `errors` lists every one."""
 
     status, code, title = 422, "invalid", "Invalid request"
-    cause = "One or more fields or parameters are wrong. Nothing was stored."
+    cause = "One or more fields, parameters or headers are wrong. Nothing was stored."
     remedy = "Correct everything that `errors` lists, then send the request again."
 
 

@@ -8,9 +8,12 @@ import asyncpg
 from sqlalchemy.exc import DBAPIError
 
 from convenor.configuration_error import ConfigurationError
-from convenor.database.pools import driver_error
+from convenor.database.pools import driver_error, no_session
 
 _FROM_DATABASE = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+
+_LOST_STATEMENT = (asyncpg.InvalidSQLStatementNameError, asyncpg.DuplicatePreparedStatementError)
+"""A prepared statement is in another session, or this session has one of another connection."""
 
 
 @contextmanager
@@ -28,6 +31,8 @@ def explain_failure(problem: str, remedy: str) -> Iterator[None]:
         yield
     except (OSError, *_FROM_DATABASE, DBAPIError) as error:
         cause = driver_error(error)
+        if isinstance(cause, _LOST_STATEMENT):
+            raise no_session("changes the session between statements") from error
         if _is_full_disk(cause):
             remedy = "Free some space on the disk of the data folder and of the database, then start again."
         raise ConfigurationError(f"{problem}: {_reason(cause)}.", remedy) from error

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import asyncpg
 import httpx2
 import pytest
 from support.api_client import Service, pupil_referral
@@ -16,6 +17,7 @@ from convenor.configuration_error import ConfigurationError
 from convenor.database import pools
 from convenor.http.middleware import limits
 from convenor.http.services import AppServices
+from convenor.startup_errors import explain_failure
 
 READY = "/health/ready"
 
@@ -111,6 +113,21 @@ async def test_a_start_behind_a_pooler_that_drops_the_limits_is_refused(
     with pytest.raises(ConfigurationError, match=f"ignores {setting.decode()}, as a .*pooler.*\nSet CONVENOR_DATABASE"):
         async with serve_over(network, service):
             pass
+
+
+async def test_a_start_behind_a_pooler_that_loses_prepared_statements_is_refused(service: Service) -> None:
+    connection = await asyncpg.connect(service.app_url)
+    try:
+        await connection.fetchval("select 1")
+        await connection.execute("deallocate all; prepare another as select 2")
+        for call in (connection.fetchval("select 1"), connection.execute("prepare another as select 2")):
+            with (
+                pytest.raises(ConfigurationError, match=r"changes the session between statements, as a .*pooler"),
+                explain_failure("Convenor cannot start", "Correct that."),
+            ):
+                await call
+    finally:
+        await connection.close()
 
 
 async def test_a_worker_stops_although_the_network_has_lost_every_connection(

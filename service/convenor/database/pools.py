@@ -218,6 +218,20 @@ async def again_after_deadlock(attempt: Callable[[], Awaitable[T]]) -> T:
     return await attempt()
 
 
+def no_session(reason: str) -> ConfigurationError:
+    """Return the error for a connection pooler that gives no session of its own.
+
+    Args:
+        reason: What shows it, as a verb and its object.
+    """
+    return ConfigurationError(
+        f"What answers at the database's address is not a PostgreSQL session: it {reason}, as a connection pooler "
+        "does.",
+        "Set CONVENOR_DATABASE_URL to the server itself, or let the pooler use session pooling and pass the start-up "
+        "parameters on.",
+    )
+
+
 def violates(error: IntegrityError, constraint: str) -> bool:
     """Check whether the database refused a change because of this constraint or unique index.
 
@@ -257,12 +271,7 @@ async def _assert_session(connection: asyncpg.Connection, opens: Callable[[], Aw
         await close_or_cut([other])
     if dropped or shared:
         reason = f"ignores {', '.join(dropped)}" if dropped else "changes the session between transactions"
-        raise ConfigurationError(
-            f"What answers at the database's address is not a PostgreSQL session: it {reason}, as a connection pooler "
-            "does.",
-            "Set CONVENOR_DATABASE_URL to the server itself, or let the pooler use session pooling and pass the "
-            "start-up parameters on.",
-        )
+        raise no_session(reason)
 
 
 async def _assert_connections_available(connection: Any, workers: int) -> None:
