@@ -68,6 +68,7 @@ style: $(STAMP)
 
 types: $(STAMP)
 	$(BIN)/mypy
+	$(BIN)/mypy --config-file tests/mypy.ini
 
 layers: $(STAMP)
 	$(BIN)/lint-imports

@@ -81,6 +81,7 @@ CHECKS = [
     "ruff check",
     "ruff format --check",
     "mypy",
+    "mypy --config-file tests/mypy.ini",
     "lint-imports",
     "python -m convenor.export_contracts --check",
 ]

@@ -1,6 +1,7 @@
 """What ends in the database ends for a token that a worker remembers, over HTTP."""
 
 import asyncio
+from typing import Any
 
 import asyncpg
 import pytest
@@ -26,8 +27,9 @@ async def test_what_a_client_may_do_ends_under_a_token_that_is_remembered(
     service: Service, statement: str, status: int, problem: str
 ) -> None:
     board, finance = service.as_("board"), service.as_("finance")
+    verifier: Any = service.services.verifier
     async with asyncio.timeout(NEVER_SECONDS):
-        while not service.services.verifier.watching:  # noqa: ASYNC110 - it knows no event
+        while not verifier.watching:  # noqa: ASYNC110 - it knows no event
             await asyncio.sleep(0)
     for caller in (board, finance):
         assert (await caller.get("/v1/me")).status_code == 200

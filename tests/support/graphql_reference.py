@@ -347,7 +347,7 @@ def _touch(
         if isinstance(node, FieldNode):
             if node.selection_set is None:
                 continue
-            inner = get_named_type(kind.fields[node.name.value].type)  # type: ignore[attr-defined]
+            inner: Any = get_named_type(kind.fields[node.name.value].type)  # type: ignore[attr-defined]
             if inner.name in SCOPES and node.name.value != "node":
                 found.scopes.add(SCOPES[inner.name])
             elif inner.name.endswith("Connection"):
