@@ -91,7 +91,9 @@ def _start() -> dict[str, Organisation]:
     return {name: Organisation() for name in (*SCHOOLS, TRUST)}
 
 
-def _referrals(persons: Persons, organisations: dict[str, Organisation]) -> tuple[frozenset[object], frozenset[object]]:
+def _referrals(
+    persons: Persons, organisations: dict[str, Organisation]
+) -> tuple[frozenset[frozenset[str]], frozenset[frozenset[str]]]:
     """Return what was derived by the referrals of its pupils, which do not depend on the order, as ids do."""
 
     def of(group: Iterable[Pupil]) -> frozenset[str]:

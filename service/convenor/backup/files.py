@@ -180,7 +180,7 @@ def read_backup(path: Path) -> Backup:
         backup = Backup(str(written["revision"]), int(written["postgresql"]), str(written["sha256"]), files)
     except OSError as error:
         raise _unreadable(keys, error) from error
-    except (ValueError, TypeError, KeyError, AttributeError):
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         # The cause can quote the file, so the message leaves it out.
         raise damaged from None
     _check_key_files(backup.files, keys)
