@@ -263,7 +263,7 @@ class TestARestoreIsRefused:
         await asyncio.to_thread(backup.write_bytes, damage(whole))
         await self.refused(target, backup, "is damaged, or")
 
-    @pytest.mark.parametrize("content", ["", "[]", "{", '{"format": 2}'])
+    @pytest.mark.parametrize("content", ["", "[]", "{", '{"format": 2}', "[" * 100_000], ids=lambda each: each[:9])
     async def test_a_restore_of_damaged_keys_is_refused(self, backup: Path, target: Settings, content: str) -> None:
         keys_path(backup).write_text(content)
         await self.refused(target, backup, r"\.keys is damaged")
