@@ -11,7 +11,7 @@ import json
 import re
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from tempfile import SpooledTemporaryFile
 from typing import Any
@@ -140,7 +140,7 @@ async def answer_load(wanted: LoadRequest) -> AuditedStreamingResponse:
         return await import_run.run(read_lines(body, load), write_result)
 
     try:
-        with body:
+        with body, _only_import(context.services.bulk_clients, context.caller.client_id):
             await _store_body(request, body)
             async with _turn(context.services.bulk_turns):
                 complete = await again_after_deadlock(attempt)
@@ -153,6 +153,18 @@ async def answer_load(wanted: LoadRequest) -> AuditedStreamingResponse:
     audit = import_run.audit if complete else AuditRecord(context.action, problem=Invalid.code)
     status = 200 if complete else Invalid.status
     return AuditedStreamingResponse(_send(results, complete), status, media_type=MEDIA_TYPE, audit=audit)
+
+
+@contextmanager
+def _only_import(clients: set[str], client_id: str) -> Iterator[None]:
+    """Let a client have one import at a time, so that none can take every turn, or hold many bodies."""
+    if client_id in clients:
+        raise LoadStillRunning
+    clients.add(client_id)
+    try:
+        yield
+    finally:
+        clients.remove(client_id)
 
 
 async def _store_body(request: Request, body: Spool) -> None:
