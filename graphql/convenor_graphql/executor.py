@@ -15,7 +15,7 @@ from convenor.http.dependencies import key_reservation
 from convenor.http.exception_handlers import WriteFailed, error_at, problem_of
 from convenor.http.request_context import RequestContext
 from convenor.http.write_context import Replay, WriteCall, WriteContext, etag_of
-from convenor.problems import Invalid, NotFound, ScopeMissing
+from convenor.problems import AmbiguousKey, Invalid, NotFound, ScopeMissing
 from convenor.read_model.execute import Answer, read_selection
 from convenor.read_model.redaction import redacted_in, refuse_search
 from convenor.read_model.resource import Resource
@@ -125,8 +125,9 @@ async def _read(call: Call, selected: PlannedSelection, result: ExecutionResult)
     result.redacted += redacted_in(roots, call.principal.clearances)
     for root, doc in zip(roots, found.docs, strict=True):
         if isinstance(root, One) and doc == b"null":
-            result.errors += errors_of(NotFound(), call.context.services.issuer, [root.key])
-            result.audit = replace(result.audit, problem=NotFound.code, status=NotFound.status)
+            problem = AmbiguousKey() if root.at in found.ambiguous else NotFound()
+            result.errors += errors_of(problem, call.context.services.issuer, [root.key])
+            result.audit = replace(result.audit, problem=problem.code, status=problem.status)
     return {root.key: doc for root, doc in zip(roots, found.docs, strict=True)}
 
 

@@ -6,14 +6,12 @@ from typing import Annotated
 from starlette.responses import Response
 
 from convenor.commissioned_services import rules
-from convenor.commissioned_services.models import CommissionedService
 from convenor.commissioned_services.resource import SERVICES, ServiceRead
 from convenor.commissioned_services.schemas import PromotionCreate, ServiceCreate, ServiceUpdate
 from convenor.http.dependencies import writes
 from convenor.http.feature import Feature
 from convenor.http.read_routes import ResourceRouter, Tag
 from convenor.http.write_context import WriteContext
-from convenor.read_model.locking import Lock, get_for_update
 
 router = ResourceRouter(Tag("services", "Commissioned services with their providers, capacity and waiting times."))
 router.add_list("/v1/services", SERVICES)
@@ -36,9 +34,7 @@ async def update_service(
     write: Annotated[WriteContext, writes("services:write", "services:update", changes=True)],
 ) -> Response:
     """Update a service: its description, capacity, provider or the clusters that buy it."""
-    clusters = await rules.lock_clusters(write.session, write.principal, data.clusters or [])
-    how = Lock.REKEY if data.provider else Lock.CHANGE
-    service = await get_for_update(write.session, write.principal, SERVICES, CommissionedService, service_id, how)
+    service, clusters = await rules.load_service(write.session, write.principal, service_id, data)
     return await write.update(SERVICES, service, data, partial(rules.update_service, clusters=clusters))
 
 

@@ -18,8 +18,8 @@ from convenor.database.pools import driver_connection
 from convenor.domain_types.dates import today
 from convenor.problems import FieldErrors, StateConflict
 from convenor.providers.resource import PROVIDERS
-from convenor.read_model.execute import resolve_reference
-from convenor.read_model.locking import lock, lock_all, resolve
+from convenor.read_model.execute import resolve_reference, resolve_references
+from convenor.read_model.locking import Lock, lock, lock_all, resolve
 from convenor.security.principal import Principal
 
 
@@ -31,11 +31,13 @@ async def create_service(session: AsyncSession, principal: Principal, data: Serv
     """
     errors = FieldErrors()
     area = await area_of(session, principal, data, errors)
-    provider = await _provider(session, principal, area, data.provider, errors)
-    clusters = _buyers(await lock_clusters(session, principal, data.clusters or []), area, errors)
-    errors.ends_after(data.valid_from, data.valid_to)
+    # The other references are resolved within the area.
     errors.raise_if_any()
     assert area
+    provider = await _provider(session, principal, area, data.provider, errors)
+    clusters = _buyers(await _lock_clusters(session, principal, area, data.clusters or []), errors)
+    errors.ends_after(data.valid_from, data.valid_to)
+    errors.raise_if_any()
     if data.clusters is None and data.offer is Offer.CORE:
         clusters = await _lock_open_clusters(session, area)
     service = CommissionedService(area_id=area, provider_id=provider, **data.columns())
@@ -59,7 +61,7 @@ async def update_service(
         principal: the caller.
         service: locked, after its clusters.
         data: the changes.
-        clusters: those that `data` names, see `lock_clusters`.
+        clusters: those that `data` names, see `load_service`.
 
     Raises:
         Invalid: names every reference that is wrong.
@@ -67,7 +69,7 @@ async def update_service(
     """
     errors = FieldErrors()
     provider = await _provider(session, principal, service.area_id, data.provider, errors)
-    wanted = _buyers(clusters, service.area_id, errors)
+    wanted = _buyers(clusters, errors)
     service.sqlmodel_update(data.columns())
     errors.ends_after(service.valid_from, service.valid_to)
     errors.raise_if_any()
@@ -76,6 +78,20 @@ async def update_service(
     if provider:
         service.provider_id = provider
     service.version += 1
+
+
+async def load_service(
+    session: AsyncSession, principal: Principal, key: str, data: ServiceUpdate
+) -> tuple[CommissionedService, Sequence[Cluster | None]]:
+    """Load a service by its id or code, locked after the clusters that `data` names; with these, or None for each.
+
+    Raises:
+        NotFound: there is none, or it is outside the caller's area.
+    """
+    found = await resolve(session, principal, SERVICES, key)
+    clusters = await _lock_clusters(session, principal, found[0], data.clusters or [])
+    service = await lock(session, CommissionedService, found, Lock.REKEY if data.provider else Lock.CHANGE)
+    return service, clusters
 
 
 async def load_with_clusters(
@@ -117,13 +133,14 @@ async def promote_service(
     _begin(session, service, set(clusters) - buying, today())
 
 
-async def lock_clusters(session: AsyncSession, principal: Principal, keys: Sequence[str]) -> Sequence[Cluster | None]:
-    """Load the cluster of each id or code, or None where the caller has access to none.
+async def _lock_clusters(
+    session: AsyncSession, principal: Principal, area: UUID, keys: Sequence[str]
+) -> Sequence[Cluster | None]:
+    """Load the cluster of each id or code in an area, or None where the caller has access to none.
 
     They are locked, so that no merger or split misses a purchase that begins at the same time.
     """
-    connection = await driver_connection(session)
-    named = [await resolve_reference(connection, principal, CLUSTERS, key) for key in keys]
+    named = await resolve_references(await driver_connection(session), principal, CLUSTERS, keys, area)
     locked = {
         (cluster.area_id, cluster.id): cluster
         for cluster in await lock_all(session, Cluster, {key for key in named if key})
@@ -174,21 +191,21 @@ async def _lock_open_clusters(session: AsyncSession, area: UUID) -> Collection[U
 
 
 async def _provider(
-    session: AsyncSession, principal: Principal, area: UUID | None, key: str | None, errors: FieldErrors
+    session: AsyncSession, principal: Principal, area: UUID, key: str | None, errors: FieldErrors
 ) -> UUID | None:
     if key is None:
         return None
-    found = await resolve_reference(await driver_connection(session), principal, PROVIDERS, key)
-    if found is None or found[0] != area:
+    found = await resolve_reference(await driver_connection(session), principal, PROVIDERS, key, area)
+    if found is None:
         errors.unknown("/provider", "provider")
         return None
     return found[1]
 
 
-def _buyers(clusters: Sequence[Cluster | None], area: UUID | None, errors: FieldErrors) -> Collection[UUID]:
+def _buyers(clusters: Sequence[Cluster | None], errors: FieldErrors) -> Collection[UUID]:
     """Collect the clusters that are to buy a service, and add an error for each that cannot."""
     for at, cluster in enumerate(clusters):
-        if cluster is None or cluster.area_id != area:
+        if cluster is None:
             errors.unknown(f"/clusters/{at}", "cluster")
         elif cluster.valid_to is not None:
             errors.add(f"/clusters/{at}", "ended", "This cluster has ended or is about to end. Name its successors.")

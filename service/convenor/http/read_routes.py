@@ -22,6 +22,7 @@ from convenor.http.json_body import GuardedRoute
 from convenor.http.operation import Operation, declared
 from convenor.http.request_context import RequestContext
 from convenor.http.responses import AuditedResponse
+from convenor.problems import AmbiguousKey
 from convenor.read_model.execute import Answer, read_list, read_one
 from convenor.read_model.list_query import parse_fields, parse_query
 from convenor.read_model.resource import Resource
@@ -46,7 +47,10 @@ class Reading:
     @property
     def operation(self) -> Operation:
         """What the route asks of its caller."""
-        return Operation(self.resource.read_scope, f"{self.resource.name}:{'list' if self.many else 'read'}")
+        named = self.under if self.many else self.resource
+        problems = (AmbiguousKey,) if named and named.natural_key and named.of_area else ()
+        action = f"{self.resource.name}:{'list' if self.many else 'read'}"
+        return Operation(self.resource.read_scope, action, problems=problems)
 
 
 class ReadRoute(APIRoute):

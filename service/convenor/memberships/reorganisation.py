@@ -20,7 +20,7 @@ from convenor.database.pools import driver_connection
 from convenor.memberships import queries
 from convenor.memberships.schemas import ClusterInto, MergeCreate, SplitCreate
 from convenor.problems import FieldErrors, StateConflict
-from convenor.read_model.execute import resolve_reference
+from convenor.read_model.execute import resolve_references
 from convenor.read_model.locking import get_for_update, lock_all
 from convenor.schools.models import School
 from convenor.schools.resource import SCHOOLS
@@ -92,8 +92,8 @@ async def split_cluster(
         if code in codes[:at]:
             errors.add(f"/into/{at}/code", "repeated", "Two of the clusters have this code.")
     placed = await _placed(session, principal, cluster, data, members, errors)
-    for missing in sorted(members - placed.keys()):
-        school = await session.get_one(School, (cluster.area_id, missing))
+    missing = {(cluster.area_id, school) for school in members - placed.keys()}
+    for school in await lock_all(session, School, missing):
         errors.add(
             "/into", "unplaced", f"{school.name} ({school.urn or school.id}) is not placed in any of the clusters."
         )
@@ -109,8 +109,8 @@ async def _clusters(
 ) -> dict[tuple[UUID, UUID], str]:
     """Resolve the clusters that the body names, each with the pointer to its name."""
     named: dict[tuple[UUID, UUID], str] = {}
-    for at, key in enumerate(keys):
-        found = await resolve_reference(await driver_connection(session), principal, CLUSTERS, key)
+    resolved = await resolve_references(await driver_connection(session), principal, CLUSTERS, keys)
+    for at, found in enumerate(resolved):
         if found is None or any(found[0] != area for area, _ in named):
             errors.unknown(f"/clusters/{at}", "cluster")
         elif found in named:
@@ -146,18 +146,20 @@ async def _placed(
 ) -> dict[UUID, int]:
     """Return, for each school, the position of its new cluster."""
     placed: dict[UUID, int] = {}
-    for at, into in enumerate(data.into):
-        for number, key in enumerate(into.schools):
-            pointer = f"/into/{at}/schools/{number}"
-            found = await resolve_reference(await driver_connection(session), principal, SCHOOLS, key)
-            if found is None or found[0] != cluster.area_id:
-                errors.unknown(pointer, "school")
-            elif found[1] not in members:
-                errors.add(pointer, "not_a_member", f"This school is not in cluster {cluster.code} on that day.")
-            elif found[1] in placed:
-                errors.add(pointer, "placed_twice", "This school is placed twice.")
-            else:
-                placed[found[1]] = at
+    named = [(at, number, key) for at, into in enumerate(data.into) for number, key in enumerate(into.schools)]
+    resolved = await resolve_references(
+        await driver_connection(session), principal, SCHOOLS, [key for *_, key in named], cluster.area_id
+    )
+    for (at, number, _), found in zip(named, resolved, strict=True):
+        pointer = f"/into/{at}/schools/{number}"
+        if found is None:
+            errors.unknown(pointer, "school")
+        elif found[1] not in members:
+            errors.add(pointer, "not_a_member", f"This school is not in cluster {cluster.code} on that day.")
+        elif found[1] in placed:
+            errors.add(pointer, "placed_twice", "This school is placed twice.")
+        else:
+            placed[found[1]] = at
     return placed
 
 

@@ -178,8 +178,8 @@ async def give_up_role(
 async def _school(
     session: AsyncSession, principal: Principal, cluster: Cluster, key: str, errors: FieldErrors
 ) -> UUID | None:
-    found = await resolve_reference(await driver_connection(session), principal, SCHOOLS, key)
-    if found is None or found[0] != cluster.area_id:
+    found = await resolve_reference(await driver_connection(session), principal, SCHOOLS, key, cluster.area_id)
+    if found is None:
         errors.unknown("/school", "school")
         return None
     return found[1]

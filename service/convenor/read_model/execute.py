@@ -8,7 +8,14 @@ from uuid import UUID
 from convenor.database.ids import Ids
 from convenor.problems import AmbiguousKey, NotFound
 from convenor.read_model.list_query import Query
-from convenor.read_model.plan import ParentRecord, Plan, Shape, compile_plan, compile_selection
+from convenor.read_model.plan import (
+    ParentRecord,
+    Plan,
+    Shape,
+    compile_plan,
+    compile_references,
+    compile_selection,
+)
 from convenor.read_model.redaction import refuse_search
 from convenor.read_model.resource import Resource
 from convenor.read_model.row_access import access_profile_of, values_of
@@ -47,6 +54,7 @@ async def read_one(
 
     Raises:
         NotFound: there is no such record, or the caller may not see it.
+        AmbiguousKey: records of several of the caller's areas have this natural key.
     """
     by, named = name_record(resource, key)
     shape = Shape(resource, "one", access_profile_of(principal), fields, by=by)
@@ -72,6 +80,7 @@ async def read_list(
 
     Raises:
         NotFound: there is no such parent, or the caller may not see it.
+        AmbiguousKey: records of several of the caller's areas have the parent's natural key.
     """
     record: ParentRecord | None = None
     named: dict[str, Any] = {}
@@ -108,6 +117,8 @@ class SelectionAnswer:
     subjects: Sequence[UUID]
     areas: Sequence[UUID]
     subject_areas: Sequence[UUID]
+    ambiguous: frozenset[str]
+    """The places of the natural keys that records of several areas have."""
 
 
 async def read_selection(
@@ -124,7 +135,7 @@ async def read_selection(
     plan = compile_selection(roots, access_profile_of(principal))
     row = await _fetch(connection, principal, plan, values)
     docs = tuple(row[f"d{at}"] for at in range(len(roots)))
-    return SelectionAnswer(docs, *_audited(principal, row))
+    return SelectionAnswer(docs, *_audited(principal, row), ambiguous=_ambiguous(row))
 
 
 def _answer(principal: Principal, row: Any, etag: str | None = None, following: str | None = None) -> Answer:
@@ -132,7 +143,10 @@ def _answer(principal: Principal, row: Any, etag: str | None = None, following: 
 
     Raises:
         NotFound: the record, or the parent of the list, was not found.
+        AmbiguousKey: records of several areas have its natural key.
     """
+    if _ambiguous(row):
+        raise AmbiguousKey
     if row["d0"] == b"null":
         raise NotFound
     ids, subjects, areas, subject_areas = _audited(principal, row)
@@ -146,6 +160,12 @@ def _audited(principal: Principal, row: Any) -> tuple[Sequence[UUID], Sequence[U
     return ids, subjects, areas or principal.areas, subject_areas
 
 
+def _ambiguous(row: Any) -> frozenset[str]:
+    """Return the places that `compile_selection` found to be ambiguous."""
+    listed: str = row.get("ambiguous", "")
+    return frozenset(listed.split(",") if listed else ())
+
+
 def _parse_ids(text: str) -> tuple[Ids, Sequence[UUID]]:
     """Return the distinct ids of an answer, and the area of each where the text has it."""
     each = dict.fromkeys(text.split(",")) if text else {}
@@ -157,29 +177,69 @@ def _parse_ids(text: str) -> tuple[Ids, Sequence[UUID]]:
 
 
 async def resolve_reference(
-    connection: Connection, principal: Principal, resource: Resource, key: str
+    connection: Connection, principal: Principal, resource: Resource, key: str, area: UUID | None = None
 ) -> tuple[UUID, UUID] | None:
-    """Return the (area, id) of a record that the caller may see, or None. Rules resolve the references of a body so.
+    """Return the (area, id) of a record that the caller may see, or None. See `resolve_references`."""
+    [found] = await resolve_references(connection, principal, resource, [key], area)
+    return found
+
+
+async def resolve_references(
+    connection: Connection,
+    principal: Principal,
+    resource: Resource,
+    keys: Sequence[str],
+    area: UUID | None = None,
+) -> list[tuple[UUID, UUID] | None]:
+    """Return the (area, id) of each record that the caller may see, or None. Rules resolve the references of a body so.
+
+    Args:
+        connection: a connection or pool.
+        principal: the caller.
+        resource: the kind of record.
+        keys: ids or natural keys.
+        area: only records of this area are found, where the rule knows it.
 
     Raises:
-        AmbiguousKey: records of several of the caller's areas have this natural key.
+        AmbiguousKey: records of several of these areas have one of the natural keys.
     """
-    by, named = name_record(resource, key)
-    shape = Shape(resource, "find", access_profile_of(principal), by=by)
-    row = await _fetch(connection, principal, compile_plan(shape), named)
-    if row["is_ambiguous"]:
+    parsed = [_parse_key(resource, key) for key in keys]
+    values: dict[By, list[UUID | str]] = {}
+    for each in parsed:
+        if each:
+            values.setdefault(each[0], []).append(each[1])
+    if not values:
+        return [None for _ in keys]
+    plan = compile_references(resource, access_profile_of(principal), tuple(sorted(values)))
+    row = await _fetch(connection, principal, plan, {f"references.{by}": listed for by, listed in values.items()})
+    found: dict[str, list[tuple[UUID, UUID]]] = {}
+    for key, *record in zip(row["keys"] or (), row["areas"] or (), row["ids"] or (), strict=True):
+        if area in (None, record[0]):
+            found.setdefault(key, []).append((record[0], record[1]))
+    if any(len(records) > 1 for records in found.values()):
         raise AmbiguousKey
-    return (row["area_id"], row["id"]) if row["id"] is not None else None
+    return [found[str(each[1])][0] if each and str(each[1]) in found else None for each in parsed]
 
 
 def name_record(resource: Resource, key: str, name: str = "record") -> tuple[By, dict[str, Any]]:
-    """Read the key of a record from a path or a body: an id, else the natural key."""
+    """Read the key of a record from a path: an id, else the natural key.
+
+    Raises:
+        NotFound: no record can have this key.
+    """
+    parsed = _parse_key(resource, key)
+    if parsed is None:
+        raise NotFound
+    by, value = parsed
+    return by, {f"{name}.{'id' if by == 'id' else 'key'}": value}
+
+
+def _parse_key(resource: Resource, key: str) -> tuple[By, UUID | str] | None:
+    """Read an id, else a natural key; None if no record can have this key."""
     try:
-        return "id", {f"{name}.id": UUID(key)}
+        return "id", UUID(key)
     except ValueError:
-        if resource.natural_key is None or "\x00" in key:
-            raise NotFound from None
-        return "natural_key", {f"{name}.key": key}
+        return None if resource.natural_key is None or "\x00" in key else ("natural_key", key)
 
 
 async def _fetch(connection: Connection, principal: Principal, plan: Plan, values: Mapping[str, Any]) -> Any:

@@ -59,7 +59,7 @@ class Shape:
     """A REST request without its values, as the cache key of its plan."""
 
     resource: Resource
-    kind: Literal["one", "list", "find"]
+    kind: Literal["one", "list"]
     profile: AccessProfile
     fields: frozenset[str] | None = None
     filters: tuple[str, ...] = ()
@@ -84,14 +84,9 @@ def compile_plan(shape: Shape) -> Plan:
     """Compile a REST request.
 
     The statement returns the columns of `compile_selection` for one root, and the record's `etag` or the cursor of the
-    `next` page. To find a record, it returns `area_id`, `id` and `is_ambiguous`: codes are unique in one area only.
+    `next` page.
     """
     writer, resource = _Writer(shape.profile, hidden=""), shape.resource
-    if shape.kind == "find":
-        found = writer.found(resource, shape.by, "record", most=2)
-        select = f"select t.area_id, {resource.identity('t')} as id from ({found}) t"
-        outputs = [f"(select {name} from r0 limit 1) as {name}" for name in ("area_id", "id")]
-        return _statement(writer.binder, [select], [*outputs, "(select count(*) > 1 from r0) as is_ambiguous"])
     full_record = (FullRecord(shape.fields),)
     if shape.kind == "one":
         return _answer(
@@ -116,9 +111,25 @@ def compile_selection(roots: tuple[One | Page, ...], profile: AccessProfile) -> 
     The statement returns `d0`, `d1` ... (the bytes of each root's JSON, `null` for a record that is not found), and
     `ids` and `subjects` as text separated by commas. For a caller of several areas, each id has a space and its area
     after it.
+
+    If a caller of several areas names a record by its natural key, there is a column `ambiguous`: the places of the
+    keys that several records have. Such a record is not found.
     """
     writer = _Writer(profile, hidden="null")
     return _answer(writer, [writer.link(root, None) for root in roots])
+
+
+@lru_cache(maxsize=512)
+def compile_references(resource: Resource, profile: AccessProfile, by: tuple[By, ...]) -> Plan:
+    """Compile the search for records by any number of ids (`references.id`) and keys (`references.natural_key`).
+
+    The statement returns the columns `keys`, `areas` and `ids`: arrays with an item for each record, null if there is
+    none.
+    """
+    writer = _Writer(profile, hidden="")
+    select = " union all ".join(writer.referenced(resource, each) for each in by)
+    outputs = [f"(select array_agg({name}) from r0) as {name}s" for name in ("key", "area", "id")]
+    return _statement(writer.binder, [select], outputs)
 
 
 _AUDITED = ("ids", "subjects")
@@ -132,11 +143,18 @@ def _answer(writer: "_Writer", selects: Sequence[str], further: Sequence[str] = 
     for name in _AUDITED:
         ids = ", ".join(f"(select {name} from r{at})" for at in range(len(selects)))
         outputs.append(f"concat_ws(',', {ids}) as {name}")
-    return _statement(writer.binder, selects, outputs + [f"(select {name} from r0) as {name}" for name in further])
+    outputs += [f"(select {name} from r0) as {name}" for name in further]
+    if writer.named:
+        places = (f"(select '{at}' from {step} having count(*) > 1)" for at, (step, _) in writer.named.items())
+        outputs.append(f"concat_ws(',', {', '.join(places)}) as ambiguous")
+    return _statement(writer.binder, selects, outputs, list(writer.named.values()))
 
 
-def _statement(binder: Binder, selects: Sequence[str], outputs: Sequence[str]) -> Plan:
+def _statement(
+    binder: Binder, selects: Sequence[str], outputs: Sequence[str], named: Sequence[tuple[str, str]] = ()
+) -> Plan:
     steps = [f"ctx as materialized (select {context_sql()})"]
+    steps += [f"{step} as materialized ({select})" for step, select in named]
     steps += [f"r{at} as materialized ({select})" for at, select in enumerate(selects)]
     return Plan(f"with {', '.join(steps)} select {', '.join(outputs)} from ctx", tuple(binder.names))
 
@@ -172,11 +190,24 @@ class _Writer:
         self.profile, self.binder, self.numbered = profile, Binder(), 0
         self.columns = Columns(profile.clearances, self.binder, hidden)
         self.predicates = Predicates(profile, self.binder)
+        self.named: dict[str, tuple[str, str]] = {}
+        """By place, the step and the select of a natural key that records of several areas may have."""
 
-    def found(self, resource: Resource, by: By, at: str, most: int = 1) -> str:
-        """Select the row of one record by its id or natural key; `most` rows where a key is not unique."""
-        key = [self.predicates.key_predicate(resource, by, at)]
-        return accessible_rows(self.predicates.rows(resource), self.binder, key, limit=f"limit {most}")
+    def found(self, resource: Resource, by: By, at: str) -> str:
+        """Select the row of one record by its id or natural key; no row where several records have the key."""
+        rows, key = self.predicates.rows(resource), [self.predicates.key_predicate(resource, by, at)]
+        if by == "id" or not rows.has_branches:
+            return accessible_rows(rows, self.binder, key, limit="limit 1")
+        step = self._alias("k")
+        self.named[at] = step, accessible_rows(rows, self.binder, key, limit="limit 2")
+        return f"select * from {step} where (select count(*) from {step}) = 1"
+
+    def referenced(self, resource: Resource, by: By) -> str:
+        """Select the key, the area and the id of each record that has one of many ids or natural keys."""
+        keys = [self.predicates.keys_predicate(resource, by, "references")]
+        found, identity = accessible_rows(self.predicates.rows(resource), self.binder, keys), resource.identity("t")
+        key = f"{identity}::text" if by == "id" else f't."{resource.natural_key}"'
+        return f"select {key} as key, t.area_id as area, {identity} as id from ({found}) t"
 
     def link(self, link: One | Page, parent: Parent | None) -> str:
         """Select one record or one page."""

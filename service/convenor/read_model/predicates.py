@@ -43,6 +43,12 @@ class Predicates:
             return f"{resource.identity('t')} = {self.binder.bind(f'{at}.id', 'uuid')}"
         return f't."{resource.natural_key}" = {self.binder.bind(f"{at}.key", "text")}'
 
+    def keys_predicate(self, resource: Resource, by: By, at: str) -> str:
+        """Write the condition that a row has one of these ids or natural keys."""
+        if by == "id":
+            return f"{resource.identity('t')} = any({self.binder.bind(f'{at}.id', 'uuid[]')})"
+        return f't."{resource.natural_key}" = any({self.binder.bind(f"{at}.natural_key", "text[]")})'
+
     def join_predicate(self, relation: Relation, resource: Resource, parent: Parent) -> list[str]:
         """Write the conditions that join rows to the parent's row."""
         source, alias = parent

@@ -59,6 +59,11 @@ class AccessibleRows:
     """For `RowAccess.CLUSTER`, the condition that a row belongs to the caller's clusters."""
 
     @property
+    def has_branches(self) -> bool:
+        """Check whether the rows are read in one branch for each (area, key) pair."""
+        return self.plural_access and self.of_area and self.row_access is not RowAccess.NONE
+
+    @property
     def kind(self) -> RowAccess:
         """Return the kind of the (area, key) pairs that bound the rows."""
         return self.row_access if self.row_access in OWN_COLUMN else RowAccess.AREA
@@ -113,7 +118,7 @@ def _source(rows: AccessibleRows, binds: Binder, conditions: list[str]) -> str:
 
 def _branches(rows: AccessibleRows, binds: Binder) -> str:
     """Write the (area, key) pairs, one for each branch; empty where one branch has all rows."""
-    if not rows.plural_access or not rows.of_area or rows.row_access is RowAccess.NONE:
+    if not rows.has_branches:
         return ""
     areas, keys = (binds.bind(f"access.{rows.kind}.{part}", "uuid[]") for part in ("areas", "keys"))
     return f"unnest({areas}, {keys}) as b(area_id, key)"

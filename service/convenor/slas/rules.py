@@ -14,7 +14,7 @@ from convenor.database.pools import driver_connection
 from convenor.domain_types.dates import now, today
 from convenor.problems import FieldErrors, IllegalTransition, StateConflict
 from convenor.providers.resource import PROVIDERS
-from convenor.read_model.execute import resolve_reference
+from convenor.read_model.execute import resolve_reference, resolve_references
 from convenor.read_model.locking import Lock, lock, lock_all, resolve
 from convenor.security.principal import Principal
 from convenor.slas import queries
@@ -61,10 +61,10 @@ async def load_sla(session: AsyncSession, principal: Principal, key: str, data: 
     found = await resolve(session, principal, SLAS, key)
     sla = await session.get_one(Sla, found)
     named = {(sla.area_id, sla.service_id)}
-    if data.service_id and (
-        other := await resolve_reference(await driver_connection(session), principal, SERVICES, data.service_id)
-    ):
-        named.add(other)
+    if data.service_id:
+        connection = await driver_connection(session)
+        other = await resolve_reference(connection, principal, SERVICES, data.service_id, sla.area_id)
+        named |= {other} if other else set()
     await lock_all(session, CommissionedService, named, Lock.KEEP)
     return await lock(session, Sla, found, Lock.REKEY)
 
@@ -177,8 +177,8 @@ async def _agree_new_version(session: AsyncSession, sla: Sla, data: SlaUpdate) -
 async def _service(
     session: AsyncSession, principal: Principal, key: str, area: UUID | None, errors: FieldErrors
 ) -> CommissionedService | None:
-    found = await resolve_reference(await driver_connection(session), principal, SERVICES, key)
-    if found is None or area not in (None, found[0]):
+    found = await resolve_reference(await driver_connection(session), principal, SERVICES, key, area)
+    if found is None:
         errors.unknown("/service_id", "service")
         return None
     # Locked, so that its provider does not change before the SLA is stored.
@@ -203,10 +203,10 @@ async def _check_provider(
 async def _clusters(
     session: AsyncSession, principal: Principal, keys: Sequence[str], area: UUID | None, errors: FieldErrors
 ) -> list[UUID]:
-    connection, clusters = await driver_connection(session), list[UUID]()
-    for at, key in enumerate(keys):
-        found = await resolve_reference(connection, principal, CLUSTERS, key)
-        if found is None or area not in (None, found[0]):
+    clusters = list[UUID]()
+    resolved = await resolve_references(await driver_connection(session), principal, CLUSTERS, keys, area)
+    for at, found in enumerate(resolved):
+        if found is None:
             errors.unknown(f"/clusters/{at}", "cluster")
         elif found[1] in clusters:
             errors.add(f"/clusters/{at}", "repeated", "This cluster appears more than once.")
