@@ -6,6 +6,7 @@ from typing import Any, Literal
 import pytest
 from pydantic import BaseModel
 
+from convenor.domain_types.codes import Prose
 from convenor.features import RESOURCES
 from convenor.read_model.checks import check_together
 from convenor.read_model.resource import OPEN_TO_AREA, DefaultFilter, Filter, Part, Relation, Resource, Sort
@@ -208,6 +209,31 @@ def test_declarations_together_refuse_what_does_not_fit(changed: dict[str, Any],
     with pytest.raises(ValueError, match="shelves: ") as refused:
         check_together([replace(SHELVES, **changed)], COLUMNS)
     assert named in str(refused.value)
+
+
+class Letter(BaseModel):
+    body: Prose | None
+
+
+class Folder(BaseModel):
+    id: int
+    note: Prose
+    letters: list[Letter]
+    redacted: list[str]
+
+
+def test_a_declaration_that_forgets_a_free_text_is_refused() -> None:
+    letters, open_letters = Part("letter {p}"), Part("letter {p}", open_free_text=("body",))
+    decided = {"sensitivity": {"note": FieldSensitivity.IDENTITY}, "parts": {"letters": open_letters}}
+    folders = replace(SHELVES, read=Folder, joins={}, sql={}, variants={}, **decided)
+    for forgotten, named in (
+        ({"sensitivity": {}}, "note is free text"),
+        ({"parts": {"letters": letters}}, "body is free text"),
+        ({"parts": {}, "sql": {"letters": "{t}.letters"}}, "letters is free text"),
+    ):
+        with pytest.raises(ValueError, match=named):
+            replace(folders, **forgotten)
+    replace(folders, sensitivity={}, open_free_text=("note",))
 
 
 def test_a_refusal_lists_what_there_is() -> None:

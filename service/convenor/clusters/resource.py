@@ -69,6 +69,7 @@ CLUSTERS = Resource(
     order="code",
     sorts={"code": Sort("code", "text"), "name": Sort("name", "text")},
     sql={"school_count": _MEMBERS_TODAY},
+    open_free_text=("note",),
     parts={
         "predecessors": _successions("successor_id", "predecessor_id"),
         "successors": _successions("predecessor_id", "successor_id"),

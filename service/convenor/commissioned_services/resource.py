@@ -7,7 +7,7 @@ from pydantic import BaseModel, Field
 
 from convenor.commissioned_services.models import DeliveryMode, Level, Offer, ServiceFields
 from convenor.database.constraints import valid_on
-from convenor.domain_types.codes import AreaOfNeed, Line
+from convenor.domain_types.codes import AreaOfNeed, Line, Prose
 from convenor.domain_types.statistics import LARGEST_SUPPRESSED, Status
 from convenor.read_model.resource import OPEN_TO_AREA, DefaultFilter, Filter, Part, Relation, Resource, Sort
 from convenor.security.principal import Role
@@ -52,7 +52,7 @@ class ServiceRead(ServiceFields):
     capacity: Capacity = Field(description="Places, and how many are in use.")
     wait: Wait = Field(description="How many referrals wait, and how long.")
     promoted_on: date | None = Field(description="When it was promoted from local to core.")
-    promotion_evidence: str | None = Field(description="The evidence for the promotion.")
+    promotion_evidence: Prose | None = Field(description="The evidence for the promotion.")
 
 
 BUYS = (
@@ -99,6 +99,7 @@ SERVICES = Resource(
         "wait.as_at": "now()",
     },
     parts={"provider": Part("provider {p} where {p}.area_id = {t}.area_id and {p}.id = {t}.provider_id")},
+    open_free_text=("eligibility", "promotion_evidence"),
     default_filters={
         Role.SCHOOL_MIS: DefaultFilter(f"exists ({BUYS.replace('{what}', '')} and {OF_ITS_CLUSTER})", unless="cluster")
     },

@@ -207,8 +207,14 @@ Line = Annotated[
 ]
 """A line of text, as of names: 1 to 200 characters once stripped, without line breaks and characters nobody sees."""
 
+
+class FreeText:
+    """Mark text that may say anything, so that a declaration must say who may read it."""
+
+
 Prose = Annotated[
     str,
+    FreeText,
     StringConstraints(strip_whitespace=True, min_length=1, max_length=4000),
     AfterValidator(
         _shape(

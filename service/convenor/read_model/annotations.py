@@ -6,6 +6,9 @@ from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from convenor.domain_types.codes import FreeText
 
 
 def models_in(annotation: Any) -> tuple[list[type[BaseModel]], bool]:
@@ -34,6 +37,17 @@ def kinds_of(model: type[BaseModel]) -> tuple[str, ...]:
     """List the values of a variant's discriminator `kind`; none where the model has no such field."""
     info = model.model_fields.get("kind")
     return tuple(map(str, get_args(info.annotation))) if info else ()
+
+
+def holds_free_text(info: FieldInfo) -> bool:
+    """Check whether a field, or a field of the models that it holds, is free text."""
+    models, _ = models_in(info.annotation)
+    within = any(holds_free_text(inner) for model in models for inner in model.model_fields.values())
+    return within or FreeText in info.metadata or _is_marked(info.annotation)
+
+
+def _is_marked(annotation: Any) -> bool:
+    return FreeText in getattr(annotation, "__metadata__", ()) or any(map(_is_marked, get_args(annotation)))
 
 
 def is_timestamp(annotation: Any) -> bool:

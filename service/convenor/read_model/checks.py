@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel
 
-from convenor.read_model.annotations import kinds_of, models_at, models_in
+from convenor.read_model.annotations import holds_free_text, kinds_of, models_at, models_in
 from convenor.read_model.placeholders import (
     ANYWHERE,
     FILTER,
@@ -29,7 +29,8 @@ def check_resource(resource: "Resource") -> None:
     """Check one resource by itself.
 
     Raises:
-        ValueError: a key names no field, a placeholder is unknown, or a sort would disclose a sensitive field.
+        ValueError: a key names no field, a placeholder is unknown, a sort would disclose a sensitive field, or
+            free text is neither sensitive nor declared to be open.
     """
     hidden = list(_check_fields(resource.name, resource.read, resource, resource.joins.keys()))
     if hidden and "redacted" not in resource.read.model_fields:
@@ -134,7 +135,11 @@ def _check_fields(
     """Check the declaration of a model's fields, and list those that are hidden from some roles."""
     known = dict.fromkeys(fields_within(model, declared))
     made = {"sql": declared.sql, "parts": declared.parts, "variants": declared.variants}
-    for what, keys in (*made.items(), ("sensitivity", declared.sensitivity)):
+    for what, keys in (
+        *made.items(),
+        ("sensitivity", declared.sensitivity),
+        ("open_free_text", declared.open_free_text),
+    ):
         for key in keys:
             _check_known(where, what, key, known)
     for path in known:
@@ -144,6 +149,8 @@ def _check_fields(
     for what, fragments in (("sql", declared.sql), ("variants", declared.variants)):
         for key, sql in fragments.items():
             _check_sql(f"{where}: {what}[{key}]", sql, ANYWHERE | set(joins))
+    for path in known:
+        _check_free_text(where, path, model, declared, known)
     yield from declared.sensitivity
     for path, part in declared.parts.items():
         at = f"{where}: parts[{path}]"
@@ -151,6 +158,24 @@ def _check_fields(
         _check_sql(f"{at}.order", part.order, PART_ORDER)
         for hidden in _check_fields(at, models_at(model, path.split("."))[0], part, joins):
             yield f"{path}.{hidden}"
+
+
+def _check_free_text(
+    where: str, path: str, model: type[BaseModel], declared: "Resource | Part", known: Collection[str]
+) -> None:
+    """Check that the declaration says who may read a field of free text. Parts are checked by themselves."""
+    if path in declared.parts or any(other.startswith(f"{path}.") for other in known):
+        return
+    *steps, name = path.split(".")
+    holders = [holder for holder in models_at(model, steps) if name in holder.model_fields]
+    if not any(holds_free_text(holder.model_fields[name]) for holder in holders):
+        return
+    if not any(
+        path == named or path.startswith(f"{named}.") for named in (*declared.sensitivity, *declared.open_free_text)
+    ):
+        raise ValueError(
+            f"{where}: {path} is free text, which may name a child. Give it a sensitivity, or add it to open_free_text."
+        )
 
 
 def _check_models(where: str, path: str, model: type[BaseModel], declared: "Resource | Part") -> None:

@@ -5,7 +5,7 @@ sensitivity, row access, filters, sorts and relations. In its SQL, `{t}` is the 
 `{v}` a parameter; `placeholders` lists them all. A declaration is checked when it is made.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Annotated, Any
@@ -25,13 +25,15 @@ class Part:
     Args:
         source: the SQL after `from`, with `{p}` as the part's own alias and `{t}` as its parent's.
         order: for a list, the SQL after `order by`.
-        sql, sensitivity, parts, variants: as in `Resource`, by the field's name within the part. `{t}` is the part.
+        sql, sensitivity, open_free_text, parts, variants: as in `Resource`, by the field's name within the part. `{t}`
+            is the part.
     """
 
     source: str
     order: str = ""
     sql: Mapping[str, str] = field(default_factory=dict)
     sensitivity: Mapping[str, FieldSensitivity] = field(default_factory=dict)
+    open_free_text: Collection[str] = ()
     parts: Mapping[str, "Part"] = field(default_factory=dict)
     variants: Mapping[str, str] = field(default_factory=dict)
 
@@ -144,6 +146,7 @@ class Resource:
         parts: embedded records, by dotted path.
         variants: for a field that is one of several models, the SQL of its discriminator.
         sensitivity: the clearance that a field needs, by dotted path.
+        open_free_text: fields of free text that everybody may read, by dotted path, because they are about no child.
         subject: the SQL of the id of the pupil whom a record is about, for the audit.
         etag: the column that holds the record's version.
         default_filters: by role, the predicate of a list that does not filter otherwise.
@@ -151,7 +154,7 @@ class Resource:
         view: True where `table` is a view, whose columns are not checked at the start.
 
     Raises:
-        ValueError: it names an unknown field, order, filter or placeholder.
+        ValueError: it names an unknown field, order, filter or placeholder, or leaves open who may read a free text.
     """
 
     name: str
@@ -171,6 +174,7 @@ class Resource:
     parts: Mapping[str, Part] = field(default_factory=dict)
     variants: Mapping[str, str] = field(default_factory=dict)
     sensitivity: Mapping[str, FieldSensitivity] = field(default_factory=dict)
+    open_free_text: Collection[str] = ()
     relations: Mapping[str, Relation] = field(default_factory=dict)
     subject: str | None = None
     etag: str | None = None
