@@ -3,7 +3,7 @@
 import asyncio
 import sys
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 
 import asyncpg
@@ -34,6 +34,44 @@ READ_ONLY = (
     "pathway",
 )
 SHORT_LIVED = ("idempotency_record", "spent_assertion")
+KEPT = (
+    "area",
+    "benchmark",
+    "cluster",
+    "cluster_membership",
+    "cluster_role",
+    "cluster_succession",
+    "commissioned_service",
+    "contact",
+    "impact_return",
+    "impact_return_measure",
+    "impact_return_transition",
+    "network",
+    "outcome",
+    "practice",
+    "provider",
+    "pupil",
+    "pupil_identity",
+    "referral",
+    "referral_month",
+    "referral_transition",
+    "school",
+    "service_cluster",
+    "sla",
+    "sla_cluster",
+    "sla_kpi",
+    "sla_terms",
+    "sla_transition",
+)
+"""Records of the domain: the application adds and updates them, and deletes none."""
+
+_PRIVILEGES: Mapping[str, frozenset[str]] = {
+    **dict.fromkeys(READ_ONLY, frozenset({"select"})),
+    **dict.fromkeys(APPEND_ONLY, frozenset({"select", "insert"})),
+    **dict.fromkeys(KEPT, frozenset({"select", "insert", "update"})),
+    **dict.fromkeys(SHORT_LIVED, frozenset({"select", "insert", "update", "delete"})),
+}
+"""What the application's role may do with each table."""
 
 SCHEMA_LOCK = int.from_bytes(b"convenor", "big")
 """The key of the advisory lock under which one session at a time changes the schema of a database."""
@@ -69,7 +107,8 @@ def migrate(
         lock_timeout_seconds: How long one attempt waits for tables in use, and how long the pause after it is.
 
     Raises:
-        ConfigurationError: The database is newer than this version of Convenor, or others hold its tables for too long.
+        ConfigurationError: The database is newer than this version of Convenor or has a table that it does not know, or
+            others hold its tables for too long.
     """
 
     async def run() -> None:
@@ -185,21 +224,15 @@ async def _grant(connection: asyncpg.Connection, app_role: str) -> None:
     if not await connection.fetchval("select has_schema_privilege(to_regrole($1), 'public', 'usage')", role):
         statements.append(f"grant usage on schema public to {role}")
     for name, held in rows:
-        verbs = _verbs(name)
-        if set(held) != verbs:
+        if name not in _PRIVILEGES:
+            raise ConfigurationError(
+                f"The database has a table that Convenor does not know: {name}.",
+                "Move a table of your own to another schema than public; list a table of Convenor in migrate.py.",
+            )
+        if set(held) != _PRIVILEGES[name]:
             statements += [
                 f'revoke all on "{name}" from {role}',
-                f'grant {", ".join(sorted(verbs))} on "{name}" to {role}',
+                f'grant {", ".join(sorted(_PRIVILEGES[name]))} on "{name}" to {role}',
             ]
     if statements:
         await connection.execute(";".join(statements))
-
-
-def _verbs(table: str) -> set[str]:
-    if table in READ_ONLY:
-        return {"select"}
-    if table in APPEND_ONLY:
-        return {"select", "insert"}
-    if table in SHORT_LIVED:
-        return {"select", "insert", "update", "delete"}
-    return {"select", "insert", "update"}

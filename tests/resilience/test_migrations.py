@@ -126,3 +126,11 @@ class TestGrants:
         assert await other.fetchrow(held) != before
         await asyncio.to_thread(migrate, database.owner_url, APP)
         assert await other.fetchrow(held) == before
+
+    async def test_a_table_that_nobody_listed_is_granted_to_nobody(
+        self, database: Empty, other: asyncpg.Connection
+    ) -> None:
+        await other.execute("create table forgotten (n int)")
+        with pytest.raises(ConfigurationError, match="does not know: forgotten"):
+            await asyncio.to_thread(migrate, database.owner_url, APP)
+        assert not await other.fetchval("select has_table_privilege($1, 'forgotten', 'select')", APP)
