@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from functools import reduce
 from keyword import iskeyword
 from operator import or_
-from types import UnionType
-from typing import Annotated, Any, Optional, Union, get_args, get_origin
+from typing import Annotated, Any, Optional, get_args, get_origin
 
 import strawberry
 from pydantic import BaseModel
@@ -15,6 +14,7 @@ from strawberry.annotation import StrawberryAnnotation
 from strawberry.types.arguments import StrawberryArgument
 from strawberry.types.field import StrawberryField
 
+from convenor.domain_types.inputs import choices_in
 from convenor.read_model.annotations import models_in
 from convenor_graphql.naming import camel, type_names
 from convenor_graphql.scalars import choice, scalar_type
@@ -103,7 +103,7 @@ class TypeFactory:
         if get_origin(annotation) is Annotated:
             return self._kind(get_args(annotation)[0], name, info)
         models, many = models_in(annotation)
-        choices = [choice_ for choice_ in _choices(annotation) if choice_ is not type(None)]
+        choices = [choice_ for choice_ in choices_in(annotation) if choice_ is not type(None)]
         if get_origin(choices[0]) is list:
             return list.__class_getitem__(self._kind(get_args(choices[0])[0], name, info))
         if get_origin(choices[0]) is Annotated:
@@ -157,14 +157,10 @@ def _within(models: Iterable[type[BaseModel]]) -> list[type[BaseModel]]:
     return list(found)
 
 
-def _choices(annotation: Any) -> tuple[Any, ...]:
-    return get_args(annotation) if get_origin(annotation) in (Union, UnionType) else (annotation,)
-
-
 def _optional(annotation: Any) -> bool:
     if get_origin(annotation) is Annotated:
         return _optional(get_args(annotation)[0])
-    return type(None) in _choices(annotation)
+    return type(None) in choices_in(annotation)
 
 
 def filter_type(annotation: Any, name: str) -> Any:

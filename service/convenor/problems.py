@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any, ClassVar
 
+from convenor.request_limits import BODY_SECONDS, BULK_PART, MAX_BODY, MAX_BULK, MAX_LINES
+
 
 @dataclass(frozen=True, slots=True)
 class FieldError:
@@ -186,7 +188,10 @@ class TooSlow(Problem):
     """The body did not arrive in time."""
 
     status, code, title = 408, "too_slow", "Body too slow"
-    cause = "A body has 20 seconds to arrive. A bulk import has 20 seconds for each 20,000 bytes and 10 minutes in all."
+    cause = (
+        f"A body has {BODY_SECONDS} seconds to arrive. A bulk import has {BODY_SECONDS} seconds for each {BULK_PART:,}"
+        " bytes and 10 minutes in all."
+    )
     remedy = "Check the connection and send it again. With the same `Idempotency-Key`, nothing is stored twice."
     retry = "Retry over a faster connection, unchanged."
 
@@ -237,7 +242,10 @@ class TooLarge(Problem):
     """The body is larger than this address accepts."""
 
     status, code, title = 413, "too_large", "Body too large"
-    cause = "A body may have up to 1 MB, a bulk import up to 100 MB and 200,000 lines."
+    cause = (
+        f"A body may have up to {MAX_BODY // 1_000_000} MB, a bulk import up to {MAX_BULK // 1_000_000} MB and"
+        f" {MAX_LINES:,} lines."
+    )
     remedy = "Send less in one call; send many records to /v1/bulk."
 
 

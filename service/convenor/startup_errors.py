@@ -8,9 +8,7 @@ import asyncpg
 from sqlalchemy.exc import DBAPIError
 
 from convenor.configuration_error import ConfigurationError
-from convenor.database.pools import driver_error, no_session
-
-_FROM_DATABASE = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+from convenor.database.pools import DATABASE_ERRORS, driver_error, no_session
 
 _LOST_STATEMENT = (asyncpg.InvalidSQLStatementNameError, asyncpg.DuplicatePreparedStatementError)
 """A prepared statement is in another session, or this session has one of another connection."""
@@ -29,7 +27,7 @@ def explain_failure(problem: str, remedy: str) -> Iterator[None]:
     """
     try:
         yield
-    except (OSError, *_FROM_DATABASE, DBAPIError) as error:
+    except (OSError, *DATABASE_ERRORS, DBAPIError) as error:
         cause = driver_error(error)
         if isinstance(cause, _LOST_STATEMENT):
             raise no_session("changes the session between statements") from error

@@ -16,6 +16,7 @@ from support.referral_steps import ACCEPTED, line, load, moved, outcomes, referr
 
 from convenor.contacts.bulk import CONTACTS_LOAD
 from convenor.http import bulk, bulk_import
+from convenor.request_limits import MAX_LINES
 from convenor.security.principal import Principal
 
 
@@ -69,7 +70,7 @@ async def single(caller: Caller, referral: dict[str, Any]) -> int:
 async def test_a_load_of_too_many_lines_stores_nothing(service: Service) -> None:
     referral = await referred(service, *ACCEPTED)
     first = json.dumps(line(referral, "A")).encode()
-    for rest in (b"\n" * bulk.MAX_LINES + b"x", b"\nx" * bulk.MAX_LINES):
+    for rest in (b"\n" * MAX_LINES + b"x", b"\nx" * MAX_LINES):
         refused = await load(service.as_("trust"), first + rest, on_error="skip")
         assert (refused.status_code, refused.json()["code"]) == (413, "too_large")
         assert "200,000 lines" in refused.json()["detail"]
@@ -79,7 +80,7 @@ async def test_a_load_of_too_many_lines_stores_nothing(service: Service) -> None
 @pytest.mark.parametrize("end", [b"", b"\n"])
 async def test_a_load_may_have_as_many_lines_as_it_says(service: Service, end: bytes) -> None:
     referral = await referred(service, *ACCEPTED)
-    body = b"\n" * (bulk.MAX_LINES - 1) + json.dumps(line(referral, "A")).encode() + end
+    body = b"\n" * (MAX_LINES - 1) + json.dumps(line(referral, "A")).encode() + end
     answer = await load(service.as_("trust"), body)
     assert [(result["line"], result["result"]) for result in results(answer)] == [(200_000, "created")]
 
@@ -267,7 +268,7 @@ async def test_a_second_load_of_one_client_is_refused_until_the_first_is_answere
 
 async def test_a_load_that_was_refused_does_not_keep_its_client_from_the_next(service: Service) -> None:
     referral = await referred(service, *ACCEPTED)
-    refused = await load(service.as_("trust"), b"\n" * (bulk.MAX_LINES + 1))
+    refused = await load(service.as_("trust"), b"\n" * (MAX_LINES + 1))
     assert refused.status_code == 413
     assert outcomes(await load(service.as_("trust"), [line(referral, "A")])) == ["created"]
 

@@ -7,8 +7,8 @@ from joserfc.jwk import ECKey
 from support.api_client import Service
 
 from convenor.domain_types.dates import today
-from convenor.http.middleware.body import MAX_BODY, MAX_BULK
 from convenor.http.middleware.limits import REQUEST_SECONDS
+from convenor.request_limits import MAX_BODY, MAX_BULK
 from convenor_auth.roles import ROLES
 
 

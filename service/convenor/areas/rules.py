@@ -9,7 +9,7 @@ from convenor.areas.resource import AREAS
 from convenor.areas.schemas import InArea
 from convenor.database.pools import driver_connection
 from convenor.problems import FieldErrors
-from convenor.read_model.execute import resolve_reference
+from convenor.read_model.execute import Connection, resolve_reference
 from convenor.read_model.locking import lock, resolve
 from convenor.security.principal import Principal
 
@@ -24,17 +24,24 @@ async def load_area(session: AsyncSession, principal: Principal, key: str) -> Ar
 
 
 async def area_of(session: AsyncSession, principal: Principal, data: InArea, errors: FieldErrors) -> UUID | None:
-    """Resolve the area of a new record: the one that the body names, or the caller's only one.
+    """Choose the area of a new record, as `choose_area` does."""
+    return await choose_area(await driver_connection(session), principal, data.area, "/area", errors)
+
+
+async def choose_area(
+    connection: Connection, principal: Principal, key: str | None, pointer: str, errors: FieldErrors
+) -> UUID | None:
+    """Choose an area: the one that the caller names by id or LA code, or the caller's only one.
 
     Returns:
-        Its id; None if there is none, with the error added to `errors`.
+        Its id; None if there is none, with the error at `pointer` added to `errors`.
     """
-    if data.area is not None:
-        found = await resolve_reference(await driver_connection(session), principal, AREAS, data.area)
+    if key is not None:
+        found = await resolve_reference(connection, principal, AREAS, key)
         if found is None:
-            errors.unknown("/area", "area")
+            errors.unknown(pointer, "area")
         return found and found[0]
     if len(principal.areas) == 1:
         return principal.areas[0]
-    errors.add("/area", "required", "You work in several areas: name the one that the record belongs to.")
+    errors.add(pointer, "required", "You work in several areas: name the one that you mean.")
     return None

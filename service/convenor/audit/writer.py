@@ -18,7 +18,7 @@ import asyncpg
 from convenor.audit.models import INSTALLATION
 from convenor.audit.record import AuditRecord, AuditSource, EventRow, events_of
 from convenor.database.background import repeat
-from convenor.database.pools import Pool
+from convenor.database.pools import DATABASE_ERRORS, Pool
 from convenor.database.row_security import context_sql, import_context
 from convenor.domain_types.dates import now
 from convenor.log import log
@@ -150,7 +150,7 @@ class AuditWriter:
                 await task
         try:
             await self._write_counted()
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError) as error:
+        except (*DATABASE_ERRORS, OSError) as error:
             log.warning("refused requests of the last second are not in the audit: %s", type(error).__name__)
 
     @property

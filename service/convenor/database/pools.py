@@ -22,6 +22,9 @@ from convenor.log import log
 
 T = TypeVar("T")
 
+DATABASE_ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+"""What the driver raises, apart from the errors of the system."""
+
 READERS, WRITERS, AUDITORS, PROBES, LISTENERS = 10, 8, 2, 1, 1
 """Connections of one worker. The listener belongs to the token verifier and receives changes of clients."""
 MAX_STATEMENT_BYTES = 30_000

@@ -17,9 +17,8 @@ from convenor.impact_returns.models import (
     ReturnStatus,
 )
 from convenor.importers.rows import Rows
-from convenor.slas.models import Cadence, KpiDirection
+from convenor.slas.models import MONTHS_OF_A_PERIOD, KpiDirection
 
-_MONTHS = {Cadence.MONTHLY: 1, Cadence.QUARTERLY: 3, Cadence.TERMLY: 4, Cadence.YEARLY: 12}
 _FAULTS = (
     "The cost does not match the invoices.",
     "Please explain the number of schools.",
@@ -61,7 +60,7 @@ def build_returns(
 def _periods(agreement: Agreement) -> Iterator[Period]:
     """Return the reporting periods of a school year, in order."""
     months = agreement.year.months
-    length = _MONTHS[agreement.plan.cadence]
+    length = MONTHS_OF_A_PERIOD[agreement.plan.cadence]
     for at in range(0, 12, length):
         after = months[at + length] if at + length < 12 else agreement.year.last_day + timedelta(days=1)
         yield Period(months[at], after - timedelta(days=1))
@@ -77,7 +76,7 @@ def _keep(
     status: ReturnStatus,
 ) -> None:
     attended = [session for session in work if session.attended]
-    share = _MONTHS[agreement.plan.cadence] / 12
+    share = MONTHS_OF_A_PERIOD[agreement.plan.cadence] / 12
     steps = _steps(rng, period, status)
     return_id = rng.id_at(steps[0][1])
     pupils = len({session.referral_id for session in attended})

@@ -183,13 +183,14 @@ def optional_field(source: type[BaseModel], name: str) -> Any:
     of_type = FieldInfo.from_annotation(type_).metadata
     field: Any = Field(None, description=copied.description)
     field.metadata = [mark for mark in copied.metadata if mark not in of_type]
-    if type(None) not in _choices(type_):
+    if type(None) not in choices_in(type_):
         field.metadata.append(NotNullable)
     field.metadata.append(_CopiedFrom(name, type_))
     return field
 
 
-def _choices(annotation: Any) -> tuple[Any, ...]:
+def choices_in(annotation: Any) -> tuple[Any, ...]:
+    """List the types that an annotation allows: those of a union, else the one."""
     return get_args(annotation) if get_origin(annotation) in (Union, UnionType) else (annotation,)
 
 

@@ -8,6 +8,7 @@ from math import inf
 import asyncpg
 
 from convenor.audit.writer import AuditWriter, rehearse
+from convenor.database.pools import DATABASE_ERRORS
 from convenor.revision import is_current
 
 CHECK_SECONDS = 1
@@ -17,7 +18,7 @@ CACHE_SECONDS = 1
 
 Checks = dict[str, str]
 
-_FAILURES = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError)
+_FAILURES = (*DATABASE_ERRORS, OSError)
 _is_current = cache(is_current)
 
 

@@ -31,12 +31,11 @@ from convenor.http.request_context import RequestContext
 from convenor.http.responses import AuditedStreamingResponse
 from convenor.problems import FieldErrors, Invalid, Problem, TooLarge, Unavailable, Unreadable, WrongMediaType
 from convenor.read_model.query_string import read_flag, read_parameters
+from convenor.request_limits import MAX_LINES
 
 MEDIA_TYPE = "application/x-ndjson"
 MAX_LINE = 64_000
 """Bytes in one line, without its end."""
-MAX_LINES = 200_000
-"""Lines of one import, blank ones included."""
 MAX_ERRORS, MAX_POINTER = 10, 100
 """Errors that the result of a line lists, and characters of the pointer of each."""
 LOADS_AT_ONCE = 2

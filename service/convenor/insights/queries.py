@@ -10,11 +10,6 @@ from convenor.database.row_security import context_sql
 from convenor.read_model.execute import Connection
 from convenor.security.principal import Principal
 
-_AREA = f"""
-with ctx as materialized (select {context_sql()})
-select (select a.area_id from area a where a.la_code = $4) from ctx
-"""  # noqa: S608 - nothing but the names of the context's settings
-
 _MONTHS = f"""
 with ctx as materialized (select {context_sql()})
 select
@@ -27,7 +22,7 @@ select
         where m.area_id = $4 and m.month between $5 and $6
         group by m.month, c.code having sum(m.referrals) > 0) m) as counts
 from ctx
-"""  # noqa: S608 - as above
+"""  # noqa: S608 - nothing but the names of the context's settings
 
 _WAITS = f"""
 with ctx as materialized (select {context_sql()}),
@@ -52,13 +47,6 @@ select
         order by s.code) o) as waits
 from ctx
 """  # noqa: S608 - as above
-
-
-async def area_named(connection: Connection, principal: Principal, la_code: str) -> UUID | None:
-    """Find the id of one of the caller's areas by its LA code."""
-    row = await connection.fetchrow(_AREA, *principal.context, la_code)
-    found: UUID | None = row[0]
-    return found
 
 
 async def months_of(

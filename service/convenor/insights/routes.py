@@ -43,7 +43,7 @@ async def read_referral_figures(
 ) -> Response:
     """Count the referrals of an academic year by month and cluster. Small numbers are suppressed."""
     read.refuse_unknown()
-    area_id = await rules.choose_area(read.readers, read.principal, area)
+    area_id = await rules.area_of(read.readers, read.principal, area)
     year = AcademicYear.parse(academic_year) if academic_year else AcademicYear.of(today())
     published = await rules.publish_referrals(read.readers, read.principal, area_id, year, group_by)
     chosen = {"data": {"__all__": {name for name in ("month", "cluster") if name not in group_by.split(",")}}}
@@ -56,7 +56,7 @@ async def read_waits(
 ) -> Response:
     """Show how many wait for each service and how long, by cluster. Small numbers are suppressed for others."""
     read.refuse_unknown()
-    area_id = await rules.choose_area(read.readers, read.principal, area)
+    area_id = await rules.area_of(read.readers, read.principal, area)
     published = await rules.publish_waits(read.readers, read.principal, area_id)
     return Response(published.model_dump_json(), media_type="application/json")
 

@@ -4,9 +4,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
+from convenor.areas.rules import choose_area
 from convenor.domain_types.dates import AcademicYear, now, today
 from convenor.domain_types.statistics import Figure, Status
-from convenor.insights.queries import area_named, months_of, waits_of
+from convenor.insights.queries import months_of, waits_of
 from convenor.insights.schemas import (
     ClusterWait,
     GroupBy,
@@ -28,23 +29,17 @@ _SUPPRESSION = (
 )
 
 
-async def choose_area(connection: Connection, principal: Principal, la_code: str | None) -> UUID:
+async def area_of(connection: Connection, principal: Principal, la_code: str | None) -> UUID:
     """Choose the area of the figures: the one that the caller names, or the caller's only one.
 
     Raises:
         Invalid: the area is not the caller's, or the caller works in several and names none.
     """
     errors = FieldErrors()
-    if la_code is None and len(principal.areas) == 1:
-        return principal.areas[0]
-    if la_code is None:
-        errors.add("/query/area", "required", "You work in several areas: name one by its LA code.")
-    found = await area_named(connection, principal, la_code) if la_code else None
-    if la_code and found is None:
-        errors.unknown("/query/area", "area")
+    area = await choose_area(connection, principal, la_code, "/query/area", errors)
     errors.raise_if_any()
-    assert found
-    return found
+    assert area
+    return area
 
 
 async def publish_referrals(

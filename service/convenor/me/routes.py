@@ -8,12 +8,12 @@ from starlette.responses import Response
 from convenor.domain_types.dates import today
 from convenor.http.dependencies import ReadContext, reads
 from convenor.http.feature import Feature
-from convenor.http.middleware.body import MAX_BODY, MAX_BULK
 from convenor.http.middleware.limits import REQUEST_SECONDS
 from convenor.http.read_routes import ResourceRouter, Tag
 from convenor.me.queries import read_access
 from convenor.me.schemas import MeRead
 from convenor.read_model.list_query import MAX_LIMIT
+from convenor.request_limits import MAX_BODY, MAX_BULK
 
 router = ResourceRouter(Tag("me", "Your own access: role, scopes, row access and data sharing agreement."))
 

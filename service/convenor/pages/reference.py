@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from urllib.parse import quote
 
-from convenor.http.openapi.components import LINE_SCHEMA, OAUTH
-from convenor.pages.shapes import JsonObject, Phrase, description_of, resolve, sample_of, schemas_in, type_of
+from convenor.http.openapi.components import LINE_SCHEMA, OAUTH, JsonObject
+from convenor.pages.shapes import Phrase, description_of, resolve, sample_of, schemas_in, type_of
 from convenor_auth.roles import ROLES
 
 _FORM = "application/x-www-form-urlencoded"

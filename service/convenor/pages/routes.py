@@ -8,12 +8,11 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
-import asyncpg
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
-from convenor.database.pools import Pool
+from convenor.database.pools import DATABASE_ERRORS, Pool
 from convenor.http.exception_handlers import answer_problem
 from convenor.http.request_context import RequestContext
 from convenor.pages.reference import sections
@@ -182,6 +181,6 @@ async def _pathways(readers: Pool) -> list[Pathway]:
     try:
         async with asyncio.timeout(1):
             rows = await readers.fetch("select name, version, transitions from current_pathway order by code")
-    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError):
+    except (*DATABASE_ERRORS, OSError):
         return []
     return [Pathway(row["name"], row["version"], json.loads(row["transitions"])) for row in rows]

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from typing import Any, Literal, NamedTuple
 
-JsonObject = dict[str, Any]
+from convenor.http.openapi.components import JsonObject
 
 _PREFIX = "#/components/schemas/"
 _BY_FORMAT = {

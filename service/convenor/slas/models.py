@@ -1,5 +1,6 @@
 """Service level agreements: service, provider, clusters and period; terms in versions; KPIs with targets."""
 
+from collections.abc import Mapping
 from datetime import date, datetime
 from typing import Annotated
 from uuid import UUID
@@ -30,6 +31,14 @@ class Cadence(StrictStrEnum):
     QUARTERLY = "quarterly"
     TERMLY = "termly"
     YEARLY = "yearly"
+
+
+MONTHS_OF_A_PERIOD: Mapping[Cadence, int] = {
+    Cadence.MONTHLY: 1,
+    Cadence.QUARTERLY: 3,
+    Cadence.TERMLY: 4,
+    Cadence.YEARLY: 12,
+}
 
 
 class KpiUnit(StrictStrEnum):

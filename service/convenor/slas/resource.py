@@ -12,7 +12,15 @@ from convenor.domain_types.codes import Line
 from convenor.domain_types.dates import FullDate
 from convenor.read_model.resource import Filter, Part, Relation, Resource, Sort
 from convenor.security.principal import FieldSensitivity, Role, RowAccess
-from convenor.slas.models import KpiFields, SlaFields, SlaStatus, TermsFields, VolumeFields
+from convenor.slas.models import (
+    MONTHS_OF_A_PERIOD,
+    Cadence,
+    KpiFields,
+    SlaFields,
+    SlaStatus,
+    TermsFields,
+    VolumeFields,
+)
 
 SLA_ROW_ACCESS: Mapping[Role, RowAccess] = {
     Role.HEALTH_SYSTEM: RowAccess.PROVIDER,
@@ -89,10 +97,15 @@ class SlaTransitionRead(BaseModel):
     redacted: list[str] = Field(description="The fields that your role does not see, by dotted path.")
 
 
+_FIRST_MONTHS = {Cadence.MONTHLY: 9, Cadence.QUARTERLY: 4, Cadence.TERMLY: 9, Cadence.YEARLY: 9}
+"""A month in which a period of each cadence begins."""
+_CADENCES = ", ".join(
+    f"('{cadence}', {months}, {_FIRST_MONTHS[cadence]})" for cadence, months in MONTHS_OF_A_PERIOD.items()
+)
+
 RETURNS_DUE = """
 select d.first, d.last, d.last + 28 as due_on
-from (values ('monthly', 1, 9), ('quarterly', 3, 4), ('termly', 4, 9), ('yearly', 12, 9))
-    c(cadence, months, first_month)
+from (values {cadences}) c(cadence, months, first_month)
 cross join lateral generate_series(
     date_trunc('month', {t}.starts_on::timestamp)
         - make_interval(months => (extract(month from {t}.starts_on)::int - c.first_month + 12) % c.months),
@@ -110,7 +123,7 @@ where c.cadence = {t}.cadence and {t}.status in ('active', 'ended') and d.last <
         where r.area_id = {t}.area_id and r.sla_id = {t}.id and r.status <> 'returned'
             and r.period_from <= d.last and r.period_to >= d.first
     )
-"""
+""".replace("{cadences}", _CADENCES)
 """The returns due of the SLA `{t}`: `first`, `last`, `due_on`.
 
 A cadence's periods are full months: quarters of the financial year; terms from 1 September, 1 January and 1 May;

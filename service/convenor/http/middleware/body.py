@@ -6,13 +6,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from convenor.http.request_context import RequestContext
 from convenor.problems import Problem, TooLarge, TooSlow, WrongContentEncoding
-
-MAX_BODY = 1_000_000
-MAX_BULK = 100_000_000
-BODY_SECONDS = 20
-"""How long a body may take, from the request to its last byte; in a bulk import, each part of it."""
-BULK_PART = 20_000
-"""Bytes in such a part. Fewer do not renew the time, so that a client cannot send one byte at a time for ever."""
+from convenor.request_limits import BODY_SECONDS, BULK_PART, MAX_BODY, MAX_BULK
 
 
 class BodyMiddleware:

@@ -16,7 +16,6 @@ from convenor.domain_types.names import words
 from convenor.http.bulk import MAX_LINE, LoadOperation
 from convenor.http.bulk import MEDIA_TYPE as NDJSON
 from convenor.http.dependencies import WriteOperation
-from convenor.http.middleware.body import MAX_BULK
 from convenor.http.openapi.components import (
     HEADERS,
     LINE_SCHEMA,
@@ -41,6 +40,7 @@ from convenor.http.operation import Operation
 from convenor.http.read_routes import ReadRoute, operation_of
 from convenor.problems import Problem
 from convenor.read_model.resource import Resource
+from convenor.request_limits import MAX_BULK
 
 _JSON = "application/json"
 _NAMES = re.compile(r"{(\w+)}")
