@@ -90,11 +90,11 @@ async def test_a_line_that_cannot_be_read_is_invalid_and_its_neighbours_are_not(
 async def test_a_value_of_another_json_type_is_refused_alike_in_a_line_and_alone(service: Service) -> None:
     trust, referral = service.as_("trust"), await referred(service, *ACCEPTED)
     wrong = [
-        ("on", 1462320000, "day"),
-        ("on", "1462320000", "day"),
-        ("on", "2026-01-20T00:00:00", "day"),
-        ("on", None, "day"),
-        ("on", "9999-12-31", "day"),
+        ("on", 1462320000, "date_format"),
+        ("on", "1462320000", "date_format"),
+        ("on", "2026-01-20T00:00:00", "date_format"),
+        ("on", None, "date_format"),
+        ("on", "9999-12-31", "date_format"),
         ("mode", 1, "enum"),
         ("duration_minutes", True, "int_type"),
         ("duration_minutes", "45", "int_type"),

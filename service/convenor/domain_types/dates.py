@@ -45,7 +45,9 @@ def _timestamp(text: object) -> datetime:
             read = datetime.fromisoformat(text.upper())
             if 1900 <= read.year < 3000:
                 return read
-    raise PydanticCustomError("moment", "Write a timestamp as in RFC 3339, with its time zone: 2026-01-20T09:30:00Z.")
+    raise PydanticCustomError(
+        "timestamp_format", "Write a timestamp as in RFC 3339, with its time zone: 2026-01-20T09:30:00Z."
+    )
 
 
 def _full_date(text: object) -> date:
@@ -54,7 +56,7 @@ def _full_date(text: object) -> date:
             read = date.fromisoformat(text)
             if 1900 <= read.year < 3000:
                 return read
-    raise PydanticCustomError("day", "Write a date as 2026-01-20, from 1900 to 2999.")
+    raise PydanticCustomError("date_format", "Write a date as 2026-01-20, from 1900 to 2999.")
 
 
 def _not_in_future(day: date) -> date:
