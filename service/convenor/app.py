@@ -21,7 +21,7 @@ from convenor.database.pools import CLOSE_SECONDS, connect
 from convenor.features import FEATURES
 from convenor.health import routes as health
 from convenor.health.readiness import Readiness
-from convenor.http.bulk import LOADS_AT_ONCE
+from convenor.http.bulk import IMPORTS_AT_ONCE
 from convenor.http.dependencies import answer_replay
 from convenor.http.exception_handlers import WriteFailed, answer_problem
 from convenor.http.middleware.audit import AuditMiddleware
@@ -87,7 +87,7 @@ def create_app(app_url: str, data_dir: Path, issuer: str, workers: int = 1, *, l
                 write_queues=WriteQueues(),
                 audit_writer=audit_writer,
                 verifier=oauth.verifier,
-                bulk_turns=asyncio.Semaphore(LOADS_AT_ONCE),
+                bulk_turns=asyncio.Semaphore(IMPORTS_AT_ONCE),
                 others={OAuthServices: oauth, Readiness: readiness},
             )
             services.provide(app)

@@ -14,7 +14,7 @@ import pytest
 from support.api_client import Caller, Service, pupil_referral
 from support.referral_steps import ACCEPTED, line, load, moved, outcomes, referred, results, session
 
-from convenor.contacts.bulk import CONTACTS_LOAD
+from convenor.contacts.bulk import CONTACTS_BULK_IMPORT
 from convenor.http import bulk, bulk_import
 from convenor.request_limits import MAX_LINES
 from convenor.security.principal import Principal
@@ -109,7 +109,7 @@ async def test_reading_lets_others_have_their_turn(body: bytes, turns: int) -> N
     with bulk.Spool(bulk.IN_MEMORY) as spool:
         spool.write(body)
         spool.seek(0)
-        async for _ in bulk.read_lines(spool, CONTACTS_LOAD):
+        async for _ in bulk.read_lines(spool, CONTACTS_BULK_IMPORT):
             pass
     beside.cancel()
     assert had >= turns
@@ -194,7 +194,7 @@ async def test_a_load_whose_time_is_up_answers_for_what_it_stored(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(bulk_import, "BATCH", 2)
-    monkeypatch.setattr(bulk, "LOAD_SECONDS", 0)
+    monkeypatch.setattr(bulk, "IMPORT_SECONDS", 0)
     referral = await referred(service, *ACCEPTED)
     answer = await load(service.as_("trust"), [line(referral, at) for at in "ABCD"], on_error="skip")
     assert (answer.status_code, outcomes(answer)) == (200, ["created"] * 2 + ["invalid"] * 2)

@@ -14,7 +14,7 @@ from starlette.routing import Route
 
 from convenor.app import create_app
 from convenor.export_contracts import COMMAND, CONTRACTS, contract_text
-from convenor.http.bulk import LoadOperation
+from convenor.http.bulk import BulkImportOperation
 from convenor.http.dependencies import WriteOperation
 from convenor.http.read_routes import ReadRoute, operation_of
 from convenor.http.route_index import routes_of
@@ -159,7 +159,7 @@ def test_each_write_names_the_headers_it_needs_and_the_refusals_that_follow(rout
 
 
 def test_a_load_needs_no_header_and_its_body_is_lines() -> None:
-    (route,) = [route for route in routes() if isinstance(operation_of(route), LoadOperation)]
+    (route,) = [route for route in routes() if isinstance(operation_of(route), BulkImportOperation)]
     operation = described(route)
     assert {"Idempotency-Key", "If-Match"}.isdisjoint(headers_asked(operation))
     assert {"413", "415"} <= set(operation["responses"])

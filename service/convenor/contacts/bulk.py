@@ -177,4 +177,4 @@ def _digests(principal: Principal, done: Sequence[_Step]) -> dict[str, str]:
     return {name: digest.hexdigest()[:16] for name, digest in digests.items()}
 
 
-CONTACTS_LOAD = BulkImport(CONTACTS, ContactLine, "reference", store_contacts)
+CONTACTS_BULK_IMPORT = BulkImport(CONTACTS, ContactLine, "reference", store_contacts)

@@ -5,10 +5,10 @@ from typing import Annotated
 from starlette.responses import Response
 
 from convenor.contacts import rules
-from convenor.contacts.bulk import CONTACTS_LOAD
+from convenor.contacts.bulk import CONTACTS_BULK_IMPORT
 from convenor.contacts.resource import CONTACTS, ContactRead
 from convenor.contacts.schemas import ContactCreate
-from convenor.http.bulk import LoadRequest, answer_load, loads
+from convenor.http.bulk import BulkImportRequest, answer_bulk_import, bulk_imports
 from convenor.http.dependencies import writes
 from convenor.http.feature import Feature
 from convenor.http.read_routes import ResourceRouter, Tag
@@ -34,10 +34,10 @@ async def add_contact(
 
 @router.post("/v1/bulk/contacts", response_class=Response)
 async def load_contacts(
-    load: Annotated[LoadRequest, loads("contacts:write", "contacts:load", CONTACTS_LOAD)],
+    load: Annotated[BulkImportRequest, bulk_imports("contacts:write", "contacts:load", CONTACTS_BULK_IMPORT)],
 ) -> Response:
     """Record many sessions, one a line, identified by their `reference`. Repeating the same load changes nothing."""
-    return await answer_load(load)
+    return await answer_bulk_import(load)
 
 
 FEATURE = Feature(router, partner_writes=True)

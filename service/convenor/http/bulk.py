@@ -38,9 +38,9 @@ MAX_LINE = 64_000
 """Bytes in one line, without its end."""
 MAX_ERRORS, MAX_POINTER = 10, 100
 """Errors that the result of a line lists, and characters of the pointer of each."""
-LOADS_AT_ONCE = 2
+IMPORTS_AT_ONCE = 2
 """Imports of one worker at a time. Each holds a connection for writing, and other requests need some too."""
-LOAD_SECONDS = BULK_SECONDS - 60
+IMPORT_SECONDS = BULK_SECONDS - 60
 """How long after its request an import begins another batch. The answer must leave within the request's time."""
 LINES_A_TURN = 200
 """Lines after which other requests get a turn; fewer if they are long."""
@@ -53,7 +53,7 @@ _NAME_ENDS = re.compile(rb'"[ \t\r\n]*:')
 """The end of a name, in a line without escapes. A text that begins with a colon matches too."""
 
 
-class LoadStillRunning(Problem):
+class BulkImportStillRunning(Problem):
     """Another bulk import of this client is still running."""
 
     status, code, title = 409, "bulk_import_still_running", "Bulk import still running"
@@ -66,7 +66,7 @@ class LoadStillRunning(Problem):
 
 
 @dataclass(frozen=True)
-class LoadRequest:
+class BulkImportRequest:
     """A permitted import, before its body is read."""
 
     request: Request
@@ -77,7 +77,7 @@ class LoadRequest:
 
 
 @dataclass(frozen=True)
-class LoadOperation(Operation):
+class BulkImportOperation(Operation):
     """A bulk import. A dry run adds `_dry_run` to the action.
 
     Args:
@@ -89,9 +89,9 @@ class LoadOperation(Operation):
     @property
     def ends_in(self) -> frozenset[type[Problem]]:
         """Return the problems that an import can end in."""
-        return super().ends_in | {LoadStillRunning, TooLarge, WrongMediaType}
+        return super().ends_in | {BulkImportStillRunning, TooLarge, WrongMediaType}
 
-    async def __call__(self, request: Request) -> LoadRequest:
+    async def __call__(self, request: Request) -> BulkImportRequest:
         """Check the scope, and read the options."""
         context = self.authorise(request)
         if request.headers.get("content-type", "").partition(";")[0].strip().lower() != MEDIA_TYPE:
@@ -99,23 +99,26 @@ class LoadOperation(Operation):
         on_error, dry_run = _options(request.scope["query_string"])
         if dry_run:
             context = replace(context, action=f"{self.action}_dry_run").enter(request.scope)
-        return LoadRequest(request, context, self.load, on_error, dry_run)
+        return BulkImportRequest(request, context, self.load, on_error, dry_run)
 
 
-def loads(scope: str, action: str, load: BulkImport[Any]) -> Any:
-    """Declare what a route imports: `load: Annotated[LoadRequest, loads("contacts:write", "contacts:load", LOAD)]`."""
-    return Depends(LoadOperation(scope, action, load))
+def bulk_imports(scope: str, action: str, load: BulkImport[Any]) -> Any:
+    """Declare what a route imports.
+
+    For example: `load: Annotated[BulkImportRequest, bulk_imports("contacts:write", "contacts:load", IMPORT)]`.
+    """
+    return Depends(BulkImportOperation(scope, action, load))
 
 
-async def answer_load(wanted: LoadRequest) -> AuditedStreamingResponse:
+async def answer_bulk_import(wanted: BulkImportRequest) -> AuditedStreamingResponse:
     """Import the body, and answer with a result for each line that is not blank.
 
     The status is 200, or 422 if a line is invalid and `on_error` is `abort`. Then nothing was stored.
 
     Raises:
-        LoadStillRunning: the client has another import under way; nothing was stored.
+        BulkImportStillRunning: the client has another import under way; nothing was stored.
         TooLarge: more than `MAX_LINES`; nothing was stored.
-        Unavailable: the worker runs `LOADS_AT_ONCE` imports, and none ended in time; nothing was stored.
+        Unavailable: the worker runs `IMPORTS_AT_ONCE` imports, and none ended in time; nothing was stored.
     """
     request, load, context = wanted.request, wanted.load, wanted.context
     import_run = BulkImportRun(
@@ -125,7 +128,7 @@ async def answer_load(wanted: LoadRequest) -> AuditedStreamingResponse:
         load,
         on_error=wanted.on_error,
         dry_run=wanted.dry_run,
-        until=time.monotonic() + LOAD_SECONDS,
+        until=time.monotonic() + IMPORT_SECONDS,
     )
     results, body = Spool(IN_MEMORY), Spool(IN_MEMORY)
 

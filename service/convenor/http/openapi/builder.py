@@ -13,7 +13,7 @@ from fastapi.routing import APIRoute
 from starlette.routing import BaseRoute, Route
 
 from convenor.domain_types.names import words
-from convenor.http.bulk import MAX_LINE, LoadOperation
+from convenor.http.bulk import MAX_LINE, BulkImportOperation
 from convenor.http.bulk import MEDIA_TYPE as NDJSON
 from convenor.http.dependencies import WriteOperation
 from convenor.http.openapi.components import (
@@ -185,7 +185,7 @@ class _Writer:
             ],
             "responses": {},
         }
-        if isinstance(operation, LoadOperation):
+        if isinstance(operation, BulkImportOperation):
             results = {"$ref": "#/components/schemas/LoadResult"}
             written["parameters"] += refer("parameters", ["DryRun", "OnError"])
             written["requestBody"] = {

@@ -11,7 +11,7 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 from starlette.routing import Route
 
-from convenor.http.bulk import LoadOperation
+from convenor.http.bulk import BulkImportOperation
 from convenor.http.openapi.components import SCHEMAS, JsonObject
 from convenor.http.operation import declared
 from convenor.http.read_routes import ReadRoute
@@ -69,7 +69,7 @@ def _wanted(route: Route) -> Iterator[tuple[tuple[Any, Mode], TypeAdapter[Any]]]
             yield (filter_key(resource, name), IN), filter_.adapter
     elif isinstance(route, APIRoute):
         operation = declared(route)
-        taken: list[Any] = [operation.load.model] if isinstance(operation, LoadOperation) else []
+        taken: list[Any] = [operation.load.model] if isinstance(operation, BulkImportOperation) else []
         if route.body_field:
             taken.append(route.body_field.field_info.annotation)
         models = [response["model"] for response in route.responses.values() if "model" in response]
