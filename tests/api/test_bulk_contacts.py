@@ -12,7 +12,7 @@ from sqlalchemy import event
 from support.api_client import Service
 from support.referral_steps import ACCEPTED, PAUSED, WAITING, line, load, moved, outcomes, referred, results, session
 
-from convenor.http import bulk_import
+from convenor import bulk_import
 
 
 async def rows(service: Service, sql: str, *values: Any) -> list[Any]:

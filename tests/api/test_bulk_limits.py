@@ -14,8 +14,9 @@ import pytest
 from support.api_client import Caller, Service, pupil_referral
 from support.referral_steps import ACCEPTED, line, load, moved, outcomes, referred, results, session
 
+from convenor import bulk_import
 from convenor.contacts.bulk import CONTACTS_BULK_IMPORT
-from convenor.http import bulk, bulk_import
+from convenor.http import bulk
 from convenor.request_limits import MAX_LINES
 from convenor.security.principal import Principal
 

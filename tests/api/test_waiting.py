@@ -10,8 +10,8 @@ from support.graphql_requests import asked, camelled
 from support.held_rows import holding
 from support.referral_steps import ACCEPTED, line, load, outcomes, referred, session
 
+from convenor import bulk_import
 from convenor.domain_types.dates import today
-from convenor.http import bulk_import
 
 SUBMIT = """mutation ($input: ReferralInput!, $key: String!) {
   submitReferral(input: $input, idempotencyKey: $key) { referral { code } }

@@ -10,6 +10,7 @@ from uuid import UUID
 from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from convenor.bulk_import import Batch, BulkImport, Line, Result
 from convenor.contacts import queries
 from convenor.contacts.models import Attendance
 from convenor.contacts.resource import CONTACTS
@@ -17,7 +18,6 @@ from convenor.contacts.rules import check_day, check_state, settle_start
 from convenor.contacts.schemas import ContactLine
 from convenor.database.ids import uuid7
 from convenor.domain_types.dates import london_date, now
-from convenor.http.bulk_import import Batch, BulkImport, Line, Result
 from convenor.pathways.models import Pathway
 from convenor.problems import FieldError, Invalid, Problem, StateConflict
 from convenor.security.principal import Principal

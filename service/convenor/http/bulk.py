@@ -21,8 +21,8 @@ from pydantic import ValidationError
 from starlette.requests import Request
 
 from convenor.audit.record import AuditRecord
+from convenor.bulk_import import BulkImport, BulkImportRun, Data, Line, NotStored, OnError, Result
 from convenor.database.pools import WAIT_SECONDS, again_after_deadlock
-from convenor.http.bulk_import import BulkImport, BulkImportRun, Data, Line, NotStored, OnError, Result
 from convenor.http.exception_handlers import error_at, problem_of
 from convenor.http.json_body import MAX_INTEGER, read_json
 from convenor.http.middleware.limits import BULK_SECONDS

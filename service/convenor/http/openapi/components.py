@@ -6,8 +6,8 @@ from typing import Any, get_args
 
 from pydantic import TypeAdapter
 
+from convenor.bulk_import import LineResult, OnError
 from convenor.database.idempotency import LIFETIME
-from convenor.http.bulk_import import LineResult, OnError
 from convenor.http.dependencies import WriteOperation
 from convenor.http.operation import Operation
 from convenor.problems import NotFound, Problem, TooSlow, Unavailable, Unexpected, WrongContentEncoding, catalogue
