@@ -244,5 +244,5 @@ class BoundedProtocol(HttpToolsProtocol):
 
 
 def protocol_with(bounds: Connections) -> Any:
-    """The protocol that uvicorn makes for each connection; it can be sent to a worker process."""
+    """Return the protocol that uvicorn makes for each connection. It can be sent to a worker process."""
     return partial(BoundedProtocol, bounds)

@@ -240,7 +240,7 @@ class WriteCall:
 
 
 def _fields_sent(data: BaseModel) -> Iterator[tuple[str, object]]:
-    """The fields of a body, and of the objects in it, by dotted name."""
+    """List the fields of a body, and of the objects in it, by dotted name."""
     for name in data.model_fields_set:
         value = getattr(data, name)
         if isinstance(value, BaseModel):
