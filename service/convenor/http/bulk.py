@@ -161,7 +161,7 @@ async def answer_bulk_import(wanted: BulkImportRequest) -> AuditedStreamingRespo
 def _only_import(clients: set[str], client_id: str) -> Iterator[None]:
     """Let a client have one import at a time, so that none can take every turn, or hold many bodies."""
     if client_id in clients:
-        raise LoadStillRunning
+        raise BulkImportStillRunning
     clients.add(client_id)
     try:
         yield
