@@ -9,10 +9,12 @@ from uuid import UUID
 import asyncpg
 import pytest
 from sqlalchemy import event
-from support.api_client import Service
+from support.api_client import Caller, Service
+from support.clients import add_colleague, owner_session
 from support.referral_steps import ACCEPTED, PAUSED, WAITING, line, load, moved, outcomes, referred, results, session
 
 from convenor import bulk_import
+from convenor.security.principal import Grant, RowAccess
 
 
 async def rows(service: Service, sql: str, *values: Any) -> list[Any]:
@@ -340,13 +342,21 @@ async def test_every_batch_commits_with_its_own_event(service: Service, monkeypa
     assert len({event["request_id"] for event in recorded}) == 1
 
 
+async def colleagues(service: Service, count: int) -> list[Caller]:
+    """Return more clients of the trust: one client has one import at a time."""
+    area = service.area()
+    grants = [Grant(area.id, RowAccess.PROVIDER, area.providers["trust"])]
+    async with owner_session(service.superuser_url) as session:
+        return [Caller(service.http, await add_colleague(session, area.clients["trust"], grants)) for _ in range(count)]
+
+
 async def test_two_equal_loads_at_once_store_each_session_once(service: Service) -> None:
-    trust = service.as_("trust")
+    one, two, three = await colleagues(service, 3)
     referrals = [
         await referred(service, *ACCEPTED, upn=None, nhs_number=number) for number in ("9990000018", "9990000026")
     ]
     lines = [line(referrals[at % 2], str(at)) for at in range(40)]
-    answers = await asyncio.gather(load(trust, lines), load(trust, lines[::-1]), load(trust, lines, on_error="skip"))
+    answers = await asyncio.gather(load(one, lines), load(two, lines[::-1]), load(three, lines, on_error="skip"))
     assert [answer.status_code for answer in answers] == [200, 200, 200]
     assert sorted(outcomes(answer)[0] for answer in answers) == ["created", "unchanged", "unchanged"]
     assert await stored(service) == 40
@@ -382,11 +392,11 @@ async def test_loads_that_meet_in_opposite_orders_do_not_lock_each_other_out(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(bulk_import, "BATCH", 1)
-    trust = service.as_("trust")
+    going, coming = await colleagues(service, 2)
     one, other = [
         await referred(service, *ACCEPTED, upn=None, nhs_number=number) for number in ("9990000018", "9990000026")
     ]
     forth = [line(one, f"1/{at}") for at in range(10)] + [line(other, f"2/{at}") for at in range(10)]
     back = [line(other, f"3/{at}") for at in range(10)] + [line(one, f"4/{at}") for at in range(10)]
-    answers = await asyncio.gather(load(trust, forth), load(trust, back))
+    answers = await asyncio.gather(load(going, forth), load(coming, back))
     assert [outcomes(answer) for answer in answers] == [["created"] * 20] * 2

@@ -8,8 +8,10 @@ from typing import Any
 from uuid import UUID
 
 import asyncpg
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 from sqlalchemy.pool import NullPool
+from sqlmodel import col
 
 from convenor.security.principal import Grant, Role
 from convenor_auth.clients import create_client
@@ -117,3 +119,16 @@ async def add_client(
         audience_flag=audience_flag,
     )
     return Client(created.client_id, created.secret or "", role, organisation.id, held)
+
+
+async def add_colleague(session: AsyncSession, client: Client, grants: Sequence[Grant]) -> Client:
+    """Store another client of a client's organisation, with the same role and scopes."""
+    organisation = await session.get_one(Organisation, client.organisation_id)
+    agreement = await session.scalar(
+        select(DataSharingAgreement).where(col(DataSharingAgreement.organisation_id) == organisation.id)
+    )
+    assert agreement
+    created = await create_client(
+        session, organisation=organisation, agreement=agreement, role=client.role, scopes=client.scopes, grants=grants
+    )
+    return Client(created.client_id, created.secret or "", client.role, organisation.id, client.scopes)
