@@ -34,7 +34,7 @@ def nested(area: Area) -> tuple[str, tuple[Any, ...]]:
         grants=(Grant(area.id, RowAccess.AREA, area.id),),
         agreement="",
         agreement_ends_on=None,
-        purpose="",
+        purposes=("",),
         pseudonym_key=b"",
     )
     selected = GraphQLEndpoint(graphql_api()).prepare(GraphQLRequest(QUESTION, None, "{}")).selected

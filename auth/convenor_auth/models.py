@@ -49,18 +49,23 @@ class Organisation(SQLModel, table=True):
 
 
 class DataSharingAgreement(SQLModel, table=True):
-    """The data sharing agreement of an organisation's clients. Access ends after the day `ends_on`."""
+    """The data sharing agreement of an organisation's clients. Access ends after the day `ends_on`.
+
+    `purposes` is the closed list that `X-Purpose` chooses from, so that no caller's text reaches the audit.
+    """
 
     __tablename__ = "data_sharing_agreement"
     __table_args__ = (
         CheckConstraint("ends_on >= starts_on", name="ends_after_it_starts"),
+        CheckConstraint("cardinality(purposes) > 0", name="an_agreement_has_a_purpose"),
         UniqueConstraint("id", "organisation_id", name="data_sharing_agreement_of_organisation"),
     )
 
     id: UUID = Field(default_factory=uuid7, primary_key=True)
     organisation_id: UUID = Field(foreign_key="organisation.id", index=True)
     reference: str = Field(sa_type=Text, unique=True)
-    purpose: str = Field(sa_type=Text)
+    purposes: list[str] = Field(sa_column=Column(ARRAY(Text), nullable=False))
+    """The first holds for a call that names none."""
     legal_basis: str = Field(sa_type=Text)
     starts_on: date
     ends_on: date | None = None

@@ -17,7 +17,7 @@ class Connection(Protocol):
 
 
 _STATEMENT = """
-select c.organisation_id, o.name as organisation, c.role, c.scopes, a.reference, a.ends_on, a.purpose,
+select c.organisation_id, o.name as organisation, c.role, c.scopes, a.reference, a.ends_on, a.purposes,
        g.area_id, g.kind, g.key
 from client c
 join organisation o on o.id = c.organisation_id
@@ -64,7 +64,7 @@ async def load_principal(
         grants=_grants(role, rows),
         agreement=client["reference"],
         agreement_ends_on=client["ends_on"],
-        purpose=client["purpose"],
+        purposes=tuple(client["purposes"]),
         pseudonym_key=pseudonym_key(pseudonym_secret, client["organisation_id"]),
     )
 

@@ -32,11 +32,12 @@ _LINE: TypeAdapter[str] = TypeAdapter(Line)
 class Agreement:
     """The data sharing agreement of a client, which is created if there is none with this reference.
 
-    `ends_on` is its last day. By default, a new agreement has no end, and an existing one does not change.
+    A call chooses one of `purposes`, the first by default. `ends_on` is its last day. By default, a new agreement has
+    no end, and an existing one does not change.
     """
 
     reference: str
-    purpose: str
+    purposes: tuple[str, ...]
     legal_basis: str
     ends_on: date | None = None
 
@@ -120,7 +121,7 @@ def _in_lines(wanted: Registration) -> Registration:
     agreement = replace(
         wanted.agreement,
         reference=_line("--agreement", wanted.agreement.reference),
-        purpose=_line("--purpose", wanted.agreement.purpose),
+        purposes=tuple(dict.fromkeys(_line("--purpose", purpose) for purpose in wanted.agreement.purposes)),
         legal_basis=_line("--legal-basis", wanted.agreement.legal_basis),
     )
     return replace(
@@ -206,7 +207,7 @@ async def _agreement(session: AsyncSession, organisation: Organisation, wanted: 
         agreement = DataSharingAgreement(
             organisation_id=organisation.id,
             reference=wanted.reference,
-            purpose=wanted.purpose,
+            purposes=list(wanted.purposes),
             legal_basis=wanted.legal_basis,
             starts_on=today(),
             ends_on=wanted.ends_on,
@@ -218,13 +219,13 @@ async def _agreement(session: AsyncSession, organisation: Organisation, wanted: 
             f"The agreement {wanted.reference} belongs to another organisation.",
             "Give this organisation's own reference.",
         )
-    elif (wanted.purpose, wanted.legal_basis, wanted.ends_on or ends_on) != (
-        agreement.purpose,
+    elif (list(wanted.purposes), wanted.legal_basis, wanted.ends_on or ends_on) != (
+        agreement.purposes,
         agreement.legal_basis,
         ends_on,
     ):
         raise ConfigurationError(
-            f"The agreement {wanted.reference} exists with other terms: for {agreement.purpose}, "
+            f"The agreement {wanted.reference} exists with other terms: for {', '.join(agreement.purposes)}, "
             f"on {agreement.legal_basis}, {f'until {ends_on}' if ends_on else 'without an end'}.",
             "Repeat its terms, or give another reference.",
         )

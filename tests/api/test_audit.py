@@ -165,6 +165,40 @@ async def test_tokens_leave_events_in_the_areas_of_the_client(service: Service) 
     assert [row["request_id"] for row in unproven] == [wrong.headers["X-Request-ID"]]
 
 
+@pytest.mark.parametrize("purpose", ["Robin Ashgrove", "", "Direct support", "direct support, triage meeting", "\x7f"])
+async def test_a_purpose_that_is_not_the_agreement_s_is_refused_and_not_kept(service: Service, purpose: str) -> None:
+    for method, path in (("GET", "/v1/referrals"), ("GET", "/v1/me"), ("POST", "/graphql")):
+        refused = await service.as_("trust").call(method, path, headers={"X-Purpose": purpose})
+        (error,) = refused.json()["errors"]
+        assert (refused.status_code, error["pointer"], error["code"]) == (422, "/headers/x-purpose", "purpose")
+        assert error["detail"] == "Your agreement's purposes are: direct support; triage meeting."
+    kept = await rows(service, "select purpose from audit_event where status = 422")
+    assert [row["purpose"] for row in kept] == ["direct support"] * 3
+
+
+@pytest.mark.parametrize(
+    "given",
+    ["req-B801200005001", "Robin", f"{UUID(int=7)} Robin", f"{{{UUID(int=7)}}}", UUID(int=7).hex, "", "x" * 500],
+)
+async def test_an_id_of_a_request_that_is_no_uuid_is_replaced(service: Service, given: str) -> None:
+    headers = {"X-Request-ID": given, "X-Correlation-ID": given}
+    answers = [await service.as_("trust").call("GET", path, headers=headers) for path in ("/v1/me", "/v1/none")]
+    answers.append(await service.http.get("/docs", headers=headers))
+    for answer in answers:
+        assert str(UUID(answer.headers["X-Request-ID"])) == answer.headers["X-Request-ID"] != given
+        assert "X-Correlation-ID" not in answer.headers
+    kept = {row["request_id"] for row in await rows(service, "select request_id from audit_event")}
+    assert {answer.headers["X-Request-ID"] for answer in answers[:2]} <= kept
+    assert given not in kept
+
+
+async def test_an_id_of_a_request_that_is_a_uuid_is_echoed_and_kept(service: Service) -> None:
+    headers = {"X-Request-ID": str(UUID(int=7)), "X-Correlation-ID": str(UUID(int=8)).upper()}
+    answer = await service.as_("trust").call("GET", "/v1/me", headers=headers)
+    assert {name: answer.headers[name] for name in headers} == headers
+    assert await rows(service, "select from audit_event where request_id = $1", str(UUID(int=7)))
+
+
 async def test_reading_the_audit_is_itself_audited(service: Service) -> None:
     referral = await referred(service)
     read = await events(service, record=referral["id"])

@@ -38,7 +38,7 @@ DRAFT = {
     "terms": {"sessions": 360, "pupils": 90, "schools": 12, "price_pence": 4_500_000},
     "kpis": [{"kpi": "goals_met", "name": "Goals met", "unit": "percent", "target": 80}],
 }
-OUTCOME = {"instrument": "TOMs", "domain": "speech", "n": 1, "baseline": {"on": "2024-01-01", "value": 1}}
+OUTCOME = {"instrument": "TOMs", "domain": "activity", "n": 1, "baseline": {"on": "2024-01-01", "value": 1}}
 
 
 @dataclass(frozen=True)

@@ -112,6 +112,7 @@ async def test_the_agreement_is_named_with_its_end(service: Service) -> None:
     assert with_end == {
         "reference": "DSA-school-999",
         "purpose": "direct support",
+        "purposes": ["direct support", "triage meeting"],
         "legal_basis": "public task",
         "ends_on": "2099-07-31",
     }

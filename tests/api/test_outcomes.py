@@ -6,6 +6,8 @@ import pytest
 from support.api_client import Service
 from support.referral_steps import ACCEPTED, PAUSED, day, moved, referred, session
 
+from convenor.outcomes.models import DOMAINS
+
 
 def measured(**fields: Any) -> dict[str, Any]:
     return {
@@ -53,6 +55,38 @@ async def test_every_fault_of_shape_is_named_at_once(service: Service) -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("instrument", "domain", "known"),
+    [
+        ("TOMs", "Robin Ashgrove", "impairment, activity, participation, wellbeing, other"),
+        ("TOMs", "reading", "impairment, activity, participation, wellbeing, other"),
+        ("TOMs", 1, "impairment, activity, participation, wellbeing, other"),
+        ("goal_based", "goal_4", "goal_1, goal_2, goal_3, other"),
+        ("other", "activity", "other"),
+    ],
+)
+async def test_a_domain_is_one_of_its_instrument_s(
+    service: Service, instrument: str, domain: object, known: str
+) -> None:
+    referral = await referred(service, *ACCEPTED)
+    path = f"/v1/referrals/{referral['id']}/outcomes"
+    refused = await service.as_("trust").post(path, measured(instrument=instrument, domain=domain))
+    (error,) = refused.json()["errors"]
+    assert (refused.status_code, error["pointer"], error["code"]) == (422, "/domain", "domain")
+    assert error["detail"] == f"The domains of {instrument} are: {known}."
+
+
+async def test_every_domain_of_every_instrument_is_stored(service: Service) -> None:
+    referral = await referred(service, *ACCEPTED)
+    path, trust = f"/v1/referrals/{referral['id']}/outcomes", service.as_("trust")
+    sent = [(str(instrument), str(domain)) for instrument, domains in DOMAINS.items() for domain in domains]
+    for instrument, domain in sent:
+        made = await trust.post(path, measured(instrument=instrument, domain=domain))
+        assert made.status_code == 201, made.text
+    shown = (await trust.get(path, limit=200)).json()["data"]
+    assert {(each["instrument"], each["domain"]) for each in shown} == set(sent)
+
+
 async def test_another_provider_s_referral_reads_as_if_it_were_not_there(service: Service) -> None:
     referral = await referred(service, *ACCEPTED)
     path = f"/v1/referrals/{referral['id']}/outcomes"
@@ -77,7 +111,7 @@ async def test_a_change_is_recorded_and_read_as_it_was_sent(service: Service, st
     assert (seen["baseline"], seen["later"]) == ({"on": day(400), "value": 2}, {"on": day(2), "value": 3.5})
     assert (seen["referral_id"], seen["referral_code"], seen["n"]) == (referral["id"], referral["code"], 1)
 
-    await trust.post(path, measured(instrument="SDQ", later=None))
+    await trust.post(path, measured(instrument="SDQ", domain="impact", later=None))
     listed = (await trust.get(path)).json()["data"]
     assert [(found["instrument"], found["later"]) for found in listed] == [
         ("SDQ", None),

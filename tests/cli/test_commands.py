@@ -30,7 +30,7 @@ from convenor.security.principal import Role
 from convenor.walkthrough import walk
 from convenor_auth.keys import PSEUDONYM_FILE, make_keys
 
-AGREEMENT = Agreement("DSA-997-1", "direct support", "public task")
+AGREEMENT = Agreement("DSA-997-1", ("direct support",), "public task")
 
 
 @pytest.fixture
@@ -292,7 +292,7 @@ class TestAClientIsRegistered:
     @pytest.mark.parametrize(
         ("terms", "reason"),
         [
-            ({"purpose": "another"}, "with other terms: for direct support, on public task, until"),
+            ({"purposes": ("another",)}, "with other terms: for direct support, on public task, until"),
             ({"legal_basis": "another"}, "with other terms"),
             ({"ends_on": date(2099, 12, 31)}, "with other terms"),
         ],
@@ -343,7 +343,7 @@ class TestAClientIsRegistered:
         """It is refused before any database is asked."""
         options = dict.fromkeys(["--organisation", "--agreement", "--purpose", "--legal-basis"], "options")
         options |= {"--area": "997", "--school": "900901", "--note": ""} | given
-        agreement = Agreement(options["--agreement"], options["--purpose"], options["--legal-basis"])
+        agreement = Agreement(options["--agreement"], (options["--purpose"],), options["--legal-basis"])
         schools = (("school", options["--school"]),)
         wanted = Registration(
             Role.SCHOOL_MIS, options["--organisation"], agreement, options["--area"], schools, note=options["--note"]

@@ -205,7 +205,7 @@ async def test_an_outcome_and_a_return_are_recorded(service: Service) -> None:
         service.as_("trust"),
         """mutation ($id: ID!) {
           addOutcome(id: $id, idempotencyKey: "o", input: {
-            instrument: TOMs, domain: "activity", baseline: { on: "2026-01-01", value: 2 }
+            instrument: TOMs, domain: activity, baseline: { on: "2026-01-01", value: 2 }
           }) { outcome { instrument baseline { value } later { value } } }
         }""",
         id=referral["id"],

@@ -278,6 +278,7 @@ async def test_a_token_gives_who_calls_with_which_records_and_clearances(
     assert principal.clearances == {FieldSensitivity.IDENTITY, FieldSensitivity.UPN}
     assert set(principal.grants) == {area, school}
     assert principal.areas == (area.area_id,)
+    assert principal.purposes == ("direct support", "triage meeting")
     assert principal.purpose == "direct support"
     assert len(principal.pseudonym_key) == 32
     assert await oauth.verifier.verify(token) is principal

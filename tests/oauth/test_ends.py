@@ -22,8 +22,8 @@ ENDS = {
     ),
     "it moved to an agreement that has ended": (
         "with a as (insert into data_sharing_agreement"
-        " (id, organisation_id, reference, purpose, legal_basis, starts_on, ends_on)"
-        " select gen_random_uuid(), organisation_id, gen_random_uuid()::text, 'p', 'b', '2020-09-01', '2020-09-01'"
+        " (id, organisation_id, reference, purposes, legal_basis, starts_on, ends_on)"
+        " select gen_random_uuid(), organisation_id, gen_random_uuid()::text, '{p}', 'b', '2020-09-01', '2020-09-01'"
         " from client where client_id = $1 returning id)"
         " update client set agreement_id = a.id from a where client_id = $1",
         AgreementEnded,

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Event
+from uuid import uuid4
 
 import asyncpg
 import pytest
@@ -14,7 +15,7 @@ from support.empty_databases import Empty, new_database
 from support.installation import Installation
 
 from convenor.configuration_error import ConfigurationError
-from convenor.migrate import SCHEMA_LOCK, migrate
+from convenor.migrate import SCHEMA_LOCK, migrate, upgrade
 from convenor.revision import newest_revision, present_revision
 
 APP = "convenor_app"
@@ -35,6 +36,11 @@ async def other(database: Empty) -> AsyncIterator[asyncpg.Connection]:
     connection = await asyncpg.connect(database.superuser_url)
     yield connection
     await connection.close()
+
+
+async def migrate_in_thread(database: Empty) -> None:
+    """Migrate to the newest revision."""
+    await asyncio.to_thread(migrate, database.owner_url, APP)
 
 
 class TestManyAtOnce:
@@ -69,10 +75,17 @@ class TestManyAtOnce:
 
 
 class TestTablesThatOthersHold:
+    @pytest.fixture
+    async def database(self, server: Server) -> AsyncIterator[Empty]:
+        """A database that is behind."""
+        async with new_database(server, "template0") as name:
+            database = Empty.of(server, name)
+            await upgrade(database.owner_url, "0007")
+            yield database
+
     @pytest.fixture(autouse=True)
     async def held(self, other: asyncpg.Connection) -> AsyncIterator[None]:
-        """The database is behind, and a transaction keeps its revision from being written."""
-        await other.execute("update alembic_version set version_num = '0007'")
+        """A transaction keeps the revision from being written."""
         async with other.transaction():
             await other.execute("lock table alembic_version in share mode")
             yield
@@ -93,6 +106,59 @@ class TestTablesThatOthersHold:
         await other.execute("rollback; begin")
         await migration
         assert await present_revision(database.owner_url) == newest_revision()
+
+
+class TestTextThatMayNameAChild:
+    async def test_a_domain_that_its_instrument_does_not_have_becomes_other(self, server: Server) -> None:
+        async with new_database(server, "template0") as name:
+            database = Empty.of(server, name)
+            await upgrade(database.owner_url, "0008")
+            connection = await asyncpg.connect(database.superuser_url)
+            # Without the rows that an outcome belongs to, which the migration does not read.
+            await connection.execute("set session_replication_role = replica")
+            stored = [("TOMs", "activity"), ("TOMs", "Robin Ashgrove"), ("Boxall", "activity"), ("other", "reading")]
+            for instrument, domain in stored:
+                await connection.execute(
+                    "insert into outcome (area_id, id, instrument, domain, n, referral_id, school_id, provider_id,"
+                    " organisation_id, baseline_on, baseline_value, recorded_at, version)"
+                    " values ($1, $1, $2, $3, 1, $1, $1, $1, $1, '2026-01-20', 1, now(), 1)",
+                    uuid4(),
+                    instrument,
+                    domain,
+                )
+            await connection.execute("analyze outcome")
+            await migrate_in_thread(database)
+            found = await connection.fetch(
+                "select instrument, domain, version from outcome order by instrument, domain"
+            )
+            assert [tuple(row) for row in found] == [
+                ("Boxall", "other", 2),
+                ("TOMs", "activity", 1),
+                ("TOMs", "other", 2),
+                ("other", "other", 2),
+            ]
+            kept = await connection.fetchval("select count(*) from pg_statistic s where s::text like '%Ashgrove%'")
+            forced = await connection.fetchval(
+                "select relforcerowsecurity from pg_class where oid = 'outcome'::regclass"
+            )
+            assert (kept, forced) == (0, True)
+            await connection.close()
+
+    async def test_the_purpose_of_an_agreement_is_the_first_of_its_list(self, server: Server) -> None:
+        async with new_database(server, "template0") as name:
+            database = Empty.of(server, name)
+            await upgrade(database.owner_url, "0008")
+            connection = await asyncpg.connect(database.superuser_url)
+            await connection.execute(
+                "with o as (insert into organisation (id, name, kind) values ($1, 'O', 'school') returning id)"
+                " insert into data_sharing_agreement"
+                " (id, organisation_id, reference, purpose, legal_basis, starts_on)"
+                " select id, id, 'DSA', 'direct support', 'public task', '2026-01-20' from o",
+                uuid4(),
+            )
+            await migrate_in_thread(database)
+            assert await connection.fetchval("select purposes from data_sharing_agreement") == ["direct support"]
+            await connection.close()
 
 
 class TestGrants:

@@ -61,7 +61,7 @@ async def add_organisation(
     agreement = DataSharingAgreement(
         organisation_id=organisation.id,
         reference=reference,
-        purpose="direct support",
+        purposes=["direct support", "triage meeting"],
         legal_basis="public task",
         starts_on=starts_on,
         ends_on=ends_on,

@@ -102,7 +102,7 @@ async def _make_cases(service: Service, area: str) -> None:
     for attendance in ("did_not_attend", "attended", "cancelled_by_family"):
         await _made(trust, f"{waiting}/contacts", contact | {"attendance": attendance})
     measured = {"on": day, "value": 2.5}
-    outcome = {"instrument": "Boxall", "domain": "activity", "baseline": measured, "later": measured}
+    outcome = {"instrument": "Boxall", "domain": "diagnostic_profile", "baseline": measured, "later": measured}
     await _made(trust, f"{waiting}/outcomes", outcome)
     group = {"kind": "group", "group": {"size": 6, "year_groups": ["R", "1"], "description": "Six who stammer."}}
     of_group = await _made(far, "/v1/referrals", pupil_referral("OUTREACH", urns[2]) | {"subject": group})

@@ -28,7 +28,7 @@ class AuditEventRead(BaseModel):
     organisation: str | None = Field(description="The organisation that is responsible for the client.")
     role: Role | None = Field(description="The client's role.")
     agreement: str | None = Field(description="The data sharing agreement of the client.")
-    purpose: str | None = Field(description="The agreement's purpose, or the narrower purpose in `X-Purpose`.")
+    purpose: str | None = Field(description="The purpose in `X-Purpose`, or the first of the agreement's.")
     request_id: str = Field(description="The request's id, as in the answer.")
     times: int = Field(description="How many refused requests from one network address this event counts.")
     records: list[UUID] = Field(description="The records that were shown or changed.")

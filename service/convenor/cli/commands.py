@@ -261,7 +261,9 @@ def create_client(
     role: Annotated[Role, typer.Option(help="The client's role.")],
     organisation: Annotated[str, typer.Option(help="Name of the organisation that is responsible for the client.")],
     agreement: Annotated[str, typer.Option(help="Reference of the data sharing agreement.")],
-    purpose: Annotated[str, typer.Option(help="Purpose of the agreement.")],
+    purpose: Annotated[
+        list[str], typer.Option(help="A purpose of the agreement; the first holds for calls that name none.")
+    ],
     legal_basis: Annotated[str, typer.Option(help="Legal basis of the agreement.")],
     agreement_ends: Annotated[
         date | None,
@@ -289,7 +291,7 @@ def create_client(
     wanted = Registration(
         role,
         organisation,
-        Agreement(agreement, purpose, legal_basis, agreement_ends),
+        Agreement(agreement, tuple(purpose), legal_basis, agreement_ends),
         area,
         tuple((kind, key) for kind, keys in keys_by_kind.items() for key in keys or ()),
         tuple(scope or ()),

@@ -25,6 +25,8 @@ from convenor_auth.roles import IDENTIFY, ROLES
 FILE_NAME: Final = "demo-clients.json"
 _AGREED_ON: Final = date(2018, 9, 1)
 _AGREEMENT_YEARS = 5
+_PURPOSES: Final = ("direct support of pupils", "multi-agency meeting about a pupil")
+_PURPOSES_OF_AN_AREA: Final = ("commissioning and oversight", "review of a service")
 
 _KEYS: dict[str, Callable[[KeyParameters], ECKey | RSAKey]] = {
     "ES256": lambda parameters: ECKey.generate_key("P-256", parameters),
@@ -115,7 +117,7 @@ async def _agree(
         id=rng.id_at(_AGREED_ON),
         organisation_id=organisation.id,
         reference=f"DSA-{plan.client_id}",
-        purpose="direct support of pupils" if plan.grants[0].kind != RowAccess.AREA else "commissioning and oversight",
+        purposes=list(_PURPOSES if plan.grants[0].kind != RowAccess.AREA else _PURPOSES_OF_AN_AREA),
         legal_basis="public task",
         starts_on=_AGREED_ON,
         ends_on=ends_on,

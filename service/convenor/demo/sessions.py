@@ -11,7 +11,7 @@ from convenor.demo.courses import Course
 from convenor.demo.directory import AREA_ID, ProviderEntry
 from convenor.demo.seeded_random import SeededRandom
 from convenor.importers.rows import Rows
-from convenor.outcomes.models import Instrument, Outcome
+from convenor.outcomes.models import Instrument, Outcome, OutcomeDomain
 
 _WHERE = {
     DeliveryMode.IN_SCHOOL: (
@@ -35,7 +35,7 @@ _WHERE = {
 class Scale:
     """How an instrument moves: its first domain, the range of a baseline, the step, and the change that is usual."""
 
-    domain: str
+    domain: OutcomeDomain
     lowest: float
     highest: float
     step: float
@@ -44,12 +44,12 @@ class Scale:
 
 
 _SCALES = {
-    Instrument.TOMS: Scale("activity", 1, 3, 0.5, (0, 4)),
-    Instrument.BOXALL: Scale("organisation_of_experience", 20, 60, 1, (-3, 18)),
-    Instrument.PIVATS: Scale("learning", 10, 40, 1, (0, 9)),
-    Instrument.GOAL_BASED: Scale("goal_1", 1, 5, 1, (0, 5)),
-    Instrument.ATTENDANCE: Scale("sessions_attended_percent", 60, 88, 0.5, (-4, 20)),
-    Instrument.SDQ: Scale("total_difficulties", 14, 32, 1, (-10, 2)),
+    Instrument.TOMS: Scale(OutcomeDomain.ACTIVITY, 1, 3, 0.5, (0, 4)),
+    Instrument.BOXALL: Scale(OutcomeDomain.ORGANISATION_OF_EXPERIENCE, 20, 60, 1, (-3, 18)),
+    Instrument.PIVATS: Scale(OutcomeDomain.READING, 10, 40, 1, (0, 9)),
+    Instrument.GOAL_BASED: Scale(OutcomeDomain.GOAL_1, 1, 5, 1, (0, 5)),
+    Instrument.ATTENDANCE: Scale(OutcomeDomain.SESSIONS_ATTENDED_PERCENT, 60, 88, 0.5, (-4, 20)),
+    Instrument.SDQ: Scale(OutcomeDomain.TOTAL_DIFFICULTIES, 14, 32, 1, (-10, 2)),
 }
 
 

@@ -36,10 +36,10 @@ class RequestContext:
     Attributes:
         services: Of the worker that answers.
         policy: What holds for the path.
-        request_id: Sent by the caller, or made here.
+        request_id: A UUID, sent by the caller or made here.
         address: From which the request came.
         principal: The caller; none where no token is needed, or until the token is verified.
-        purpose: The purpose that the caller stated.
+        purpose: The purpose that the caller chose from its agreement's.
         action: Of the operation, once it is known.
     """
 

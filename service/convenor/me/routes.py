@@ -34,6 +34,7 @@ async def read_me(read: Annotated[ReadContext, reads("", "me:read")]) -> Respons
             "agreement": {
                 "reference": who.agreement,
                 "purpose": who.purpose,
+                "purposes": who.purposes,
                 "legal_basis": found["legal_basis"],
                 "ends_on": who.agreement_ends_on,
             },

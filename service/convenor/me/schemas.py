@@ -21,7 +21,8 @@ class AgreementRead(BaseModel):
     """The data sharing agreement under which a client calls."""
 
     reference: str = Field(description="The agreement's reference.")
-    purpose: str = Field(description="The purpose for which data is shared under it.")
+    purpose: str = Field(description="The purpose of a call that names none: the first of `purposes`.")
+    purposes: list[str] = Field(description="The purposes for which data is shared under it, for `X-Purpose`.")
     legal_basis: str = Field(description="The legal basis.")
     ends_on: date | None = Field(description="The last day on which it gives access.")
 

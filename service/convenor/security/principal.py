@@ -75,9 +75,15 @@ class Principal:
     agreement: str
     """Reference of its data sharing agreement."""
     agreement_ends_on: date | None
-    purpose: str
+    purposes: tuple[str, ...]
+    """The purposes of its agreement; the first holds for a call that names none."""
     pseudonym_key: bytes = field(repr=False)
     """The organisation's own key, so that two organisations never see the same pseudonym of one pupil."""
+
+    @property
+    def purpose(self) -> str:
+        """Return the purpose of a call that names none."""
+        return self.purposes[0]
 
     def digest(self, record: UUID, name: str, value: object) -> str:
         """Return the digest of a field's value for the audit, equal only for the same field of the same record."""

@@ -8,7 +8,6 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from convenor.http.request_context import RequestContext
 from convenor.problems import FieldError, Invalid, NotAcceptable, Unauthenticated
 
-_PURPOSE = re.compile(r"[\x20-\x7e]{1,200}")
 _ACCEPTABLE = re.compile(rb"\*/\*|application/(\*|([a-z-]+\+)?json|x-ndjson)")
 
 
@@ -23,7 +22,7 @@ class AuthenticationMiddleware:
 
         Raises:
             Unauthenticated: There is no bearer token, or it is not valid.
-            Invalid: The purpose is no line of text.
+            Invalid: The purpose is none of the agreement's.
             NotAcceptable: The caller takes no JSON.
         """
         if scope["type"] == "http" and RequestContext.of(scope).policy.for_partners:
@@ -49,7 +48,11 @@ async def _authenticate(scope: Scope, authorization: bytes) -> None:
 def _read_purpose(scope: Scope, given: bytes | None) -> None:
     if given is None:
         return
-    purpose = given.decode("latin-1")
-    if not _PURPOSE.fullmatch(purpose):
-        raise Invalid(errors=(FieldError("/headers/x-purpose", "purpose", "1 to 200 visible ASCII characters."),))
-    replace(RequestContext.of(scope), purpose=purpose).enter(scope)
+    context = RequestContext.of(scope)
+    known = {purpose.encode(): purpose for purpose in context.caller.purposes}
+    if given not in known:
+        listed = "; ".join(context.caller.purposes)
+        raise Invalid(
+            errors=(FieldError("/headers/x-purpose", "purpose", f"Your agreement's purposes are: {listed}."),)
+        )
+    replace(context, purpose=known[given]).enter(scope)

@@ -9,7 +9,8 @@ from convenor.database.ids import uuid7
 from convenor.http.request_context import PathPolicy, RequestContext
 from convenor.http.services import AppServices
 
-_ID = re.compile(rb"[A-Za-z0-9._:-]{1,100}")
+_ID = re.compile(rb"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
+"""A UUID (RFC 9562 section 4): whatever else a caller sends could name a child, and would stand in audit and log."""
 
 
 @dataclass(frozen=True)

@@ -66,7 +66,7 @@ PROBLEM: JsonObject = {
         "status": {"type": "integer", "description": "The HTTP status."},
         "detail": {"type": "string", "description": "What went wrong this time."},
         "code": {"type": "string", "description": "The kind of problem, for software; it never changes."},
-        "request_id": {"type": "string", "description": "The request's id, as in the audit."},
+        "request_id": {"type": "string", "format": "uuid", "description": "The request's id, as in the audit."},
         "errors": {
             "type": "array",
             "items": {"$ref": "#/components/schemas/FieldError"},
@@ -133,7 +133,7 @@ def _header(description: str, **schema: Any) -> JsonObject:
 
 
 HEADERS: Mapping[str, JsonObject] = {
-    "X-Request-ID": _header("The request's id: yours if it is well formed, else a new one."),
+    "X-Request-ID": _header("The request's id: yours if it is a UUID, else a new one.", format="uuid"),
     "ETag": _header("The record's version, for `If-Match`.", examples=['"1"']),
     "Location": _header("Where the new record is.", format="uri-reference"),
     "Link": _header('The next page, with `rel="next"`; absent on the last (RFC 8288).'),
@@ -166,9 +166,17 @@ _TAG = r'(W/)?"[\x21\x23-\x7e]*"'
 _TAGS: JsonObject = {"pattern": rf"^(\*|{_TAG}( *, *{_TAG})*)$", "examples": ['"1"']}
 
 PARAMETERS: Mapping[str, JsonObject] = {
-    "RequestId": _parameter("header", "X-Request-ID", "An id of yours for this request; it is echoed and audited."),
-    "CorrelationId": _parameter("header", "X-Correlation-ID", "An id that ties requests together; it is echoed."),
-    "Purpose": _parameter("header", "X-Purpose", "Narrows the purpose of this call; it is audited.", maxLength=200),
+    "RequestId": _parameter(
+        "header",
+        "X-Request-ID",
+        "A UUID of yours for this request; it is echoed and audited. Anything else is replaced by a new one.",
+    ),
+    "CorrelationId": _parameter(
+        "header", "X-Correlation-ID", "A UUID that ties requests together; it is echoed. Anything else is ignored."
+    ),
+    "Purpose": _parameter(
+        "header", "X-Purpose", "The purpose of this call, audited: one of your agreement's `purposes` (`GET /v1/me`)."
+    ),
     "IdempotencyKey": _parameter("header", "Idempotency-Key", _KEY, required=True, **_VISIBLE),
     "OptionalIdempotencyKey": _parameter("header", "Idempotency-Key", _KEY, **_VISIBLE),
     "IfMatch": _parameter("header", "If-Match", _MATCH, required=True, **_TAGS),
