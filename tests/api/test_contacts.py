@@ -51,6 +51,20 @@ async def test_a_session_in_the_future_and_every_other_fault_of_shape_are_named_
     assert {fault["pointer"] for fault in refused.json()["errors"]} == {"/on", "/mode", "/duration_minutes", "/colour"}
 
 
+async def test_the_reference_of_a_session_is_seen_by_those_who_may_see_the_pupil_s_name(service: Service) -> None:
+    trust, referral = service.as_("trust"), await referred(service, *ACCEPTED)
+    made = await trust.post(f"/v1/referrals/{referral['id']}/contacts", session(reference="Robin Ashgrove"))
+    own = f"/v1/contacts/{made.json()['id']}"
+    for path in (own, "/v1/contacts", f"/v1/referrals/{referral['id']}/contacts"):
+        for key in ("trust", "school", "identifying_commissioner"):
+            answer = (await service.as_(key).get(path)).json()
+            (seen,) = answer.get("data", [answer])
+            assert (seen["reference"], seen["redacted"]) == ("Robin Ashgrove", []), key
+        answer = (await service.as_("commissioner").get(path)).json()
+        (seen,) = answer.get("data", [answer])
+        assert ("reference" in seen, seen["redacted"]) == (False, ["reference"])
+
+
 @pytest.mark.parametrize("other", ["second_trust", "charity"])
 async def test_another_provider_s_referral_reads_as_if_it_were_not_there(service: Service, other: str) -> None:
     referral = await referred(service, *ACCEPTED)

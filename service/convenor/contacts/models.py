@@ -61,7 +61,10 @@ class ContactFields(BaseModel):
     mode: ContactMode = Field(description="How the session was held.")
     setting: ContactSetting = Field(description="Where the session was held.")
     reference: Line | None = Field(
-        None, max_length=100, description="The sender's own id of the session, unique within its organisation."
+        None,
+        max_length=100,
+        description="The sender's own id of the session, unique within its organisation. It may name a child: some "
+        "roles do not see it.",
     )
     duration_minutes: int = Field(ge=1, le=1440, description="The duration in minutes.")
     attendance: Attendance = Field(description="Whether the session took place, and if not, why.")

@@ -11,6 +11,7 @@ from convenor.pupils.resource import PUPIL_OF_REFERRAL
 from convenor.read_model.resource import Filter, Relation, Resource, Sort
 from convenor.referrals import referral_links
 from convenor.referrals.resource import CASE_ROW_ACCESS
+from convenor.security.principal import FieldSensitivity
 
 
 class ContactRead(ContactFields):
@@ -22,6 +23,7 @@ class ContactRead(ContactFields):
     service_id: UUID = Field(description="The commissioned service that the pupil received.")
     organisation: str = Field(description="The organisation that recorded the contact.")
     recorded_at: datetime = Field(description="When the contact was first recorded.")
+    redacted: list[str] = Field(description="The fields that your role does not see, by dotted path.")
 
 
 CONTACTS = Resource(
@@ -35,6 +37,7 @@ CONTACTS = Resource(
     order="-on",
     sorts={"on": Sort("on", "date")},
     sql=referral_links.SQL,
+    sensitivity={"reference": FieldSensitivity.IDENTITY},
     filters={
         **referral_links.FILTERS,
         "on_after": Filter('{t}."on" > {v}', "date", FullDate, "Sessions after this day."),
