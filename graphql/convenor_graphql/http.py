@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from graphql import GraphQLError, OperationDefinitionNode, OperationType
+from graphql import ArgumentNode, GraphQLError, OperationDefinitionNode, OperationType, Visitor, visit
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -22,7 +22,7 @@ from convenor.http.operation import Operation
 from convenor.http.request_context import RequestContext
 from convenor.http.responses import AuditedResponse
 from convenor.problems import Problem, Unavailable, Unreadable, WrongMediaType
-from convenor.read_model.query_string import read_pairs
+from convenor.read_model.query_string import read_pairs, refuse_identifiers
 from convenor_graphql.executor import Call, execute, introspect
 from convenor_graphql.explorer import show_explorer
 from convenor_graphql.limits import Document, coerce_variables, read_document
@@ -95,6 +95,8 @@ class GraphQLEndpoint:
             body = await request.body()
             by_post = request.method == "POST"
             parameters = _read_post(request, body) if by_post else _read_get(request)
+            if not by_post:
+                self._refuse_identifiers(parameters)
             prepared = self.prepare(parameters)
             if not by_post and prepared.operation.operation is OperationType.MUTATION:
                 raise MutationByGet
@@ -116,8 +118,22 @@ class GraphQLEndpoint:
     def _read(self, text: str) -> Document:
         return read_document(self.api.types, text)
 
+    def _document_of(self, parameters: GraphQLRequest) -> Document:
+        return (self._document if _is_plain(parameters.query) else self._read)(parameters.query)
+
+    def _refuse_identifiers(self, parameters: GraphQLRequest) -> None:
+        """Refuse a pupil's number in the address, be it in a variable, in an argument or in one that is skipped.
+
+        Raises:
+            IdentifierInAddress: the request holds one.
+        """
+        refuse_identifiers(json.loads(parameters.variables))
+        arguments = _Arguments()
+        visit(self._document_of(parameters).node, arguments)
+        refuse_identifiers(arguments.names)
+
     def _prepare(self, parameters: GraphQLRequest) -> PreparedRequest:
-        document = (self._document if _is_plain(parameters.query) else self._read)(parameters.query)
+        document = self._document_of(parameters)
         operation = document.operation(parameters.operation_name)
         given = json.loads(parameters.variables)
         try:
@@ -128,6 +144,17 @@ class GraphQLEndpoint:
         meta = [item for item in selected.fields if isinstance(item, IntrospectionField)]
         answers = introspect(self.api, document, operation, given, meta) if meta else {}
         return PreparedRequest(operation, selected, answers)
+
+
+class _Arguments(Visitor):
+    """Gathers the names of a document's arguments."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.names: set[str] = set()
+
+    def enter_argument(self, node: ArgumentNode, *_place: Any) -> None:
+        self.names.add(node.name.value)
 
 
 def media_of(accept: str) -> str:
@@ -157,6 +184,7 @@ def _read_get(request: Request) -> GraphQLRequest:
     except Unreadable as error:
         raise QueryUnreadable(error.detail) from error
     given: dict[str, Any] = dict(pairs)
+    refuse_identifiers(given)
     if len(given) != len(pairs):
         raise QueryUnreadable("A parameter is repeated.")
     for name in ("variables", "extensions"):

@@ -81,7 +81,7 @@ class ObjectTypes:
         for resource in self.resources.values():
             self._relate(resource)
         for route in self.routes:
-            if route.reading.under is None:
+            if route.reading.under is None and not route.reading.search:
                 self._root(query, route)
         for model in self.types.classes:
             name = self.types.names[model]

@@ -133,6 +133,17 @@ class AgreementOver(Problem):
     remedy = "Renew the agreement with the area's central team, which restores access."
 
 
+class IdentifierInAddress(Problem):
+    """The address holds a UPN or an NHS number: send it in a body, because addresses are logged."""
+
+    status, code, title = 400, "identifier_in_address", "Identifier in the address"
+    cause = "Proxies and clients log addresses, and a UPN or an NHS number is personal data."
+    remedy = (
+        "Send it in the body of `POST /v1/referrals/search`; over GraphQL, send the query by POST. Take the "
+        "number out of your logs."
+    )
+
+
 class NotFound(Problem):
     """The record does not exist, or you may not see it."""
 

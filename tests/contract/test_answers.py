@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator
-from support.api_client import Service
+from support.api_client import Service, pupil_referral
 from support.databases import Server, serve
 from support.dataset import Dataset
 from support.records import make_records
@@ -16,6 +16,7 @@ from convenor.http.read_routes import ReadRoute
 from convenor.http.route_index import routes_of
 from convenor.read_model.columns import redacted_paths
 from convenor.read_model.resource import Resource
+from convenor.security.principal import Role
 
 CALLERS = (
     "school",
@@ -37,6 +38,7 @@ async def full(server: Server, dataset: Dataset) -> AsyncIterator[Service]:
     """The application over records of every kind."""
     async with serve(server, dataset) as served:
         await make_records(served)
+        await served.as_("school").post("/v1/referrals", pupil_referral("SLT"))
         yield served
 
 
@@ -66,7 +68,8 @@ def reads(service: Service, *, many: bool) -> list[ReadRoute]:
 
 def faults(contract: dict[str, Any], route: ReadRoute, body: Any) -> list[str]:
     """Where an answer is not as documented."""
-    answer = contract["paths"][route.path]["get"]["responses"]["200"]
+    (described,) = (contract["paths"][route.path][method.lower()] for method in route.methods - {"HEAD"})
+    answer = described["responses"]["200"]
     schema = answer["content"]["application/json"]["schema"] | {"components": contract["components"]}
     validator = Draft202012Validator(schema, format_checker=Draft202012Validator.FORMAT_CHECKER)
     return [f"{route.path} {error.json_path}: {error.message}" for error in validator.iter_errors(body)]
@@ -102,6 +105,13 @@ async def pages(service: Service, key: str) -> list[tuple[ReadRoute, Any]]:
     found: list[tuple[ReadRoute, Any]] = []
     seen: dict[str, list[dict[str, Any]]] = {}
     for route in reads(service, many=True):
+        if route.reading.search:
+            given = {"upn": "B801200005001"} if client.role == Role.SCHOOL_MIS else {"nhs_number": "9990000018"}
+            if client.role in (Role.SCHOOL_MIS, Role.HEALTH_SYSTEM):
+                answer = await caller.search(given, limit=200, count="true")
+                assert answer.status_code == 200, f"{key}: {answer.text}"
+                found.append((route, answer.json()))
+            continue
         if route.operation.scope not in client.scopes:
             continue
         under = route.reading.under

@@ -137,7 +137,8 @@ def test_each_list_names_every_parameter_that_it_takes(route: ReadRoute) -> None
     taken = {parameter["name"] for parameter in named if parameter["in"] == "query"}
     resource = route.reading.resource
     controls = {"cursor", "limit", "sort", "fields", "count"} if route.reading.many else {"fields"}
-    assert taken == controls | (set(resource.filters) if route.reading.many else set())
+    assert taken == controls | (set(resource.parameters) if route.reading.many else set())
+    assert ("requestBody" in described(route)) is route.reading.search
     assert ("404" in described(route)["responses"]) == ("{" in route.path)
 
 

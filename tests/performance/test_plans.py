@@ -1,7 +1,7 @@
 """How the database finds what the reading machine asks for: by an index, in order, whatever the caller reaches."""
 
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import replace
 
 import asyncpg
@@ -54,9 +54,10 @@ async def listed(
     resource: Resource,
     asked: str = "",
     under: tuple[Resource, str, str] | None = None,
+    searched: Mapping[str, str] | None = None,
 ) -> list[object]:
     """The ids of a list's page, whose plan is checked."""
-    answer = await read_list(explained, who, resource, parse_query(resource, asked.encode()), under)
+    answer = await read_list(explained, who, resource, parse_query(resource, asked.encode(), searched), under)
     assert_bounded(explained.plans[-1])
     return list(answer.ids)
 
@@ -108,11 +109,15 @@ async def test_what_is_searched_by_leads_an_index_or_is_passed_over_in_order(
     assert scans_of(explained.plans[-1], "referral") == indexes
 
 
-@pytest.mark.parametrize("asked", ["open=true", "upn=B801200005001", "nhs_number=9990000018"])
+@pytest.mark.parametrize(
+    ("asked", "searched"),
+    [("open=true", {}), ("", {"upn": "B801200005001"}), ("", {"nhs_number": "9990000018"})],
+)
 async def test_the_few_that_are_open_or_a_pupil_s_are_found_without_the_rest(
-    seeded: Service, explained: Explained, asked: str
+    seeded: Service, explained: Explained, asked: str, searched: Mapping[str, str]
 ) -> None:
-    await listed(explained, await principal(seeded, "identifying_commissioner"), REFERRALS, asked)
+    who = await principal(seeded, "identifying_commissioner")
+    await listed(explained, who, REFERRALS, asked, searched=searched)
 
 
 @pytest.mark.parametrize("key", [AREA, SCHOOL, PROVIDER])

@@ -271,18 +271,19 @@ async def test_any_path_and_any_query_is_answered(shared_service: Service) -> No
         if not isinstance(route, ReadRoute):
             continue
         commissioner = shared_service.as_("commissioner")
+        (method,) = route.methods - {"HEAD"}
         for text in TEXTS:
             path = route.path
             for parameter in route.param_convertors:
                 path = path.replace(f"{{{parameter}}}", text)
-            assert_names_its_faults(await commissioner.call("GET", path), path)
+            assert_names_its_faults(await commissioner.call(method, path), path)
         if route.reading.many:
             path = route.path.replace("{", "").replace("}", "")
             names = [*route.reading.resource.filters, "cursor", "limit", "sort", "fields", "count", "unknown"]
             for name in names:
                 for text in TEXTS:
                     assert_names_its_faults(
-                        await commissioner.call("GET", f"{path}?{name}={text}"), f"{path}?{name}={text}"
+                        await commissioner.call(method, f"{path}?{name}={text}"), f"{path}?{name}={text}"
                     )
 
 
@@ -293,7 +294,7 @@ def _cursor(order: str, place: Any) -> str:
 
 async def test_a_cursor_at_any_place_is_answered(shared_service: Service) -> None:
     for route in routes_of(shared_service.app):
-        if not isinstance(route, ReadRoute) or not route.reading.many:
+        if not isinstance(route, ReadRoute) or not route.reading.many or route.reading.search:
             continue
         path = route.path.replace("{", "").replace("}", "")
         for order in route.reading.resource.sorts:

@@ -231,7 +231,9 @@ async def _assert_reach(service: Service) -> None:
             shared = {
                 record.id for record in truth[reading.resource.table] if may_see(person, reading.resource.table, record)
             }
-            if reading.many and not reading.under:
+            if reading.search:
+                await _assert_search(caller, person, shared)
+            elif reading.many and not reading.under:
                 await _assert_list(caller, person, route, shared, truth)
             elif reading.under:
                 await _assert_sublist(caller, person, route, shared, truth[reading.under.table])
@@ -274,6 +276,15 @@ async def _assert_list(
             assert answer.status_code == 422 or (answer.json()["data"], answer.json()["count"]) == ([], 0), (
                 f"{who} {name}"
             )
+
+
+async def _assert_search(caller: Caller, person: Person, shared: set[UUID]) -> None:
+    for number in ({"upn": "B801200005001"}, {"nhs_number": "9990000018"}):
+        answer = await caller.search(number, limit=200, count="true")
+        assert answer.status_code in (200, 422), answer.text
+        if answer.status_code == 200:
+            found = {UUID(record["id"]) for record in answer.json()["data"]}
+            assert (found <= shared, answer.json()["count"]) == (True, len(found)), f"{person.key} of {person.area}"
 
 
 async def _assert_sublist(

@@ -49,6 +49,10 @@ class Caller:
         """Read a record or a list."""
         return await self.call("GET", path, params=params or None)
 
+    async def search(self, json: Any, **params: Any) -> httpx2.Response:
+        """Search referrals by a pupil's number, which stands in the body alone."""
+        return await self.call("POST", "/v1/referrals/search", json=json, params=params or None)
+
     async def post(self, path: str, json: Any, *, key: str | None = None, etag: str | None = None) -> httpx2.Response:
         """Create a record, with a fresh idempotency key unless one is given; or step it on, with an ETag."""
         headers = {"If-Match": etag} if etag else {"Idempotency-Key": key or str(uuid4())}

@@ -12,6 +12,7 @@ from starlette.routing import BaseRoute
 from convenor.http.request_context import RequestContext
 from convenor.problems import (
     AgreementOver,
+    IdentifierInAddress,
     Invalid,
     NotAcceptable,
     Problem,
@@ -41,8 +42,9 @@ class Operation:
     def ends_in(self) -> frozenset[type[Problem]]:
         """Return the problems that a call can end in."""
         scope = [ScopeMissing] if self.scope else []
-        any_call = (Unauthenticated, AgreementOver, NotAcceptable, Unreadable, Invalid, Unexpected, Unavailable)
-        return frozenset([*any_call, *scope, *self.problems])
+        of_caller = (Unauthenticated, AgreementOver, NotAcceptable)
+        of_call = (Unreadable, IdentifierInAddress, Invalid, Unexpected, Unavailable)
+        return frozenset([*of_caller, *of_call, *scope, *self.problems])
 
     def authorise(self, request: Request) -> RequestContext:
         """Return the context of the request, with the action, if the caller's token carries the scope.

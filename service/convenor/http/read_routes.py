@@ -1,4 +1,4 @@
-"""Routes made from declarations: a list, a record, and the lists under a record's path.
+"""Routes made from declarations: a list, a search, a record, and the lists under a record's path.
 
 They take no FastAPI parameters. The query string is read against the declaration, one statement runs, and its bytes
 are the answer. The contract documents them from the declaration, too (`http/openapi`).
@@ -7,22 +7,25 @@ are the answer. The contract documents them from the declaration, too (`http/ope
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from functools import cache
-from typing import Annotated, Any
+from typing import Annotated, Any, Optional
 
 from fastapi import APIRouter
 from fastapi.routing import APIRoute
-from pydantic import BaseModel, Field, WithJsonSchema, create_model
+from pydantic import BaseModel, Field, ValidationError, WithJsonSchema, create_model, model_validator
+from pydantic_core import PydanticCustomError
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 
 from convenor.audit.record import AuditRecord
+from convenor.domain_types.inputs import InputModel, NotNullable
 from convenor.domain_types.names import words
-from convenor.http.json_body import GuardedRoute
+from convenor.http.exception_handlers import error_at
+from convenor.http.json_body import GuardedRoute, read_json, refuse_unreadable
 from convenor.http.operation import Operation, declared
 from convenor.http.request_context import RequestContext
 from convenor.http.responses import AuditedResponse
-from convenor.problems import AmbiguousKey
+from convenor.problems import AmbiguousKey, FieldErrors, TooLarge, WrongMediaType
 from convenor.read_model.execute import Answer, read_list, read_one
 from convenor.read_model.list_query import parse_fields, parse_query
 from convenor.read_model.resource import Resource
@@ -37,16 +40,21 @@ class Reading:
         many: Whether the answer is a page.
         under: For a list under a record's path: the resource of that record.
         relation: For such a list: the relation that leads to it.
+        search: Whether a pupil's number in a body selects the page.
     """
 
     resource: Resource
     many: bool
     under: Resource | None = None
     relation: str | None = None
+    search: bool = False
 
     @property
     def operation(self) -> Operation:
         """What the route asks of its caller."""
+        if self.search:
+            action = f"{self.resource.name}:search"
+            return Operation(self.resource.read_scope, action, problems=(TooLarge, WrongMediaType))
         named = self.under if self.many else self.resource
         problems = (AmbiguousKey,) if named and named.natural_key and named.of_area else ()
         action = f"{self.resource.name}:{'list' if self.many else 'read'}"
@@ -90,6 +98,40 @@ def page_of(resource: Resource) -> type[BaseModel]:
     return create_model(name, __doc__=f"A page of {many}.", **fields)
 
 
+class Search(InputModel):
+    """The body of a search: one identifier."""
+
+    @model_validator(mode="after")
+    def _names_one(self) -> "Search":
+        if len(self.model_fields_set) != 1:
+            raise PydanticCustomError(
+                "one_identifier", "Send exactly one of: {known}.", {"known": ", ".join(type(self).model_fields)}
+            )
+        return self
+
+
+@cache
+def search_of(resource: Resource) -> type[Search]:
+    """Make the body of a search for records of a resource."""
+    fields: dict[str, Any] = {
+        name: (
+            Annotated[Optional[resource.filters[name].type_], NotNullable],  # noqa: UP045 - the type is a value
+            Field(None, description=f"{resource.filters[name].description} Only for roles that see this field."),
+        )
+        for name in resource.identifiers
+    }
+    return create_model(
+        resource.read.__name__.removesuffix("Read") + "Search",
+        __base__=Search,
+        __doc__="One identifier, and nothing else.",
+        __cls_kwargs__={
+            "resolved": resource.identifiers,
+            "json_schema_extra": {"minProperties": 1, "maxProperties": 1},
+        },
+        **fields,
+    )
+
+
 @dataclass(frozen=True)
 class Tag:
     """A section of the documentation, with what it is about."""
@@ -115,6 +157,11 @@ class ResourceRouter(APIRouter):
         endpoint = _Endpoint(Reading(resource, many=True))
         self._add(path, endpoint, f"list_{resource.name}", page_of(resource))
 
+    def add_search(self, path: str, resource: Resource) -> None:
+        """Add `POST path`: a page of a resource, selected by an identifier that must not stand in an address."""
+        endpoint = _Endpoint(Reading(resource, many=True, search=True))
+        self._add(path, endpoint, f"search_{resource.name}", page_of(resource))
+
     def add_record(self, path: str, resource: Resource) -> None:
         """Add `GET path/{name}`: one record, by its id or natural key."""
         endpoint = _Endpoint(Reading(resource, many=False))
@@ -129,7 +176,7 @@ class ResourceRouter(APIRouter):
         self.add_api_route(
             path,
             endpoint,
-            methods=["GET"],
+            methods=["POST" if endpoint.reading.search else "GET"],
             name=name,
             operation_id=name,
             response_model=response_model,
@@ -152,7 +199,9 @@ class _Endpoint:
 
     async def _read_list(self, request: Request, context: RequestContext) -> tuple[Answer, dict[str, str]]:
         reading = self.reading
-        query = parse_query(reading.resource, request.scope["query_string"])
+        errors = FieldErrors()
+        searched = await _searched(request, reading.resource, errors) if reading.search else {}
+        query = parse_query(reading.resource, request.scope["query_string"], searched, errors)
         under = None
         if reading.under and reading.relation:
             under = reading.under, reading.relation, _key(request)
@@ -167,6 +216,17 @@ class _Endpoint:
         fields = parse_fields(resource, request.scope["query_string"])
         answer = await read_one(context.services.readers, context.caller, resource, _key(request), fields)
         return answer, {"ETag": f'"{answer.etag}"'} if answer.etag else {}
+
+
+async def _searched(request: Request, resource: Resource, errors: FieldErrors) -> dict[str, Any]:
+    """Read the body of a search, and add what is wrong with it to the errors."""
+    refuse_unreadable(request)
+    given = read_json(await request.body())
+    try:
+        return search_of(resource).model_validate(given).model_dump(exclude_unset=True)
+    except ValidationError as error:
+        errors.found += [error_at(found, found["loc"], given) for found in error.errors()]
+        return {}
 
 
 def _key(request: Request) -> str:

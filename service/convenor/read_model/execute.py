@@ -88,9 +88,7 @@ async def read_list(
         parent, relation, key = under
         by, named = name_record(parent, key, "parent")
         record = ParentRecord(parent, parent.relations[relation], by)
-    refuse_search(
-        principal.clearances, ((f"/query/{name}", resource.filters[name].sensitivity) for name in query.filters)
-    )
+    refuse_search(principal.clearances, ((f"/{name}", resource.filters[name].sensitivity) for name in query.filters))
     shape = Shape(
         resource,
         "list",

@@ -31,15 +31,24 @@ class Query:
     values: Mapping[str, Any]
 
 
-def parse_query(resource: Resource, raw: bytes) -> Query:
+def parse_query(
+    resource: Resource, raw: bytes, searched: Mapping[str, Any] | None = None, errors: FieldErrors | None = None
+) -> Query:
     """Parse a raw query string.
+
+    Args:
+        resource: what the list is of.
+        raw: the query string.
+        searched: for a search, the values of filters that came in its body, validated.
+        errors: what was wrong with that body, to be reported with the rest.
 
     Raises:
         Unreadable: it is not percent-encoded UTF-8, or has too many parameters.
+        IdentifierInAddress: it holds a pupil's number.
         Invalid: with every error, each pointing at `/query/<parameter>`.
     """
-    errors = FieldErrors()
-    given = read_parameters(raw, [*resource.filters, *CONTROLS], errors)
+    errors, searched = errors or FieldErrors(), searched or {}
+    given = read_parameters(raw, [*resource.parameters, *CONTROLS], errors)
     sort, descending = _sort(resource, given.get("sort"), errors)
     values: dict[str, Any] = {"list.limit": _limit(given.get("limit"), errors)}
     if cursor := given.get("cursor"):
@@ -47,12 +56,13 @@ def parse_query(resource: Resource, raw: bytes) -> Query:
         values |= {f"list.{name}": value for name, value in place.items()}
     elif cursor is not None:
         errors.add("/query/cursor", "cursor", "Leave `cursor` out for the first page.")
-    filters = [name for name in resource.filters if name in given]
-    for name in filters:
+    values |= {f"list.{name}": value for name, value in searched.items()}
+    for name in [name for name in resource.parameters if name in given]:
         try:
             values[f"list.{name}"] = resource.filters[name].adapter.validate_python(given[name])
         except ValidationError as error:
             errors.add(f"/query/{name}", error.errors()[0]["type"], error.errors()[0]["msg"])
+    filters = [name for name in resource.filters if name in given or name in searched]
     fields = _fields(resource, given.get("fields"), errors)
     count = read_flag(given, "count", errors)
     errors.raise_if_any()

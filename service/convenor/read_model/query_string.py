@@ -3,13 +3,15 @@
 Source: RFC 3986, section 2.1; WHATWG URL, section 5.1 (`application/x-www-form-urlencoded`).
 """
 
-from collections.abc import Collection, Mapping
+import re
+from collections.abc import Collection, Iterable, Mapping
 from urllib.parse import parse_qsl
 
-from convenor.problems import FieldErrors, Unreadable
+from convenor.problems import FieldErrors, IdentifierInAddress, Unreadable
 
 MAX_PARAMETERS = 100
 NO_PARAMETERS = "This address accepts no parameters."
+_IDENTIFIERS = frozenset({"upn", "nhsnumber"})
 
 
 def read_pairs(raw: bytes) -> list[tuple[str, str]]:
@@ -26,15 +28,27 @@ def read_pairs(raw: bytes) -> list[tuple[str, str]]:
         raise Unreadable("The query string is not valid percent-encoded UTF-8.") from error
 
 
+def refuse_identifiers(names: Iterable[str]) -> None:
+    """Refuse parameters that hold a pupil's number, however their names are written: addresses are logged.
+
+    Raises:
+        IdentifierInAddress: one of them does.
+    """
+    if any(re.sub("[^a-z]", "", name.lower()) in _IDENTIFIERS for name in names):
+        raise IdentifierInAddress
+
+
 def read_parameters(raw: bytes, known: Collection[str], errors: FieldErrors) -> dict[str, str]:
     """Return the known parameters of a query string; an unknown or repeated one is an error.
 
     Raises:
         Unreadable: as `read_pairs`.
+        IdentifierInAddress: as `refuse_identifiers`.
     """
     values: dict[str, list[str]] = {}
     for name, value in read_pairs(raw):
         values.setdefault(name, []).append(value)
+    refuse_identifiers(values)
     given = {}
     for name, (value, *more) in values.items():
         pointer = f"/query/{name.replace('~', '~0').replace('/', '~1')}"

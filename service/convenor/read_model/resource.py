@@ -40,14 +40,15 @@ class Part:
 
 @dataclass(frozen=True)
 class Filter:
-    """One query parameter of a list.
+    """One query parameter of a list; or, if it has a sensitivity, one member of the body of a search.
 
     Args:
         sql: the predicate, over `{t}`, `{v}` and `{area}` (the area, where a sub-select needs it).
         pg_type: the PostgreSQL type of `{v}`.
         type_: the pydantic type that validates the value.
         description: the description in the documentation.
-        sensitivity: the clearance that a caller needs to search by it.
+        sensitivity: the clearance that a caller needs to search by it. Such a filter identifies a pupil, so its value
+            never stands in an address.
         default_sql: the predicate, over `{t}` and `{today}`, of a list without this filter.
     """
 
@@ -190,6 +191,16 @@ class Resource:
     def read_scope(self) -> str:
         """Return the scope that reading needs."""
         return self.scope or f"{self.name}:read"
+
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        """Return the filters that may stand in an address."""
+        return tuple(name for name, each in self.filters.items() if each.sensitivity is None)
+
+    @property
+    def identifiers(self) -> tuple[str, ...]:
+        """Return the filters that identify a pupil, which a search takes in its body."""
+        return tuple(name for name, each in self.filters.items() if each.sensitivity is not None)
 
     def row_access_of(self, role: Role) -> RowAccess:
         """Return the row access of a role."""

@@ -19,6 +19,7 @@ router = ResourceRouter(
     Tag("referrals", "Referrals of a pupil, a group or a school to a service, with every step along the pathway.")
 )
 router.add_list("/v1/referrals", REFERRALS)
+router.add_search("/v1/referrals/search", REFERRALS)
 router.add_record("/v1/referrals/{referral_id}", REFERRALS)
 router.add_sublist("/v1/referrals/{referral_id}/transitions", REFERRALS, "transitions", TRANSITIONS)
 

@@ -37,7 +37,7 @@ from convenor.http.openapi.schemas import (
     schemas_of,
 )
 from convenor.http.operation import Operation
-from convenor.http.read_routes import ReadRoute, operation_of
+from convenor.http.read_routes import ReadRoute, operation_of, search_of
 from convenor.problems import Problem
 from convenor.read_model.resource import Resource
 from convenor.request_limits import MAX_BULK
@@ -150,12 +150,19 @@ class _Writer:
         summary = f"List {many}"
         if reading.under:
             summary = f"List the {words(str(reading.relation))} of one {words(reading.under.singular)}"
+        description = f"A page of {many}: those that your role may see and the filters select."
+        body: JsonObject = {}
+        if reading.search:
+            summary = f"Search {many} by a pupil's number"
+            description += " For the next page, send the same body to the address in `Link`, or with `cursor`."
+            schema = self.refs[search_of(resource), IN]
+            body = {"requestBody": {"required": True, "content": {_JSON: {"schema": schema}}}}
         link = {"Link": {"$ref": "#/components/headers/Link"}}
         return {
             "tags": _tags(route),
             "operationId": route.operation_id,
             "summary": summary,
-            "description": f"A page of {many}: those that your role may see and the filters select.",
+            "description": description,
             "parameters": [
                 *self._filters(resource),
                 *refer("parameters", ["Cursor", "Limit"]),
@@ -163,6 +170,7 @@ class _Writer:
                 fields,
                 *refer("parameters", ["Count"]),
             ],
+            **body,
             "responses": {"200": _success(f"A page of {many}.", {_JSON: answer}, link)},
         }
 
@@ -257,11 +265,10 @@ class _Writer:
                 "name": name,
                 "in": "query",
                 "required": False,
-                "description": declared.description
-                + (" Only for roles that see this field." if declared.sensitivity else ""),
+                "description": resource.filters[name].description,
                 "schema": self.refs[filter_key(resource, name), IN],
             }
-            for name, declared in resource.filters.items()
+            for name in resource.parameters
         ]
 
 

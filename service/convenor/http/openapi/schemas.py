@@ -14,7 +14,7 @@ from starlette.routing import Route
 from convenor.http.bulk import BulkImportOperation
 from convenor.http.openapi.components import SCHEMAS, JsonObject
 from convenor.http.operation import declared
-from convenor.http.read_routes import ReadRoute
+from convenor.http.read_routes import ReadRoute, search_of
 from convenor.read_model.redaction import sensitive_fields
 from convenor.read_model.resource import Resource
 
@@ -65,8 +65,10 @@ def _wanted(route: Route) -> Iterator[tuple[tuple[Any, Mode], TypeAdapter[Any]]]
         resource = route.reading.resource
         yield (resource.read, OUT), TypeAdapter(resource.read)
         yield (route.response_model, OUT), TypeAdapter(route.response_model)
-        for name, filter_ in resource.filters.items():
-            yield (filter_key(resource, name), IN), filter_.adapter
+        if route.reading.search:
+            yield (search_of(resource), IN), TypeAdapter(search_of(resource))
+        for name in resource.parameters:
+            yield (filter_key(resource, name), IN), resource.filters[name].adapter
     elif isinstance(route, APIRoute):
         operation = declared(route)
         taken: list[Any] = [operation.load.model] if isinstance(operation, BulkImportOperation) else []
