@@ -46,7 +46,8 @@ class IdempotencyRecord(SQLModel, table=True):
 class KeyReservation:
     """A key at an address.
 
-    `path` is a digest, because a path can have any length. `digest` covers the body and the sender's access rights.
+    `path` is a digest, because a path can have any length. `key` and `digest` are keyed hashes, of the client's key and
+    of the body with the sender's access rights.
     """
 
     client_id: str

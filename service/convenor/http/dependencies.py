@@ -159,6 +159,7 @@ def key_reservation(principal: Principal, method: str, path: str, key: str, body
     """Describe an idempotency key of a client for this call and this body, while the client has the same access.
 
     The stored answer shows what the first call was allowed to see. A client whose access has changed does not get it.
+    The key and the body are stored as keyed hashes, because both may hold what identifies a child.
 
     Raises:
         IdempotencyKeyMissing: The key is malformed.
@@ -166,10 +167,10 @@ def key_reservation(principal: Principal, method: str, path: str, key: str, body
     if not _KEY.fullmatch(key):
         raise IdempotencyKeyMissing
     where = hashlib.sha256(path.encode()).hexdigest()
-    digest = hashlib.sha256(body)
     grants = sorted((str(grant.area_id), grant.kind, str(grant.key)) for grant in principal.grants)
-    digest.update(repr((principal.role, sorted(principal.clearances), grants)).encode())
-    return KeyReservation(principal.client_id, method, where, key, digest.digest())
+    rights = repr((principal.role, sorted(principal.clearances), grants)).encode()
+    hashed = principal.keyed_hash(key.encode()).hex()
+    return KeyReservation(principal.client_id, method, where, hashed, principal.keyed_hash(body + rights))
 
 
 async def _reservation_of(request: Request, context: RequestContext, *, required: bool) -> KeyReservation | None:
