@@ -77,6 +77,10 @@ class Partner:
         """Send a GET with these parameters; `wanted` is the expected status."""
         return self._call("GET", sentence, path, wanted, params=params or None)
 
+    def search(self, sentence: str, path: str, body: Any) -> httpx2.Response:
+        """Send a POST that reads: what it searches for stands in its body."""
+        return self._call("POST", sentence, path, 200, json=body)
+
     def create(
         self, sentence: str, path: str, body: Any, wanted: int = 201, *, key: str | None = None
     ) -> httpx2.Response:

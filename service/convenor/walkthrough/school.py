@@ -75,6 +75,7 @@ def refer(mis: Partner, other_mis: Partner, trusts: list[Partner]) -> Referred:
     }
     _refuse_faults(mis, other_mis, body)
     referral = _submit(mis, body)
+    _search(mis, referral)
     referred = Referred(mis, service, trust, body["subject"]["pupil"], referral)
     other_mis.sign_in(f"Another school's MIS ({other_mis.name}) has a token too", "referrals:read")
     other_mis.get("and the referral does not exist for it", referred.path, 404)
@@ -158,6 +159,14 @@ def _refuse_faults(mis: Partner, other_mis: Partner, body: dict[str, Any]) -> No
     expect_field_errors(transcript, refused, "/school_urn", "/service_id")
     stored = mis.get("Nothing was stored", "/v1/referrals", submitted_after=began).json()["data"]
     transcript.expect("no referral since", stored == [], stored)
+
+
+def _search(mis: Partner, referral: dict[str, Any]) -> None:
+    transcript, upn = mis.transcript, referral["subject"]["pupil"]["upn"]
+    found = mis.search("The pupil's referrals, by UPN", "/v1/referrals/search", {"upn": upn}).json()["data"]
+    transcript.expect("the one just made", [each["id"] for each in found] == [referral["id"]], found)
+    refused = mis.get("A UPN in an address, which proxies log", "/v1/referrals", 400, upn=upn).json()
+    transcript.expect("is refused as such", refused["code"] == "identifier_in_address", refused["code"])
 
 
 def _submit(mis: Partner, body: dict[str, Any]) -> dict[str, Any]:
