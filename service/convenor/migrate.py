@@ -65,7 +65,7 @@ KEPT = (
 )
 """Records of the domain: the application adds and updates them, and deletes none."""
 
-_PRIVILEGES: Mapping[str, frozenset[str]] = {
+PRIVILEGES: Mapping[str, frozenset[str]] = {
     **dict.fromkeys(READ_ONLY, frozenset({"select"})),
     **dict.fromkeys(APPEND_ONLY, frozenset({"select", "insert"})),
     **dict.fromkeys(KEPT, frozenset({"select", "insert", "update"})),
@@ -107,8 +107,7 @@ def migrate(
         lock_timeout_seconds: How long one attempt waits for tables in use, and how long the pause after it is.
 
     Raises:
-        ConfigurationError: The database is newer than this version of Convenor or has a table that it does not know, or
-            others hold its tables for too long.
+        ConfigurationError: The database is newer than this version of Convenor, or others hold its tables for too long.
     """
 
     async def run() -> None:
@@ -224,15 +223,11 @@ async def _grant(connection: asyncpg.Connection, app_role: str) -> None:
     if not await connection.fetchval("select has_schema_privilege(to_regrole($1), 'public', 'usage')", role):
         statements.append(f"grant usage on schema public to {role}")
     for name, held in rows:
-        if name not in _PRIVILEGES:
-            raise ConfigurationError(
-                f"The database has a table that Convenor does not know: {name}.",
-                "Move a table of your own to another schema than public; list a table of Convenor in migrate.py.",
-            )
-        if set(held) != _PRIVILEGES[name]:
+        # A table of the operator's own, or of an extension, is left alone: the application gets nothing there.
+        if name in PRIVILEGES and set(held) != PRIVILEGES[name]:
             statements += [
                 f'revoke all on "{name}" from {role}',
-                f'grant {", ".join(sorted(_PRIVILEGES[name]))} on "{name}" to {role}',
+                f'grant {", ".join(sorted(PRIVILEGES[name]))} on "{name}" to {role}',
             ]
     if statements:
         await connection.execute(";".join(statements))
