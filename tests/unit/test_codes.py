@@ -45,9 +45,12 @@ CODES = [
     (CompanyNumber, "company_number"),
 ]
 
+PLACEHOLDERS = {digit * length for digit in DIGITS for length in (10, 11, 12)} | {
+    *("0123456789", "01234567890", "012345678901", "1234567890", "12345678901", "123456789012")
+}
 upn_bodies = st.builds(
     str.__add__, st.text(DIGITS, min_size=11, max_size=11), st.sampled_from(list(DIGITS) + list(LETTERS))
-)
+).filter(lambda body: body.rstrip(LETTERS) not in PLACEHOLDERS)
 nhs_numbers = (
     st.text(DIGITS, min_size=9, max_size=9)
     .map(lambda nine: (nine, nhs_check_digit(nine)))
@@ -134,9 +137,22 @@ def test_an_nhs_number_with_a_wrong_check_digit_is_refused(value: str) -> None:
     assert fault(NhsNumber, value) == "nhs_number_check_digit"
 
 
+@pytest.mark.parametrize("body", [*sorted(PLACEHOLDERS - {each for each in PLACEHOLDERS if len(each) < 11})])
+def test_a_upn_of_one_digit_or_of_digits_that_count_up_is_a_placeholder(body: str) -> None:
+    body = body if len(body) == 12 else f"{body}A"
+    assert fault(Upn, upn_check_letter(body) + body) == "upn_placeholder"
+
+
+@pytest.mark.parametrize("number", [each for each in sorted(PLACEHOLDERS) if len(each) == 10])
+def test_an_nhs_number_of_one_digit_or_of_digits_that_count_up_is_a_placeholder(number: str) -> None:
+    assert fault(NhsNumber, number) == "nhs_number_placeholder"
+
+
 @given(st.text(DIGITS, min_size=9, max_size=9), st.sampled_from(DIGITS))
 def test_an_nhs_number_is_valid_with_its_own_check_digit_only(nine: str, last: str) -> None:
-    if str(nhs_check_digit(nine)) == last:
+    if nine + last in PLACEHOLDERS:
+        assert fault(NhsNumber, nine + last) == "nhs_number_placeholder"
+    elif str(nhs_check_digit(nine)) == last:
         assert read(NhsNumber, nine + last) == nine + last
     else:
         assert fault(NhsNumber, nine + last) == "nhs_number_check_digit"

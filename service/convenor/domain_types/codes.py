@@ -16,6 +16,9 @@ _UPN_LETTERS: Final = "ABCDEFGHJKLMNPQRTUVWXYZ"
 _UPN_BODY: Final = f"[0-9]{{11}}[0-9{_UPN_LETTERS}]"
 _UPN: Final = f"[{_UPN_LETTERS}]{_UPN_BODY}"
 
+_COUNTING: Final = frozenset(("0123456789" * 3)[first:][:length] for first in (0, 1) for length in (10, 11, 12))
+"""Digits that count up from 0 or 1, as long as those of an NHS number and of a temporary or permanent UPN."""
+
 # The same expressions are read by Python here and by ECMAScript in the contract, hence \u00XX and no \Z or \x.
 # Zero-width: soft hyphen, spaces and joiners. Bidirectional: marks, embeddings, overrides and isolates (Unicode UAX 9).
 _UNSEEN: Final = r"\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff"
@@ -29,6 +32,18 @@ def _shape(pattern: str, code: LiteralString, remedy: LiteralString) -> Callable
     def check(value: str) -> str:
         if compiled.fullmatch(value) is None:
             raise PydanticCustomError(code, remedy)
+        return value
+
+    return check
+
+
+def _placeholder(of_digits: Callable[[str], str], code: LiteralString) -> Callable[[str], str]:
+    """Refuse a number that stands for none: one repeated digit, or digits that count up."""
+
+    def check(value: str) -> str:
+        digits = of_digits(value)
+        if len(set(digits)) == 1 or digits in _COUNTING:
+            raise PydanticCustomError(code, "This is a placeholder and no number. Leave the field out.")
         return value
 
     return check
@@ -78,6 +93,11 @@ def _check_upn(value: str) -> str:
     return value
 
 
+def is_temporary_upn(upn: str) -> bool:
+    """Tell a temporary UPN, which ends in a letter, from a permanent one."""
+    return upn[-1].isalpha()
+
+
 def nhs_check_digit(first_nine: str) -> int | None:
     """Return the check digit of an NHS number, 0 to 9, or None where no number begins with these nine digits.
 
@@ -112,6 +132,7 @@ def _without_separators(value: str) -> str:
 Upn = Annotated[
     str,
     AfterValidator(_shape(_UPN, "upn_format", "A UPN is a capital letter, eleven digits and a final digit or letter.")),
+    AfterValidator(_placeholder(lambda upn: re.sub("[A-Z]", "", upn), "upn_placeholder")),
     AfterValidator(_check_upn),
     _documented(
         _UPN,
@@ -125,6 +146,7 @@ NhsNumber = Annotated[
     str,
     AfterValidator(_without_separators),
     AfterValidator(_shape("[0-9]{10}", "nhs_number_format", "An NHS number is ten digits, the last a check digit.")),
+    AfterValidator(_placeholder(str, "nhs_number_placeholder")),
     AfterValidator(_check_nhs_number),
     # One pattern for input and output: two would split every model that holds an NHS number in two.
     _documented(
