@@ -50,21 +50,23 @@ STATEMENTS = [
     select $1, {id:n}, 'Provider ' || n, 'nhs', 1 from generate_series(1, 5) n""",
     """insert into commissioned_service (area_id, id, code, name, area_of_need, offer, provider_id, version)
     select $1, {id:n}, 'S' || n, 'Service ' || n, 'C&I', 'core', {id:n % 5 + 1}, 1 from generate_series(1, 10) n""",
-    "insert into pupil (area_id, id) select $1, {id:n} from generate_series(1, {referrals}) n",
+    """insert into pupil (area_id, id, school_id, referral_id)
+    select $1, {id:n}, {id:n / 10 % 100 + 1}, {id:n} from generate_series(1, {referrals}) n""",
     """insert into referral (area_id, id, code, pathway, pathway_version, service_id, provider_id, school_id, cluster_id,
-        need, priority, reason, subject_kind, pupil_id, status, submitted_at, started_at, ended_at, returned_seconds,
-        version)
+        need, priority, reason, subject_kind, pupil_id, statement_id, status, submitted_at, started_at, ended_at,
+        returned_seconds, version)
     select $1, {id:n}, 'B' || lpad(n::text, 9, '0'), 'service', 1, {id:n % 10 + 1}, {id:(n % 10 + 1) % 5 + 1},
-        {id:school}, {id:school % 5 + 1}, 'SLCN', 'routine', 'Reason ' || n, 'pupil', {id:n},
+        {id:school}, {id:school % 5 + 1}, 'SLCN', 'routine', 'Reason ' || n, 'pupil', {id:n}, {id:n},
         case when ended then 'discharged' when begun then 'in_progress' else 'accepted' end, at,
         case when ended or begun then greatest(at, (at::date + 1)::timestamp at time zone 'Europe/London') end,
         case when ended then at + interval '90 days' end, 0, 1
     from generate_series(1, {referrals}) n cross join lateral (
         select timestamptz '2023-09-01 12:00+01' + n * (interval '1095 days' / {referrals}) as at, n / 10 % 100 + 1 as school,
             n <= {referrals} - {open} as ended, n / 10 % 2 = 0 as begun) o""",
-    """insert into pupil_identity (area_id, referral_id, pupil_id, school_id, provider_id, given_name, family_name,
-        date_of_birth, sen_provision)
-    select area_id, id, pupil_id, school_id, provider_id, 'Given', 'Family', '2016-05-04', 'K' from referral
+    """insert into pupil_statement (area_id, id, referral_id, pupil_id, school_id, provider_id, stated_at, given_name,
+        family_name, date_of_birth, sen_provision)
+    select area_id, statement_id, id, pupil_id, school_id, provider_id, submitted_at, 'Given', 'Family', '2016-05-04',
+        'K' from referral
     where area_id = $1""",
     """insert into contact (area_id, id, referral_id, school_id, provider_id, organisation_id, "on", mode, setting,
         reference, duration_minutes, attendance, staff_role, group_size, recorded_at, version)
@@ -82,8 +84,10 @@ async def load(superuser_url: str, areas: list[Area]) -> None:
     await connection.execute(FIRST, ORGANISATION)
     for area in areas:
         await connection.execute(AREA, area.id, area.la_code)
-        for statement in STATEMENTS:
-            await connection.execute(_written(statement, area), area.id)
+        # A pupil, its referral and the statement name each other.
+        async with connection.transaction():
+            for statement in STATEMENTS:
+                await connection.execute(_written(statement, area), area.id)
     await connection.execute("vacuum analyze")
     await connection.close()
 

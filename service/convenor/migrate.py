@@ -51,7 +51,7 @@ KEPT = (
     "practice",
     "provider",
     "pupil",
-    "pupil_identity",
+    "pupil_statement",
     "referral",
     "referral_month",
     "referral_transition",

@@ -288,10 +288,10 @@ async def test_one_event_names_the_records_and_the_pupils_of_a_load(service: Ser
     made = results(await load(trust, [line(one, "A"), line(other, "B"), line(one, "C")]))
     await load(trust, [line(one, "D"), line(other, "E", mode="telepathy")])
     events = await rows(service, "select * from audit_event where action = 'contacts:load' order by at, id")
-    pupils = await rows(service, "select id from pupil")
+    statements = await rows(service, "select id from pupil_statement")
     assert [(recorded["status"], recorded["problem"]) for recorded in events] == [(200, None), (422, "invalid")]
     assert {str(record) for record in events[0]["records"]} == {result["id"] for result in made}
-    assert set(events[0]["subjects"]) == {pupil["id"] for pupil in pupils}
+    assert set(events[0]["subjects"]) == {statement["id"] for statement in statements}
     assert (events[1]["records"], events[1]["subjects"]) == ([], [])
 
 

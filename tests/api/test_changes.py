@@ -34,6 +34,9 @@ FILLED: dict[str, dict[str, Any]] = {
     "/v1/referrals/{referral_id}": {
         "consent": {"basis": "consent", "on": str(today())},
         "pupil": {
+            "upn": "B801200005001",
+            "nhs_number": "9990000018",
+            "family_name": "Ashgrove",
             "parent_name": "Rowan Ashgrove",
             "parent_telephone": "01632 960001",
             "parent_email": "rowan@example.org",
@@ -132,6 +135,7 @@ def differing(before: Any, after: Any) -> set[tuple[str, ...]]:
 
 async def test_null_empties_exactly_what_the_contract_says_and_what_is_left_out_is_kept(service: Service) -> None:
     contract, records = service.app.openapi(), await changeable(service)
+    reader = service.as_("identifying_commissioner")
     changes = {path: methods["patch"] for path, methods in contract["paths"].items() if "patch" in methods}
     assert set(records) == set(changes)
     for path, operation in changes.items():
@@ -142,9 +146,9 @@ async def test_null_empties_exactly_what_the_contract_says_and_what_is_left_out_
         schema = operation["requestBody"]["content"]["application/json"]["schema"]
         emptied = 0
         for place, may_be_null in places(contract, schema):
-            before = await caller.get(record)
+            before = await reader.get(record)
             answer = await caller.patch(record, nothing_at(place), before.headers["ETag"])
-            after, what = await caller.get(record), f"{path} {'.'.join(place)}"
+            after, what = await reader.get(record), f"{path} {'.'.join(place)}"
             changed = differing(before.json(), after.json())
             if may_be_null:
                 assert answer.status_code == 200, f"{what}: {answer.text}"

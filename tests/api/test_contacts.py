@@ -177,9 +177,9 @@ async def test_the_audit_knows_whose_sessions_were_read(service: Service) -> Non
     events = await admin.fetch(
         "select action, subjects from audit_event where action like 'contacts:%' order by at, id"
     )
-    pupil = await admin.fetchval("select pupil_id from referral where code = $1", referral["code"])
+    statement = await admin.fetchval("select statement_id from referral where code = $1", referral["code"])
     await admin.close()
     assert [(event["action"], event["subjects"]) for event in events] == [
-        ("contacts:record", [pupil]),
-        ("contacts:list", [pupil]),
+        ("contacts:record", [statement]),
+        ("contacts:list", [statement]),
     ]

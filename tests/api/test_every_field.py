@@ -48,8 +48,10 @@ from convenor.slas.schemas import KpiCreate, SlaCreate, SlaTransitionCreate, Sla
 REFERENCES = {
     "area",
     "clusters",
+    "not_the_same_as",
     "provider",
     "referral_code",
+    "same_as",
     "school",
     "school_urn",
     "schools",
@@ -286,7 +288,9 @@ async def send_return_back(service: Service) -> tuple[Body, Any]:
 
 @sends(ReferralCreate)
 async def submit_referral(service: Service) -> tuple[Body, Any]:
-    sent, shown = await created(service, "school", "/v1/referrals", referral_body())
+    earlier = await referred(service, code="OUTREACH", upn=None, nhs_number=None)
+    answers = {"same_as": earlier["code"], "not_the_same_as": [earlier["code"]]}
+    sent, shown = await created(service, "school", "/v1/referrals", referral_body() | answers)
     # The NHS number is hidden from schools, and the UPN from trusts.
     to_trust = (await service.as_("trust").get(f"/v1/referrals/{shown['id']}")).json()
     shown["subject"]["pupil"]["nhs_number"] = to_trust["subject"]["pupil"]["nhs_number"]
@@ -295,16 +299,18 @@ async def submit_referral(service: Service) -> tuple[Body, Any]:
 
 def referral_body(subject: Body | None = None) -> Body:
     about = subject or {"kind": "pupil", "pupil": filled(PupilCreate, date_of_birth="2016-05-04")}
-    return filled(ReferralCreate, pathway="service", service_id="SLT", school_urn="900001", subject=about)
+    body = filled(ReferralCreate, pathway="service", service_id="SLT", school_urn="900001", subject=about)
+    return {name: value for name, value in body.items() if name not in ("same_as", "not_the_same_as")}
 
 
 @sends(ReferralUpdate)
 async def update_referral(service: Service) -> tuple[Body, Any]:
-    _, referral = await submit_referral(service)
-    pupil = filled(PupilUpdate, variant=1, date_of_birth="2016-05-05")
+    _, referral = await created(service, "school", "/v1/referrals", referral_body())
+    pupil = filled(PupilUpdate, variant=1, date_of_birth="2016-05-05", nhs_number="9990000026")
     body = filled(ReferralUpdate, variant=1, pupil=pupil)
     _, shown = await updated(service, "school", f"/v1/referrals/{referral['id']}", body)
-    return body, shown | {"pupil": shown["subject"]["pupil"]}
+    to_trust = (await service.as_("trust").get(f"/v1/referrals/{referral['id']}")).json()["subject"]["pupil"]
+    return body, shown | {"pupil": shown["subject"]["pupil"] | {"nhs_number": to_trust["nhs_number"]}}
 
 
 @sends(TransitionCreate)

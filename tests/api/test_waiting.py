@@ -139,9 +139,10 @@ async def test_a_referral_is_refused_where_its_school_left_while_it_waited(servi
 async def test_a_school_leaves_its_cluster_once_its_referral_is_stored(service: Service) -> None:
     school, commissioner = service.as_("school"), service.as_("commissioner")
     held = (await commissioner.get("/v1/cluster-memberships", school="900001")).json()["data"][0]
-    numbers = f"pg_advisory_xact_lock(hashtextextended('{service.area().id}/B801200005001', 0))"
+    named = f"pupils of {service.area().id}/{service.area().schools['900001']}"
+    pupils = f"pg_advisory_xact_lock(hashtextextended('{named}', 0))"
     async with holding(service) as holder:
-        await holder.connection.execute(f"select {numbers}")
+        await holder.connection.execute(f"select {pupils}")
         referral = asyncio.create_task(school.post("/v1/referrals", pupil_referral("SLT")))
         await holder.is_waited_for(referral)
         leaving = asyncio.create_task(

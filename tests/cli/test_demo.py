@@ -11,15 +11,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import asyncpg
 import pytest
-from alembic import command
 from pydantic import TypeAdapter
-from sqlalchemy import Connection
-from sqlalchemy.ext.asyncio import create_async_engine
-from sqlalchemy.pool import NullPool
 from support.databases import Server
-from support.empty_databases import Empty, new_database
+from support.empty_databases import Empty, downgrade, new_database
 
 from convenor.configuration_error import ConfigurationError
 from convenor.database.demo_mark import DemoMark
@@ -30,7 +25,7 @@ from convenor.domain_types.codes import NhsNumber, Upn
 from convenor.domain_types.dates import AcademicYear, london_date, start_of
 from convenor.importers.areas import area_id_of
 from convenor.importers.rows import Rows
-from convenor.migrate import configuration, migrate
+from convenor.migrate import migrate
 from convenor.referrals.models import Referral
 from convenor.revision import migrations_folder
 from convenor.security.principal import Role
@@ -82,22 +77,6 @@ async def demo(server: Server, migrated: str) -> AsyncIterator[Loaded]:
     async with new_database(server, migrated) as name:
         empty = Empty.of(server, name)
         yield Loaded(empty.owner_url, empty.superuser_url, await load(empty))
-
-
-async def downgrade(owner_url: str, revision: str) -> None:
-    """Take a database back to an earlier revision."""
-
-    def run(connection: Connection) -> None:
-        config = configuration()
-        config.attributes["connection"] = connection
-        command.downgrade(config, revision)
-
-    engine = create_async_engine(
-        "postgresql+asyncpg://", poolclass=NullPool, async_creator=lambda: asyncpg.connect(owner_url)
-    )
-    async with engine.connect() as connection:
-        await connection.run_sync(run)
-    await engine.dispose()
 
 
 async def test_a_demo_of_a_version_that_did_not_mark_it_is_marked_by_the_migration(
@@ -224,7 +203,7 @@ async def test_there_is_as_much_as_a_demo_needs(demo: Loaded) -> None:
 
 async def test_every_number_of_a_pupil_is_valid_and_issued_to_nobody(demo: Loaded) -> None:
     upn, nhs_number = TypeAdapter[str](Upn), TypeAdapter[str](NhsNumber)
-    pupils = await demo.rows("select distinct pupil_id, upn, nhs_number from pupil_identity")
+    pupils = await demo.rows("select distinct pupil_id, upn, nhs_number from pupil_statement")
     upns = [upn.validate_python(row["upn"]) for row in pupils if row["upn"]]
     numbers = [nhs_number.validate_python(row["nhs_number"]) for row in pupils if row["nhs_number"]]
     assert len(set(upns)) == len(upns) > 3_000

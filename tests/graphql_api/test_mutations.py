@@ -133,6 +133,19 @@ async def test_two_writes_of_one_document_never_share_a_key(service: Service) ->
     assert codes(made) == ["idempotency_key_reused"]
 
 
+async def test_a_question_about_a_pupil_is_asked_and_answered_as_over_rest(service: Service) -> None:
+    school, stated = service.as_("school"), pupil_referral("SLT", upn=None, nhs_number=None)
+    first = (await submitted(school, stated)).json()["data"]["submitReferral"]["referral"]["code"]
+    again = pupil_referral("OUTREACH", upn=None, nhs_number=None)
+    asked_about = await submitted(school, again, key="two")
+    (error,) = asked_about.json()["errors"]
+    assert (error["extensions"]["code"], error["extensions"]["referral"]) == ("same_name_and_birth_date", first)
+    assert (await submitted(school, again | {"same_as": first}, key="three")).json()["data"]["submitReferral"]
+    contradicting = pupil_referral("OT", upn=None, nhs_number=None, date_of_birth="2015-01-01") | {"same_as": first}
+    (error,) = (await submitted(school, contradicting, key="four")).json()["errors"]
+    assert [fault["pointer"] for fault in error["extensions"]["errors"]] == ["/subject/pupil/dateOfBirth"]
+
+
 async def test_what_fails_in_a_document_leaves_what_was_written_before_it(service: Service) -> None:
     referral = await referred(service, *ACCEPTED)
     query = """mutation ($id: ID!, $version: Int!) {

@@ -16,6 +16,7 @@ from pydantic import SecretStr
 from support.api_client import pupil_referral
 from support.backups import CATALOGUE, ask, rewrite_keys, rows
 from support.databases import Server, named, serve_database
+from support.empty_databases import downgrade
 from support.installation import COMMAND, Installation
 from support.own_installation import Own, database_of, environment, owner_of, say
 from support.own_server import PASSWORD, backup_url
@@ -68,9 +69,7 @@ class TestOnAServerOfOnesOwn:
         )
 
     async def test_a_backup_of_an_older_schema_is_migrated_afterwards(self, own: Own, target: Settings) -> None:
-        admin = await asyncpg.connect(own.service.superuser_url)
-        await admin.execute("update alembic_version set version_num = '0007'")
-        await admin.close()
+        await downgrade(owner_of(own.settings), "0007")
         await asyncio.to_thread(restore, target, await own.backed_up(), say)
         assert await present_revision(owner_of(target)) == newest_revision()
 

@@ -72,7 +72,7 @@ class TestARunningInstallation:
         def refer(key: str) -> httpx2.Response:
             return httpx2.post(
                 f"{source.url}/v1/referrals",
-                json=pupil_referral("SLT", upn=None, nhs_number=None),
+                json=pupil_referral("SLT", upn=None, nhs_number=None, family_name=f"Ashgrove {key}"),
                 headers=token | {"Idempotency-Key": key},
                 trust_env=False,
             )

@@ -11,7 +11,7 @@ from uuid import uuid4
 import asyncpg
 import pytest
 from support.databases import Server
-from support.empty_databases import Empty, new_database
+from support.empty_databases import Empty, downgrade, new_database
 from support.installation import Installation
 
 from convenor.configuration_error import ConfigurationError

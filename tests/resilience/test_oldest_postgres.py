@@ -8,7 +8,7 @@ import pytest
 from support.api_client import Service, pupil_referral
 from support.databases import Server, serve
 from support.dataset import load_dataset
-from support.empty_databases import Empty, new_database
+from support.empty_databases import Empty, downgrade, new_database
 from support.own_server import own_server
 from support.referral_steps import ACCEPTED, line, load, outcomes, referred
 
@@ -63,7 +63,7 @@ async def test_a_migration_repairs_a_database_whose_count_needs_a_newer_server(o
         of_now = "select pg_get_functiondef('count_referrals'::regproc)"
         written: str = await owner.fetchval(of_now)
         await owner.execute(written.replace("gen_random_uuid()", "uuidv7()"))
-        await owner.execute("update alembic_version set version_num = '0007'")
+        await downgrade(database.owner_url, "0007")
         await asyncio.to_thread(migrate, database.owner_url, APP)
         assert await owner.fetchval(of_now) == written
         await owner.close()

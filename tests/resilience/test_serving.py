@@ -55,9 +55,10 @@ def authorised(installation: Installation, client: Client) -> Iterator[httpx2.Cl
 
 
 def try_to_refer(http: httpx2.Client) -> httpx2.Response:
-    """Makes a referral without UPN and NHS number, so that any number of them may be made."""
-    body = pupil_referral("SLT", upn=None, nhs_number=None)
-    return http.post("/v1/referrals", json=body, headers={"Idempotency-Key": str(uuid4())})
+    """Makes a referral of a pupil of its own, so that any number of them may be made."""
+    key = str(uuid4())
+    body = pupil_referral("SLT", upn=None, nhs_number=None, family_name=f"Ashgrove {key}")
+    return http.post("/v1/referrals", json=body, headers={"Idempotency-Key": key})
 
 
 def refer(http: httpx2.Client) -> str:

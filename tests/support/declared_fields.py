@@ -48,7 +48,7 @@ class Hidden:
 def _hidden_in(resource: Resource, declared: Resource | Part, table: str, before: str) -> Iterator[Hidden]:
     for path, sensitivity in declared.sensitivity.items():
         sql = declared.sql.get(path, f"{{t}}.{path}")
-        column = re.fullmatch(r"\{t\}\.(\w+)", sql)
+        column = re.fullmatch(r"(?:coalesce\()?\{t\}\.(\w+)(?:, \{t\}\.\w+\))?", sql)
         assert column, f"{resource.name}: say here which column holds {before}{path}"
         yield Hidden(resource, before + path, sensitivity, table, column[1])
     for path, part in declared.parts.items():

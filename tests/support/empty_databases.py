@@ -8,7 +8,13 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import asyncpg
+from alembic import command
+from sqlalchemy import Connection
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.pool import NullPool
 from support.databases import Server, named
+
+from convenor.migrate import configuration
 
 _numbers = count()
 
@@ -42,3 +48,19 @@ async def new_database(server: Server, template: str) -> AsyncIterator[str]:
         await admin.execute(f"drop database {name} with (force)")
     finally:
         await admin.close()
+
+
+async def downgrade(owner_url: str, revision: str) -> None:
+    """Take a database back to an earlier revision."""
+
+    def run(connection: Connection) -> None:
+        config = configuration()
+        config.attributes["connection"] = connection
+        command.downgrade(config, revision)
+
+    engine = create_async_engine(
+        "postgresql+asyncpg://", poolclass=NullPool, async_creator=lambda: asyncpg.connect(owner_url)
+    )
+    async with engine.connect() as connection:
+        await connection.run_sync(run)
+    await engine.dispose()

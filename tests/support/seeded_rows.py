@@ -5,27 +5,30 @@ from support.dataset import DatasetArea
 
 REFERRALS = 6_000
 
-_PUPILS = "insert into pupil (area_id, id) select $2, md5('pupil' || n)::uuid from generate_series(1, $1) n"
 _REFERRALS = """
-insert into referral (area_id, id, code, need, priority, reason, pathway, pathway_version, service_id, provider_id,
-    school_id, cluster_id, subject_kind, pupil_id, status, submitted_at, started_at, ended_at, returned_seconds,
-    version)
-select s.area_id, uuidv7(), 'P' || n, 'SLCN', 'routine', 'As agreed.', 'service', 1, s.id, s.provider_id, m.school_id,
-    m.cluster_id, 'pupil', md5('pupil' || n)::uuid, case when n > $1 - 200 then 'submitted' else 'discharged' end,
-    at, at,
-    case when n <= $1 - 200 then at + interval '90 days' end, 0, 1
-from generate_series(1, $1) n
-cross join lateral (select timestamptz '2021-01-01' + n * interval '7 hours' as at) a
-join (select row_number() over (order by code) - 1 as number, * from commissioned_service where area_id = $2) s
-    on s.number = n % 3
-join (select row_number() over (order by school_id) - 1 as number, * from cluster_membership where area_id = $2) m
-    on m.number = n / 3 % 4
+with referred as (
+    insert into referral (area_id, id, code, need, priority, reason, pathway, pathway_version, service_id, provider_id,
+        school_id, cluster_id, subject_kind, pupil_id, statement_id, status, submitted_at, started_at, ended_at,
+        returned_seconds, version)
+    select s.area_id, uuidv7(), 'P' || n, 'SLCN', 'routine', 'As agreed.', 'service', 1, s.id, s.provider_id,
+        m.school_id, m.cluster_id, 'pupil', md5('pupil' || n)::uuid, md5('statement' || n)::uuid,
+        case when n > $1 - 200 then 'submitted' else 'discharged' end, at, at,
+        case when n <= $1 - 200 then at + interval '90 days' end, 0, 1
+    from generate_series(1, $1) n
+    cross join lateral (select timestamptz '2021-01-01' + n * interval '7 hours' as at) a
+    join (select row_number() over (order by code) - 1 as number, * from commissioned_service where area_id = $2) s
+        on s.number = n % 3
+    join (select row_number() over (order by school_id) - 1 as number, * from cluster_membership where area_id = $2) m
+        on m.number = n / 3 % 4
+    returning area_id, pupil_id, school_id, id
+)
+insert into pupil (area_id, id, school_id, referral_id) select area_id, pupil_id, school_id, id from referred
 """
-_IDENTITIES = """
-insert into pupil_identity (area_id, referral_id, pupil_id, school_id, provider_id, upn, given_name, family_name,
-    date_of_birth, sen_provision)
-select area_id, id, pupil_id, school_id, provider_id, 'B8012000' || substr(code, 2), 'Given', 'Family', '2016-05-04',
-    'K'
+_STATEMENTS = """
+insert into pupil_statement (area_id, id, referral_id, pupil_id, school_id, provider_id, stated_at, upn, given_name,
+    family_name, date_of_birth, sen_provision)
+select area_id, statement_id, id, pupil_id, school_id, provider_id, submitted_at, 'B8012000' || substr(code, 2),
+    'Given', 'Family', '2016-05-04', 'K'
 from referral where area_id = $1
 """
 _CONTACTS = """
@@ -54,9 +57,9 @@ from referral where area_id = $1
 async def seed(superuser_url: str, area: DatasetArea) -> None:
     """Write the cases and let the planner know of them."""
     connection = await asyncpg.connect(superuser_url)
-    for statement in (_PUPILS, _REFERRALS):
-        await connection.execute(statement, REFERRALS, area.id)
-    for statement in (_IDENTITIES, _CONTACTS, _OUTCOMES, _STEPS):
-        await connection.execute(statement, area.id)
+    async with connection.transaction():
+        await connection.execute(_REFERRALS, REFERRALS, area.id)
+        for statement in (_STATEMENTS, _CONTACTS, _OUTCOMES, _STEPS):
+            await connection.execute(statement, area.id)
     await connection.execute("vacuum analyze")
     await connection.close()

@@ -41,7 +41,7 @@ class AuditEvent(SQLModel, table=True):
 
 
 class AuditMention(SQLModel, table=True):
-    """That events of a short span of time are about a record or a pupil: how events are found by either.
+    """That events of a short span of time are about a record or a statement: how events are found by either.
 
     A table, since under row-level security no index over an array can serve: `@>` is not leakproof, `=` and `<` are.
     A span, so that a record that is read again and again is mentioned once in it; within one, the events are few.

@@ -1,4 +1,4 @@
-"""What an audit event says, as a value: who called, what was done, and which records and pupils it concerned."""
+"""What an audit event says, as a value: who called, what was done, and which records and statements it concerned."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -26,7 +26,7 @@ class AuditSource:
 
 
 class Shown(Protocol):
-    """What a read shows: the ids of its records and pupils, with their areas."""
+    """What a read shows: the ids of its records and of the statements about pupils in them, with their areas."""
 
     @property
     def ids(self) -> Sequence[UUID]:
@@ -34,7 +34,7 @@ class Shown(Protocol):
 
     @property
     def subjects(self) -> Sequence[UUID]:
-        """The pupils."""
+        """The statements about pupils."""
 
     @property
     def areas(self) -> Sequence[UUID]:
@@ -42,7 +42,7 @@ class Shown(Protocol):
 
     @property
     def subject_areas(self) -> Sequence[UUID]:
-        """The area of each pupil, where there are several areas."""
+        """The area of each statement, where there are several areas."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ class AuditRecord:
     Attributes:
         action: `resource:action`.
         records: The records that were shown, changed or refused.
-        subjects: The pupils whom they are about.
+        subjects: The statements about pupils that they hold.
         areas: The area of each record, or the one area of all; none where they belong to no area.
         subject_areas: The area of each subject, where there are several areas.
         changes: Names of changed fields, each with a digest of its new value; never a value.
@@ -118,7 +118,7 @@ def events_of(source: AuditSource, record: AuditRecord, status: int) -> list[Eve
 def _of_area(area: UUID, ids: Sequence[UUID], areas: Sequence[UUID]) -> Sequence[UUID]:
     """Select the ids that an area's event names.
 
-    Another area's records and pupils are left out. What belongs to no area, such as a pathway, is named in each.
+    Another area's records and statements are left out. What belongs to no area, such as a pathway, is named in each.
     """
     if not ids or not areas:
         return ids

@@ -32,7 +32,9 @@ class AuditEventRead(BaseModel):
     request_id: str = Field(description="The request's id, as in the answer.")
     times: int = Field(description="How many refused requests from one network address this event counts.")
     records: list[UUID] = Field(description="The records that were shown or changed.")
-    subjects: list[UUID] = Field(description="The pupils whom those records are about.")
+    subjects: list[UUID] = Field(
+        description="The statements about pupils that those records hold; `?pupil=` finds events by a pupil's id."
+    )
     changes: dict[str, str] | None = Field(
         description="The fields that the request sent, each with a digest of its value; never the value itself."
     )
@@ -41,8 +43,15 @@ class AuditEventRead(BaseModel):
 _MENTIONS = (
     "{t}.id in (select e.id from audit_mention m join audit_event e"
     " on e.area_id = m.area_id and e.at >= m.since and e.at < m.before"
-    " where m.area_id = {area} and m.about_id = {v} and {v} = any(e.{whom}))"
+    " where m.area_id = {area} and m.about_id = {v} and {v} = any(e.records))"
 )
+
+_CONCERNS = (
+    "{t}.id in (select e.id from audited_as({area}, {v}) a join audit_mention m"
+    " on m.area_id = {area} and m.about_id = a.id join audit_event e"
+    " on e.area_id = m.area_id and e.at >= m.since and e.at < m.before where a.id = any(e.subjects))"
+)
+"""Events name statements. Which of them are the pupil's is asked now, because a correction can join or part pupils."""
 
 AUDIT_EVENTS = Resource(
     name="audit_events",
@@ -54,8 +63,8 @@ AUDIT_EVENTS = Resource(
     order="-at",
     sorts={"at": Sort("at", "timestamptz")},
     filters={
-        "pupil": Filter(_MENTIONS.replace("{whom}", "subjects"), "uuid", UUID, "Events about this pupil's records."),
-        "record": Filter(_MENTIONS.replace("{whom}", "records"), "uuid", UUID, "Events about this record."),
+        "pupil": Filter(_CONCERNS, "uuid", UUID, "Events about the records of the pupil with this id."),
+        "record": Filter(_MENTIONS, "uuid", UUID, "Events about this record."),
         "client": Filter("{t}.client_id = {v}", "text", Line, "Events of this client."),
         "action": Filter("{t}.action = {v}", "text", Line, "Events of this action."),
         "status": Filter("{t}.status = {v}", "int", HttpStatus, "Events with this HTTP status."),

@@ -106,7 +106,7 @@ async def store_contacts(session: AsyncSession, principal: Principal, lines: Seq
     return Batch(
         results,
         {step.id: step.case.referral.area_id for step in done} if len(principal.areas) > 1 else {},
-        {case.referral.pupil_id: case.referral.area_id for case in about.values() if case.referral.pupil_id},
+        {case.referral.statement_id: case.referral.area_id for case in about.values() if case.referral.statement_id},
         _digests(principal, done),
     )
 

@@ -20,7 +20,10 @@ FIELDS = tuple(ContactFields.model_fields)
 """The fields of a session that its sender states."""
 
 _KEYS = ("area_id", "id", "referral_id", "school_id", "provider_id")
-_OF_REFERRAL = ("area_id", "id", "code", "school_id", "provider_id", "pupil_id", "status", "submitted_at", "started_at")
+_OF_REFERRAL = (
+    *("area_id", "id", "code", "school_id", "provider_id", "statement_id", "status"),
+    *("submitted_at", "started_at"),
+)
 
 
 def _quoted(names: Sequence[str], prefix: str = "") -> str:

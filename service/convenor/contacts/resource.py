@@ -7,7 +7,7 @@ from pydantic import Field
 
 from convenor.contacts.models import Attendance, ContactFields
 from convenor.domain_types.dates import FullDate
-from convenor.pupils.resource import PUPIL_OF_REFERRAL
+from convenor.pupils.resource import STATEMENT_OF_REFERRAL
 from convenor.read_model.resource import Filter, Relation, Resource, Sort
 from convenor.referrals import referral_links
 from convenor.referrals.resource import CASE_ROW_ACCESS
@@ -33,7 +33,7 @@ CONTACTS = Resource(
     read=ContactRead,
     row_access=CASE_ROW_ACCESS,
     etag="version",
-    subject=PUPIL_OF_REFERRAL,
+    subject=STATEMENT_OF_REFERRAL,
     order="-on",
     sorts={"on": Sort("on", "date")},
     sql=referral_links.SQL,

@@ -63,7 +63,7 @@ class KeyReservation:
 
 @dataclass(frozen=True)
 class StoredResponse:
-    """The answer of a key, with the records and pupils of one area that it shows."""
+    """The answer of a key, with the records and statements of one area that it shows."""
 
     status: int
     headers: dict[str, str]

@@ -73,6 +73,7 @@ class Cases:
             self._refer(plan, rng.weighted(self._senders[plan.code]), day, keeps_waiting=False)
         for plan in SERVICES:
             self._top_up(plan, [day for day in open_days if (self._as_at - day).days in _WAITED])
+        self._pupils.add_all()
 
     def _top_up(self, plan: ServicePlan, days: list[date]) -> None:
         """Add referrals so that some waits are shown, and others are small enough to be suppressed."""
@@ -115,7 +116,7 @@ class Cases:
         )
         if pupil:
             self._pupils.add_history(pupil, plan, course.ended_at.date() if course.ended_at else None)
-            self._pupils.identify(pupil, referral_id, provider.id)
+            self._pupils.state(pupil, subject["statement_id"], referral_id, provider.id, submitted_at)
         self._keep_steps(course, referral_id, school, provider)
         self.sessions.add(plan, provider, school.id, referral_id, size, course)
         load = self.load[plan.code]
@@ -145,6 +146,7 @@ class Cases:
         about = {
             "subject_kind": SubjectKind.PUPIL,
             "pupil_id": pupil.id,
+            "statement_id": rng.id_at(day),
             "consent_basis": basis,
             "consent_given_by": ConsentGiver.PARENT_OR_CARER if basis is ConsentBasis.CONSENT else None,
             "consent_on": day - timedelta(days=rng.randint(0, 20)),

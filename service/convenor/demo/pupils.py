@@ -1,7 +1,7 @@
 """Wendshire's pupils: invented, with numbers that are valid and issued to nobody."""
 
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -12,14 +12,14 @@ from convenor.demo.seeded_random import SeededRandom
 from convenor.domain_types.codes import Phase, SenProvision
 from convenor.domain_types.dates import AcademicYear
 from convenor.importers.rows import Rows
-from convenor.pupils.models import Pupil, PupilIdentity
+from convenor.pupils.models import Pupil, PupilStatement
 
 RECEPTION = 4
 """Age on the 31 August before the school year in which a pupil first gets a UPN."""
 _SEN = ((SenProvision.SEN_SUPPORT, 68), (SenProvision.NONE, 20), (SenProvision.EHC_PLAN, 12))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class PupilEntry:
     """A pupil of the demo, as its school states it in every referral."""
 
@@ -40,6 +40,8 @@ class Pupils:
             cluster: [school for school in schools if school.cluster == cluster and school.phase is Phase.PRIMARY]
             for cluster in {school.cluster: None for school in schools}
         }
+        self._came: dict[PupilEntry, tuple[datetime, UUID]] = {}
+        """The oldest referral of each pupil."""
         self._ended: dict[tuple[UUID, str], date | None] = {}
 
     def choose(self, school: SchoolEntry, plan: ServicePlan, on: date) -> PupilEntry:
@@ -58,17 +60,28 @@ class Pupils:
         """Record how long a referral of the pupil to the service was open."""
         self._ended[pupil.id, plan.code] = ended_on
 
-    def identify(self, pupil: PupilEntry, referral_id: UUID, provider_id: UUID) -> None:
+    def state(
+        self, pupil: PupilEntry, statement_id: UUID, referral_id: UUID, provider_id: UUID, stated_at: datetime
+    ) -> None:
         """Add the pupil's details as one referral states them."""
+        came = (stated_at, referral_id)
+        self._came[pupil] = min(came, self._came.get(pupil, came))
         self._rows.add(
-            PupilIdentity,
+            PupilStatement,
             area_id=AREA_ID,
+            id=statement_id,
+            stated_at=stated_at,
             referral_id=referral_id,
             pupil_id=pupil.id,
             school_id=pupil.school.id,
             provider_id=provider_id,
             **pupil.stated,
         )
+
+    def add_all(self) -> None:
+        """Add everybody, each with the oldest referral."""
+        for pupil, (_, referral_id) in self._came.items():
+            self._rows.add(Pupil, area_id=AREA_ID, id=pupil.id, school_id=pupil.school.id, referral_id=referral_id)
 
     def _invent(self, school: SchoolEntry, on: date) -> PupilEntry:
         rng, year = self._rng, AcademicYear.of(on)
@@ -89,9 +102,8 @@ class Pupils:
             "parent_name": f"{rng.choice(GIVEN)} {family}" if asks else None,
             "interpreter_language": rng.choice(("Polish", "Arabic", "BSL")) if rng.chance(0.03) else None,
         }
-        pupil = PupilEntry(rng.id_at(on), school, born_for, stated)
+        pupil = PupilEntry(rng.random_id(), school, born_for, stated)
         self._known[school.urn].append(pupil)
-        self._rows.add(Pupil, area_id=AREA_ID, id=pupil.id)
         return pupil
 
     def _upn(self, school: SchoolEntry, entry_year: int) -> str:

@@ -27,6 +27,10 @@ class SeededRandom(random.Random):
             at = datetime.combine(at, time(), UTC)
         return compose_uuid7(int(at.timestamp() * 1000), self.getrandbits(12), self.getrandbits(62))
 
+    def random_id(self) -> UUID:
+        """Make an id as `uuid4` would have made it."""
+        return UUID(int=self.getrandbits(128), version=4)
+
     def code(self, prefix: str) -> str:
         """Make a record code as `record_code` would have made it."""
         return prefix + "".join(self.choices(CODE_ALPHABET, k=12))

@@ -111,8 +111,8 @@ class WriteContext:
         """
         written: Any = row
         record = getattr(written, "id", written.area_id)
-        pupil = getattr(written, "pupil_id", None)
-        self.concerns(records=[record], areas=[written.area_id], subjects=[pupil] if pupil else [])
+        statement = getattr(written, "statement_id", None)
+        self.concerns(records=[record], areas=[written.area_id], subjects=[statement] if statement else [])
         if self.if_match is not None and etag_of(written.version) not in self.if_match:
             raise Stale
         await rule(self.session, self.principal, row, data)

@@ -6,7 +6,7 @@ from uuid import UUID
 from pydantic import Field
 
 from convenor.outcomes.models import Instrument, MeasureFields, OutcomeFields
-from convenor.pupils.resource import PUPIL_OF_REFERRAL
+from convenor.pupils.resource import STATEMENT_OF_REFERRAL
 from convenor.read_model.resource import Filter, Resource, Sort
 from convenor.referrals import referral_links
 from convenor.referrals.resource import CASE_ROW_ACCESS
@@ -32,7 +32,7 @@ OUTCOMES = Resource(
     read=OutcomeRead,
     row_access=CASE_ROW_ACCESS,
     etag="version",
-    subject=PUPIL_OF_REFERRAL,
+    subject=STATEMENT_OF_REFERRAL,
     order="-recorded_at",
     sorts={"recorded_at": Sort("recorded_at", "timestamptz")},
     sql={

@@ -1,15 +1,16 @@
-"""The identity of pupils, stored apart from their referrals.
+"""Pupils, and what schools state of them, apart from the referrals.
 
-`Pupil` is the link between the two sides of an identity; `PupilIdentity` is what one school stated in one referral,
-so that no school ever overwrites another's statement.
+A `Pupil` belongs to one school and holds nothing that identifies anybody. A `PupilStatement` is what the school says of
+the child with one referral. It never changes: a correction is a new statement, and the last one is in force.
 """
 
-from uuid import UUID
+from datetime import datetime
+from typing import Any
+from uuid import UUID, uuid4
 
 from pydantic import BaseModel, Field
-from sqlalchemy import Index, Text
+from sqlalchemy import DateTime, ForeignKeyConstraint, Index, Text, text
 from sqlmodel import Field as ColumnField
-from sqlmodel import SQLModel
 
 from convenor.database.constraints import AreaRow, area_foreign_key, enum_check, tenant_foreign_key
 from convenor.domain_types.codes import LaCode, Line, NhsNumber, SenProvision, Upn
@@ -22,7 +23,7 @@ class WhoFields(BaseModel):
     upn: Upn | None = Field(None, description="Unique pupil number; null in early years or outside state schools.")
     nhs_number: NhsNumber | None = Field(None, description="NHS number, if the family gave it.")
     given_name: Line = Field(description="Given name.")
-    family_name: Line = Field(description="Family name.")
+    family_name: Line | None = Field(None, description="Family name; null where the pupil has one name.")
     date_of_birth: FullDate = Field(description="Date of birth.")
     sen_provision: SenProvision = Field(description="E (EHC plan), K (SEN Support) or N (none).")
     home_la_code: LaCode | None = Field(None, description="LA code of the home authority, if it is not the school's.")
@@ -44,26 +45,63 @@ class PupilFields(ParentFields, WhoFields):
 
 
 class Pupil(AreaRow, table=True):
-    """The link: an id, and nothing that identifies anybody."""
+    """A school's pupil: an id, and nothing that identifies anybody. Its id is random, so that it has no time in it."""
 
-    __table_args__ = (area_foreign_key(),)
+    __table_args__ = (
+        area_foreign_key(),
+        tenant_foreign_key("school", "school_id"),
+        tenant_foreign_key("pupil", "joined_to"),
+        ForeignKeyConstraint(
+            ["area_id", "referral_id"],
+            ["referral.area_id", "referral.id"],
+            name="pupil_referral",
+            deferrable=True,
+            initially="deferred",
+            use_alter=True,
+        ),
+        Index("pupil_by_referral", "area_id", "referral_id", unique=True),
+        Index("pupil_by_joined", "area_id", "joined_to", postgresql_where=text("joined_to is not null")),
+        Index("pupil_by_former", "area_id", "former_id", postgresql_where=text("former_id is not null")),
+    )
+    id: UUID = ColumnField(default_factory=uuid4, primary_key=True)
+    school_id: UUID
+    referral_id: UUID
+    """The referral that the pupil came with. It is the pupil's as long as this is the oldest of its referrals."""
+    joined_to: UUID | None = None
+    """The older pupil of the school that this one turned out to be."""
+    former_id: UUID | None = None
+    """The id by which events name the pupil that were written when a pupil belonged to an area."""
 
 
-class PupilIdentity(PupilFields, SQLModel, table=True):
-    """A pupil as one referral describes them. `school_id` and `provider_id` decide who has access."""
+def _in_force(name: str, *columns: str, **how: Any) -> Index:
+    return Index(name, "area_id", *columns, postgresql_where=text("superseded_at is null"), **how)
 
-    __tablename__ = "pupil_identity"
+
+class PupilStatement(PupilFields, AreaRow, table=True):
+    """What a school says of a pupil with one referral. `school_id` and `provider_id` decide who has access.
+
+    A trigger keeps what was stated. Only the keys follow the referral, and `superseded_at` is set once.
+    """
+
+    __tablename__ = "pupil_statement"
     __table_args__ = (
         tenant_foreign_key("pupil", "pupil_id"),
         tenant_foreign_key("referral", "referral_id", "school_id", "provider_id", onupdate="cascade"),
         enum_check("sen_provision", SenProvision),
-        Index("identity_by_upn", "area_id", "upn"),
-        Index("identity_by_nhs_number", "area_id", "nhs_number"),
-        Index("identity_by_pupil", "area_id", "pupil_id"),
+        _in_force("statement_in_force", "referral_id", unique=True),
+        _in_force("statement_by_upn", "upn", "school_id"),
+        _in_force("statement_by_temporary_upn", "temporary_upn", "school_id"),
+        _in_force("statement_by_nhs_number", "nhs_number", "school_id"),
+        _in_force("statement_by_birth", "school_id", "date_of_birth"),
+        Index("statement_by_pupil", "area_id", "pupil_id"),
+        Index("statement_by_referral", "area_id", "referral_id"),
     )
-    area_id: UUID = ColumnField(primary_key=True)
-    referral_id: UUID = ColumnField(primary_key=True)
-    pupil_id: UUID
+    referral_id: UUID
     school_id: UUID
     provider_id: UUID
+    pupil_id: UUID
+    stated_at: datetime = ColumnField(sa_type=DateTime(timezone=True))
+    superseded_at: datetime | None = ColumnField(None, sa_type=DateTime(timezone=True))
+    temporary_upn: str | None = None
+    """A UPN of temporary shape; `upn` holds a permanent one."""
     sen_provision: str = ColumnField(sa_type=Text)

@@ -12,7 +12,7 @@ from convenor.security.principal import FieldSensitivity
 class PupilRead(PupilFields):
     """A pupil, as the school stated them in a referral."""
 
-    id: UUID = Field(description="The pupil's id, the same in every referral.")
+    id: UUID = Field(description="The pupil's id, the same in every referral from the school.")
     pseudonym: str = Field(description="A stable pseudonym for the pupil, which only your organisation sees.")
 
 
@@ -21,8 +21,9 @@ _OPEN = frozenset({"sen_provision", "home_la_code"})
 _OWN_CLEARANCE = {"upn": FieldSensitivity.UPN, "nhs_number": FieldSensitivity.NHS_NUMBER}
 
 PUPIL = Part(
-    source="pupil_identity {p} where {p}.area_id = {t}.area_id and {p}.referral_id = {t}.id",
+    source="pupil_statement {p} where {p}.area_id = {t}.area_id and {p}.id = {t}.statement_id",
     sql={
+        "upn": "coalesce({t}.upn, {t}.temporary_upn)",
         "id": "{t}.pupil_id",
         "pseudonym": "encode(substr(sha256({pseudonym_key} || uuid_send({t}.pupil_id)), 1, 10), 'hex')",
     },
@@ -35,7 +36,9 @@ PUPIL = Part(
         },
     },
 )
-"""For parent rows that have the columns `area_id` and `id` of a referral."""
+"""For parent rows that have the columns `area_id` and `statement_id` of a referral."""
 
-PUPIL_OF_REFERRAL = "(select r.pupil_id from referral r where r.area_id = {t}.area_id and r.id = {t}.referral_id)"
-"""The pupil of a record that belongs to a referral, for the audit."""
+STATEMENT_OF_REFERRAL = (
+    "(select r.statement_id from referral r where r.area_id = {t}.area_id and r.id = {t}.referral_id)"
+)
+"""The statement in force about the pupil of a record that belongs to a referral, for the audit."""

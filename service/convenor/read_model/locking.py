@@ -10,7 +10,7 @@ transactions wait for each other:
 5. memberships, roles and purchases, after their cluster and their school or service;
 6. SLAs;
 7. impact returns;
-8. the identity numbers of pupils (advisory locks);
+8. the pupils of a school (an advisory lock);
 9. referrals, then the records that belong to them;
 10. the records that the audit mentions, by key.
 

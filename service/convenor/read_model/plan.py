@@ -2,7 +2,7 @@
 
 Each relation is a lateral sub-select of its parent's row, with its own row-access predicate, order and limit. Fields
 that the caller has no clearance for are never read. With its document, every sub-select returns the ids of its records
-and of their pupils, for the audit.
+and of the statements about their pupils, for the audit.
 
 A statement sets its own row-security context. It reads in materialized steps, so that they run after the context is
 set. Plans are cached by shape, never by value.

@@ -148,7 +148,7 @@ class Resource:
         variants: for a field that is one of several models, the SQL of its discriminator.
         sensitivity: the clearance that a field needs, by dotted path.
         open_free_text: fields of free text that everybody may read, by dotted path, because they are about no child.
-        subject: the SQL of the id of the pupil whom a record is about, for the audit.
+        subject: the SQL of the id of the statement about the pupil of a record, for the audit.
         etag: the column that holds the record's version.
         default_filters: by role, the predicate of a list that does not filter otherwise.
         of_area: False for the few tables that belong to no area (pathways).

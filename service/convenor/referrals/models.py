@@ -108,6 +108,16 @@ class Referral(ReferralFields, AreaRow, table=True):
         tenant_foreign_key("school", "school_id"),
         tenant_foreign_key("cluster", "cluster_id"),
         tenant_foreign_key("pupil", "pupil_id"),
+        tenant_foreign_key("referral", "same_as_id"),
+        # Deferred, because a statement names its referral too.
+        ForeignKeyConstraint(
+            ["area_id", "statement_id"],
+            ["pupil_statement.area_id", "pupil_statement.id"],
+            name="referral_statement",
+            deferrable=True,
+            initially="deferred",
+            use_alter=True,
+        ),
         tenant_foreign_key("commissioned_service", "service_id", "provider_id", onupdate="cascade"),
         ForeignKeyConstraint(["pathway", "pathway_version"], ["pathway.code", "pathway.version"]),
         UniqueConstraint("area_id", "code"),
@@ -118,15 +128,20 @@ class Referral(ReferralFields, AreaRow, table=True):
         enum_check("consent_basis", ConsentBasis),
         enum_check("consent_given_by", ConsentGiver),
         CheckConstraint("(subject_kind = 'pupil') = (pupil_id is not null)", name="pupil_when_about_one"),
+        CheckConstraint("(pupil_id is null) = (statement_id is null)", name="statement_of_pupil"),
         CheckConstraint("(subject_kind = 'group') = (group_size is not null)", name="group_when_about_one"),
         CheckConstraint("started_at is null or started_at >= submitted_at", name="started_after_submitted"),
+        # A pupil has one open referral to a service, or several that a correction joined. Of several, the one with the
+        # least code stays in the index, so that none can be submitted; only those in its `collides_with` are left out.
         Index(
             "one_open_referral",
             "area_id",
             "service_id",
             "pupil_id",
             unique=True,
-            postgresql_where=text("ended_at is null and pupil_id is not null"),
+            postgresql_where=text(
+                "ended_at is null and pupil_id is not null and (collides_with is null or code < all (collides_with))"
+            ),
         ),
         Index("referral_by_time", "area_id", "submitted_at", "id"),
         Index("referral_by_school", "area_id", "school_id", "submitted_at", "id"),
@@ -147,6 +162,12 @@ class Referral(ReferralFields, AreaRow, table=True):
     cluster_id: UUID | None = None
     subject_kind: str = ColumnField(sa_type=Text)
     pupil_id: UUID | None = None
+    statement_id: UUID | None = None
+    """The statement in force about the pupil."""
+    same_as_id: UUID | None = None
+    """An earlier referral that its sender said is about the same child, because no number tells."""
+    collides_with: list[str] | None = ColumnField(None, sa_type=ARRAY(Text))
+    """The codes of the pupil's other open referrals to the service, where a correction joined two pupils."""
     group_size: int | None = None
     group_year_groups: list[str] | None = ColumnField(None, sa_type=ARRAY(Text))
     group_description: str | None = None

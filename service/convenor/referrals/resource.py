@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 
 from convenor.domain_types.codes import Line, NeedType, NhsNumber, Upn
 from convenor.domain_types.dates import Timestamp
-from convenor.pupils.resource import PUPIL, PUPIL_OF_REFERRAL, PupilRead
+from convenor.pupils.resource import PUPIL, STATEMENT_OF_REFERRAL, PupilRead
 from convenor.read_model.resource import Filter, Relation, Resource, Sort
 from convenor.referrals.models import ConsentFields, GroupFields, Priority, ReferralFields, TransitionFields
 from convenor.security.principal import FieldSensitivity, Role, RowAccess
@@ -71,6 +71,9 @@ class ReferralRead(ReferralFields):
     )
     returned_days: int = Field(description="How many of these days the referral was returned to the referrer.")
     next: list[str] = Field(description="The next states of the referral, for any role.")
+    collides_with: list[str] = Field(
+        description="The codes of other open referrals of this pupil to this service, after a correction of its number."
+    )
     redacted: list[str] = Field(description="The fields that your role does not see, by dotted path.")
 
 
@@ -93,7 +96,7 @@ TRANSITIONS = Resource(
     read=TransitionRead,
     row_access=CASE_ROW_ACCESS,
     scope="referrals:read",
-    subject=PUPIL_OF_REFERRAL,
+    subject=STATEMENT_OF_REFERRAL,
     order="at",
     sorts={"at": Sort("at", "timestamptz")},
     sql={"to": "{t}.to_status"},
@@ -108,7 +111,7 @@ REFERRALS = Resource(
     row_access=CASE_ROW_ACCESS,
     natural_key="code",
     etag="version",
-    subject="{t}.pupil_id",
+    subject="{t}.statement_id",
     order="-submitted_at",
     sorts={"submitted_at": Sort("submitted_at", "timestamptz")},
     sql={
@@ -137,6 +140,7 @@ REFERRALS = Resource(
             "(select p.next_states -> {t}.status from pathway p"
             " where p.code = {t}.pathway and p.version = {t}.pathway_version)"
         ),
+        "collides_with": "coalesce({t}.collides_with, '{}')",
     },
     parts={"subject.pupil": PUPIL},
     variants={"subject": "{t}.subject_kind"},
@@ -172,14 +176,16 @@ REFERRALS = Resource(
             "{t}.submitted_at < {v}", "timestamptz", Timestamp, "Submitted before this time (RFC 3339)."
         ),
         "upn": Filter(
-            "{t}.id in (select i.referral_id from pupil_identity i where i.area_id = {area} and i.upn = {v})",
+            "{t}.id in (select i.referral_id from pupil_statement i where i.area_id = {area}"
+            " and i.superseded_at is null and (i.upn = {v} or i.temporary_upn = {v}))",
             "text",
             Upn,
             "Referrals of the pupil with exactly this UPN.",
             FieldSensitivity.UPN,
         ),
         "nhs_number": Filter(
-            "{t}.id in (select i.referral_id from pupil_identity i where i.area_id = {area} and i.nhs_number = {v})",
+            "{t}.id in (select i.referral_id from pupil_statement i where i.area_id = {area}"
+            " and i.superseded_at is null and i.nhs_number = {v})",
             "text",
             NhsNumber,
             "Referrals of the pupil with exactly this NHS number.",

@@ -11,6 +11,7 @@ from convenor.http.write_context import WriteContext
 from convenor.problems import IllegalTransition
 from convenor.read_model.locking import get_for_update
 from convenor.referrals import rules
+from convenor.referrals.matching import AlreadyOpen, Contradiction, SameNameAndBirthDate
 from convenor.referrals.models import Referral
 from convenor.referrals.resource import REFERRALS, TRANSITIONS, ReferralRead
 from convenor.referrals.schemas import ReferralCreate, ReferralUpdate, TransitionCreate
@@ -28,14 +29,16 @@ router.add_sublist("/v1/referrals/{referral_id}/transitions", REFERRALS, "transi
 async def submit_referral(
     data: ReferralCreate,
     write: Annotated[
-        WriteContext, writes("referrals:write", "referrals:submit", creates=True, problems=[rules.AlreadyOpen])
+        WriteContext,
+        writes("referrals:write", "referrals:submit", creates=True, problems=[AlreadyOpen, SameNameAndBirthDate]),
     ],
 ) -> Response:
     """Refer a pupil, a group or a school to a service that the school's cluster buys."""
     try:
         referral = await rules.submit_referral(write.session, write.principal, data)
-    except rules.AlreadyOpen as problem:  # the refusal itself is about the pupil
-        write.concerns(areas=[problem.area_id], subjects=[problem.pupil_id])
+    except (AlreadyOpen, Contradiction, SameNameAndBirthDate) as problem:  # the refusal itself is about the pupil
+        statements = [known.statement for known in problem.known]
+        write.concerns(areas=[statements[0].area_id], subjects=[statement.id for statement in statements])
         raise
     return await write.created(REFERRALS, referral.id)
 
@@ -46,7 +49,9 @@ async def update_referral(
     data: ReferralUpdate,
     write: Annotated[WriteContext, writes("referrals:write", "referrals:update", changes=True)],
 ) -> Response:
-    """Update a referral until the service accepts it. For the referrer."""
+    """Update a referral until the service accepts it, and the pupil's details at any time. For the referrer."""
+    if data.pupil:
+        await rules.lock_pupils_of(write.session, write.principal, referral_id)
     referral = await get_for_update(write.session, write.principal, REFERRALS, Referral, referral_id)
     return await write.update(REFERRALS, referral, data, rules.update_referral)
 

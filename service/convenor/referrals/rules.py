@@ -1,26 +1,30 @@
 """The rules of referrals: submission, correction, and every step along the pathway."""
 
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from convenor.commissioned_services.models import CommissionedService
 from convenor.commissioned_services.resource import SERVICES
-from convenor.database.ids import record_code, uuid7
-from convenor.database.pools import driver_connection, violates
+from convenor.database.ids import record_code
+from convenor.database.pools import driver_connection
+from convenor.domain_types.codes import is_temporary_upn
 from convenor.domain_types.dates import now, today
 from convenor.pathways.models import Actor, Pathway
 from convenor.pathways.rules import current_pathway, state_of, steps_from
-from convenor.problems import FieldErrors, IllegalTransition, Member, Problem, StateConflict
-from convenor.pupils.models import Pupil, PupilIdentity
+from convenor.problems import FieldErrors, IllegalTransition, StateConflict
+from convenor.pupils.models import PupilStatement
 from convenor.read_model.execute import resolve_reference
-from convenor.read_model.locking import Lock, lock
+from convenor.read_model.locking import Lock, lock, resolve
 from convenor.referrals import queries
+from convenor.referrals.matching import settle_collision, take_correction, take_first
 from convenor.referrals.models import Referral, ReferralTransition
+from convenor.referrals.resource import REFERRALS
 from convenor.referrals.schemas import (
     PupilCreate,
     PupilSubjectCreate,
+    PupilUpdate,
     ReferralCreate,
     ReferralUpdate,
     TransitionCreate,
@@ -31,20 +35,8 @@ from convenor.security.principal import Principal, RowAccess
 
 EDITABLE_STATES = ("submitted", "returned")
 """The states in which the referrer may still correct a referral."""
-
-
-class AlreadyOpen(Problem):
-    """This pupil already has an open referral to this service."""
-
-    status, code, title = 409, "referral_already_open", "Referral already open"
-    cause = "A pupil has at most one open referral to a service. `referral` names it if it is your own school's."
-    remedy = "Follow the open referral instead. If it is yours, you can withdraw it."
-    carries = (Member("referral", str, "the open referral's code, if it is your own school's."),)
-
-    def __init__(self, area_id: UUID, pupil_id: UUID, own: str | None) -> None:
-        self.area_id, self.pupil_id = area_id, pupil_id
-        detail = f"This pupil already has an open referral to this service: {own}." if own else None
-        super().__init__(detail, extra={"referral": own} if own else None)
+EDITABLE_DETAILS = frozenset({"sen_provision"})
+"""The details of a pupil that are corrected in these states only, because they identify nobody."""
 
 
 async def submit_referral(session: AsyncSession, principal: Principal, data: ReferralCreate) -> Referral:
@@ -54,53 +46,80 @@ async def submit_referral(session: AsyncSession, principal: Principal, data: Ref
 
     Raises:
         Invalid: names every reference that is wrong.
-        AlreadyOpen: the pupil has an open referral to this service, from any school.
+        Contradiction, SameNameAndBirthDate, AlreadyOpen: see `take_first`.
     """
     referral = await _draft(session, principal, data)
+    statement = None
     if isinstance(data.subject, PupilSubjectCreate):
-        referral.pupil_id = await _link_pupil(session, referral.area_id, data.subject.pupil)
-    await _insert(session, referral)
-    if isinstance(data.subject, PupilSubjectCreate):
-        assert referral.pupil_id
-        session.add(
-            PupilIdentity(
-                area_id=referral.area_id,
-                referral_id=referral.id,
-                pupil_id=referral.pupil_id,
-                school_id=referral.school_id,
-                provider_id=referral.provider_id,
-                **data.subject.pupil.columns(),
-            )
+        statement = PupilStatement(
+            area_id=referral.area_id,
+            referral_id=referral.id,
+            school_id=referral.school_id,
+            provider_id=referral.provider_id,
+            stated_at=referral.submitted_at,
+            **_stated(data.subject.pupil),
         )
+        await take_first(session, referral, statement, data.not_the_same_as)
+    session.add(referral)
+    await session.flush()
+    if statement:
+        session.add(statement)
     record_step(session, principal, referral, None, Actor.REFERRER)
     return referral
+
+
+async def lock_pupils_of(session: AsyncSession, principal: Principal, key: str) -> None:
+    """Lock the pupils of a referral's school, before the referral itself: a correction can move others too.
+
+    Raises:
+        NotFound, AmbiguousKey: see `resolve`.
+    """
+    referral = await session.get_one(Referral, await resolve(session, principal, REFERRALS, key))
+    await queries.lock_pupils(session, referral.area_id, referral.school_id)
 
 
 async def update_referral(
     session: AsyncSession, principal: Principal, referral: Referral, data: ReferralUpdate
 ) -> Referral:
-    """Update a referral until the service accepts it.
+    """Update a referral until the service accepts it, and what identifies its pupil in every state.
 
     Raises:
         StateConflict: the service has accepted, or the caller is not the referrer.
         Invalid: the body corrects a pupil, and the referral is about none.
+        Contradiction: see `take_correction`.
     """
     if principal.row_access is not RowAccess.SCHOOL:
         raise StateConflict("Only the school that made a referral can correct it. Return it with a reason instead.")
-    if referral.status not in EDITABLE_STATES:
+    late = data.model_fields_set - {"pupil"} or (data.pupil and data.pupil.model_fields_set & EDITABLE_DETAILS)
+    if late and referral.status not in EDITABLE_STATES:
         raise StateConflict(
-            f"This referral is {referral.status}. Only {' and '.join(EDITABLE_STATES)} referrals can be corrected."
+            f"This referral is {referral.status}. Only {' and '.join(EDITABLE_STATES)} referrals can be corrected,"
+            " apart from the pupil's numbers, names, date of birth and parent."
         )
     if data.pupil and referral.subject_kind != "pupil":
         errors = FieldErrors()
         errors.add("/pupil", "not_about_a_pupil", "This referral is not about one pupil.")
         errors.raise_if_any()
-    referral.sqlmodel_update(data.columns())
     if data.pupil:
-        identity = await session.get_one(PupilIdentity, (referral.area_id, referral.id))
-        identity.sqlmodel_update(data.pupil.columns())
+        await take_correction(session, referral, _stated(data.pupil))
+    referral.sqlmodel_update(data.columns())
     referral.version += 1
     return referral
+
+
+def _stated(pupil: PupilCreate | PupilUpdate) -> dict[str, Any]:
+    """Return the columns of a statement, a temporary UPN apart from a permanent one.
+
+    A permanent UPN follows a temporary one, which then stays known.
+    """
+    columns = pupil.columns()
+    if "upn" in columns:
+        upn = columns["upn"]
+        if upn is None:
+            columns["temporary_upn"] = None
+        elif is_temporary_upn(upn):
+            columns |= {"upn": None, "temporary_upn": upn}
+    return columns
 
 
 async def transition_referral(
@@ -124,6 +143,8 @@ async def transition_referral(
             errors.add(f"/{name}", "required", f"The step to {data.to} requires `{name}`.")
     errors.raise_if_any()
     move(session, principal, referral, pathway, data.to, actor, data)
+    if referral.ended_at and referral.collides_with:
+        await settle_collision(session, referral)
     return referral
 
 
@@ -190,11 +211,12 @@ async def _draft(session: AsyncSession, principal: Principal, data: ReferralCrea
         errors.unknown("/school_urn", "school")
         school = None
     provider = await _provider(session, service, errors) if service else None
-    cluster = None
+    cluster = same_as = None
     if school:
         # Locked, so that the school stays in the cluster read here until the referral is stored.
         await lock(session, School, school, Lock.KEEP)
         cluster = await queries.cluster_of(session, *school)
+        same_as = await _answers(session, school, data, errors)
     if school and service and not (cluster and await queries.buys(session, school[0], cluster, service[1])):
         errors.add("/service_id", "not_bought", "The school's cluster does not buy this service: see GET /v1/services.")
     errors.raise_if_any()
@@ -202,6 +224,9 @@ async def _draft(session: AsyncSession, principal: Principal, data: ReferralCrea
     assert school
     assert service
     assert provider
+    if isinstance(data.subject, PupilSubjectCreate):
+        # Before the referral gets its time, so that a school's referrals are as old as the order of their statements.
+        await queries.lock_pupils(session, *school)
     return Referral(
         area_id=school[0],
         code=record_code("R"),
@@ -210,6 +235,7 @@ async def _draft(session: AsyncSession, principal: Principal, data: ReferralCrea
         provider_id=provider,
         school_id=school[1],
         cluster_id=cluster,
+        same_as_id=same_as,
         status=pathway.initial,
         submitted_at=now(),
         **data.columns(),
@@ -227,24 +253,22 @@ async def _provider(session: AsyncSession, service: tuple[UUID, UUID], errors: F
     return found.provider_id
 
 
-async def _link_pupil(session: AsyncSession, area: UUID, pupil: PupilCreate) -> UUID:
-    await queries.lock_identity(session, area, pupil.upn, pupil.nhs_number)
-    known = await queries.match_pupil(session, area, pupil.upn, pupil.nhs_number, pupil.date_of_birth)
-    if known:
-        return known
-    link = Pupil(area_id=area, id=uuid7())
-    session.add(link)
-    await session.flush()
-    return link.id
-
-
-async def _insert(session: AsyncSession, referral: Referral) -> None:
-    try:
-        async with session.begin_nested():
-            session.add(referral)
-    except IntegrityError as error:
-        if not violates(error, "one_open_referral"):
-            raise
-        assert referral.pupil_id
-        own = await queries.open_referral(session, referral.area_id, referral.service_id, referral.pupil_id)
-        raise AlreadyOpen(referral.area_id, referral.pupil_id, own) from error
+async def _answers(
+    session: AsyncSession, school: tuple[UUID, UUID], data: ReferralCreate, errors: FieldErrors
+) -> UUID | None:
+    """Check the codes in `same_as` and `not_the_same_as`, and return the id of the referral of the same pupil."""
+    codes = {*data.not_the_same_as, *filter(None, (data.same_as,))}
+    if not codes:
+        return None
+    if not isinstance(data.subject, PupilSubjectCreate):
+        for name in ("same_as", "not_the_same_as"):
+            if getattr(data, name):
+                errors.add(f"/{name}", "not_about_a_pupil", "This referral is not about one pupil.")
+        return None
+    known = await queries.referrals_coded(session, *school, codes)
+    if data.same_as and data.same_as not in known:
+        errors.unknown("/same_as", "referral")
+    for at, code in enumerate(data.not_the_same_as):
+        if code not in known:
+            errors.unknown(f"/not_the_same_as/{at}", "referral")
+    return known.get(data.same_as) if data.same_as else None

@@ -6,10 +6,10 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
-from convenor.domain_types.codes import Line, NeedType, Prose, SenProvision, Urn
+from convenor.domain_types.codes import Line, NeedType, NhsNumber, Prose, SenProvision, Upn, Urn
 from convenor.domain_types.dates import PastDate, today
 from convenor.domain_types.inputs import InputModel, InputPart, NotNullable, Patch, optional_field
-from convenor.pupils.models import ParentFields, PupilFields, PupilIdentity
+from convenor.pupils.models import ParentFields, PupilFields, PupilStatement
 from convenor.referrals.models import (
     ConsentFields,
     GroupFields,
@@ -30,7 +30,7 @@ def _young_person(day: date) -> date:
 BirthDate = Annotated[PastDate, AfterValidator(_young_person)]
 
 
-class PupilCreate(PupilFields, InputModel, stored_as=PupilIdentity):
+class PupilCreate(PupilFields, InputModel, stored_as=PupilStatement):
     """A pupil, as the referrer describes them."""
 
     date_of_birth: BirthDate = Field(description="Date of birth.")
@@ -71,7 +71,7 @@ class ReferralCreate(
     InputModel,
     stored_as=Referral,
     columns={"subject": ""},
-    resolved={"service_id", "school_urn"},
+    resolved={"service_id", "school_urn", "same_as", "not_the_same_as"},
 ):
     """A new referral."""
 
@@ -82,11 +82,24 @@ class ReferralCreate(
         Field(description="The subject of the referral: a pupil, a group or the school.")
     )
     consent: ConsentCreate | None = Field(None, description="The basis of the referral towards the family.")
+    same_as: Line | None = Field(
+        None,
+        description="The code of your school's earlier referral of the same pupil, where no number tells.",
+        examples=["R0H4Y2M8T6Q1Z"],
+        max_length=40,
+    )
+    not_the_same_as: list[Line] = Field(
+        default_factory=list,
+        max_length=50,
+        description="The codes of your school's earlier referrals of other pupils of the same name and date of birth.",
+    )
 
 
-class PupilUpdate(ParentFields, Patch, stored_as=PupilIdentity):
-    """Corrections to a pupil's details. The numbers identify the pupil and cannot change."""
+class PupilUpdate(ParentFields, Patch, stored_as=PupilStatement):
+    """Corrections to a pupil's details. All but `sen_provision` can be corrected in every state of the referral."""
 
+    upn: Upn | None = optional_field(PupilCreate, "upn")
+    nhs_number: NhsNumber | None = optional_field(PupilCreate, "nhs_number")
     given_name: Line | None = optional_field(PupilCreate, "given_name")
     family_name: Line | None = optional_field(PupilCreate, "family_name")
     date_of_birth: BirthDate | None = optional_field(PupilCreate, "date_of_birth")
@@ -94,7 +107,7 @@ class PupilUpdate(ParentFields, Patch, stored_as=PupilIdentity):
 
 
 class ReferralUpdate(Patch, stored_as=Referral, resolved={"pupil"}):
-    """A referrer's corrections, until the service accepts the referral."""
+    """A referrer's corrections: of the referral until the service accepts it, of the pupil's details at any time."""
 
     need: NeedType | None = optional_field(ReferralFields, "need")
     priority: Priority | None = optional_field(ReferralFields, "priority")

@@ -78,12 +78,12 @@ PROBLEM: JsonObject = {
 
 def problem_schema(kinds: Iterable[type[Problem]]) -> JsonObject:
     """Return the schema of a problem, with the members of some kinds."""
-    carried = {
-        member.name: TypeAdapter(member.type_).json_schema()
-        | {"description": f"With `{kind.code}`: {member.description}"}
-        for kind in kinds
-        for member in kind.carries
-    }
+    carried: dict[str, JsonObject] = {}
+    for kind in kinds:
+        for member in kind.carries:
+            before = f"{carried[member.name]['description']} " if member.name in carried else ""
+            description = f"{before}With `{kind.code}`: {member.description}"
+            carried[member.name] = TypeAdapter(member.type_).json_schema() | {"description": description}
     return PROBLEM | {"properties": PROBLEM["properties"] | carried}
 
 

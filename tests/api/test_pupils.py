@@ -1,0 +1,312 @@
+"""A school's pupils: which referrals are of one child, what is asked or refused, what corrections join or part."""
+
+import asyncio
+from typing import Any
+
+import asyncpg
+import httpx2
+import pytest
+from support.api_client import Service, pupil_referral
+
+from convenor.domain_types.codes import nhs_check_digit, upn_check_letter
+
+UPN, OTHER_UPN, TEMPORARY = "B801200005001", "Q801200005002", "P80320002601A"
+NHS, OTHER_NHS = "9990000018", "9990000026"
+Record = dict[str, Any]
+
+
+async def refer(service: Service, code: str = "SLT", by: str = "school", /, **how: Any) -> httpx2.Response:
+    """Refer a pupil without numbers, unless they are given; `answers` go into the body."""
+    answers, urn = how.pop("answers", {}), {"school": "900001", "neighbour": "900002"}[by]
+    body = pupil_referral(code, urn, **{"upn": None, "nhs_number": None} | how)
+    return await service.as_(by).post("/v1/referrals", body | answers)
+
+
+async def referred(service: Service, code: str = "SLT", by: str = "school", /, **how: Any) -> Record:
+    """Refer a pupil, and return the referral."""
+    answer = await refer(service, code, by, **how)
+    assert answer.status_code == 201, answer.text
+    made: Record = answer.json()
+    return made
+
+
+async def correct(service: Service, referral: Record, **pupil: Any) -> httpx2.Response:
+    """Correct the details of a referral's pupil."""
+    path = f"/v1/referrals/{referral['id']}"
+    etag = (await service.as_("school").get(path)).headers["ETag"]
+    return await service.as_("school").patch(path, {"pupil": pupil}, etag)
+
+
+async def corrected(service: Service, referral: Record, **pupil: Any) -> Record:
+    answer = await correct(service, referral, **pupil)
+    assert answer.status_code == 200, answer.text
+    made: Record = answer.json()
+    return made
+
+
+async def seen(service: Service, referral: Record, by: str = "school") -> Record:
+    answer: Record = (await service.as_(by).get(f"/v1/referrals/{referral['id']}")).json()
+    return answer
+
+
+async def pupil_of(service: Service, referral: Record) -> str:
+    pupil: str = (await seen(service, referral))["subject"]["pupil"]["id"]
+    return pupil
+
+
+async def move(service: Service, by: str, referral: Record, to: str) -> Record:
+    path = f"/v1/referrals/{referral['id']}"
+    etag = (await service.as_(by).get(path)).headers["ETag"]
+    answer = await service.as_(by).post(f"{path}/transitions", {"to": to, "reason": "As agreed."}, etag=etag)
+    assert answer.status_code == 201, answer.text
+    made: Record = answer.json()
+    return made
+
+
+def errors(answer: httpx2.Response) -> list[tuple[str, str]]:
+    assert answer.status_code == 422, answer.text
+    return [(error["pointer"], error["code"]) for error in answer.json()["errors"]]
+
+
+async def stored(service: Service, query: str) -> Any:
+    connection = await asyncpg.connect(service.superuser_url)
+    try:
+        return await connection.fetchval(query)
+    finally:
+        await connection.close()
+
+
+class TestAnotherSchool:
+    async def test_a_school_learns_nothing_of_another_s_referral(self, service: Service) -> None:
+        theirs = await referred(service, "SLT", "neighbour", upn=UPN, nhs_number=NHS, given_name="Victim")
+        ours = await referred(service, "SLT", upn=UPN, nhs_number=NHS, date_of_birth="2012-01-01")
+        assert ours["subject"]["pupil"]["id"] != theirs["subject"]["pupil"]["id"]
+        assert ours["collides_with"] == []
+
+    async def test_a_school_cannot_keep_another_s_pupil_from_a_service(self, service: Service) -> None:
+        await referred(service, upn=UPN)
+        assert (await refer(service, "SLT", "neighbour", upn=UPN)).status_code == 201
+
+    async def test_a_school_joins_no_two_pupils_of_another(self, service: Service) -> None:
+        one = await referred(service, "SLT", "neighbour", upn=UPN)
+        await referred(service, "OUTREACH", upn=UPN, nhs_number=NHS)
+        other = await referred(service, "OUTREACH", "neighbour", nhs_number=NHS)
+        assert one["subject"]["pupil"]["id"] != other["subject"]["pupil"]["id"]
+
+    async def test_the_id_of_a_pupil_has_no_time_in_it(self, service: Service) -> None:
+        assert (await referred(service, upn=UPN))["subject"]["pupil"]["id"][14] == "4"
+
+
+class TestContradictions:
+    @pytest.mark.parametrize(
+        ("first", "second", "pointer"),
+        [
+            ({"upn": UPN}, {"upn": UPN, "date_of_birth": "2015-01-01"}, "date_of_birth"),
+            ({"upn": UPN, "nhs_number": NHS}, {"upn": UPN, "nhs_number": OTHER_NHS}, "nhs_number"),
+            ({"upn": UPN, "nhs_number": NHS}, {"upn": OTHER_UPN, "nhs_number": NHS}, "upn"),
+            ({"nhs_number": NHS}, {"nhs_number": NHS, "date_of_birth": "2015-01-01"}, "date_of_birth"),
+        ],
+    )
+    async def test_two_values_for_one_pupil_are_refused_by_field_and_nothing_is_stored(
+        self, service: Service, first: Record, second: Record, pointer: str
+    ) -> None:
+        earlier = await referred(service, **first)
+        refused = await refer(service, "OUTREACH", **second)
+        assert errors(refused) == [(f"/subject/pupil/{pointer}", "contradicts_earlier")]
+        assert earlier["code"] in refused.json()["errors"][0]["detail"]
+        assert await stored(service, "select count(*) from pupil_statement") == 1
+
+    async def test_a_number_that_would_join_two_different_pupils_is_refused(self, service: Service) -> None:
+        await referred(service, upn=UPN)
+        await referred(service, nhs_number=NHS, date_of_birth="2014-02-01")
+        assert errors(await refer(service, "OUTREACH", upn=UPN, nhs_number=NHS)) == [
+            ("/subject/pupil/date_of_birth", "contradicts_earlier")
+        ]
+
+    async def test_a_refusal_is_an_event_about_the_pupil(self, service: Service) -> None:
+        earlier = await referred(service, upn=UPN)
+        refused = await refer(service, "OUTREACH", upn=UPN, date_of_birth="2015-01-01")
+        pupil = earlier["subject"]["pupil"]["id"]
+        events = (await service.as_("auditor").get("/v1/audit/events", pupil=pupil, status=422)).json()["data"]
+        assert [event["request_id"] for event in events] == [refused.headers["x-request-id"]]
+
+    async def test_a_placeholder_is_refused_wherever_a_number_is_taken(self, service: Service) -> None:
+        upn = f"{upn_check_letter('111111111111')}111111111111"
+        nhs_number = f"111111111{nhs_check_digit('111111111')}"
+        assert errors(await refer(service, upn=upn, nhs_number=nhs_number)) == [
+            ("/subject/pupil/upn", "upn_placeholder"),
+            ("/subject/pupil/nhs_number", "nhs_number_placeholder"),
+        ]
+        refused = await correct(service, await referred(service), nhs_number="0123456789")
+        assert errors(refused) == [("/pupil/nhs_number", "nhs_number_placeholder")]
+
+
+class TestWithoutNumbers:
+    async def test_a_name_and_birth_that_repeat_are_asked_about(self, service: Service) -> None:
+        first = await referred(service, given_name="Anna-Lena", family_name="O'Hara")
+        asked = await refer(service, "OUTREACH", given_name="OHARA", family_name="anna lena")
+        assert (asked.status_code, asked.json()["code"]) == (409, "same_name_and_birth_date")
+        assert asked.json()["referral"] == first["code"]
+        assert await stored(service, "select count(*) from referral") == 1
+
+    async def test_the_same_pupil_is_said_to_be_the_same(self, service: Service) -> None:
+        first = await referred(service)
+        again = await referred(service, "OUTREACH", answers={"same_as": first["code"]})
+        assert again["subject"]["pupil"]["id"] == first["subject"]["pupil"]["id"]
+        third = await refer(service, answers={"same_as": again["code"]})
+        assert (third.status_code, third.json()["referral"]) == (409, first["code"])
+
+    async def test_another_pupil_is_said_to_be_another(self, service: Service) -> None:
+        first = await referred(service)
+        twin = await referred(service, answers={"not_the_same_as": [first["code"]]})
+        assert twin["subject"]["pupil"]["id"] != first["subject"]["pupil"]["id"]
+        asked = await refer(service, answers={"not_the_same_as": [first["code"]]})
+        assert (asked.status_code, asked.json()["referral"]) == (409, twin["code"])
+
+    @pytest.mark.parametrize("differs", [{"given_name": "Róbin"}, {"date_of_birth": "2016-05-05"}, {"upn": UPN}])
+    async def test_nothing_is_asked_where_something_differs_or_a_number_is_there(
+        self, service: Service, differs: Record
+    ) -> None:
+        await referred(service)
+        await referred(service, "OUTREACH", **differs)
+
+    async def test_a_pupil_may_have_one_name(self, service: Service) -> None:
+        first = await referred(service, given_name="Suharto", family_name=None)
+        assert first["subject"]["pupil"]["family_name"] is None
+        asked = await refer(service, "OUTREACH", given_name="suharto", family_name=None)
+        assert (asked.status_code, asked.json()["referral"]) == (409, first["code"])
+
+    async def test_the_answers_name_referrals_of_the_school_about_a_pupil(self, service: Service) -> None:
+        theirs = await referred(service, "SLT", "neighbour")
+        unknown = {"same_as": theirs["code"], "not_the_same_as": ["R000000000000"]}
+        assert errors(await refer(service, answers=unknown)) == [
+            ("/same_as", "not_found"),
+            ("/not_the_same_as/0", "not_found"),
+        ]
+        whole = pupil_referral("SLT") | {"subject": {"kind": "school"}, "same_as": theirs["code"]}
+        assert errors(await service.as_("school").post("/v1/referrals", whole)) == [("/same_as", "not_about_a_pupil")]
+
+
+class TestAtOnce:
+    async def test_one_of_two_referrals_of_one_pupil_at_once_is_refused_with_the_other_s_code(
+        self, service: Service
+    ) -> None:
+        await service.as_("school").authorise()
+        answers = await asyncio.gather(refer(service, upn=UPN), refer(service, upn=UPN))
+        taken, refused = sorted(answers, key=lambda answer: answer.status_code)
+        assert (taken.status_code, refused.status_code) == (201, 409)
+        assert refused.json()["referral"] == taken.json()["code"]
+
+    async def test_two_corrections_that_join_each_other_s_pupils_at_once_end_in_one_pupil(
+        self, service: Service
+    ) -> None:
+        one, other = await referred(service, upn=UPN), await referred(service, nhs_number=NHS)
+        answers = await asyncio.gather(correct(service, one, nhs_number=NHS), correct(service, other, upn=UPN))
+        # The second correction meets a referral that the first one has changed.
+        assert sorted(answer.status_code for answer in answers) in ([200, 200], [200, 412])
+        assert await pupil_of(service, one) == await pupil_of(service, other) == one["subject"]["pupil"]["id"]
+
+
+class TestCorrections:
+    async def test_numbers_and_names_are_corrected_after_acceptance_and_the_wait_runs_on(
+        self, service: Service
+    ) -> None:
+        made = await referred(service, upn=TEMPORARY)
+        await move(service, "trust", made, "accepted")
+        changed = await corrected(
+            service, made, upn=UPN, nhs_number=NHS, given_name="Rowan", date_of_birth="2016-05-05", parent_name="Ash"
+        )
+        assert changed["subject"]["pupil"] | {"upn": UPN, "given_name": "Rowan"} == changed["subject"]["pupil"]
+        assert (changed["status"], changed["submitted_at"]) == ("accepted", made["submitted_at"])
+        assert (await seen(service, made, "trust"))["subject"]["pupil"]["nhs_number"] == NHS
+        assert (await correct(service, made, sen_provision="E")).status_code == 409
+
+    async def test_only_the_school_corrects(self, service: Service) -> None:
+        made = await referred(service)
+        refused = await service.as_("trust").patch(f"/v1/referrals/{made['id']}", {"pupil": {"upn": UPN}}, '"1"')
+        assert refused.status_code == 409
+
+    async def test_a_correction_is_a_new_statement_and_the_earlier_one_stays(self, service: Service) -> None:
+        made = await referred(service)
+        await corrected(service, made, given_name="Rowan")
+        query = "select string_agg(given_name, ',' order by stated_at) from pupil_statement"
+        assert await stored(service, query) == "Robin,Rowan"
+        with pytest.raises(asyncpg.RaiseError, match="never changes"):
+            await stored(service, "update pupil_statement set given_name = 'Ash'")
+        with pytest.raises(asyncpg.RaiseError, match="never changes"):
+            await stored(service, "update pupil_statement set superseded_at = null")
+
+    async def test_a_permanent_upn_follows_a_temporary_one_which_stays_known(self, service: Service) -> None:
+        made = await referred(service, upn=TEMPORARY)
+        assert made["subject"]["pupil"]["upn"] == TEMPORARY
+        await corrected(service, made, upn=UPN)
+        by_temporary = await referred(service, "OUTREACH", upn=TEMPORARY)
+        assert by_temporary["subject"]["pupil"]["id"] == made["subject"]["pupil"]["id"]
+
+    async def test_a_later_number_joins_two_pupils_under_the_older_id(self, service: Service) -> None:
+        older, younger = await referred(service, upn=UPN), await referred(service, "OUTREACH", nhs_number=NHS)
+        await corrected(service, older, nhs_number=NHS)
+        assert await pupil_of(service, younger) == older["subject"]["pupil"]["id"]
+        for known in (older, younger):
+            events = await service.as_("auditor").get("/v1/audit/events", pupil=known["subject"]["pupil"]["id"])
+            assert {each for event in events.json()["data"] for each in event["records"]} == {
+                older["id"],
+                younger["id"],
+            }
+
+    async def test_a_correction_parts_what_a_slip_joined(self, service: Service) -> None:
+        one = await referred(service, upn=UPN)
+        other = await referred(service, "OUTREACH", upn=OTHER_UPN)
+        slip = await referred(service, "OUTREACH", upn=UPN)
+        await corrected(service, slip, upn="E801200005003")
+        assert await pupil_of(service, slip) not in (await pupil_of(service, one), await pupil_of(service, other))
+        joined = await corrected(service, slip, upn=UPN)
+        assert joined["subject"]["pupil"]["id"] == await pupil_of(service, one)
+
+    async def test_a_parted_pupil_has_its_own_id_and_events_again(self, service: Service) -> None:
+        one, other = await referred(service, upn=UPN), await referred(service, "OUTREACH", upn=OTHER_UPN)
+        await corrected(service, other, upn=UPN)
+        await corrected(service, other, upn=OTHER_UPN)
+        assert await pupil_of(service, other) == other["subject"]["pupil"]["id"]
+        for known in (one, other):
+            events = await service.as_("auditor").get("/v1/audit/events", pupil=known["subject"]["pupil"]["id"])
+            assert {each for event in events.json()["data"] for each in event["records"]} == {known["id"]}
+
+    async def test_a_correction_that_contradicts_is_refused(self, service: Service) -> None:
+        one = await referred(service, upn=UPN)
+        other = await referred(service, "OUTREACH", upn=OTHER_UPN, date_of_birth="2015-01-01")
+        refused = await correct(service, other, upn=UPN)
+        assert errors(refused) == [("/pupil/date_of_birth", "contradicts_earlier")]
+        assert one["code"] in refused.text
+        assert (await seen(service, other))["subject"]["pupil"]["upn"] == OTHER_UPN
+
+    async def test_referrals_that_a_join_leaves_open_name_each_other_until_one_ends(self, service: Service) -> None:
+        one, other = await referred(service, upn=UPN), await referred(service, nhs_number=NHS)
+        await corrected(service, other, upn=UPN)
+        assert (await seen(service, one))["collides_with"] == [other["code"]]
+        assert (await seen(service, other))["collides_with"] == [one["code"]]
+        third = await refer(service, upn=UPN)
+        assert (third.status_code, third.json()["referral"]) == (409, one["code"])
+        gone = await move(service, "school", one, "withdrawn")
+        assert gone["collides_with"] == (await seen(service, other))["collides_with"] == []
+        fourth = await refer(service, upn=UPN)
+        assert (fourth.status_code, fourth.json()["referral"]) == (409, other["code"])
+        await move(service, "school", other, "withdrawn")
+        await referred(service, upn=UPN)
+
+    async def test_a_correction_that_parts_referrals_ends_their_collision(self, service: Service) -> None:
+        one, other = await referred(service, upn=UPN), await referred(service, nhs_number=NHS)
+        await corrected(service, other, upn=UPN)
+        parted = await corrected(service, other, upn=None)
+        assert parted["collides_with"] == (await seen(service, one))["collides_with"] == []
+
+    async def test_the_database_refuses_a_third_open_referral_beside_two_that_collide(self, service: Service) -> None:
+        one, other = await referred(service, upn=UPN), await referred(service, nhs_number=NHS)
+        await corrected(service, other, upn=UPN)
+        third = await referred(service, "SLT", upn=OTHER_UPN)
+        with pytest.raises(asyncpg.UniqueViolationError, match="one_open_referral"):
+            await stored(
+                service,
+                "update referral set pupil_id = (select pupil_id from referral where id = '" + one["id"] + "')"
+                " where id = '" + third["id"] + "'",
+            )
