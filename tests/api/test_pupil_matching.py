@@ -1,0 +1,279 @@
+"""Whatever two schools state and correct: their pupils are the model's, and neither's answers tell of the other."""
+
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import contextmanager
+from copy import deepcopy
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import count
+from typing import Any
+
+import asyncpg
+import httpx2
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import event
+from support.api_client import Service, pupil_referral
+from support.databases import Server, serve
+from support.dataset import Dataset
+from support.identity_model import Contradiction, Organisation, SameNameAndBirth, Statement
+from support.tiers import size
+
+from convenor.domain_types.codes import nhs_check_digit, upn_check_letter
+
+SCHOOLS = {"school": "900001", "neighbour": "900002"}
+SERVICES = ("SLT", "OUTREACH")
+POINTERS = {"temporary_upn": "upn"}
+_serial = count(1)
+
+Said = dict[str, Any]
+SAID = st.fixed_dictionaries(
+    {
+        "upn": st.sampled_from([None, "first", "second", "temporary"]),
+        "nhs_number": st.sampled_from([None, None, "first", "second"]),
+        "date_of_birth": st.sampled_from(["2016-05-04", "2016-05-04", "2016-05-04", "2015-03-02"]),
+        "given_name": st.sampled_from(["Robin", "Rowan"]),
+    }
+)
+"""What may be said of a child: few values, so that they meet."""
+REFER = st.tuples(st.just("refer"), SAID, st.sampled_from(SERVICES), st.sampled_from([None, "same", "not the same"]))
+CORRECT = st.tuples(
+    st.just("correct"), SAID, st.sets(st.sampled_from(["upn", "nhs_number", "date_of_birth", "given_name"]), min_size=1)
+)
+WITHDRAW = st.tuples(st.just("withdraw"))
+EVENTS = st.lists(
+    st.tuples(st.sampled_from(list(SCHOOLS)), st.integers(0, 9), st.one_of(REFER, CORRECT, CORRECT, WITHDRAW)),
+    min_size=2,
+    max_size=8,
+)
+
+
+def number(stem: int) -> str:
+    """Return an NHS number of the test range: the first valid one from a stem onwards."""
+    first = next(f"999{each:06}" for each in range(stem, stem + 3) if nhs_check_digit(f"999{each:06}") is not None)
+    return f"{first}{nhs_check_digit(first)}"
+
+
+@dataclass
+class Played:
+    """What two schools have done so far, in the service and in the model. Its children are in no other one."""
+
+    service: Service
+    serial: int = field(default_factory=lambda: next(_serial))
+    schools: dict[str, Organisation] = field(default_factory=lambda: {name: Organisation() for name in SCHOOLS})
+    referrals: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """By code, with the service that each is to; those that are open."""
+    ids: dict[str, str] = field(default_factory=dict)
+    """The id of each pupil, by its oldest referral."""
+
+    def written(self, said: Said) -> Said:
+        """Return what is said as it is sent, with values of this one's own."""
+        of_kind = {"first": f"8012{self.serial:06}01", "second": f"8012{self.serial:06}02"}
+        upns = of_kind | {"temporary": f"8012{self.serial:07}A"}
+        numbers = {"first": number(6 * self.serial), "second": number(6 * self.serial + 3)}
+        sent = dict(said)
+        if said.get("upn"):
+            sent["upn"] = upn_check_letter(upns[said["upn"]]) + upns[said["upn"]]
+        if said.get("nhs_number"):
+            sent["nhs_number"] = numbers[said["nhs_number"]]
+        if "given_name" in said:
+            sent["given_name"] = f"{said['given_name']} {self.serial}"
+        return sent
+
+    async def refer(self, school: str, said: Said, service: str, answers: str | None) -> None:
+        model, statement = deepcopy(self.schools[school]), _statement(said)
+        earlier = list(model.said)
+        body = pupil_referral(service, SCHOOLS[school], **{"family_name": None} | self.written(said))
+        of_model: dict[str, Any] = {}
+        if answers == "same" and earlier:
+            body["same_as"] = of_model["same_as"] = earlier[0]
+        if answers == "not the same":
+            body["not_the_same_as"] = of_model["not_the_same_as"] = earlier
+        answer = await self.service.as_(school).post("/v1/referrals", body)
+        refusal = _refusal(partial(model.refer, "new", statement, **of_model))
+        if isinstance(refusal, SameNameAndBirth):
+            assert _conflict(answer) == ("same_name_and_birth_date", refusal.referral)
+        elif refusal:
+            assert _pointers(answer) == {f"/subject/pupil/{POINTERS.get(name, name)}" for name in refusal.fields}
+        elif beside := self.open_beside(model, "new", service):
+            assert _conflict(answer) == ("referral_already_open", beside[0])
+        else:
+            assert answer.status_code == 201, answer.text
+            code = answer.json()["code"]
+            self.schools[school].refer(code, statement, **of_model)
+            self.referrals[code] = {"path": answer.headers["Location"], "service": service}
+
+    async def correct(self, school: str, code: str, said: Said, corrected: set[str]) -> None:
+        model, path = self.schools[school], self.referrals[code]["path"]
+        changed = {name: said[name] for name in sorted(corrected)}
+        etag = (await self.service.as_(school).get(path)).headers["ETag"]
+        answer = await self.service.as_(school).patch(path, {"pupil": self.written(changed)}, etag)
+        earlier, after = model.said[code], _statement(said)
+        fields = {"name" if name == "given_name" else name for name in corrected - {"upn"}}
+        if "upn" in corrected:
+            # One field of the body for both kinds: a permanent UPN leaves a temporary one known.
+            fields |= {"upn"} if after.upn else {"upn", "temporary_upn"}
+        statement = earlier._replace(**{name: getattr(after, name) for name in fields})
+        refusal = _refusal(partial(model.correct, code, statement))
+        if isinstance(refusal, Contradiction):
+            assert _pointers(answer) == {f"/pupil/{POINTERS.get(name, name)}" for name in refusal.fields}
+        else:
+            assert answer.status_code == 200, answer.text
+
+    async def withdraw(self, school: str, code: str) -> None:
+        path = self.referrals[code]["path"]
+        etag = (await self.service.as_(school).get(path)).headers["ETag"]
+        step = {"to": "withdrawn", "reason": "Moved away."}
+        answer = await self.service.as_(school).post(f"{path}/transitions", step, etag=etag)
+        assert answer.status_code == (201 if self.referrals[code]["service"] else 409), answer.text
+        self.referrals[code]["service"] = None
+
+    def open_beside(self, model: Organisation, code: str, service: str | None) -> list[str]:
+        """Return the open referrals of a referral's pupil to a service, the oldest first."""
+        (group,) = (each for each in model.pupils() if code in each)
+        return [
+            each
+            for each in model.said
+            if each in group and each != code and service and self.referrals[each]["service"] == service
+        ]
+
+    async def check(self) -> None:
+        """Compare the pupils that schools see with the model's."""
+        pupils: set[str] = set()
+        for school, model in self.schools.items():
+            shown = {code: await self.shown(school, code) for code in model.said}
+            for group in model.pupils():
+                oldest = model.pupil_of(next(iter(group)))
+                (pupil,) = {shown[code]["subject"]["pupil"]["id"] for code in group}
+                assert self.ids.setdefault(oldest, pupil) == pupil, "the id is that of the oldest referral"
+                assert pupil not in pupils, "two children have one pupil"
+                pupils.add(pupil)
+            for code in model.said:
+                beside = self.open_beside(model, code, self.referrals[code]["service"])
+                assert shown[code]["collides_with"] == beside
+
+    async def shown(self, school: str, code: str) -> dict[str, Any]:
+        answer = await self.service.as_(school).get(self.referrals[code]["path"], fields="subject,collides_with")
+        found: dict[str, Any] = answer.json()
+        return found
+
+
+def _statement(said: Said) -> Statement:
+    is_temporary = said["upn"] == "temporary"
+    return Statement(
+        said["date_of_birth"],
+        said["given_name"],
+        None if is_temporary else said["upn"],
+        "temporary" if is_temporary else None,
+        said["nhs_number"],
+    )
+
+
+def _refusal(event_of_model: Callable[[], Any]) -> Contradiction | SameNameAndBirth | None:
+    """Let the model take an event, and return its refusal."""
+    try:
+        event_of_model()
+    except (Contradiction, SameNameAndBirth) as refusal:
+        return refusal
+    return None
+
+
+def _conflict(answer: httpx2.Response) -> tuple[str, str]:
+    assert answer.status_code == 409, answer.text
+    return answer.json()["code"], answer.json()["referral"]
+
+
+def _pointers(answer: httpx2.Response) -> set[str]:
+    assert answer.status_code == 422, answer.text
+    assert {error["code"] for error in answer.json()["errors"]} == {"contradicts_earlier"}
+    return {error["pointer"] for error in answer.json()["errors"]}
+
+
+@pytest.fixture(scope="module")
+async def stating(server: Server, dataset: Dataset) -> AsyncIterator[Service]:
+    async with serve(server, dataset) as service:
+        yield service
+
+
+@settings(
+    max_examples=size(25, 500), deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+)
+@given(events=EVENTS)
+async def test_the_pupils_of_schools_are_those_of_the_model_after_every_event(
+    stating: Service, events: Sequence[tuple[str, int, Any]]
+) -> None:
+    played = Played(stating)
+    for school, at, (what, *how) in events:
+        made = list(played.schools[school].said)
+        if what == "refer":
+            await played.refer(school, *how)
+        elif made and what == "correct":
+            await played.correct(school, made[at % len(made)], *how)
+        elif made:
+            await played.withdraw(school, made[at % len(made)])
+        await played.check()
+
+
+@contextmanager
+def statements_of(service: Service) -> Iterator[list[tuple[str, int]]]:
+    """Record each statement of changes, with the number of its rows."""
+    found: list[tuple[str, int]] = []
+    engine = service.services.sessions.kw["bind"].sync_engine
+
+    def record(_connection: Any, cursor: Any, statement: str, *_how: Any) -> None:
+        found.append((statement, cursor.rowcount))
+
+    event.listen(engine, "after_cursor_execute", record)
+    yield found
+    event.remove(engine, "after_cursor_execute", record)
+
+
+async def test_a_school_s_calls_run_the_same_statements_with_the_same_rows_whatever_another_has_stated(
+    service: Service,
+) -> None:
+    school, neighbour = service.as_("school"), service.as_("neighbour")
+    logs: list[list[tuple[str, int]]] = []
+    for day, another_has_stated in enumerate((False, False, True), 1):
+        played = Played(service)
+        child = played.written({"upn": "first", "nhs_number": "first", "given_name": "Robin"})
+        child["date_of_birth"] = f"2016-05-0{day}"
+        unnumbered = child | {"upn": None, "nhs_number": None}
+        if another_has_stated:
+            for stated in (child, unnumbered, child | {"upn": played.written({"upn": "second"})["upn"]}):
+                for code in SERVICES:
+                    await neighbour.post("/v1/referrals", pupil_referral(code, "900002", **stated))
+        with statements_of(service) as log:
+            made = await school.post("/v1/referrals", pupil_referral("SLT", **child))
+            answers = [
+                made,
+                await school.post("/v1/referrals", pupil_referral("SLT", **child)),
+                await school.post(
+                    "/v1/referrals", pupil_referral("OUTREACH", **child | {"date_of_birth": "2014-01-01"})
+                ),
+                await school.post("/v1/referrals", pupil_referral("OUTREACH", **unnumbered)),
+                await school.patch(made.headers["Location"], {"pupil": played.written({"upn": "second"})}, '"1"'),
+            ]
+        assert [answer.status_code for answer in answers] == [201, 409, 422, 409, 200]
+        logs.append(log)
+    _, alone, beside_another = logs
+    assert alone == beside_another
+    assert sum("pupil_statement" in statement for statement, _ in alone) >= 8
+
+
+async def test_a_school_sees_no_pupil_of_another_in_the_database(service: Service) -> None:
+    for school, urn in SCHOOLS.items():
+        made = await service.as_(school).post("/v1/referrals", pupil_referral("SLT", urn))
+        assert made.status_code == 201, made.text
+    area = service.area()
+    seen = {}
+    application = await asyncpg.connect(service.app_url)
+    for reach, key in (("school", area.schools["900001"]), ("provider", area.providers["trust"]), ("none", area.id)):
+        async with application.transaction():
+            for name, value in (("areas", f"{{{area.id}}}"), ("reach", reach), ("keys", f"{{{key}}}")):
+                await application.execute("select set_config($1, $2, true)", f"convenor.{name}", value)
+            seen[reach] = [
+                await application.fetchval(f"select count(*) from {t}") for t in ("pupil", "pupil_statement")
+            ]
+    await application.close()
+    assert seen == {"school": [1, 1], "provider": [0, 2], "none": [0, 0]}
