@@ -6,11 +6,13 @@ from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Event
-from uuid import uuid4
+from urllib.parse import urlsplit
+from uuid import UUID, uuid4
 
 import asyncpg
 import pytest
-from support.databases import Server
+from support.api_client import Service, pupil_referral
+from support.databases import Server, named
 from support.empty_databases import Empty, downgrade, new_database
 from support.installation import Installation
 
@@ -113,7 +115,7 @@ class TestTextThatMayNameAChild:
     async def test_a_domain_that_its_instrument_does_not_have_becomes_other(self, server: Server) -> None:
         async with new_database(server, "template0") as name:
             database = Empty.of(server, name)
-            await upgrade(database.owner_url, "0008")
+            await upgrade(database.owner_url, "0009")
             connection = await asyncpg.connect(database.superuser_url)
             # Without the rows that an outcome belongs to, which the migration does not read.
             await connection.execute("set session_replication_role = replica")
@@ -148,7 +150,7 @@ class TestTextThatMayNameAChild:
     async def test_the_purpose_of_an_agreement_is_the_first_of_its_list(self, server: Server) -> None:
         async with new_database(server, "template0") as name:
             database = Empty.of(server, name)
-            await upgrade(database.owner_url, "0008")
+            await upgrade(database.owner_url, "0009")
             connection = await asyncpg.connect(database.superuser_url)
             await connection.execute(
                 "with o as (insert into organisation (id, name, kind) values ($1, 'O', 'school') returning id)"
@@ -203,3 +205,47 @@ class TestGrants:
 
     def test_every_table_of_ours_is_listed_with_what_the_application_may_do(self) -> None:
         assert not metadata.tables.keys() - PRIVILEGES.keys()
+
+
+class TestPupilsOfAnArea:
+    """Before revision 0009, a pupil belonged to an area."""
+
+    async def test_a_pupil_becomes_one_of_each_school_and_keeps_its_events(
+        self, server: Server, service: Service
+    ) -> None:
+        area, database = service.area().id, urlsplit(service.app_url).path[1:]
+        owner_url, admin = named(server.owner_url, database), await asyncpg.connect(service.superuser_url)
+        await admin.execute(f"alter database {database} owner to {urlsplit(server.owner_url).username}")
+        for school, urn, upn in (("school", "900001", "P80320002601A"), ("neighbour", "900002", "B801200005001")):
+            made = await service.as_(school).post("/v1/referrals", pupil_referral("SLT", urn, upn=upn))
+            assert made.status_code == 201, made.text
+            outreach = pupil_referral("OUTREACH", urn, upn=upn)
+            assert (await service.as_(school).post("/v1/referrals", outreach)).status_code == 201
+        await downgrade(owner_url, "0008")
+        # As it was then: one pupil, with one open referral to each service.
+        await admin.execute("update referral set ended_at = submitted_at where school_id = $1", _of(service, "900001"))
+        former = await admin.fetchval("select pupil_id from referral limit 1")
+        for table in ("referral", "pupil_identity"):
+            await admin.execute(f"update {table} set pupil_id = $1", former)
+        await asyncio.to_thread(migrate, owner_url, APP)
+        pupils = await admin.fetch("select * from pupil order by school_id = $1 desc", _of(service, "900001"))
+        assert [(each["school_id"], each["former_id"]) for each in pupils] == [
+            (_of(service, urn), former) for urn in ("900001", "900002")
+        ]
+        stated = "select upn, temporary_upn, count(*) from pupil_statement where pupil_id = $1 group by 1, 2"
+        assert [tuple(await admin.fetchrow(stated, each["id"])) for each in pupils] == [
+            (None, "P80320002601A", 2),
+            ("B801200005001", None, 2),
+        ]
+        about = "select id from audited_as($1, $2)"
+        for pupil in pupils:
+            in_force = await admin.fetch("select statement_id from referral where pupil_id = $1", pupil["id"])
+            found = await admin.fetch(about, area, pupil["id"])
+            assert {row["id"] for row in found} == {former, *(row["statement_id"] for row in in_force)}
+        assert len(await admin.fetch(about, area, former)) == 5
+        await admin.close()
+
+
+def _of(service: Service, urn: str) -> UUID:
+    """Return the id of a school."""
+    return service.area().schools[urn]
