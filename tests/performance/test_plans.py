@@ -3,9 +3,12 @@
 import json
 from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import replace
+from datetime import date
+from typing import Any
 
 import asyncpg
 import pytest
+from sqlalchemy import event
 from support.api_client import Service
 from support.databases import Server, serve
 from support.dataset import Dataset
@@ -13,11 +16,16 @@ from support.query_plans import Explained, assert_bounded, scans_of
 from support.seeded_rows import seed
 
 from convenor.contacts.resource import CONTACTS
+from convenor.database.pools import driver_connection
+from convenor.database.row_security import set_context_of
 from convenor.http.services import AppServices
 from convenor.outcomes.resource import OUTCOMES
+from convenor.pupils.models import PupilStatement
 from convenor.read_model.execute import read_list, read_one
 from convenor.read_model.list_query import parse_query
 from convenor.read_model.resource import Resource
+from convenor.referrals.models import Referral
+from convenor.referrals.queries import known_of_birth, known_sharing
 from convenor.referrals.resource import REFERRALS, TRANSITIONS
 from convenor.security.principal import Grant, Principal, RowAccess
 from convenor_auth.keys import load_pseudonym_secret
@@ -160,6 +168,29 @@ async def test_each_reach_has_an_index_that_gives_its_sessions_and_outcomes_in_o
 ) -> None:
     assert len(await listed(explained, await principal(seeded, key), resource)) == 50
     assert scans_of(explained.plans[-1], resource.table) == {f"{resource.table}_by_{by}"}
+
+
+@pytest.mark.parametrize("known", [known_sharing, known_of_birth])
+async def test_what_a_new_statement_can_concern_is_found_by_indexes(seeded: Service, known: Any) -> None:
+    area = seeded.area()
+    of_school = {"area_id": area.id, "school_id": area.schools["900001"]}
+    statement = PupilStatement(**of_school, upn="B8012000100", nhs_number="9990000018", date_of_birth=date(2011, 5, 4))
+    arguments = (statement, Referral(**of_school)) if known is known_sharing else (statement,)
+    asked: list[tuple[str, tuple[object, ...]]] = []
+    async with seeded.services.sessions() as session, session.begin():
+        await set_context_of(session, await principal(seeded, SCHOOL))
+        engine = seeded.services.sessions.kw["bind"].sync_engine
+
+        def note(_connection: Any, _cursor: Any, sql: str, parameters: Any, *_how: Any) -> None:
+            asked.append((sql, parameters))
+
+        event.listen(engine, "before_cursor_execute", note)
+        await known(session, *arguments)
+        event.remove(engine, "before_cursor_execute", note)
+        ((sql, parameters),) = asked
+        connection = await driver_connection(session)
+        plan = (await connection.fetchval(f"explain (verbose, format json) {sql}", *parameters))[0]["Plan"]
+    assert_bounded(plan)
 
 
 @pytest.fixture
