@@ -290,7 +290,7 @@ async def test_the_audit_s_digests_of_a_load_cannot_be_found_by_trying_values(se
     assert recorded != {"duration_minutes": digest(replace(principal, pseudonym_key=b"another"))}
 
 
-async def test_each_area_hears_of_its_own_sessions_and_pupils_of_a_load(service: Service) -> None:
+async def test_the_event_of_each_area_names_its_own_sessions_and_statements_of_an_import(service: Service) -> None:
     there = service.area("fenmark")
     await rows(
         service,
@@ -307,8 +307,10 @@ async def test_each_area_hears_of_its_own_sessions_and_pupils_of_a_load(service:
         await load(service.as_("trust"), [line(referral, referral["code"], 0) for referral in referrals])
     )
     recorded = await rows(service, "select area_id, records, subjects from audit_event where action = 'contacts:load'")
-    pupils = [UUID(referral["subject"]["pupil"]["id"]) for referral in referrals]
+    codes = [referral["code"] for referral in referrals]
+    in_force = await rows(service, "select code, statement_id from referral where code = any($1::text[])", codes)
+    statements = {row["code"]: row["statement_id"] for row in in_force}
     assert {event["area_id"]: (event["records"], event["subjects"]) for event in recorded} == {
-        service.area().id: ([UUID(here["id"])], [pupils[0]]),
-        there.id: ([UUID(other["id"])], [pupils[1]]),
+        service.area().id: ([UUID(here["id"])], [statements[codes[0]]]),
+        there.id: ([UUID(other["id"])], [statements[codes[1]]]),
     }
