@@ -15,6 +15,8 @@ from convenor.startup_errors import explain_failure
 
 IN_FLIGHT_SECONDS = 10
 """How long requests in flight may take to finish when the service stops."""
+KEEP_ALIVE_SECONDS = 75
+"""How long an idle connection stays open. A client that ends its own sooner never sends on one that closes."""
 OWN_DESCRIPTORS = 64
 """File descriptors that are reserved for database connections and files."""
 
@@ -31,6 +33,7 @@ def configure_server(application: Any, **more: Any) -> uvicorn.Config:
         log_config=None,
         server_header=False,
         proxy_headers=False,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=IN_FLIGHT_SECONDS,
         **more,
     )

@@ -12,6 +12,7 @@ import uvloop
 from support.installation import free_port
 
 from convenor.http.connections import Connections, protocol_with
+from convenor.process import configure_server
 
 REQUEST = b"GET / HTTP/1.1\r\nHost: here\r\n\r\n"
 HALF_A_BODY = b"POST / HTTP/1.1\r\nHost: here\r\nContent-Length: 2\r\n\r\nx"
@@ -51,6 +52,12 @@ async def serving(**bounds: Any) -> AsyncIterator[uvicorn.Server]:
     port = free_port()
     protocol = protocol_with(Connections(**{"most": 100, "header_seconds": LONG_SECONDS} | bounds))
     config = uvicorn.Config(application, port=port, http=protocol, ws="none", lifespan="off", log_config=None)
+    async with started(config) as server:
+        yield server
+
+
+@asynccontextmanager
+async def started(config: uvicorn.Config) -> AsyncIterator[uvicorn.Server]:
     config.load()
     server = uvicorn.Server(config)
     server.lifespan = config.lifespan_class(config)
@@ -212,6 +219,17 @@ async def is_closed(reader: asyncio.StreamReader) -> bool:
         except ConnectionResetError:
             break
     return True
+
+
+async def test_an_idle_connection_stays_open_for_longer_than_usual_clients_keep_theirs(pass_time: PassTime) -> None:
+    port = free_port()
+    async with started(configure_server(application, port=port)), connected(port) as (reader, writer):
+        for idle_seconds in (0, 60):
+            await pass_time(idle_seconds)
+            writer.write(REQUEST)
+            await read_answer(reader)
+        await pass_time(76)
+        assert await is_closed(reader)
 
 
 @pytest.mark.parametrize("requests", [1, 20])
