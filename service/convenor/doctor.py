@@ -41,7 +41,7 @@ def diagnose(settings: Settings, required_free_bytes: int = REQUIRED_FREE_BYTES)
     findings += [_port(settings, data_dir), _public_address(settings.issuer)]
     if all(finding.ok for finding in findings):
         url = urls[0] or (embedded_server(data_dir).app_url if answers(data_dir) else None)
-        findings += asyncio.run(_inside(url, data_dir)) if url else []
+        findings += asyncio.run(_inside(url, data_dir)) if url else [_keys(data_dir, clients_exist=_was_used(data_dir))]
         # While the embedded database is stopped, only the file of the demo's clients shows that it holds a demo.
         demo = asyncio.run(_holds_demo(url)) if url else (data_dir / CLIENTS_FILE).exists()
         findings += [_demo(settings)] if demo else []
@@ -151,6 +151,11 @@ async def _inside(url: str, data_dir: Path) -> list[Finding]:
             "" if in_step else "Synchronise both machines by NTP: tokens are valid for five minutes only.",
         ),
     ]
+
+
+def _was_used(data_dir: Path) -> bool:
+    """Say whether a stopped embedded database may have clients, which rely on the keys."""
+    return any((data_dir / name).exists() for name in (*SECRET_FILES, "postgres/PG_VERSION"))
 
 
 def _keys(data_dir: Path, clients_exist: bool) -> Finding:

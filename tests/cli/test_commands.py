@@ -28,7 +28,7 @@ from convenor.reference import CLUSTERS, PILOT_SCHOOLS
 from convenor.schools.models import School
 from convenor.security.principal import Role
 from convenor.walkthrough import walk
-from convenor_auth.keys import PSEUDONYM_FILE, make_keys
+from convenor_auth.keys import KEY_FILES, PSEUDONYM_FILE, make_keys
 
 AGREEMENT = Agreement("DSA-997-1", ("direct support",), "public task")
 
@@ -189,6 +189,24 @@ class TestTheDoctor:
         code, output = run_here(installation, "doctor")
         assert code == 1
         assert f"chmod 700 {installation.data_dir}" in output
+
+    @pytest.mark.parametrize("name", KEY_FILES)
+    def test_the_doctor_finds_that_one_key_is_gone_before_the_database_is_started(
+        self, installation: Installation, name: str
+    ) -> None:
+        make_keys(installation.data_dir)
+        assert run_here(installation, "doctor")[0] == 0
+        (installation.data_dir / name).unlink()
+        code, output = run_here(installation, "doctor")
+        assert (code, f"{installation.data_dir / name} is missing" in output) == (1, True)
+
+    def test_the_doctor_finds_that_the_keys_of_a_demo_are_gone_before_the_database_is_started(
+        self, installation: Installation
+    ) -> None:
+        installation.data_dir.mkdir(mode=0o700)
+        (installation.data_dir / "demo-clients.json").touch(mode=0o600)
+        code, output = run_here(installation, "doctor")
+        assert (code, f"{installation.data_dir / PSEUDONYM_FILE} is missing" in output) == (1, True)
 
     def test_the_doctor_finds_a_public_address_in_plain_http(self, installation: Installation) -> None:
         installation.settings["CONVENOR_PUBLIC_URL"] = "http://convenor.example"

@@ -16,9 +16,12 @@ from urllib.parse import parse_qs, urlsplit
 import asyncpg
 import psutil
 import pytest
+from support.installation import free_port
 
+from convenor.config import Settings
 from convenor.configuration_error import ConfigurationError
 from convenor.database.login import Address, connect
+from convenor.doctor import diagnose
 from convenor.embedded_postgres.open import Database, assert_app_role, examine, open_database
 from convenor.embedded_postgres.passwords import known_passwords, make_passwords
 from convenor.embedded_postgres.process import postmaster
@@ -495,6 +498,10 @@ class TestWhatTheDoctorSays:
             "database passwords",
             "application's login",
         ]
+
+    def test_the_doctor_finds_that_the_keys_of_a_stopped_database_are_gone(self, resting: Path) -> None:
+        wrong = [found for found in diagnose(Settings(data_dir=resting, port=free_port())) if not found.ok]
+        assert [found.name for found in wrong] == ["keys"]
 
     def test_the_doctor_finds_passwords_that_others_can_read(self, tmp_path: Path) -> None:
         make_passwords(tmp_path, SERVER, ["postgres"])
