@@ -15,6 +15,7 @@ from convenor.http.connections import Connections, protocol_with
 from convenor.process import configure_server
 
 REQUEST = b"GET / HTTP/1.1\r\nHost: here\r\n\r\n"
+BUSY = b"GET /busy HTTP/1.1\r\nHost: here\r\n\r\n"
 HALF_A_BODY = b"POST / HTTP/1.1\r\nHost: here\r\nContent-Length: 2\r\n\r\nx"
 BIG = b"GET /big HTTP/1.1\r\nHost: here\r\n\r\n"
 BIG_BYTES = 30_000_000
@@ -157,11 +158,58 @@ async def test_the_connection_that_has_waited_longest_makes_room_where_there_are
 
 async def test_a_request_that_is_being_answered_makes_room_for_nobody() -> None:
     async with served(most=1) as port, connected(port) as (busy, busy_writer):
-        busy_writer.write(b"GET /busy HTTP/1.1\r\nHost: here\r\n\r\n")
+        busy_writer.write(BUSY)
         await busy.readuntil(b"\r\n\r\n")
         async with connected(port) as (refused, _):
-            assert (await refused.read()).startswith(b"HTTP/1.1 503 ")
+            answer = await refused.read()
+            assert answer.startswith(b"HTTP/1.1 503 ")
+            assert b"\r\nretry-after: 2\r\n" in answer
         assert await busy.readexactly(2) == b"ye"
+
+
+async def test_a_client_that_sends_requests_ahead_makes_room_before_anybody_is_refused() -> None:
+    async with served(most=2) as port, connected(port) as (busy, busy_writer), connected(port) as (ahead, writer):
+        busy_writer.write(BUSY)
+        await busy.readuntil(b"\r\n\r\n")
+        writer.write(BUSY + REQUEST)
+        await ahead.readuntil(b"\r\n\r\n")
+        async with connected(port) as (third, third_writer):
+            third_writer.write(REQUEST)
+            await read_answer(third)
+            assert await read_to_end(ahead) in (b"ye", b"")
+        assert await busy.readexactly(2) == b"ye"
+
+
+async def test_a_client_whose_body_is_still_to_come_makes_room_before_one_that_sends_requests_ahead() -> None:
+    async with served(most=2) as port, connected(port) as (ahead, ahead_writer), connected(port) as (loading, writer):
+        ahead_writer.write(BUSY + REQUEST)
+        await ahead.readuntil(b"\r\n\r\n")
+        writer.write(HALF_A_BODY)
+        await loading.readuntil(b"\r\n\r\n")
+        async with connected(port) as (third, third_writer):
+            third_writer.write(REQUEST)
+            await read_answer(third)
+            assert await read_to_end(loading) in (b"ye", b"")
+        assert await ahead.readexactly(2) == b"ye"
+
+
+async def test_the_limit_of_connections_is_logged_once_a_minute(
+    pass_time: PassTime, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def be_refused() -> None:
+        async with connected(port) as (refused, _):
+            await refused.read()
+
+    async with served(most=1) as port, connected(port) as (busy, busy_writer):
+        busy_writer.write(BUSY)
+        await busy.readuntil(b"\r\n\r\n")
+        for _ in range(3):
+            await be_refused()
+        (logged,) = caplog.messages
+        assert "limit of 1 connections" in logged
+        await pass_time(61)
+        await be_refused()
+        assert caplog.messages == [logged] * 2
 
 
 @pytest.mark.parametrize("unfinished", [HALF_A_BODY, BIG, BIG * 20], ids=["half a body", "unread", "unread pipeline"])

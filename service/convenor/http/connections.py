@@ -11,16 +11,22 @@ import socket
 import struct
 from dataclasses import dataclass, field
 from functools import partial
+from math import inf
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+
+from convenor.log import log
 
 PIECE_BYTES = 4_000
 """How much is parsed at once, and so how much may be parsed ahead of the request that is being answered."""
 UNSENT_BYTES = 128_000
 """How much of an answer the kernel holds unsent. With more, a slow reader would look like one that reads nothing."""
+LOG_SECONDS = 60
+"""How often at most the log says that there are too many connections."""
 _NOTHING = memoryview(b"")
 _RESET = struct.pack("ii", 1, 0)
+_RETRY_AFTER = b"retry-after: 2\r\n"
 
 
 @dataclass
@@ -35,6 +41,8 @@ class Connections:
         write_seconds: How long a client may take nothing of an answer; noticed after twice that at the latest.
         idle: Those without a request in flight, the one that has waited longest first.
         unfinished: Those whose client still has to send a body or to take an answer, in the same order.
+        ahead: Those whose client sent further requests before the answer to an earlier one, in the same order.
+        logged_at: When the log last said that there are too many.
     """
 
     most: int
@@ -44,6 +52,8 @@ class Connections:
     write_seconds: float = 30
     idle: "dict[BoundedProtocol, None]" = field(default_factory=dict)
     unfinished: "dict[BoundedProtocol, None]" = field(default_factory=dict)
+    ahead: "dict[BoundedProtocol, None]" = field(default_factory=dict)
+    logged_at: float = -inf
 
 
 class BoundedProtocol(HttpToolsProtocol):
@@ -56,6 +66,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._write_deadline: asyncio.TimerHandle | None = None
         self._in_header, self._received = True, 0
         self._unparsed = _NOTHING
+        self._placed: dict[BoundedProtocol, None] | None = None
         self._answering: RequestResponseCycle | None = None
         self._held: tuple[RequestResponseCycle, Any] | None = None
 
@@ -63,9 +74,11 @@ class BoundedProtocol(HttpToolsProtocol):
         """Take the connection, where there are too many in place of the one that has waited longest."""
         super().connection_made(transport)
         transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES)
-        if len(self.connections) > self._bounds.most and not self._make_room():
-            self._refuse(503)
-            return
+        if len(self.connections) > self._bounds.most:
+            self._log_limit()
+            if not self._make_room():
+                self._refuse(503, _RETRY_AFTER)
+                return
         self._place()
         self._limit_reading(self._bounds.header_seconds)
 
@@ -168,27 +181,34 @@ class BoundedProtocol(HttpToolsProtocol):
         return self.cycle is not None and not self.cycle.response_complete
 
     def _place(self) -> None:
-        """Note what the connection waits for; an application at work is left alone."""
-        idle, unfinished = self._bounds.idle, self._bounds.unfinished
+        """Note what the connection waits for; an application at work for one request is left alone."""
+        bounds = self._bounds
+        place: dict[BoundedProtocol, None] | None = None
         if self.flow.write_paused or (self._in_flight() and not self._in_header):
-            idle.pop(self, None)
-            unfinished.setdefault(self)
-        elif self._in_flight():
-            idle.pop(self, None)
-            unfinished.pop(self, None)
-        else:
-            unfinished.pop(self, None)
-            idle.setdefault(self)
+            place = bounds.unfinished
+        elif not self._in_flight():
+            place = bounds.idle
+        elif self.pipeline:
+            place = bounds.ahead
+        if place is not self._placed:
+            self._unplace()
+            self._placed = place
+            if place is not None:
+                place[self] = None
+
+    def _unplace(self) -> None:
+        if self._placed is not None:
+            del self._placed[self]
+            self._placed = None
 
     def _leave(self) -> None:
-        self._bounds.idle.pop(self, None)
-        self._bounds.unfinished.pop(self, None)
+        self._unplace()
         self._stop_limiting_reading()
         self._stop_limiting_writing()
 
     def _make_room(self) -> bool:
         """Give up the connection that has waited longest, if any waits."""
-        longest = next(iter(self._bounds.idle or self._bounds.unfinished), None)
+        longest = next(iter(self._bounds.idle or self._bounds.unfinished or self._bounds.ahead), None)
         if longest is None:
             return False
         longest._leave()
@@ -196,6 +216,14 @@ class BoundedProtocol(HttpToolsProtocol):
         self.connections.discard(longest)
         longest._reset()
         return True
+
+    def _log_limit(self) -> None:
+        if self.loop.time() - self._bounds.logged_at >= LOG_SECONDS:
+            self._bounds.logged_at = self.loop.time()
+            log.warning(
+                "the limit of %d connections is reached: those that wait are closed, or new ones are answered 503",
+                self._bounds.most,
+            )
 
     def _limit_reading(self, seconds: float) -> None:
         if self._read_deadline is None:
@@ -231,9 +259,9 @@ class BoundedProtocol(HttpToolsProtocol):
             self.transport.close()
             self._limit_writing()
 
-    def _refuse(self, status: int) -> None:
+    def _refuse(self, status: int, headers: bytes = b"") -> None:
         if not self._in_flight():
-            self.transport.write(STATUS_LINE[status] + b"content-length: 0\r\nconnection: close\r\n\r\n")
+            self.transport.write(STATUS_LINE[status] + headers + b"content-length: 0\r\nconnection: close\r\n\r\n")
         self.transport.close()
         self._limit_writing()
 
