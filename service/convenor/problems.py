@@ -307,7 +307,10 @@ class Unavailable(Problem):
     """The service cannot answer at present."""
 
     status, code, title = 503, "unavailable", "Temporarily unavailable"
-    cause = "The database is unavailable or busy, or the request took too long. A change may or may not be stored."
+    cause = (
+        "The service or its database is unavailable or busy, or the request took too long. A change may or may not be"
+        " stored."
+    )
     remedy = "Repeat the call after `Retry-After` seconds. With the same `Idempotency-Key`, nothing is stored twice."
     retry = "Retry after `Retry-After` seconds, unchanged."
 

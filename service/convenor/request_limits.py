@@ -2,6 +2,10 @@
 
 MAX_BODY = 1_000_000
 """Bytes of a body."""
+MAX_HELD = 32_000_000
+"""Bytes of bodies that one worker holds in memory at a time, bulk imports and `UNCOUNTED` bytes of each left out."""
+UNCOUNTED = 65_536
+"""First bytes of a body that its connection may hold anyway, so that long bodies of others keep no short one out."""
 MAX_BULK = 100_000_000
 """Bytes of a bulk import."""
 MAX_LINES = 200_000

@@ -5,6 +5,7 @@ import json
 from collections.abc import AsyncIterator
 from typing import Any, cast
 
+import httpx2
 import pytest
 from starlette.types import Message
 from support.api_client import Service, pupil_referral
@@ -50,6 +51,53 @@ async def test_a_body_that_ends_in_time_is_stored_in_however_many_pieces_it_come
     headers = {"Content-Type": JSON, "Idempotency-Key": "k"}
     made = await service.as_("school").call("POST", "/v1/referrals", content=pieces(), headers=headers)
     assert made.status_code == 201, made.text
+
+
+@pytest.fixture
+def little_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(body, "MAX_HELD", 100_000)
+
+
+@pytest.mark.usefixtures("little_memory")
+async def test_long_bodies_that_together_are_too_long_to_hold_are_unavailable(shared_service: Service) -> None:
+    school, long = shared_service.as_("school"), b" " * (body.UNCOUNTED + 60_000)
+    held, to_be_sent, read_on = asyncio.Event(), asyncio.Event(), False
+
+    async def first() -> AsyncIterator[bytes]:
+        yield long
+        held.set()
+        await to_be_sent.wait()
+        yield b"{}"
+
+    async def second() -> AsyncIterator[bytes]:
+        nonlocal read_on
+        yield long
+        read_on = True
+        yield b"{}"
+
+    async def post(content: bytes | AsyncIterator[bytes]) -> httpx2.Response:
+        """Send an empty object, which is invalid wherever it is read to its end."""
+        headers = {"Content-Type": JSON, "Idempotency-Key": "k"}
+        return await school.call("POST", "/v1/referrals", content=content, headers=headers)
+
+    await school.authorise()
+    waiting = asyncio.create_task(post(first()))
+    await held.wait()
+    refused = await post(second())
+    assert (refused.status_code, refused.json()["code"], read_on) == (503, "unavailable", False)
+    assert refused.headers["Retry-After"]
+    short = b" " * (body.UNCOUNTED - 2) + b"{}"
+    assert (await post(short)).status_code == 422
+    to_be_sent.set()
+    assert (await waiting).status_code == 422
+    assert (await post(second())).status_code == 422
+
+
+@pytest.mark.usefixtures("little_memory")
+async def test_a_bulk_import_is_longer_than_what_is_held_of_other_bodies(shared_service: Service) -> None:
+    blank_lines, headers = b"\n" * 199_999, {"Content-Type": LINES}
+    answer = await shared_service.as_("trust").call("POST", "/v1/bulk/contacts", content=blank_lines, headers=headers)
+    assert answer.status_code == 200, answer.text
 
 
 @pytest.mark.asyncio(loop_scope="function")

@@ -1,19 +1,30 @@
-"""Bounds the body of a request: its size, its time, and no content coding."""
+"""Bounds the body of a request: its size, its time, and no content coding; and what all bodies hold in memory."""
 
 import asyncio
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from convenor.http.request_context import RequestContext
-from convenor.problems import Problem, TooLarge, TooSlow, WrongContentEncoding
-from convenor.request_limits import BODY_SECONDS, BULK_PART, MAX_BODY, MAX_BULK
+from convenor.problems import Problem, TooLarge, TooSlow, Unavailable, WrongContentEncoding
+from convenor.request_limits import BODY_SECONDS, BULK_PART, MAX_BODY, MAX_BULK, MAX_HELD, UNCOUNTED
+
+
+class _Memory:
+    """The memory of one worker for bodies that it reads whole.
+
+    Attributes:
+        held: Bytes of the requests at work.
+    """
+
+    held = 0
 
 
 class BodyMiddleware:
-    """Refuses bodies that are too large, too slow, or in a content coding."""
+    """Refuses bodies that are too large, too slow, in a content coding, or too many at a time."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
+        self._memory = _Memory()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request.
@@ -22,13 +33,14 @@ class BodyMiddleware:
             WrongContentEncoding: The body is encoded.
             TooLarge: The body is too large.
             TooSlow: The body does not arrive in time.
+            Unavailable: The bodies of this worker hold too much memory.
         """
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
         headers: dict[bytes, bytes] = dict(scope["headers"])
         _refuse_encoded(scope, headers)
-        body, started = _BoundedBody(receive, bulk=RequestContext.of(scope).policy.bulk), False
+        body, started = _BoundedBody(receive, self._memory, bulk=RequestContext.of(scope).policy.bulk), False
         if int(headers.get(b"content-length", b"0")) > body.limit:
             raise body.too_large()
 
@@ -44,6 +56,8 @@ class BodyMiddleware:
         except Exception:
             if body.refusal is None or started:
                 raise
+        finally:
+            body.release()
         if body.refusal is not None and not started:
             raise body.refusal
 
@@ -51,11 +65,11 @@ class BodyMiddleware:
 class _BoundedBody:
     """Receives a body, and remembers why it was refused."""
 
-    def __init__(self, receive: Receive, *, bulk: bool) -> None:
+    def __init__(self, receive: Receive, memory: _Memory, *, bulk: bool) -> None:
         self.limit = MAX_BULK if bulk else MAX_BODY
         self.refusal: Problem | None = None
-        self._receive, self._bulk = receive, bulk
-        self._size, self._more = 0, True
+        self._receive, self._memory, self._bulk = receive, memory, bulk
+        self._size, self._held, self._more = 0, 0, True
         self._loop = asyncio.get_running_loop()
         self._renew()
 
@@ -69,6 +83,7 @@ class _BoundedBody:
         Raises:
             TooLarge: The body is too large.
             TooSlow: The body does not arrive in time.
+            Unavailable: The bodies of this worker hold too much memory.
         """
         try:
             # After its end, what is waited for is the end of the connection.
@@ -82,9 +97,24 @@ class _BoundedBody:
         if self._size > self.limit:
             self.refusal = self.too_large()
             raise self.refusal
-        if self._bulk and self._size >= self._renewed_at:
+        if not self._bulk:
+            self._hold()
+        elif self._size >= self._renewed_at:
             self._renew()
         return message
+
+    def release(self) -> None:
+        """Let other bodies have the memory of this one, whose request has ended."""
+        self._memory.held -= self._held
+        self._held = 0
+
+    def _hold(self) -> None:
+        more = max(self._size - UNCOUNTED, 0) - self._held
+        if self._memory.held + more > MAX_HELD:
+            self.refusal = Unavailable("Too many long bodies are arriving already; nothing was stored.")
+            raise self.refusal
+        self._memory.held += more
+        self._held += more
 
     def _renew(self) -> None:
         self._deadline, self._renewed_at = self._loop.time() + BODY_SECONDS, self._size + BULK_PART
