@@ -120,6 +120,24 @@ async def test_a_write_is_refused_where_too_many_wait_for_its_record(
     assert {answer.status_code for answer in await asyncio.gather(*calls)} == {200, 412}
 
 
+async def test_a_repeated_write_is_refused_where_too_many_wait_for_its_key(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(write_queues, "AT_ONCE", 1)
+    monkeypatch.setattr(write_queues, "MAX_QUEUED", 0)
+    school = service.as_("school")
+    await school.authorise()
+    async with holding(service) as holder:
+        await holder.hold("commissioned_service", "code = 'SLT'")
+        first = asyncio.create_task(school.post("/v1/referrals", pupil_referral("SLT"), key="once"))
+        await holder.is_waited_for(first)
+        refused = await school.post("/v1/referrals", pupil_referral("SLT"), key="once")
+        assert not first.done()
+    assert (await first).status_code == 201
+    assert refused.status_code == 503
+    assert "idempotency key" in refused.json()["detail"]
+
+
 async def test_a_write_whose_turn_does_not_come_is_unavailable(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:

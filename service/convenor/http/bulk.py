@@ -57,7 +57,7 @@ class BulkImportStillRunning(Problem):
     """Another bulk import of this client is still running."""
 
     status, code, title = 409, "bulk_import_still_running", "Bulk import still running"
-    cause = "A client may have one bulk import at a time, from its request to its answer."
+    cause = "A client may have one bulk import at a time on each worker, from its request to its answer."
     remedy = "Wait for the answer to the first import, then repeat the call unchanged. Put more lines into one import."
     retry = "Retry after `Retry-After` seconds, unchanged."
 

@@ -12,13 +12,13 @@ from convenor.database.pools import WAIT_SECONDS
 from convenor.problems import Unavailable
 
 AT_ONCE = 2
-"""How many changes of one record may hold a connection: one that changes it, and the next."""
+"""How many changes of one record, or calls with one key, may hold a connection: one at work, and the next."""
 MAX_QUEUED = 100
-"""How many changes may queue for one record."""
+"""How many changes may queue for one record or key."""
 
 
 class _Queue:
-    """The changes of one record: those under way, and those that wait, first come, first served."""
+    """The changes of one record, or calls with one key: those under way, and those that wait, in their order."""
 
     def __init__(self) -> None:
         self.turns = asyncio.Semaphore(AT_ONCE)
@@ -32,16 +32,18 @@ class WriteQueues:
         self._queues: dict[Hashable, _Queue] = {}
 
     @asynccontextmanager
-    async def turn(self, record: Hashable) -> AsyncIterator[None]:
-        """Wait for a turn to change a record, and keep the turn while the context lasts.
+    async def turn(self, record_or_key: Hashable) -> AsyncIterator[None]:
+        """Wait for a turn to change a record or to use a key, and keep the turn while the context lasts.
 
         Raises:
-            Unavailable: too many changes of the record wait already.
+            Unavailable: too many changes wait for the record or the key already.
             TimeoutError: no turn came within `WAIT_SECONDS`.
         """
-        queue = self._queues.setdefault(record, _Queue())
+        queue = self._queues.setdefault(record_or_key, _Queue())
         if queue.size >= AT_ONCE + MAX_QUEUED:
-            raise Unavailable("Too many changes of this record wait already; nothing was stored.")
+            raise Unavailable(
+                "Too many changes of this record, or calls with this idempotency key, wait already; nothing was stored."
+            )
         queue.size += 1
         try:
             async with asyncio.timeout(WAIT_SECONDS):
@@ -53,4 +55,4 @@ class WriteQueues:
         finally:
             queue.size -= 1
             if queue.size == 0:
-                del self._queues[record]
+                del self._queues[record_or_key]
