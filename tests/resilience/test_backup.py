@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import asyncpg
 import psutil
@@ -69,6 +70,11 @@ class TestOnAServerOfOnesOwn:
         )
 
     async def test_a_backup_of_an_older_schema_is_migrated_afterwards(self, own: Own, target: Settings) -> None:
+        admin = await asyncpg.connect(own.service.superuser_url)
+        await admin.execute(
+            f"alter database {database_of(own.settings)} owner to {urlsplit(own.server.owner_url).username}"
+        )
+        await admin.close()
         await downgrade(owner_of(own.settings), "0007")
         await asyncio.to_thread(restore, target, await own.backed_up(), say)
         assert await present_revision(owner_of(target)) == newest_revision()

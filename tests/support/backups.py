@@ -16,12 +16,12 @@ CATALOGUE = """
               from pg_class where relnamespace = 'public'::regnamespace order by 1),
         array(select pg_get_functiondef(oid) from pg_proc where pronamespace = 'public'::regnamespace order by 1),
         array(select translate(pg_get_triggerdef(oid), '()', '') from pg_trigger where not tgisinternal order by 1),
-        array(select row(conrelid::regclass, conname, pg_get_constraintdef(oid))::text
+        array(select row(conrelid::regclass, conname, translate(pg_get_constraintdef(oid), '()', ''))::text
               from pg_constraint where connamespace = 'public'::regnamespace order by 1)
 """
 """What of a schema must be as it was: policies, tables and grants, functions, triggers, constraints.
 
-A restored trigger is the same but for the brackets in its condition.
+Restored triggers and constraints are the same but for the brackets in their conditions.
 """
 
 

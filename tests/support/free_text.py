@@ -14,7 +14,7 @@ from convenor.read_model.redaction import sensitive_paths
 from convenor.read_model.resource import Part, Resource
 from convenor_auth.roles import ROLES
 
-REFERENCES = {"kpi", "pathway", "referral_code", "service_id", "sla_id", "to"}
+REFERENCES = {"kpi", "not_the_same_as", "pathway", "referral_code", "same_as", "service_id", "sla_id", "to"}
 """Texts that a rule looks up, and refuses where there is no such record or state: they are never stored as sent."""
 
 _UNBOUNDED = {TypeAdapter(kind).json_schema().get("pattern") for kind in (Line, Prose)} | {None}

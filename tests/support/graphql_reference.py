@@ -180,7 +180,8 @@ class Rest:
         """Return the body of an answer, with the version of a record; None for no record, or one of several."""
         asked = path, json.dumps(params)
         if asked not in self.answers:
-            answer = await self.caller.get(path, **params)
+            numbers = {name: params.pop(name) for name in ("upn", "nhs_number") if name in params}
+            answer = await (self.caller.search(numbers, **params) if numbers else self.caller.get(path, **params))
             found = answer.json()
             if answer.status_code != 200:
                 assert found["code"] in ("not_found", "ambiguous_key"), f"{path} {params}: {answer.text}"
