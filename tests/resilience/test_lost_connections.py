@@ -45,6 +45,8 @@ async def serve_over(network: Network, service: Service) -> AsyncIterator[Servic
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(writer, "FLUSH_SECONDS", 0.5)
     monkeypatch.setattr(pools, "CONTROL_SECONDS", 0.5)
+    # PostgreSQL does not learn of a lost connection, and keeps its locks until this ends.
+    monkeypatch.setitem(pools._SERVER_SETTINGS, "idle_in_transaction_session_timeout", "3000")
 
 
 async def test_a_lost_audit_connection_costs_one_flush_and_the_service_goes_on(
