@@ -279,6 +279,8 @@ class TestCorrections:
         assert errors(refused) == [("/pupil/date_of_birth", "contradicts_earlier")]
         assert one["code"] in refused.text
         assert (await seen(service, other))["subject"]["pupil"]["upn"] == OTHER_UPN
+        events = await service.as_("auditor").get("/v1/audit/events", pupil=one["subject"]["pupil"]["id"])
+        assert 422 in [event["status"] for event in events.json()["data"]], "the refusal tells of this pupil too"
 
     async def test_referrals_that_a_join_leaves_open_name_each_other_until_one_ends(self, service: Service) -> None:
         one, other = await referred(service, upn=UPN), await referred(service, nhs_number=NHS)
@@ -293,6 +295,18 @@ class TestCorrections:
         assert (fourth.status_code, fourth.json()["referral"]) == (409, other["code"])
         await move(service, "school", other, "withdrawn")
         await referred(service, upn=UPN)
+
+    async def test_referrals_that_collide_end_at_once_without_a_deadlock(
+        self, service: Service, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        for upn in (UPN, OTHER_UPN, "E801200005003"):
+            one, other = await referred(service, upn=upn), await referred(service, nhs_number=NHS)
+            await corrected(service, other, upn=upn, nhs_number=None)
+            paths = [f"/v1/referrals/{each['id']}/transitions" for each in (one, other)]
+            withdrawn = {"to": "withdrawn", "reason": "As agreed."}
+            ended = await asyncio.gather(*(service.as_("school").post(path, withdrawn, etag="*") for path in paths))
+            assert [answer.status_code for answer in ended] == [201, 201]
+        assert [message for message in caplog.messages if "deadlock" in message] == []
 
     async def test_a_correction_that_parts_referrals_ends_their_collision(self, service: Service) -> None:
         one, other = await referred(service, upn=UPN), await referred(service, nhs_number=NHS)

@@ -53,7 +53,12 @@ async def update_referral(
     if data.pupil:
         await rules.lock_pupils_of(write.session, write.principal, referral_id)
     referral = await get_for_update(write.session, write.principal, REFERRALS, Referral, referral_id)
-    return await write.update(REFERRALS, referral, data, rules.update_referral)
+    try:
+        return await write.update(REFERRALS, referral, data, rules.update_referral)
+    except Contradiction as problem:  # the refusal tells of the other pupils too
+        others = [known.statement.id for known in problem.known]
+        write.concerns(records=[referral.id], areas=[referral.area_id], subjects=[*write.record.subjects, *others])
+        raise
 
 
 @router.post("/v1/referrals/{referral_id}/transitions", status_code=201, response_model=ReferralRead)
@@ -66,6 +71,7 @@ async def transition_referral(
     ],
 ) -> Response:
     """Move a referral one step along its pathway. Returns the referral in its new state."""
+    await rules.lock_pupils_of(write.session, write.principal, referral_id, if_colliding=True)
     referral = await get_for_update(write.session, write.principal, REFERRALS, Referral, referral_id)
     return await write.update(REFERRALS, referral, data, rules.transition_referral, status=201)
 

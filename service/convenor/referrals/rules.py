@@ -68,14 +68,21 @@ async def submit_referral(session: AsyncSession, principal: Principal, data: Ref
     return referral
 
 
-async def lock_pupils_of(session: AsyncSession, principal: Principal, key: str) -> None:
+async def lock_pupils_of(session: AsyncSession, principal: Principal, key: str, *, if_colliding: bool = False) -> None:
     """Lock the pupils of a referral's school, before the referral itself: a correction can move others too.
+
+    Args:
+        session: in the caller's transaction, which holds no lock on a referral yet.
+        principal: the caller.
+        key: the referral's id or code.
+        if_colliding: lock them only where the referral collides with others, which its end releases.
 
     Raises:
         NotFound, AmbiguousKey: see `resolve`.
     """
     referral = await session.get_one(Referral, await resolve(session, principal, REFERRALS, key))
-    await queries.lock_pupils(session, referral.area_id, referral.school_id)
+    if referral.collides_with or not if_colliding:
+        await queries.lock_pupils(session, referral.area_id, referral.school_id)
 
 
 async def update_referral(
