@@ -20,7 +20,7 @@ from support.empty_databases import Empty, new_database
 from support.oauth_clients import ISSUER, Clock, Partner, Register, new_key
 from support.watched_tokens import watching
 
-from convenor.audit.record import AuditRecord
+from convenor.audit.record import UNKNOWN_ACTION, AuditRecord
 from convenor.domain_types.dates import london_date
 from convenor.http.request_context import PathPolicy, RequestContext
 from convenor.http.responses import pop_record
@@ -96,10 +96,11 @@ async def http(oauth: OAuthServices, audited: list[AuditRecord | None]) -> Async
     async def listening(scope: Any, receive: Any, send: Any) -> None:
         async def hear(message: Any) -> None:
             if message["type"] == "http.response.start":
-                audited.append(pop_record(message, AuditRecord()))
+                audited.append(pop_record(message, UNKNOWN_ACTION))
             await send(message)
 
-        RequestContext(services, PathPolicy(False, True, False), "request", None).enter(scope)
+        policy = PathPolicy(for_partners=False, audited=True, bulk=False)
+        RequestContext(services, policy, dict(scope["headers"]), "request", None).enter(scope)
         await app(scope, receive, hear)
 
     async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app=listening), base_url=ISSUER) as client:

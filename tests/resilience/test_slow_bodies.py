@@ -126,9 +126,10 @@ class TestTime:
 
         async def send(_message: Message) -> None: ...
 
-        scope: dict[str, Any] = {"type": "http", "headers": []}
+        scope: dict[str, Any] = {"type": "http", "headers": [(b"transfer-encoding", b"chunked")]}
         policy = PathPolicy(for_partners=True, audited=False, bulk=bulk)
-        RequestContext(services=cast(Any, None), policy=policy, request_id="1", address=None).enter(scope)
+        headers = dict(scope["headers"])
+        RequestContext(cast(Any, None), policy, headers, request_id="1", address=None).enter(scope)
         await body.BodyMiddleware(application)(scope, receive, send)
         return size
 

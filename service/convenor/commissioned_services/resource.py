@@ -96,7 +96,7 @@ SERVICES = Resource(
         "wait.median_days": _suppressed("{load}.waiting", "{load}.median_days"),
         "wait.longest_days": _suppressed("{load}.waiting", "{load}.longest_days"),
         "wait.status": f"case when {_shown('{load}.waiting')} then 'ok' else 'c' end",
-        "wait.as_at": "now()",
+        "wait.as_at": "date_trunc('second', now())",
     },
     parts={"provider": Part("provider {p} where {p}.area_id = {t}.area_id and {p}.id = {t}.provider_id")},
     open_free_text=("eligibility", "promotion_evidence"),

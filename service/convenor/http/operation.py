@@ -3,7 +3,7 @@
 Each kind of operation is defined with what it gives the route. As a callable, it is the route's FastAPI dependency.
 """
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from fastapi.routing import APIRoute
 from starlette.requests import Request
@@ -53,7 +53,8 @@ class Operation:
             Unauthenticated: The caller is not authenticated.
             ScopeMissing: The token lacks the scope.
         """
-        context = replace(RequestContext.of(request), action=self.action).enter(request.scope)
+        context = RequestContext.of(request)
+        context.action = self.action
         if self.scope and self.scope not in context.caller.scopes:
             raise ScopeMissing(self.scope, context.caller.role)
         return context

@@ -1,4 +1,4 @@
-"""Hold what is known of a request in one frozen value, which a middleware replaces when it learns more."""
+"""Hold what is known of a request, in one value that each middleware adds to."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -29,13 +29,14 @@ class PathPolicy:
     bulk: bool
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class RequestContext:
     """One request.
 
     Attributes:
         services: Of the worker that answers.
         policy: What holds for the path.
+        headers: The last of each name.
         request_id: A UUID, sent by the caller or made here.
         address: From which the request came.
         principal: The caller; none where no token is needed, or until the token is verified.
@@ -45,6 +46,7 @@ class RequestContext:
 
     services: AppServices
     policy: PathPolicy
+    headers: Mapping[bytes, bytes]
     request_id: str
     address: str | None
     principal: Principal | None = None
@@ -57,10 +59,9 @@ class RequestContext:
         context: RequestContext = connection[_KEY]
         return context
 
-    def enter(self, scope: Scope) -> "RequestContext":
+    def enter(self, scope: Scope) -> None:
         """Make this the context of a scope."""
         scope[_KEY] = self
-        return self
 
     @property
     def caller(self) -> Principal:

@@ -40,12 +40,12 @@ class AuditedStreamingResponse(AuditedResponse, StreamingResponse):
     """A stream with the record of its request."""
 
 
-def pop_record(message: Message, default: AuditRecord) -> AuditRecord | None:
+def pop_record(message: Message, action: str) -> AuditRecord | None:
     """Take the record out of the first message of an answer.
 
     Args:
         message: `http.response.start`.
-        default: The record of an answer that carries none, as the framework's own do.
+        action: Of the request, for an answer that carries no record, as the framework's own do.
     """
-    record: AuditRecord | None = message.pop(_KEY, default)
+    record: AuditRecord | None = message.pop(_KEY) if _KEY in message else AuditRecord(action)
     return record

@@ -33,7 +33,7 @@ class AuditMiddleware:
         async def send_audited(message: Message) -> None:
             if message["type"] == "http.response.start":
                 context = RequestContext.of(scope)
-                record = pop_record(message, AuditRecord(context.action))
+                record = pop_record(message, context.action)
                 if record and context.policy.audited:
                     await _write(context, record, message["status"])
             await send(message)

@@ -1,7 +1,6 @@
 """Proves the caller of a partners' path, and reads what its headers ask for."""
 
 import re
-from dataclasses import replace
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -25,34 +24,33 @@ class AuthenticationMiddleware:
             Invalid: The purpose is none of the agreement's.
             NotAcceptable: The caller takes no JSON.
         """
-        if scope["type"] == "http" and RequestContext.of(scope).policy.for_partners:
-            headers: dict[bytes, bytes] = dict(scope["headers"])
-            await _authenticate(scope, headers.get(b"authorization", b""))
-            _read_purpose(scope, headers.get(b"x-purpose"))
-            accept = headers.get(b"accept")
-            if accept and not _ACCEPTABLE.search(accept.lower()):
-                raise NotAcceptable
+        if scope["type"] == "http":
+            context = RequestContext.of(scope)
+            if context.policy.for_partners:
+                await _authenticate(context)
+                _read_purpose(context)
+                accept = context.headers.get(b"accept")
+                if accept and not _ACCEPTABLE.search(accept.lower()):
+                    raise NotAcceptable
         await self.app(scope, receive, send)
 
 
-async def _authenticate(scope: Scope, authorization: bytes) -> None:
+async def _authenticate(context: RequestContext) -> None:
     """Verify the bearer token (RFC 6750 section 2.1)."""
-    scheme, _, token = authorization.decode("latin-1").partition(" ")
+    scheme, _, token = context.headers.get(b"authorization", b"").decode("latin-1").partition(" ")
     if scheme.lower() != "bearer" or not token:
         raise Unauthenticated(headers={"WWW-Authenticate": 'Bearer realm="convenor"'})
-    context = RequestContext.of(scope)
-    principal = await context.services.verifier.verify(token.strip())
-    replace(context, principal=principal).enter(scope)
+    context.principal = await context.services.verifier.verify(token.strip())
 
 
-def _read_purpose(scope: Scope, given: bytes | None) -> None:
+def _read_purpose(context: RequestContext) -> None:
+    given = context.headers.get(b"x-purpose")
     if given is None:
         return
-    context = RequestContext.of(scope)
     known = {purpose.encode(): purpose for purpose in context.caller.purposes}
     if given not in known:
         listed = "; ".join(context.caller.purposes)
         raise Invalid(
             errors=(FieldError("/headers/x-purpose", "purpose", f"Your agreement's purposes are: {listed}."),)
         )
-    replace(context, purpose=known[given]).enter(scope)
+    context.purpose = known[given]

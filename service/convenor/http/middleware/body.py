@@ -38,9 +38,14 @@ class BodyMiddleware:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        headers: dict[bytes, bytes] = dict(scope["headers"])
-        _refuse_encoded(scope, headers)
-        body, started = _BoundedBody(receive, self._memory, bulk=RequestContext.of(scope).policy.bulk), False
+        context = RequestContext.of(scope)
+        headers = context.headers
+        if b"transfer-encoding" not in headers and headers.get(b"content-length", b"0") == b"0":
+            # There is no body (RFC 9112 section 6.3).
+            await self.app(scope, receive, send)
+            return
+        _refuse_encoded(scope)
+        body, started = _BoundedBody(receive, self._memory, bulk=context.policy.bulk), False
         if int(headers.get(b"content-length", b"0")) > body.limit:
             raise body.too_large()
 
@@ -120,9 +125,8 @@ class _BoundedBody:
         self._deadline, self._renewed_at = self._loop.time() + BODY_SECONDS, self._size + BULK_PART
 
 
-def _refuse_encoded(scope: Scope, headers: dict[bytes, bytes]) -> None:
+def _refuse_encoded(scope: Scope) -> None:
     """Refuse a body in a content coding, which nothing here would decode (RFC 9110 section 8.4)."""
-    if b"transfer-encoding" in headers or headers.get(b"content-length", b"0") != b"0":
-        given = b",".join(value for name, value in scope["headers"] if name == b"content-encoding").lower().split(b",")
-        if not {coding.strip() for coding in given} <= {b"", b"identity"}:
-            raise WrongContentEncoding
+    given = b",".join(value for name, value in scope["headers"] if name == b"content-encoding").lower().split(b",")
+    if not {coding.strip() for coding in given} <= {b"", b"identity"}:
+        raise WrongContentEncoding

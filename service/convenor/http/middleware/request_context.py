@@ -55,6 +55,7 @@ class RequestContextMiddleware:
         RequestContext(
             services=AppServices.of(scope["app"]),
             policy=self.paths.policy(scope, headers.get(b"accept", b"")),
+            headers=headers,
             request_id=request_id.decode(),
             address=client[0] if client else None,
         ).enter(scope)
