@@ -224,6 +224,16 @@ async def test_the_months_of_this_year_that_have_begun_are_shown_by_cluster_unle
     assert "1 to 4" in body["suppression"]
 
 
+async def test_figures_are_dated_to_the_second_so_that_an_answer_is_as_long_whenever_it_is_asked_for(
+    shared_service: Service,
+) -> None:
+    board = shared_service.as_("board")
+    figures = [(await board.get(f"/v1/insights/{name}")).json() for name in ("referrals", "waits")]
+    waits = [each["wait"] for each in (await board.get("/v1/services")).json()["data"]]
+    assert waits
+    assert {datetime.fromisoformat(each["as_at"]).microsecond for each in figures + waits} == {0}
+
+
 async def test_a_year_that_has_not_begun_has_no_figures(shared_service: Service) -> None:
     coming = str(AcademicYear(AcademicYear.of(today()).start + 1))
     answer = await shared_service.as_("board").get("/v1/insights/referrals", academic_year=coming)

@@ -40,7 +40,7 @@ class Wait(BaseModel):
     status: Status = Field(
         description=f"`ok`, or `c` where 1 to {LARGEST_SUPPRESSED} referrals wait and the figures are suppressed."
     )
-    as_at: datetime = Field(description="When the referrals were counted.")
+    as_at: datetime = Field(description="When the referrals were counted, to the second.")
 
 
 class ServiceRead(ServiceFields):

@@ -23,7 +23,7 @@ class Published(BaseModel):
     definition: str = Field(description="What is counted.")
     definition_version: int = Field(description="The version of that definition.")
     source: str = Field(description="The source of the figures.")
-    as_at: datetime = Field(description="When the figures were counted.")
+    as_at: datetime = Field(description="When the figures were counted, to the second.")
     suppression: str = Field(description="Which figures are hidden, and why.")
 
 
