@@ -24,7 +24,7 @@ from convenor_auth.assertions import ALGORITHMS
 from convenor_auth.roles import ROLES
 
 ORGANISATION_KINDS = tuple(dict.fromkeys(rule.organisation_kind for rule in ROLES.values()))
-GRANT_KINDS = tuple(kind for kind in RowAccess if kind is not RowAccess.NONE)
+GRANT_KINDS = (RowAccess.AREA, RowAccess.CLUSTER, RowAccess.SCHOOL, RowAccess.PROVIDER)
 
 CLIENT_ID_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{2,63}$"
 """Three to 64 characters that no encoding changes: the same in a header, a form, a token and a log."""

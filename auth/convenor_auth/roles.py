@@ -141,7 +141,7 @@ ROLES: Mapping[Role, RoleRule] = MappingProxyType(
         ),
         Role.AUDITOR: RoleRule(
             scopes=DIRECTORY | {"audit:read"},
-            row_access=RowAccess.NONE,
+            row_access=RowAccess.AUDIT,
             clearances=frozenset(),
             may="read who did what, to which record, when and for which purpose",
             may_not="see the records themselves",
@@ -149,7 +149,7 @@ ROLES: Mapping[Role, RoleRule] = MappingProxyType(
         ),
         Role.OPERATOR: RoleRule(
             scopes=frozenset({"audit:read"}),
-            row_access=RowAccess.NONE,
+            row_access=RowAccess.AUDIT,
             clearances=frozenset(),
             may="read the audit events that belong to the installation and to no area",
             may_not="see any area's data",

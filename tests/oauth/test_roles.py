@@ -43,7 +43,9 @@ CASES = {"referrals:read", "contacts:read", "outcomes:read"}
 
 @pytest.mark.parametrize("role", Role)
 def test_a_role_reads_cases_exactly_where_it_has_access_to_some(role: Role) -> None:
-    assert (ROLES[role].row_access in (RowAccess.CLUSTER, RowAccess.NONE)) == ROLES[role].scopes.isdisjoint(CASES)
+    assert (ROLES[role].row_access in (RowAccess.CLUSTER, RowAccess.AUDIT, RowAccess.NONE)) == ROLES[
+        role
+    ].scopes.isdisjoint(CASES)
 
 
 @pytest.mark.parametrize(
@@ -56,8 +58,8 @@ def test_a_role_reads_cases_exactly_where_it_has_access_to_some(role: Role) -> N
         (Role.COMMISSIONER, RowAccess.AREA, set()),
         (Role.FINANCE, RowAccess.NONE, set()),
         (Role.BOARD, RowAccess.NONE, set()),
-        (Role.AUDITOR, RowAccess.NONE, set()),
-        (Role.OPERATOR, RowAccess.NONE, set()),
+        (Role.AUDITOR, RowAccess.AUDIT, set()),
+        (Role.OPERATOR, RowAccess.AUDIT, set()),
     ],
 )
 def test_education_and_health_each_see_their_own_side_of_a_pupil(

@@ -1,9 +1,10 @@
-"""Callers that share one connection never see through each other's context."""
+"""What the application's login sees in the context of a caller, and that callers never see through each other's."""
 
 import asyncpg
 import pytest
 from support.api_client import Service, pupil_referral
 
+from convenor.database.row_security import context_sql
 from convenor.read_model.execute import read_list
 from convenor.read_model.list_query import parse_query
 from convenor.referrals.resource import REFERRALS
@@ -41,4 +42,55 @@ async def test_a_then_b_then_a_then_nobody_on_one_connection(service: Service, p
         assert not others & first
         assert await seen(school) == first
         assert await connection.fetchval("select count(*) from referral") == 0
+    await connection.close()
+
+
+@pytest.mark.parametrize(
+    ("key", "seen"),
+    [
+        ("school", {"pupil", "pupil_statement", "referral"}),
+        ("far_school", set()),
+        ("trust", {"pupil_statement", "referral"}),
+        ("commissioner", {"pupil", "pupil_statement", "referral"}),
+        ("board", set()),
+        ("finance", set()),
+        ("auditor", {"audit_event", "audit_mention"}),
+    ],
+)
+async def test_policies_show_cases_to_whom_they_concern_events_to_the_audit_and_counts_to_nobody(
+    service: Service, key: str, seen: set[str]
+) -> None:
+    assert (await service.as_("school").post("/v1/referrals", pupil_referral("SLT"))).status_code == 201
+    tables = ("audit_event", "audit_mention", "pupil", "pupil_statement", "referral", "referral_month")
+    principal = await _principal(service, key)
+    connection = await asyncpg.connect(service.app_url)
+    async with connection.transaction():
+        await connection.execute(f"select {context_sql()}", *principal.context)
+        shown = {table for table in tables if await connection.fetchval(f"select exists (select from {table})")}
+    await connection.close()
+    assert shown == seen
+
+
+async def test_counts_by_month_are_kept_and_read_in_their_own_context_alone(service: Service) -> None:
+    await service.as_("school").post("/v1/referrals", pupil_referral("SLT"))
+    principal = await _principal(service, "school")
+    connection = await asyncpg.connect(service.app_url)
+    async with connection.transaction():
+        await connection.execute(f"select {context_sql()}", *principal.counting_context)
+        assert await connection.fetchval("select sum(referrals) from referral_month") == 1
+        assert await connection.fetchval("select count(*) from referral") == 0
+    async with connection.transaction():
+        await connection.execute(f"select {context_sql()}", *principal.context)
+        assert await connection.execute("update referral_month set referrals = 9") == "UPDATE 0"
+    await connection.close()
+
+
+async def test_the_context_of_a_count_ends_with_the_count(service: Service) -> None:
+    """The trigger that counts a new referral runs in the middle of the school's transaction."""
+    principal = await _principal(service, "school")
+    connection = await asyncpg.connect(service.app_url)
+    async with connection.transaction():
+        await connection.execute(f"select {context_sql()}", *principal.context)
+        await connection.execute("select count_referrals($1, '2025-09-01', null, 1)", principal.areas[0])
+        assert await connection.fetchval("select current_setting('convenor.reach')") == "school"
     await connection.close()

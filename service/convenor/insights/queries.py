@@ -58,7 +58,7 @@ async def months_of(
         The area's LA code, the codes of the clusters in that time, and the counts: `month` (`2025-09`), `cluster` (the
         code, or null for schools that were in none) and `referrals`.
     """
-    row = await connection.fetchrow(_MONTHS, *principal.context, area, first, last)
+    row = await connection.fetchrow(_MONTHS, *principal.counting_context, area, first, last)
     return row["area"], row["clusters"] or [], json.loads(row["counts"])
 
 

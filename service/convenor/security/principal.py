@@ -33,13 +33,18 @@ class FieldSensitivity(StrEnum):
 
 
 class RowAccess(StrEnum):
-    """Which cases a role may see: referrals and the records that belong to them."""
+    """Which cases a role may see: referrals and the records that belong to them.
+
+    `AUDIT` sees none of them. It is the row access to audit events, and `COUNTS` to the counts of referrals by month.
+    """
 
     AREA = "area"
     CLUSTER = "cluster"
     """The contracts that serve its clusters, and no case."""
     SCHOOL = "school"
     PROVIDER = "provider"
+    AUDIT = "audit"
+    COUNTS = "counts"
     NONE = "none"
 
 
@@ -126,6 +131,11 @@ class Principal:
         """
         keys = [key for _, key in self.keys(self.row_access)] if self.row_access is not RowAccess.AREA else []
         return _array(self.areas), self.row_access.value, _array(keys)
+
+    @property
+    def counting_context(self) -> tuple[str, str, str]:
+        """Return the settings under which a query may read the counts of its areas, and must suppress them."""
+        return _array(self.areas), RowAccess.COUNTS.value, "{}"
 
 
 def _array(ids: Iterable[UUID]) -> str:
