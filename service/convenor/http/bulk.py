@@ -98,7 +98,7 @@ class BulkImportOperation(Operation):
             raise WrongMediaType(f"Send {MEDIA_TYPE}: one JSON object a line.")
         on_error, dry_run = _options(request.scope["query_string"])
         if dry_run:
-            context.action = f"{self.action}_dry_run"
+            context = context._replace(action=f"{self.action}_dry_run").enter(request.scope)
         return BulkImportRequest(request, context, self.load, on_error, dry_run)
 
 

@@ -53,8 +53,7 @@ class Operation:
             Unauthenticated: The caller is not authenticated.
             ScopeMissing: The token lacks the scope.
         """
-        context = RequestContext.of(request)
-        context.action = self.action
+        context = RequestContext.of(request)._replace(action=self.action).enter(request.scope)
         if self.scope and self.scope not in context.caller.scopes:
             raise ScopeMissing(self.scope, context.caller.role)
         return context

@@ -27,30 +27,32 @@ class AuthenticationMiddleware:
         if scope["type"] == "http":
             context = RequestContext.of(scope)
             if context.policy.for_partners:
-                await _authenticate(context)
-                _read_purpose(context)
+                # Entered at once, so that the event of a refused purpose names the caller.
+                context = (await _authenticated(context)).enter(scope)
+                _with_purpose(context).enter(scope)
                 accept = context.headers.get(b"accept")
                 if accept and not _ACCEPTABLE.search(accept.lower()):
                     raise NotAcceptable
         await self.app(scope, receive, send)
 
 
-async def _authenticate(context: RequestContext) -> None:
+async def _authenticated(context: RequestContext) -> RequestContext:
     """Verify the bearer token (RFC 6750 section 2.1)."""
     scheme, _, token = context.headers.get(b"authorization", b"").decode("latin-1").partition(" ")
     if scheme.lower() != "bearer" or not token:
         raise Unauthenticated(headers={"WWW-Authenticate": 'Bearer realm="convenor"'})
-    context.principal = await context.services.verifier.verify(token.strip())
+    return context._replace(principal=await context.services.verifier.verify(token.strip()))
 
 
-def _read_purpose(context: RequestContext) -> None:
+def _with_purpose(context: RequestContext) -> RequestContext:
+    """Read the purpose that the caller chose."""
     given = context.headers.get(b"x-purpose")
     if given is None:
-        return
+        return context
     known = {purpose.encode(): purpose for purpose in context.caller.purposes}
     if given not in known:
         listed = "; ".join(context.caller.purposes)
         raise Invalid(
             errors=(FieldError("/headers/x-purpose", "purpose", f"Your agreement's purposes are: {listed}."),)
         )
-    context.purpose = known[given]
+    return context._replace(purpose=known[given])
