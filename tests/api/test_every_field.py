@@ -60,6 +60,9 @@ REFERENCES = {
 }
 """Fields that name another record by one of its keys; the record that is read names it by another."""
 
+INSTRUCTIONS = {"for_all_referrals_of_the_pupil"}
+"""Fields that say how the others are stored."""
+
 NOT_IN_A_DRAFT = {SlaUpdate: {"valid_from"}}
 """The field that begins a new version of the terms, once an SLA is agreed."""
 
@@ -288,13 +291,19 @@ async def send_return_back(service: Service) -> tuple[Body, Any]:
 
 @sends(ReferralCreate)
 async def submit_referral(service: Service) -> tuple[Body, Any]:
-    earlier = await referred(service, code="OUTREACH", upn=None, nhs_number=None)
-    answers = {"same_as": earlier["code"], "not_the_same_as": [earlier["code"]]}
-    sent, shown = await created(service, "school", "/v1/referrals", referral_body() | answers)
+    sent, shown = await created(service, "school", "/v1/referrals", referral_body() | await answers(service))
     # The NHS number is hidden from schools, and the UPN from trusts.
     to_trust = (await service.as_("trust").get(f"/v1/referrals/{shown['id']}")).json()
     shown["subject"]["pupil"]["nhs_number"] = to_trust["subject"]["pupil"]["nhs_number"]
     return sent, shown
+
+
+async def answers(service: Service, **of_both: str) -> Body:
+    """Say of which other referrals a pupil is the same and is not."""
+    unnumbered = {"code": "OUTREACH", "upn": None, "nhs_number": None} | of_both
+    same = await referred(service, given_name="Ash", **unnumbered)
+    other = await referred(service, given_name="Briar", **unnumbered)
+    return {"same_as": same["code"], "not_the_same_as": [other["code"]]}
 
 
 def referral_body(subject: Body | None = None) -> Body:
@@ -306,8 +315,9 @@ def referral_body(subject: Body | None = None) -> Body:
 @sends(ReferralUpdate)
 async def update_referral(service: Service) -> tuple[Body, Any]:
     _, referral = await created(service, "school", "/v1/referrals", referral_body())
-    pupil = filled(PupilUpdate, variant=1, date_of_birth="2016-05-05", nhs_number="9990000026")
-    body = filled(ReferralUpdate, variant=1, pupil=pupil)
+    born = {"date_of_birth": "2016-05-05"}
+    pupil = filled(PupilUpdate, variant=1, upn="Q801200005002", nhs_number="9990000026", **born)
+    body = filled(ReferralUpdate, variant=1, pupil=pupil, **await answers(service, **born))
     _, shown = await updated(service, "school", f"/v1/referrals/{referral['id']}", body)
     to_trust = (await service.as_("trust").get(f"/v1/referrals/{referral['id']}")).json()["subject"]["pupil"]
     return body, shown | {"pupil": shown["subject"]["pupil"] | {"nhs_number": to_trust["nhs_number"]}}
@@ -347,7 +357,7 @@ async def add_outcome(service: Service) -> tuple[Body, Any]:
 
 
 def lost(sent: Body, shown: Any) -> list[str]:
-    kept = {name: value for name, value in sent.items() if name not in REFERENCES}
+    kept = {name: value for name, value in sent.items() if name not in REFERENCES | INSTRUCTIONS}
     if isinstance(into := kept.get("into"), list):
         kept["into"] = [{name: value for name, value in half.items() if name not in REFERENCES} for half in into]
     return differences(kept, shown)

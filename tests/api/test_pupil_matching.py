@@ -24,7 +24,7 @@ from convenor.domain_types.codes import nhs_check_digit, upn_check_letter
 
 SCHOOLS = {"school": "900001", "neighbour": "900002"}
 SERVICES = ("SLT", "OUTREACH")
-POINTERS = {"temporary_upn": "upn"}
+POINTERS = {"temporary_upn": "{pupil}/upn", "not_the_same_as": "/not_the_same_as"}
 _serial = count(1)
 
 Said = dict[str, Any]
@@ -39,7 +39,11 @@ SAID = st.fixed_dictionaries(
 """What may be said of a child: few values, so that they meet."""
 REFER = st.tuples(st.just("refer"), SAID, st.sampled_from(SERVICES), st.sampled_from([None, "same", "not the same"]))
 CORRECT = st.tuples(
-    st.just("correct"), SAID, st.sets(st.sampled_from(["upn", "nhs_number", "date_of_birth", "given_name"]), min_size=1)
+    st.just("correct"),
+    SAID,
+    st.sets(st.sampled_from(["upn", "nhs_number", "date_of_birth", "given_name"]), min_size=1),
+    st.sampled_from([None, None, "same", "not the same", "neither"]),
+    st.booleans(),
 )
 WITHDRAW = st.tuples(st.just("withdraw"))
 EVENTS = st.lists(
@@ -82,42 +86,42 @@ class Played:
         return sent
 
     async def refer(self, school: str, said: Said, service: str, answers: str | None) -> None:
-        model, statement = deepcopy(self.schools[school]), _statement(said)
-        earlier = list(model.said)
-        body = pupil_referral(service, SCHOOLS[school], **{"family_name": None} | self.written(said))
-        of_model: dict[str, Any] = {}
-        if answers == "same" and earlier:
-            body["same_as"] = of_model["same_as"] = earlier[0]
-        if answers == "not the same":
-            body["not_the_same_as"] = of_model["not_the_same_as"] = earlier
+        model = deepcopy(self.schools[school])
+        answered = _answers(list(model.said), answers)
+        statement = _statement(said)._replace(**_of_model(answered))
+        body = pupil_referral(service, SCHOOLS[school], **{"family_name": None} | self.written(said)) | {
+            name: value for name, value in answered.items() if value
+        }
         answer = await self.service.as_(school).post("/v1/referrals", body)
-        refusal = _refusal(partial(model.refer, "new", statement, **of_model))
-        if isinstance(refusal, SameNameAndBirth):
-            assert _conflict(answer) == ("same_name_and_birth_date", refusal.referral)
-        elif refusal:
-            assert _pointers(answer) == {f"/subject/pupil/{POINTERS.get(name, name)}" for name in refusal.fields}
+        refusal = _refusal(partial(model.refer, "new", statement))
+        if refusal:
+            _assert_refused(answer, refusal, "/subject/pupil")
         elif beside := self.open_beside(model, "new", service):
             assert _conflict(answer) == ("referral_already_open", beside[0])
         else:
             assert answer.status_code == 201, answer.text
             code = answer.json()["code"]
-            self.schools[school].refer(code, statement, **of_model)
+            self.schools[school].refer(code, statement)
             self.referrals[code] = {"path": answer.headers["Location"], "service": service}
 
-    async def correct(self, school: str, code: str, said: Said, corrected: set[str]) -> None:
+    async def correct(
+        self, school: str, code: str, said: Said, corrected: set[str], answers: str | None, for_all: bool
+    ) -> None:
         model, path = self.schools[school], self.referrals[code]["path"]
-        changed = {name: said[name] for name in sorted(corrected)}
+        answered = _answers([each for each in model.said if each != code], answers)
+        body = {"pupil": self.written({name: said[name] for name in sorted(corrected)}), **answered}
+        body["for_all_referrals_of_the_pupil"] = for_all
         etag = (await self.service.as_(school).get(path)).headers["ETag"]
-        answer = await self.service.as_(school).patch(path, {"pupil": self.written(changed)}, etag)
+        answer = await self.service.as_(school).patch(path, body, etag)
         earlier, after = model.said[code], _statement(said)
         fields = {"name" if name == "given_name" else name for name in corrected - {"upn"}}
         if "upn" in corrected:
             # One field of the body for both kinds: a permanent UPN leaves a temporary one known.
             fields |= {"upn"} if after.upn else {"upn", "temporary_upn"}
-        statement = earlier._replace(**{name: getattr(after, name) for name in fields})
-        refusal = _refusal(partial(model.correct, code, statement))
-        if isinstance(refusal, Contradiction):
-            assert _pointers(answer) == {f"/pupil/{POINTERS.get(name, name)}" for name in refusal.fields}
+        statement = earlier._replace(**{name: getattr(after, name) for name in fields}, **_of_model(answered))
+        refusal = _refusal(partial(model.correct, code, statement, for_all=fields if for_all else ()))
+        if refusal:
+            _assert_refused(answer, refusal, "/pupil")
         else:
             assert answer.status_code == 200, answer.text
 
@@ -170,6 +174,22 @@ def _statement(said: Said) -> Statement:
     )
 
 
+def _answers(others: list[str], answers: str | None) -> dict[str, Any]:
+    """Return what the sender says of other referrals; null takes back what was said before."""
+    match answers:
+        case "same" if others:
+            return {"same_as": others[0], "not_the_same_as": None}
+        case "not the same":
+            return {"same_as": None, "not_the_same_as": others}
+        case "neither":
+            return {"same_as": None, "not_the_same_as": None}
+    return {}
+
+
+def _of_model(answered: dict[str, Any]) -> dict[str, Any]:
+    return {name: frozenset(value or ()) if name == "not_the_same_as" else value for name, value in answered.items()}
+
+
 def _refusal(event_of_model: Callable[[], Any]) -> Contradiction | SameNameAndBirth | None:
     """Let the model take an event, and return its refusal."""
     try:
@@ -184,10 +204,16 @@ def _conflict(answer: httpx2.Response) -> tuple[str, str]:
     return answer.json()["code"], answer.json()["referral"]
 
 
-def _pointers(answer: httpx2.Response) -> set[str]:
+def _assert_refused(answer: httpx2.Response, refusal: Contradiction | SameNameAndBirth, pupil: str) -> None:
+    """Compare a refusal with that of the model, with `pupil` as the pointer of the pupil in the body."""
+    if isinstance(refusal, SameNameAndBirth):
+        assert _conflict(answer) == ("same_name_and_birth_date", refusal.referrals[0])
+        assert tuple(answer.json()["referrals"]) == refusal.referrals
+        return
     assert answer.status_code == 422, answer.text
     assert {error["code"] for error in answer.json()["errors"]} == {"contradicts_earlier"}
-    return {error["pointer"] for error in answer.json()["errors"]}
+    pointers = {error["pointer"] for error in answer.json()["errors"]}
+    assert pointers == {POINTERS.get(name, f"{pupil}/{name}").format(pupil=pupil) for name in refusal.fields}
 
 
 @pytest.fixture(scope="module")

@@ -7,6 +7,7 @@ import asyncpg
 import httpx2
 import pytest
 from support.api_client import Service, pupil_referral
+from support.held_rows import holding
 
 from convenor.domain_types.codes import nhs_check_digit, upn_check_letter
 
@@ -31,10 +32,10 @@ async def referred(service: Service, code: str = "SLT", by: str = "school", /, *
 
 
 async def correct(service: Service, referral: Record, **pupil: Any) -> httpx2.Response:
-    """Correct the details of a referral's pupil."""
-    path = f"/v1/referrals/{referral['id']}"
+    """Correct the details of a referral's pupil; `answers` go into the body."""
+    path, answers = f"/v1/referrals/{referral['id']}", pupil.pop("answers", {})
     etag = (await service.as_("school").get(path)).headers["ETag"]
-    return await service.as_("school").patch(path, {"pupil": pupil}, etag)
+    return await service.as_("school").patch(path, ({"pupil": pupil} if pupil else {}) | answers, etag)
 
 
 async def corrected(service: Service, referral: Record, **pupil: Any) -> Record:
@@ -163,12 +164,75 @@ class TestWithoutNumbers:
         asked = await refer(service, answers={"not_the_same_as": [first["code"]]})
         assert (asked.status_code, asked.json()["referral"]) == (409, twin["code"])
 
-    @pytest.mark.parametrize("differs", [{"given_name": "Róbin"}, {"date_of_birth": "2016-05-05"}, {"upn": UPN}])
-    async def test_nothing_is_asked_where_something_differs_or_a_number_is_there(
-        self, service: Service, differs: Record
-    ) -> None:
+    @pytest.mark.parametrize("differs", [{"given_name": "Róbin"}, {"date_of_birth": "2016-05-05"}])
+    async def test_nothing_is_asked_where_something_differs(self, service: Service, differs: Record) -> None:
         await referred(service)
         await referred(service, "OUTREACH", **differs)
+
+    async def test_nothing_is_asked_where_both_pupils_have_a_number(self, service: Service) -> None:
+        await referred(service, upn=UPN)
+        await referred(service, "OUTREACH", upn=OTHER_UPN)
+
+    @pytest.mark.parametrize(("first", "second"), [({}, {"upn": UPN}), ({"upn": UPN}, {})])
+    async def test_the_sender_is_asked_whichever_of_two_referrals_has_the_number(
+        self, service: Service, first: Record, second: Record
+    ) -> None:
+        known = await referred(service, **first)
+        asked = await refer(service, "OUTREACH", **second)
+        assert (asked.status_code, asked.json()["referrals"]) == (409, [known["code"]])
+
+    async def test_one_answer_settles_it_for_all_pupils_of_the_name(self, service: Service) -> None:
+        one = await referred(service, upn=UPN)
+        await referred(service, "OUTREACH", upn=UPN)
+        other = await referred(service, upn=OTHER_UPN)
+        asked = await refer(service, "OUTREACH")
+        assert asked.json()["referrals"] == [one["code"], other["code"]], "one of each pupil"
+        assert "are about" in asked.json()["detail"]
+        await referred(service, "OUTREACH", answers={"not_the_same_as": asked.json()["referrals"]})
+
+    @pytest.mark.parametrize(
+        "spelt",
+        ["Anna\u2013Lena O\u2018Hara", "Anna\u00a0Lena O\u00b4Hara", "Anna\u2010Lena O`Hara", "Annalena O\u2032Hara"],
+    )
+    async def test_a_name_is_the_same_with_every_hyphen_space_and_apostrophe(
+        self, service: Service, spelt: str
+    ) -> None:
+        await referred(service, given_name="Anna-Lena", family_name="O'Hara")
+        given, family = spelt.split(" ")
+        assert (await refer(service, "OUTREACH", given_name=given, family_name=family)).status_code == 409
+
+    async def test_a_correction_that_makes_two_pupils_alike_is_asked_about(self, service: Service) -> None:
+        one, other = await referred(service), await referred(service, given_name="Rowan")
+        asked = await correct(service, other, given_name="Robin")
+        assert (asked.status_code, asked.json()["referrals"]) == (409, [one["code"]])
+        await corrected(service, other, given_name="Robin", answers={"not_the_same_as": [one["code"]]})
+        assert await pupil_of(service, one) != await pupil_of(service, other)
+        await corrected(service, other, parent_name="Ash")
+        assert (await correct(service, other, answers={"not_the_same_as": None})).status_code == 409
+
+    async def test_a_school_takes_back_that_two_referrals_are_about_one_pupil(self, service: Service) -> None:
+        one = await referred(service, upn=UPN)
+        other = await referred(service, "OUTREACH", answers={"same_as": one["code"]})
+        assert errors(await correct(service, other, upn=OTHER_UPN)) == [("/pupil/upn", "contradicts_earlier")]
+        parted = await corrected(service, other, upn=OTHER_UPN, answers={"same_as": None})
+        assert parted["subject"]["pupil"]["id"] != one["subject"]["pupil"]["id"]
+        joined = await corrected(service, other, upn=None, answers={"same_as": one["code"]})
+        assert joined["subject"]["pupil"]["id"] == one["subject"]["pupil"]["id"]
+
+    async def test_a_school_does_not_say_both_that_a_pupil_is_the_same_and_another(self, service: Service) -> None:
+        one = await referred(service, upn=UPN)
+        both = {"same_as": one["code"], "not_the_same_as": [one["code"]]}
+        assert errors(await refer(service, "OUTREACH", answers=both)) == [("/not_the_same_as/0", "contradicts_same_as")]
+        apart = {"not_the_same_as": [one["code"]]}
+        assert errors(await refer(service, "OUTREACH", upn=UPN, answers=apart)) == [
+            ("/not_the_same_as", "contradicts_earlier")
+        ]
+        other = await referred(service, "OUTREACH", upn=OTHER_UPN, answers=apart)
+        refused = await correct(service, other, upn=UPN)
+        assert errors(refused) == [("/not_the_same_as", "contradicts_earlier")]
+        assert one["code"] in refused.json()["errors"][0]["detail"]
+        itself = {"same_as": other["code"]}
+        assert errors(await correct(service, other, answers=itself)) == [("/same_as", "itself")]
 
     async def test_a_pupil_may_have_one_name(self, service: Service) -> None:
         first = await referred(service, given_name="Suharto", family_name=None)
@@ -205,6 +269,17 @@ class TestAtOnce:
         # The second correction meets a referral that the first one has changed.
         assert sorted(answer.status_code for answer in answers) in ([200, 200], [200, 412])
         assert await pupil_of(service, one) == await pupil_of(service, other) == one["subject"]["pupil"]["id"]
+
+    async def test_a_correction_holds_no_referral_while_it_waits_for_another_of_the_pupil(
+        self, service: Service
+    ) -> None:
+        one, other = await referred(service, upn=UPN), await referred(service, nhs_number=NHS)
+        async with holding(service) as holder:
+            await holder.hold("referral", f"id = '{one['id']}'")
+            correction = asyncio.create_task(correct(service, other, upn=UPN))
+            await holder.is_waited_for(correction)
+            await holder.connection.execute(f"select from referral where id = '{other['id']}' for update nowait")
+        assert (await correction).status_code == 200
 
 
 class TestCorrections:
@@ -253,6 +328,77 @@ class TestCorrections:
                 older["id"],
                 younger["id"],
             }
+
+    async def test_a_temporary_upn_takes_the_place_of_no_permanent_one(self, service: Service) -> None:
+        made = await referred(service, upn=UPN)
+        assert errors(await correct(service, made, upn=TEMPORARY)) == [("/pupil/upn", "contradicts_earlier")]
+        await corrected(service, made, upn=None)
+        assert (await corrected(service, made, upn=TEMPORARY))["subject"]["pupil"]["upn"] == TEMPORARY
+
+    @pytest.mark.parametrize("wrong", [{"date_of_birth": "2015-01-01"}, {"upn": OTHER_UPN}])
+    async def test_what_several_referrals_of_a_pupil_state_wrongly_is_corrected_at_once(
+        self, service: Service, wrong: Record
+    ) -> None:
+        right = {"date_of_birth": "2016-05-04", "upn": UPN}
+        stated = right | {"nhs_number": NHS} | wrong
+        ended = await referred(service, **stated)
+        await move(service, "school", ended, "withdrawn")
+        referrals = [await referred(service, **stated), await referred(service, "OUTREACH", **stated), ended]
+        before = [
+            await stored(service, f"select version from referral where id = '{each['id']}'") for each in referrals
+        ]
+        correction = {name: right[name] for name in wrong}
+        refused = await correct(service, referrals[0], **correction)
+        assert "for_all_referrals_of_the_pupil" in refused.json()["errors"][0]["detail"]
+        await corrected(service, referrals[0], **correction, answers={"for_all_referrals_of_the_pupil": True})
+        for each, version in zip(referrals, before, strict=True):
+            assert (await seen(service, each))["subject"]["pupil"] | correction == (await seen(service, each))[
+                "subject"
+            ]["pupil"]
+            etag = (await service.as_("school").get(f"/v1/referrals/{each['id']}")).headers["ETag"]
+            assert etag == f'"{version + 1}"'
+        assert await stored(service, "select count(*) from pupil_statement") == 6
+        assert len({await pupil_of(service, each) for each in referrals}) == 1
+        (event,) = (await service.as_("auditor").get("/v1/audit/events", action="referrals:update", status=200)).json()[
+            "data"
+        ]
+        in_force = await stored(service, "select array_agg(statement_id::text) from referral")
+        assert (set(event["records"]), set(event["subjects"])) == ({each["id"] for each in referrals}, set(in_force))
+
+    async def test_what_is_of_the_time_of_a_referral_is_corrected_in_it_alone(self, service: Service) -> None:
+        made, everywhere = await referred(service, upn=UPN), {"for_all_referrals_of_the_pupil": True}
+        refused = await correct(service, made, sen_provision="E", answers=everywhere)
+        assert errors(refused) == [("/pupil/sen_provision", "of_one_referral")]
+        assert errors(await correct(service, made, answers=everywhere)) == [("/pupil", "required")]
+
+    async def test_the_home_authority_is_corrected_in_every_state(self, service: Service) -> None:
+        made = await referred(service)
+        await move(service, "trust", made, "accepted")
+        assert (await corrected(service, made, home_la_code="801"))["subject"]["pupil"]["home_la_code"] == "801"
+
+    async def test_the_event_of_a_change_names_the_referrals_that_it_moves(self, service: Service) -> None:
+        async def events_of(referral: Record) -> list[str]:
+            found = await service.as_("auditor").get("/v1/audit/events", record=referral["id"])
+            return [event["action"] for event in found.json()["data"] if event["action"] != "referrals:read"]
+
+        one, other = await referred(service, upn=UPN), await referred(service, nhs_number=NHS)
+        third = await referred(service, "OUTREACH", upn=UPN, nhs_number=NHS)
+        assert (await events_of(one), await events_of(other)) == (["referrals:submit"] * 2,) * 2
+        await corrected(service, third, upn=None)
+        assert await events_of(other) == ["referrals:update", "referrals:submit", "referrals:submit"]
+        await corrected(service, third, upn=UPN)
+        await move(service, "school", one, "withdrawn")
+        assert (await events_of(other))[0] == "referrals:transition"
+
+    async def test_a_search_by_number_finds_all_referrals_of_the_pupil(self, service: Service) -> None:
+        ended = await referred(service, upn=UPN, nhs_number=NHS)
+        await move(service, "school", ended, "withdrawn")
+        again, elsewhere = await referred(service, upn=UPN), await referred(service, "OUTREACH", upn=UPN)
+        await referred(service, "SLT", "neighbour", upn=OTHER_UPN)
+        by_school = (await service.as_("school").search({"upn": UPN})).json()["data"]
+        assert {each["code"] for each in by_school} == {each["code"] for each in (ended, again, elsewhere)}
+        by_trust = (await service.as_("trust").search({"nhs_number": NHS})).json()["data"]
+        assert {each["code"] for each in by_trust} == {ended["code"], again["code"]}
 
     async def test_a_correction_parts_what_a_slip_joined(self, service: Service) -> None:
         one = await referred(service, upn=UPN)

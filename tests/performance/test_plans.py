@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import replace
 from datetime import date
 from typing import Any
+from uuid import UUID
 
 import asyncpg
 import pytest
@@ -20,12 +21,10 @@ from convenor.database.pools import driver_connection
 from convenor.database.row_security import set_context_of
 from convenor.http.services import AppServices
 from convenor.outcomes.resource import OUTCOMES
-from convenor.pupils.models import PupilStatement
 from convenor.read_model.execute import read_list, read_one
 from convenor.read_model.list_query import parse_query
 from convenor.read_model.resource import Resource
-from convenor.referrals.models import Referral
-from convenor.referrals.queries import known_of_birth, known_sharing
+from convenor.referrals.queries import known_concerned, known_of_birth
 from convenor.referrals.resource import REFERRALS, TRANSITIONS
 from convenor.security.principal import Grant, Principal, RowAccess
 from convenor_auth.keys import load_pseudonym_secret
@@ -170,12 +169,17 @@ async def test_each_reach_has_an_index_that_gives_its_sessions_and_outcomes_in_o
     assert scans_of(explained.plans[-1], resource.table) == {f"{resource.table}_by_{by}"}
 
 
-@pytest.mark.parametrize("known", [known_sharing, known_of_birth])
-async def test_what_a_new_statement_can_concern_is_found_by_indexes(seeded: Service, known: Any) -> None:
+@pytest.mark.parametrize(
+    ("known", "arguments"),
+    [
+        (known_concerned, ({"upn": "B8012000100", "nhs_number": "9990000018"}, [UUID(int=1)])),
+        (known_of_birth, (date(2011, 5, 4),)),
+    ],
+)
+async def test_what_a_new_statement_can_concern_is_found_by_indexes(
+    seeded: Service, known: Any, arguments: tuple[Any, ...]
+) -> None:
     area = seeded.area()
-    of_school = {"area_id": area.id, "school_id": area.schools["900001"]}
-    statement = PupilStatement(**of_school, upn="B8012000100", nhs_number="9990000018", date_of_birth=date(2011, 5, 4))
-    arguments = (statement, Referral(**of_school)) if known is known_sharing else (statement,)
     asked: list[tuple[str, tuple[object, ...]]] = []
     async with seeded.services.sessions() as session, session.begin():
         await set_context_of(session, await principal(seeded, SCHOOL))
@@ -185,7 +189,7 @@ async def test_what_a_new_statement_can_concern_is_found_by_indexes(seeded: Serv
             asked.append((sql, parameters))
 
         event.listen(engine, "before_cursor_execute", note)
-        await known(session, *arguments)
+        await known(session, area.id, [area.schools["900001"]], *arguments)
         event.remove(engine, "before_cursor_execute", note)
         ((sql, parameters),) = asked
         connection = await driver_connection(session)

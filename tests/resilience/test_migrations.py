@@ -246,6 +246,23 @@ class TestPupilsOfAnArea:
         await admin.close()
 
 
+async def test_whom_a_referral_is_the_same_as_moves_into_its_statement_and_back(
+    server: Server, service: Service
+) -> None:
+    school, database = service.as_("school"), urlsplit(service.app_url).path[1:]
+    owner_url, admin = named(server.owner_url, database), await asyncpg.connect(service.superuser_url)
+    await admin.execute(f"alter database {database} owner to {urlsplit(server.owner_url).username}")
+    first = (await school.post("/v1/referrals", pupil_referral("SLT"))).json()
+    unnumbered = pupil_referral("OUTREACH", upn=None, nhs_number=None) | {"same_as": first["code"]}
+    second = (await school.post("/v1/referrals", unnumbered)).json()
+    same_as = "select same_as_id from {} where {} = $1"
+    await downgrade(owner_url, "0011")
+    assert str(await admin.fetchval(same_as.format("referral", "id"), second["id"])) == first["id"]
+    await asyncio.to_thread(migrate, owner_url, APP)
+    assert str(await admin.fetchval(same_as.format("pupil_statement", "referral_id"), second["id"])) == first["id"]
+    await admin.close()
+
+
 def _of(service: Service, urn: str) -> UUID:
     """Return the id of a school."""
     return service.area().schools[urn]

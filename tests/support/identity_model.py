@@ -25,6 +25,10 @@ class Statement(NamedTuple):
     nhs_number: str | None = None
     about: str | None = None
     """The referral of another organisation that this is said of, as a provider does who traces an NHS number."""
+    same_as: str | None = None
+    """An earlier referral of the organisation that is about the same child, where no number tells."""
+    not_the_same_as: frozenset[str] = frozenset()
+    """Referrals of the organisation that are about other children."""
 
     @property
     def has_identifier(self) -> bool:
@@ -65,11 +69,11 @@ class Contradiction(Exception):  # noqa: N818
 
 
 class SameNameAndBirth(Exception):  # noqa: N818
-    """A statement without a number repeats the name and birth of an earlier one; it names that referral."""
+    """No number tells this child from others of the same name and birth; it names a referral of each."""
 
-    def __init__(self, referral: str) -> None:
-        super().__init__(referral)
-        self.referral = referral
+    def __init__(self, referrals: tuple[str, ...]) -> None:
+        super().__init__(referrals)
+        self.referrals = referrals
 
 
 @dataclass
@@ -78,56 +82,83 @@ class Organisation:
 
     said: dict[str, Statement] = field(default_factory=dict)
     """The statement in force of each referral, in the order of the referrals."""
-    same: set[tuple[str, str]] = field(default_factory=set)
-    """Referrals without numbers that the sender said to be about one child."""
 
-    def refer(
-        self, referral: str, statement: Statement, *, same_as: str | None = None, not_the_same_as: Collection[str] = ()
-    ) -> set[str]:
+    def refer(self, referral: str, statement: Statement) -> set[str]:
         """Take the statement of a new referral, and return the ids of the pupils that it touches.
 
         Raises:
-            Contradiction: One child would have two values of a field.
-            SameNameAndBirth: No number tells whether this is the child of an earlier referral, and neither did the
+            Contradiction: One child would have two values of a field, or is said to be two children.
+            SameNameAndBirth: No number tells whether this is the child of earlier referrals, and neither did the
                 sender.
         """
-        if not statement.has_identifier and same_as is None:
-            for each, earlier in self.said.items():
-                alike = (earlier.name, earlier.date_of_birth) == (statement.name, statement.date_of_birth)
-                if alike and each not in not_the_same_as:
-                    raise SameNameAndBirth(each)
-        return self._take(referral, statement, self.same | ({(same_as, referral)} if same_as else set()))
+        return self._take(referral, {referral: statement})
 
-    def correct(self, referral: str, statement: Statement) -> set[str]:
-        """Replace the statement of a referral. A permanent UPN follows a temporary one, which then stays known.
+    def correct(self, referral: str, statement: Statement, *, for_all: Collection[str] = ()) -> set[str]:
+        """Replace the statement of a referral, and what it says in some fields in all referrals of its pupil.
+
+        A permanent UPN follows a temporary one, which then stays known. A temporary one never follows a permanent one.
 
         Raises:
-            Contradiction: One child would have two values of a field.
+            Contradiction: See `refer`; or a temporary UPN would replace a permanent one.
+            SameNameAndBirth: See `refer`.
         """
-        earlier = self.said[referral]
-        if statement.upn and not earlier.upn and not statement.temporary_upn:
-            statement = statement._replace(temporary_upn=earlier.temporary_upn)
-        return self._take(referral, statement, self.same)
+        group = next(each for each in self.pupils() if referral in each)
+        everywhere = {name: getattr(statement, name) for name in for_all}
+        new = {each: self.said[each]._replace(**everywhere) for each in group if for_all} | {referral: statement}
+        return self._take(referral, {each: self._follow(each, said) for each, said in new.items()})
 
-    def _take(self, referral: str, statement: Statement, same: set[tuple[str, str]]) -> set[str]:
-        before, after = self.pupils(), Organisation(self.said | {referral: statement}, same)
+    def _follow(self, referral: str, statement: Statement) -> Statement:
+        earlier = self.said[referral]
+        if statement.temporary_upn and not statement.upn and earlier.upn:
+            raise Contradiction(frozenset({"temporary_upn"}))
+        if statement.upn and not earlier.upn and not statement.temporary_upn:
+            return statement._replace(temporary_upn=earlier.temporary_upn)
+        return statement
+
+    def _take(self, referral: str, new: Mapping[str, Statement]) -> set[str]:
+        before, after = self.pupils(), Organisation({**self.said, **new})
         now = after.pupils()
-        group = next(each for each in now if referral in each)
-        if fields := differ([after.said[each] for each in group]):
-            raise Contradiction(fields)
-        self.said, self.same = after.said, after.same
-        changed = {each for each in before if each not in now} | {each for each in now if each not in before} | {group}
+        groups = [each for each in now if not each.isdisjoint(new)]
+        fields = {field for group in groups for field in differ([after.said[each] for each in group])}
+        fields |= {"not_the_same_as" for group in groups if after.keeps_apart(group, group)}
+        if fields:
+            raise Contradiction(frozenset(fields))
+        if new.items() - self.said.items() and (alike := after.alike(referral, groups)):
+            raise SameNameAndBirth(alike)
+        self.said = after.said
+        changed = set(before) ^ set(now) | set(groups)
         return {next(each for each in self.said if each in one) for one in changed}
 
     def pupils(self) -> list[frozenset[str]]:
         """Return the referrals of each pupil, the pupil with the oldest referral first."""
         edges = [(one, other) for one, other in combinations(self.said, 2) if share(self.said[one], self.said[other])]
-        return components(self.said, [*edges, *self.same])
+        said_to_be = [(each.same_as, referral) for referral, each in self.said.items() if each.same_as]
+        return components(self.said, [*edges, *said_to_be])
 
     def pupil_of(self, referral: str) -> str:
         """Return a pupil's id: that of its oldest referral, so that a younger id resolves to an older one."""
         group = next(each for each in self.pupils() if referral in each)
         return next(each for each in self.said if each in group)
+
+    def keeps_apart(self, one: frozenset[str], other: frozenset[str]) -> bool:
+        """Tell whether a referral of one pupil is said to be about another child than one of the other's."""
+        return any(self.said[each].not_the_same_as & other for each in one)
+
+    def alike(self, referral: str, groups: Iterable[frozenset[str]]) -> tuple[str, ...]:
+        """Return the oldest referral of every other pupil that neither numbers nor words tell from these pupils."""
+        return tuple(
+            self.pupil_of(next(iter(other)))
+            for other in self.pupils()
+            if referral not in other and any(self._is_alike(each, other) for each in groups if each != other)
+        )
+
+    def _is_alike(self, one: frozenset[str], other: frozenset[str]) -> bool:
+        names, other_names = (
+            {(self.said[each].name, self.said[each].date_of_birth) for each in g} for g in (one, other)
+        )
+        numbered = all(any(self.said[each].has_identifier for each in group) for group in (one, other))
+        told_apart = self.keeps_apart(one, other) or self.keeps_apart(other, one)
+        return not names.isdisjoint(other_names) and not numbered and not told_apart
 
 
 # Level two: persons

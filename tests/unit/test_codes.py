@@ -126,7 +126,17 @@ def test_no_check_letter_is_made_for_what_is_not_a_upn(body: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "value", ["", "999000001", "99900000188", "999.000.0018", "999000001X", "٩990000018", "999\t0000018"]
+    "value",
+    [
+        "",
+        "999000001",
+        "99900000188",
+        "999.000.0018",
+        "999000001X",
+        "٩990000018",
+        "999\t0000018",
+        "-" * 31 + "9990000018",
+    ],
 )
 def test_an_nhs_number_of_another_shape_is_refused(value: str) -> None:
     assert fault(NhsNumber, value) == "nhs_number_format"

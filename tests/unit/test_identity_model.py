@@ -189,7 +189,7 @@ def test_what_a_school_is_answered_is_what_it_would_be_answered_alone() -> None:
         except Contradiction as refused:
             return refused.fields
         except SameNameAndBirth as refused:
-            return refused.referral
+            return refused.referrals
         return organisation.pupil_of(_code(event))
 
     for events in _events(SAID, 3):
@@ -282,9 +282,51 @@ def test_a_child_without_numbers_is_asked_about_and_becomes_one_pupil_only_by_th
     school.refer("R-1", UNNUMBERED[0])
     with pytest.raises(SameNameAndBirth, match="R-1"):
         school.refer("R-2", UNNUMBERED[0])
-    school.refer("R-2", UNNUMBERED[0], not_the_same_as=["R-1"])
-    school.refer("R-3", UNNUMBERED[0], same_as="R-1")
+    school.refer("R-2", UNNUMBERED[0]._replace(not_the_same_as=frozenset({"R-1"})))
+    with pytest.raises(SameNameAndBirth) as asked:
+        school.refer("R-3", UNNUMBERED[0])
+    assert asked.value.referrals == ("R-1", "R-2"), "one of each pupil"
+    apart = frozenset({"R-2"})
+    school.refer("R-3", UNNUMBERED[0]._replace(same_as="R-1", not_the_same_as=apart))
     assert school.pupils() == [frozenset({"R-1", "R-3"}), frozenset({"R-2"})]
+    with pytest.raises(SameNameAndBirth):
+        school.correct("R-3", UNNUMBERED[0])
+    school.correct("R-3", UNNUMBERED[0]._replace(not_the_same_as=frozenset({"R-1", "R-2"})))
+    assert len(school.pupils()) == 3, "the sender takes its word back"
+
+
+def test_whether_the_sender_is_asked_does_not_depend_on_which_referral_has_the_number() -> None:
+    for one, other in permutations([UNNUMBERED[0], CHILDREN["Ash"]]):
+        school = Organisation()
+        school.refer("R-1", one)
+        with pytest.raises(SameNameAndBirth, match="R-1"):
+            school.refer("R-2", other)
+
+
+def test_a_child_who_is_said_to_be_another_shares_no_number_with_it() -> None:
+    school, ash = Organisation(), CHILDREN["Ash"]
+    school.refer("R-1", ash)
+    with pytest.raises(Contradiction) as refused:
+        school.refer("R-2", ash._replace(not_the_same_as=frozenset({"R-1"})))
+    assert refused.value.fields == {"not_the_same_as"}
+
+
+def test_what_every_referral_of_a_pupil_says_is_corrected_at_once() -> None:
+    school, wrong = Organisation(), CHILDREN["Ash"]._replace(date_of_birth="2016-04-05")
+    school.refer("R-1", wrong)
+    school.refer("R-2", wrong._replace(nhs_number=None))
+    with pytest.raises(Contradiction):
+        school.correct("R-1", CHILDREN["Ash"])
+    school.correct("R-1", CHILDREN["Ash"], for_all=["date_of_birth"])
+    assert list(school.said.values()) == [CHILDREN["Ash"], CHILDREN["Ash"]._replace(nhs_number=None)]
+
+
+def test_a_temporary_number_never_takes_the_place_of_a_permanent_one() -> None:
+    school = Organisation()
+    school.refer("R-1", CHILDREN["Ash"])
+    with pytest.raises(Contradiction) as refused:
+        school.correct("R-1", TEMPORARY[0])
+    assert refused.value.fields == {"temporary_upn"}
 
 
 def test_a_number_that_a_trust_traced_links_a_childs_pupils_and_joins_none_of_them() -> None:
@@ -317,7 +359,7 @@ def _decided(most: int) -> Iterator[tuple[dict[str, Organisation], Decision]]:
 def test_only_a_person_changes_what_a_person_decided() -> None:
     for organisations, decision in _decided(2):
         for event in [(who, what, 9) for who in SCHOOLS for what in range(len(SAID))]:
-            later = {name: Organisation(each.said, each.same) for name, each in organisations.items()}
+            later = {name: Organisation(each.said) for name, each in organisations.items()}
             _say(later, event, SAID)
             for decided in resolved([decision], later):
                 together = [

@@ -16,6 +16,9 @@ _UPN_LETTERS: Final = "ABCDEFGHJKLMNPQRTUVWXYZ"
 _UPN_BODY: Final = f"[0-9]{{11}}[0-9{_UPN_LETTERS}]"
 _UPN: Final = f"[{_UPN_LETTERS}]{_UPN_BODY}"
 
+_NHS_NUMBER_LENGTH: Final = 40
+"""The longest form of an NHS number, with its separators."""
+
 _COUNTING: Final = frozenset(("0123456789" * 3)[first:][:length] for first in (0, 1) for length in (10, 11, 12))
 """Digits that count up from 0 or 1, as long as those of an NHS number and of a temporary or permanent UPN."""
 
@@ -49,9 +52,9 @@ def _placeholder(of_digits: Callable[[str], str], code: LiteralString) -> Callab
     return check
 
 
-def _documented(pattern: str, description: str, *examples: str) -> WithJsonSchema:
+def _documented(pattern: str, description: str, *examples: str, **limits: int) -> WithJsonSchema:
     schema = {"type": "string", "pattern": f"^{pattern}$", "description": description, "examples": list(examples)}
-    return WithJsonSchema(schema)
+    return WithJsonSchema(schema | limits)
 
 
 def _visible(controls: str) -> str:
@@ -126,6 +129,8 @@ def _check_nhs_number(value: str) -> str:
 
 
 def _without_separators(value: str) -> str:
+    if len(value) > _NHS_NUMBER_LENGTH:
+        raise PydanticCustomError("nhs_number_format", "An NHS number is ten digits, the last a check digit.")
     return value.replace(" ", "").replace("-", "")
 
 
@@ -154,6 +159,7 @@ NhsNumber = Annotated[
         "NHS number with its check digit. Spaces and hyphens are accepted and dropped.",
         "9990000018",
         "999 000 0018",
+        maxLength=_NHS_NUMBER_LENGTH,
     ),
 ]
 

@@ -37,8 +37,10 @@ IfMatch = frozenset[str] | None
 
 Row = TypeVar("Row", bound=SQLModel)
 Data = TypeVar("Data", bound=BaseModel)
-Rule = Callable[[AsyncSession, Principal, Row, Data], Awaitable[object]]
-"""What a change does to the row that was loaded for it."""
+Others = Sequence[Any]
+"""Further rows that a change touched, each with an `id` and the `statement_id` about its pupil."""
+Rule = Callable[[AsyncSession, Principal, Row, Data], Awaitable[Others | None]]
+"""What a change does to the row that was loaded for it. It returns further rows that it touched, for the audit."""
 
 
 class Replay(Exception):  # noqa: N818 - no error: the answer is already there
@@ -115,14 +117,20 @@ class WriteContext:
         self.concerns(records=[record], areas=[written.area_id], subjects=[statement] if statement else [])
         if self.if_match is not None and etag_of(written.version) not in self.if_match:
             raise Stale
-        await rule(self.session, self.principal, row, data)
-        answer = await self._answer(status, resource, record, {})
+        others = await rule(self.session, self.principal, row, data) or ()
+        answer = await self._answer(status, resource, record, {}, others=others)
         changes = {name: self.principal.digest(record, name, value) for name, value in _fields_sent(data)}
         self.record = replace(self.record, changes=changes)
         return answer
 
     async def created(
-        self, resource: Resource, record: UUID, path: str | None = None, *, also: Sequence[UUID] = ()
+        self,
+        resource: Resource,
+        record: UUID,
+        path: str | None = None,
+        *,
+        also: Sequence[UUID] = (),
+        others: Others = (),
     ) -> AuditedResponse:
         """Answer 201 with a new record as the caller may see it, its address and its ETag.
 
@@ -131,9 +139,10 @@ class WriteContext:
             record: Its id.
             path: The list that it stands in, where its name differs from the resource's.
             also: Other records that the change concerned, for the audit.
+            others: Further rows that it touched, for the audit too.
         """
         location = f"{path or '/v1/' + resource.name}/{record}"
-        return await self._answer(201, resource, record, {"Location": location}, also)
+        return await self._answer(201, resource, record, {"Location": location}, also, others)
 
     async def changed(
         self, resource: Resource, record: UUID, status: int, *, also: Sequence[UUID] = ()
@@ -146,13 +155,22 @@ class WriteContext:
         return await read_one(connection, self.principal, resource, str(record))
 
     async def _answer(
-        self, status: int, resource: Resource, record: UUID, headers: dict[str, str], also: Sequence[UUID] = ()
+        self,
+        status: int,
+        resource: Resource,
+        record: UUID,
+        headers: dict[str, str],
+        also: Sequence[UUID] = (),
+        others: Others = (),
     ) -> AuditedResponse:
         await self.session.flush()
         read = await self.show(await driver_connection(self.session), resource, record)
         concerned = [known for known in self.record.records if known not in read.ids]
         self.record = replace(
-            self.record, records=[*concerned, *read.ids, *also], subjects=read.subjects, areas=read.areas[:1]
+            self.record,
+            records=[*concerned, *read.ids, *also, *(other.id for other in others)],
+            subjects=[*read.subjects, *(other.statement_id for other in others)],
+            areas=read.areas[:1],
         )
         if read.etag:
             headers["ETag"] = etag_of(read.etag)

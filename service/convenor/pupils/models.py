@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from pydantic import BaseModel, Field
-from sqlalchemy import DateTime, ForeignKeyConstraint, Index, Text, text
+from sqlalchemy import ARRAY, DateTime, ForeignKeyConstraint, Index, Text, Uuid, text
 from sqlmodel import Field as ColumnField
 
 from convenor.database.constraints import AreaRow, area_foreign_key, enum_check, tenant_foreign_key
@@ -87,6 +87,7 @@ class PupilStatement(PupilFields, AreaRow, table=True):
     __table_args__ = (
         tenant_foreign_key("pupil", "pupil_id"),
         tenant_foreign_key("referral", "referral_id", "school_id", "provider_id", onupdate="cascade"),
+        tenant_foreign_key("referral", "same_as_id"),
         enum_check("sen_provision", SenProvision),
         _in_force("statement_in_force", "referral_id", unique=True),
         _in_force("statement_by_upn", "upn", "school_id"),
@@ -104,4 +105,8 @@ class PupilStatement(PupilFields, AreaRow, table=True):
     superseded_at: datetime | None = ColumnField(None, sa_type=DateTime(timezone=True))
     temporary_upn: str | None = None
     """A UPN of temporary shape; `upn` holds a permanent one."""
+    same_as_id: UUID | None = None
+    """Another referral of the school that is about the same child, where no number tells."""
+    not_the_same_as_ids: list[UUID] | None = ColumnField(None, sa_type=ARRAY(Uuid))
+    """Referrals of the school that are about other children."""
     sen_provision: str = ColumnField(sa_type=Text)

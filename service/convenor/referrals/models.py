@@ -108,7 +108,6 @@ class Referral(ReferralFields, AreaRow, table=True):
         tenant_foreign_key("school", "school_id"),
         tenant_foreign_key("cluster", "cluster_id"),
         tenant_foreign_key("pupil", "pupil_id"),
-        tenant_foreign_key("referral", "same_as_id"),
         # Deferred, because a statement names its referral too.
         ForeignKeyConstraint(
             ["area_id", "statement_id"],
@@ -164,10 +163,8 @@ class Referral(ReferralFields, AreaRow, table=True):
     pupil_id: UUID | None = None
     statement_id: UUID | None = None
     """The statement in force about the pupil."""
-    same_as_id: UUID | None = None
-    """An earlier referral that its sender said is about the same child, because no number tells."""
     collides_with: list[str] | None = ColumnField(None, sa_type=ARRAY(Text))
-    """The codes of the pupil's other open referrals to the service, where a correction joined two pupils."""
+    """The codes of the pupil's other open referrals to the service, where later statements joined two pupils."""
     group_size: int | None = None
     group_year_groups: list[str] | None = ColumnField(None, sa_type=ARRAY(Text))
     group_description: str | None = None

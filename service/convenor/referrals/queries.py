@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from uuid import UUID
 
 from sqlalchemy import (
@@ -55,14 +56,7 @@ async def buys(session: AsyncSession, area: UUID, cluster: UUID, service: UUID) 
     return bought.first() is not None
 
 
-async def lock_pupils(session: AsyncSession, area: UUID, school: UUID) -> None:
-    """Lock the pupils of a school until the transaction ends, so that nobody else joins or parts them."""
-    await session.execute(
-        text("select pg_advisory_xact_lock(hashtextextended(:pupils, 0))"), {"pupils": f"pupils of {area}/{school}"}
-    )
-
-
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Known:
     """A referral about a pupil, and the statement in force."""
 
@@ -72,30 +66,39 @@ class Known:
     """The pupil that came with this referral, if one did."""
 
 
-async def known_sharing(session: AsyncSession, statement: PupilStatement, referral: Referral) -> list[Known]:
-    """Find the referrals of every pupil of the school that a statement can concern.
+async def known_concerned(
+    session: AsyncSession,
+    area: UUID,
+    schools: Collection[UUID],
+    numbers: Mapping[str, str],
+    referrals: Collection[UUID],
+) -> list[Known]:
+    """Find the referrals of every pupil that a statement can concern.
 
-    These are the pupils who share a number with it, the pupil of its referral so far, and the one it is the same as.
+    Args:
+        session: in the caller's transaction.
+        area: of the schools.
+        schools: whose statements are one organisation's.
+        numbers: the numbers that it states, by column. Their pupils are concerned.
+        referrals: its own referral and the one that it is the same as. Their pupils are concerned too.
     """
     one = aliased(PupilStatement)
-    shares = [
-        col(getattr(one, name)) == getattr(statement, name)
-        for name in ("upn", "temporary_upn", "nhs_number")
-        if getattr(statement, name)
-    ]
-    named = [key for key in (referral.id, referral.same_as_id) if key]
+    shares = [col(getattr(one, name)) == number for name, number in numbers.items()]
     pupils = select(col(one.pupil_id)).where(
-        *_in_force(one, statement), or_(*shares, col(one.referral_id) == any_(literal(named, ARRAY(Uuid))))
+        *_in_force(one, area, schools),
+        or_(*shares, col(one.referral_id) == any_(literal(list(referrals), ARRAY(Uuid)))),
     )
-    return await _known(session, statement, col(PupilStatement.pupil_id).in_(pupils))
+    return await _known(session, area, schools, col(PupilStatement.pupil_id).in_(pupils))
 
 
-async def known_of_birth(session: AsyncSession, statement: PupilStatement) -> list[Known]:
-    """Find the school's referrals of pupils with the date of birth of a statement."""
-    return await _known(session, statement, col(PupilStatement.date_of_birth) == statement.date_of_birth)
+async def known_of_birth(session: AsyncSession, area: UUID, schools: Collection[UUID], born: date) -> list[Known]:
+    """Find the referrals of pupils with a date of birth."""
+    return await _known(session, area, schools, col(PupilStatement.date_of_birth) == born)
 
 
-async def _known(session: AsyncSession, of: PupilStatement, condition: ColumnElement[bool]) -> list[Known]:
+async def _known(
+    session: AsyncSession, area: UUID, schools: Collection[UUID], condition: ColumnElement[bool]
+) -> list[Known]:
     referral = and_(
         col(Referral.area_id) == col(PupilStatement.area_id), col(Referral.id) == col(PupilStatement.referral_id)
     )
@@ -104,26 +107,18 @@ async def _known(session: AsyncSession, of: PupilStatement, condition: ColumnEle
         select(PupilStatement, Referral, Pupil)
         .join(Referral, referral)
         .outerjoin(Pupil, own)
-        .where(*_in_force(PupilStatement, of), condition)
+        .where(*_in_force(PupilStatement, area, schools), condition)
         .order_by(col(Referral.submitted_at), col(Referral.id))
     )
     return [Known(row[0], row[1], row[2]) for row in found]
 
 
-def _in_force(row: type[PupilStatement], of: PupilStatement) -> list[ColumnElement[bool]]:
+def _in_force(row: type[PupilStatement], area: UUID, schools: Collection[UUID]) -> list[ColumnElement[bool]]:
     return [
-        col(row.area_id) == of.area_id,
-        col(row.school_id) == of.school_id,
+        col(row.area_id) == area,
+        col(row.school_id) == any_(literal(list(schools), ARRAY(Uuid))),
         col(row.superseded_at).is_(None),
     ]
-
-
-async def own_pupil(session: AsyncSession, referral: Referral) -> Pupil | None:
-    """Find the pupil that came with a referral."""
-    found: Pupil | None = await session.scalar(
-        select(Pupil).where(col(Pupil.area_id) == referral.area_id, col(Pupil.referral_id) == referral.id)
-    )
-    return found
 
 
 async def open_beside(session: AsyncSession, referral: Referral) -> Sequence[Referral]:
@@ -157,13 +152,13 @@ async def follow_referrals(session: AsyncSession, area: UUID, referrals: Sequenc
 
 
 async def referrals_coded(
-    session: AsyncSession, area: UUID, school: UUID, codes: Collection[str]
+    session: AsyncSession, area: UUID, schools: Collection[UUID], codes: Collection[str]
 ) -> Mapping[str, UUID]:
-    """Return the ids of a school's referrals about a pupil that have these codes."""
+    """Return the ids of the referrals about a pupil from these schools that have these codes."""
     found = await session.execute(
         select(col(Referral.code), col(Referral.id)).where(
             col(Referral.area_id) == area,
-            col(Referral.school_id) == school,
+            col(Referral.school_id) == any_(literal(list(schools), ARRAY(Uuid))),
             col(Referral.pupil_id).is_not(None),
             col(Referral.code) == any_(literal(list(codes), ARRAY(Text))),
         )

@@ -72,7 +72,8 @@ class ReferralRead(ReferralFields):
     returned_days: int = Field(description="How many of these days the referral was returned to the referrer.")
     next: list[str] = Field(description="The next states of the referral, for any role.")
     collides_with: list[str] = Field(
-        description="The codes of other open referrals of this pupil to this service, after a correction of its number."
+        description="The codes of other open referrals of this pupil to this service, which later statements made"
+        " this pupil's."
     )
     redacted: list[str] = Field(description="The fields that your role does not see, by dotted path.")
 
@@ -176,19 +177,19 @@ REFERRALS = Resource(
             "{t}.submitted_at < {v}", "timestamptz", Timestamp, "Submitted before this time (RFC 3339)."
         ),
         "upn": Filter(
-            "{t}.id in (select i.referral_id from pupil_statement i where i.area_id = {area}"
-            " and i.superseded_at is null and (i.upn = {v} or i.temporary_upn = {v}))",
+            "{t}.pupil_id = any(array(select i.pupil_id from pupil_statement i where i.area_id = {area}"
+            " and i.superseded_at is null and (i.upn = {v} or i.temporary_upn = {v})))",
             "text",
             Upn,
-            "Referrals of the pupil with exactly this UPN.",
+            "All referrals of the pupil with exactly this UPN.",
             FieldSensitivity.UPN,
         ),
         "nhs_number": Filter(
-            "{t}.id in (select i.referral_id from pupil_statement i where i.area_id = {area}"
-            " and i.superseded_at is null and i.nhs_number = {v})",
+            "{t}.pupil_id = any(array(select i.pupil_id from pupil_statement i where i.area_id = {area}"
+            " and i.superseded_at is null and i.nhs_number = {v}))",
             "text",
             NhsNumber,
-            "Referrals of the pupil with exactly this NHS number.",
+            "All referrals of the pupil with exactly this NHS number.",
             FieldSensitivity.NHS_NUMBER,
         ),
     },

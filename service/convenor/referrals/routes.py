@@ -11,8 +11,8 @@ from convenor.http.write_context import WriteContext
 from convenor.problems import IllegalTransition
 from convenor.read_model.locking import get_for_update
 from convenor.referrals import rules
-from convenor.referrals.matching import AlreadyOpen, Contradiction, SameNameAndBirthDate
 from convenor.referrals.models import Referral
+from convenor.referrals.refusals import AlreadyOpen, Contradiction, SameNameAndBirthDate
 from convenor.referrals.resource import REFERRALS, TRANSITIONS, ReferralRead
 from convenor.referrals.schemas import ReferralCreate, ReferralUpdate, TransitionCreate
 
@@ -35,27 +35,28 @@ async def submit_referral(
 ) -> Response:
     """Refer a pupil, a group or a school to a service that the school's cluster buys."""
     try:
-        referral = await rules.submit_referral(write.session, write.principal, data)
+        referral, others = await rules.submit_referral(write.session, write.principal, data)
     except (AlreadyOpen, Contradiction, SameNameAndBirthDate) as problem:  # the refusal itself is about the pupil
         statements = [known.statement for known in problem.known]
         write.concerns(areas=[statements[0].area_id], subjects=[statement.id for statement in statements])
         raise
-    return await write.created(REFERRALS, referral.id)
+    return await write.created(REFERRALS, referral.id, others=others)
 
 
 @router.patch("/v1/referrals/{referral_id}", response_model=ReferralRead)
 async def update_referral(
     referral_id: str,
     data: ReferralUpdate,
-    write: Annotated[WriteContext, writes("referrals:write", "referrals:update", changes=True)],
+    write: Annotated[
+        WriteContext, writes("referrals:write", "referrals:update", changes=True, problems=[SameNameAndBirthDate])
+    ],
 ) -> Response:
     """Update a referral until the service accepts it, and the pupil's details at any time. For the referrer."""
-    if data.pupil:
-        await rules.lock_pupils_of(write.session, write.principal, referral_id)
+    await rules.lock_for_correction(write.session, write.principal, referral_id, data)
     referral = await get_for_update(write.session, write.principal, REFERRALS, Referral, referral_id)
     try:
         return await write.update(REFERRALS, referral, data, rules.update_referral)
-    except Contradiction as problem:  # the refusal tells of the other pupils too
+    except (Contradiction, SameNameAndBirthDate) as problem:  # the refusal tells of the other pupils too
         others = [known.statement.id for known in problem.known]
         write.concerns(records=[referral.id], areas=[referral.area_id], subjects=[*write.record.subjects, *others])
         raise
@@ -71,7 +72,7 @@ async def transition_referral(
     ],
 ) -> Response:
     """Move a referral one step along its pathway. Returns the referral in its new state."""
-    await rules.lock_pupils_of(write.session, write.principal, referral_id, if_colliding=True)
+    await rules.lock_for_step(write.session, write.principal, referral_id)
     referral = await get_for_update(write.session, write.principal, REFERRALS, Referral, referral_id)
     return await write.update(REFERRALS, referral, data, rules.transition_referral, status=201)
 

@@ -1,5 +1,6 @@
 """The rules of referrals: submission, correction, and every step along the pathway."""
 
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
@@ -16,9 +17,9 @@ from convenor.pathways.rules import current_pathway, state_of, steps_from
 from convenor.problems import FieldErrors, IllegalTransition, StateConflict
 from convenor.pupils.models import PupilStatement
 from convenor.read_model.execute import resolve_reference
-from convenor.read_model.locking import Lock, lock, resolve
+from convenor.read_model.locking import Lock, lock, lock_all, resolve
 from convenor.referrals import queries
-from convenor.referrals.matching import settle_collision, take_correction, take_first
+from convenor.referrals.matching import lock_concerned, settle_collision, take_correction, take_first
 from convenor.referrals.models import Referral, ReferralTransition
 from convenor.referrals.resource import REFERRALS
 from convenor.referrals.schemas import (
@@ -30,26 +31,34 @@ from convenor.referrals.schemas import (
     TransitionCreate,
 )
 from convenor.schools.models import School
+from convenor.schools.queries import line_of, lock_pupils
 from convenor.schools.resource import SCHOOLS
 from convenor.security.principal import Principal, RowAccess
 
 EDITABLE_STATES = ("submitted", "returned")
 """The states in which the referrer may still correct a referral."""
 EDITABLE_DETAILS = frozenset({"sen_provision"})
-"""The details of a pupil that are corrected in these states only, because they identify nobody."""
+"""The details of a pupil that are corrected in these states only: they are of the time of the referral."""
+ABOUT_THE_PUPIL = frozenset({"pupil", "same_as", "not_the_same_as", "for_all_referrals_of_the_pupil"})
+"""The fields of a correction that say who the pupil is."""
 
 
-async def submit_referral(session: AsyncSession, principal: Principal, data: ReferralCreate) -> Referral:
+async def submit_referral(
+    session: AsyncSession, principal: Principal, data: ReferralCreate
+) -> tuple[Referral, Sequence[Referral]]:
     """Refer a pupil, a group or a school to a service that the school's cluster buys.
 
     The referral keeps the cluster that the school is in today, and the version of the pathway that is current.
+
+    Returns:
+        The referral, and the others that changed with it.
 
     Raises:
         Invalid: names every reference that is wrong.
         Contradiction, SameNameAndBirthDate, AlreadyOpen: see `take_first`.
     """
-    referral = await _draft(session, principal, data)
-    statement = None
+    referral, schools, answers = await _draft(session, principal, data)
+    statement, others = None, []
     if isinstance(data.subject, PupilSubjectCreate):
         statement = PupilStatement(
             area_id=referral.area_id,
@@ -58,60 +67,104 @@ async def submit_referral(session: AsyncSession, principal: Principal, data: Ref
             provider_id=referral.provider_id,
             stated_at=referral.submitted_at,
             **_stated(data.subject.pupil),
+            **answers,
         )
-        await take_first(session, referral, statement, data.not_the_same_as)
+        others = await take_first(session, schools, referral, statement)
     session.add(referral)
     await session.flush()
     if statement:
         session.add(statement)
     record_step(session, principal, referral, None, Actor.REFERRER)
-    return referral
+    return referral, others
 
 
-async def lock_pupils_of(session: AsyncSession, principal: Principal, key: str, *, if_colliding: bool = False) -> None:
-    """Lock the pupils of a referral's school, before the referral itself: a correction can move others too.
+async def lock_for_correction(session: AsyncSession, principal: Principal, key: str, data: ReferralUpdate) -> None:
+    """Lock the pupils of a referral's school and every referral that a correction can change, in one order.
 
     Args:
         session: in the caller's transaction, which holds no lock on a referral yet.
         principal: the caller.
         key: the referral's id or code.
-        if_colliding: lock them only where the referral collides with others, which its end releases.
+        data: the correction, which is judged later.
 
     Raises:
         NotFound, AmbiguousKey: see `resolve`.
     """
     referral = await session.get_one(Referral, await resolve(session, principal, REFERRALS, key))
-    if referral.collides_with or not if_colliding:
-        await queries.lock_pupils(session, referral.area_id, referral.school_id)
+    if principal.row_access is RowAccess.SCHOOL and not ABOUT_THE_PUPIL.isdisjoint(data.model_fields_set):
+        schools = await lock_pupils(session, referral.area_id, referral.school_id)
+        changes = await _changes(session, schools, referral, data, FieldErrors())
+        await lock_concerned(session, schools, referral, changes)
+
+
+async def lock_for_step(session: AsyncSession, principal: Principal, key: str) -> None:
+    """Lock a referral with those that it collides with, in one order: its end releases them.
+
+    Raises:
+        NotFound, AmbiguousKey: see `resolve`.
+    """
+    referral = await session.get_one(Referral, await resolve(session, principal, REFERRALS, key))
+    if referral.collides_with:
+        await lock_pupils(session, referral.area_id, referral.school_id)
+        colliding = [referral, *await queries.open_beside(session, referral)]
+        await lock_all(session, Referral, {(each.area_id, each.id) for each in colliding})
 
 
 async def update_referral(
     session: AsyncSession, principal: Principal, referral: Referral, data: ReferralUpdate
-) -> Referral:
+) -> Sequence[Referral]:
     """Update a referral until the service accepts it, and what identifies its pupil in every state.
+
+    Returns:
+        The other referrals that changed.
 
     Raises:
         StateConflict: the service has accepted, or the caller is not the referrer.
-        Invalid: the body corrects a pupil, and the referral is about none.
-        Contradiction: see `take_correction`.
+        Invalid: the body corrects a pupil, and the referral is about none, or names one that is not known.
+        Contradiction, SameNameAndBirthDate: see `take_correction`.
     """
     if principal.row_access is not RowAccess.SCHOOL:
         raise StateConflict("Only the school that made a referral can correct it. Return it with a reason instead.")
-    late = data.model_fields_set - {"pupil"} or (data.pupil and data.pupil.model_fields_set & EDITABLE_DETAILS)
+    late = data.model_fields_set - ABOUT_THE_PUPIL or (data.pupil and data.pupil.model_fields_set & EDITABLE_DETAILS)
     if late and referral.status not in EDITABLE_STATES:
         raise StateConflict(
             f"This referral is {referral.status}. Only {' and '.join(EDITABLE_STATES)} referrals can be corrected,"
-            " apart from the pupil's numbers, names, date of birth and parent."
+            " apart from the pupil's numbers, names, date of birth, home authority and parent."
         )
-    if data.pupil and referral.subject_kind != "pupil":
-        errors = FieldErrors()
-        errors.add("/pupil", "not_about_a_pupil", "This referral is not about one pupil.")
-        errors.raise_if_any()
-    if data.pupil:
-        await take_correction(session, referral, _stated(data.pupil))
+    others: Sequence[Referral] = ()
+    if not ABOUT_THE_PUPIL.isdisjoint(data.model_fields_set):
+        others = await _correct_pupil(session, referral, data)
     referral.sqlmodel_update(data.columns())
     referral.version += 1
-    return referral
+    return others
+
+
+async def _correct_pupil(session: AsyncSession, referral: Referral, data: ReferralUpdate) -> Sequence[Referral]:
+    errors, for_all = FieldErrors(), data.for_all_referrals_of_the_pupil
+    if referral.subject_kind != "pupil":
+        for name in sorted(data.model_fields_set & ABOUT_THE_PUPIL):
+            errors.add(f"/{name}", "not_about_a_pupil", "This referral is not about one pupil.")
+        errors.raise_if_any()
+    if for_all and data.pupil is None:
+        errors.add("/pupil", "required", "Say what to correct in all referrals of the pupil.")
+    if for_all and data.pupil and (of_one := sorted(data.pupil.model_fields_set & EDITABLE_DETAILS)):
+        for name in of_one:
+            errors.add(f"/pupil/{name}", "of_one_referral", "Correct this in each referral: it is of its time.")
+    schools = await line_of(session, referral.area_id, referral.school_id)
+    changes = await _changes(session, schools, referral, data, errors)
+    errors.raise_if_any()
+    return await take_correction(session, schools, referral, changes, for_all=for_all)
+
+
+async def _changes(
+    session: AsyncSession, schools: Sequence[UUID], referral: Referral, data: ReferralUpdate, errors: FieldErrors
+) -> dict[str, Any]:
+    """Return the columns of a statement that a correction changes."""
+    others = data.not_the_same_as or ()
+    answers = await _answers(session, referral.area_id, schools, data.same_as, others, errors, referral.code)
+    sent = {"same_as_id": "same_as", "not_the_same_as_ids": "not_the_same_as"}
+    changes = {column: answers.get(column) for column, name in sent.items() if name in data.model_fields_set}
+    return changes | (_stated(data.pupil) if data.pupil else {})
 
 
 def _stated(pupil: PupilCreate | PupilUpdate) -> dict[str, Any]:
@@ -131,8 +184,11 @@ def _stated(pupil: PupilCreate | PupilUpdate) -> dict[str, Any]:
 
 async def transition_referral(
     session: AsyncSession, principal: Principal, referral: Referral, data: TransitionCreate
-) -> Referral:
+) -> Sequence[Referral]:
     """Make one step along the version of the pathway that the referral follows.
+
+    Returns:
+        The other referrals that changed.
 
     Raises:
         IllegalTransition: names the steps that this caller may make now.
@@ -150,9 +206,7 @@ async def transition_referral(
             errors.add(f"/{name}", "required", f"The step to {data.to} requires `{name}`.")
     errors.raise_if_any()
     move(session, principal, referral, pathway, data.to, actor, data)
-    if referral.ended_at and referral.collides_with:
-        await settle_collision(session, referral)
-    return referral
+    return await settle_collision(session, referral) if referral.ended_at and referral.collides_with else ()
 
 
 def move(
@@ -200,8 +254,13 @@ def record_step(
     session.add(step)
 
 
-async def _draft(session: AsyncSession, principal: Principal, data: ReferralCreate) -> Referral:
+async def _draft(
+    session: AsyncSession, principal: Principal, data: ReferralCreate
+) -> tuple[Referral, Sequence[UUID], dict[str, Any]]:
     """Make the row of a new referral, without its pupil. Lock its school and its service.
+
+    Returns:
+        The row; the schools whose pupils are the school's, see `line_of`; the columns of `_answers`.
 
     Raises:
         Invalid: names every reference that is wrong.
@@ -218,12 +277,19 @@ async def _draft(session: AsyncSession, principal: Principal, data: ReferralCrea
         errors.unknown("/school_urn", "school")
         school = None
     provider = await _provider(session, service, errors) if service else None
-    cluster = same_as = None
+    cluster, answers = None, {}
+    schools: Sequence[UUID] = ()
     if school:
         # Locked, so that the school stays in the cluster read here until the referral is stored.
         await lock(session, School, school, Lock.KEEP)
         cluster = await queries.cluster_of(session, *school)
-        same_as = await _answers(session, school, data, errors)
+        if isinstance(data.subject, PupilSubjectCreate):
+            schools = await line_of(session, *school)
+            answers = await _answers(session, school[0], schools, data.same_as, data.not_the_same_as, errors)
+        else:
+            for name in ("same_as", "not_the_same_as"):
+                if getattr(data, name):
+                    errors.add(f"/{name}", "not_about_a_pupil", "This referral is not about one pupil.")
     if school and service and not (cluster and await queries.buys(session, school[0], cluster, service[1])):
         errors.add("/service_id", "not_bought", "The school's cluster does not buy this service: see GET /v1/services.")
     errors.raise_if_any()
@@ -233,8 +299,8 @@ async def _draft(session: AsyncSession, principal: Principal, data: ReferralCrea
     assert provider
     if isinstance(data.subject, PupilSubjectCreate):
         # Before the referral gets its time, so that a school's referrals are as old as the order of their statements.
-        await queries.lock_pupils(session, *school)
-    return Referral(
+        await lock_pupils(session, *school)
+    referral = Referral(
         area_id=school[0],
         code=record_code("R"),
         pathway_version=pathway.version,
@@ -242,11 +308,11 @@ async def _draft(session: AsyncSession, principal: Principal, data: ReferralCrea
         provider_id=provider,
         school_id=school[1],
         cluster_id=cluster,
-        same_as_id=same_as,
         status=pathway.initial,
         submitted_at=now(),
         **data.columns(),
     )
+    return referral, schools, answers
 
 
 async def _provider(session: AsyncSession, service: tuple[UUID, UUID], errors: FieldErrors) -> UUID | None:
@@ -261,21 +327,40 @@ async def _provider(session: AsyncSession, service: tuple[UUID, UUID], errors: F
 
 
 async def _answers(
-    session: AsyncSession, school: tuple[UUID, UUID], data: ReferralCreate, errors: FieldErrors
-) -> UUID | None:
-    """Check the codes in `same_as` and `not_the_same_as`, and return the id of the referral of the same pupil."""
-    codes = {*data.not_the_same_as, *filter(None, (data.same_as,))}
+    session: AsyncSession,
+    area: UUID,
+    schools: Sequence[UUID],
+    same_as: str | None,
+    not_the_same_as: Sequence[str],
+    errors: FieldErrors,
+    itself: str | None = None,
+) -> dict[str, Any]:
+    """Check the codes in `same_as` and `not_the_same_as`, and return them as columns of a statement.
+
+    Args:
+        session: in the caller's transaction.
+        area: of the schools.
+        schools: whose referrals may be named.
+        same_as, not_the_same_as: as they were sent.
+        errors: gets what is wrong.
+        itself: the code of the referral that is corrected.
+    """
+    codes = [*filter(None, [same_as]), *not_the_same_as]
     if not codes:
-        return None
-    if not isinstance(data.subject, PupilSubjectCreate):
-        for name in ("same_as", "not_the_same_as"):
-            if getattr(data, name):
-                errors.add(f"/{name}", "not_about_a_pupil", "This referral is not about one pupil.")
-        return None
-    known = await queries.referrals_coded(session, *school, codes)
-    if data.same_as and data.same_as not in known:
-        errors.unknown("/same_as", "referral")
-    for at, code in enumerate(data.not_the_same_as):
+        return {}
+    known = await queries.referrals_coded(session, area, schools, codes)
+    pointers = {"/same_as": same_as} if same_as else {}
+    pointers |= {f"/not_the_same_as/{at}": code for at, code in enumerate(not_the_same_as)}
+    for pointer, code in pointers.items():
         if code not in known:
-            errors.unknown(f"/not_the_same_as/{at}", "referral")
-    return known.get(data.same_as) if data.same_as else None
+            errors.unknown(pointer, "referral")
+        elif code == itself:
+            errors.add(pointer, "itself", "This is the referral itself. Name others.")
+        elif code == same_as and pointer != "/same_as":
+            errors.add(
+                pointer, "contradicts_same_as", "`same_as` names this referral too. Leave it out of one of both."
+            )
+    return {
+        "same_as_id": known.get(same_as) if same_as else None,
+        "not_the_same_as_ids": sorted({known[code] for code in not_the_same_as if code in known}) or None,
+    }

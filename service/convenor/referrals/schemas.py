@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
-from convenor.domain_types.codes import Line, NeedType, NhsNumber, Prose, SenProvision, Upn, Urn
+from convenor.domain_types.codes import LaCode, Line, NeedType, NhsNumber, Prose, SenProvision, Upn, Urn
 from convenor.domain_types.dates import PastDate, today
 from convenor.domain_types.inputs import InputModel, InputPart, NotNullable, Patch, optional_field
 from convenor.pupils.models import ParentFields, PupilFields, PupilStatement
@@ -84,14 +84,15 @@ class ReferralCreate(
     consent: ConsentCreate | None = Field(None, description="The basis of the referral towards the family.")
     same_as: Line | None = Field(
         None,
-        description="The code of your school's earlier referral of the same pupil, where no number tells.",
+        description="The code of your school's other referral of the same pupil, where no number tells.",
         examples=["R0H4Y2M8T6Q1Z"],
         max_length=40,
     )
     not_the_same_as: list[Line] = Field(
         default_factory=list,
         max_length=50,
-        description="The codes of your school's earlier referrals of other pupils of the same name and date of birth.",
+        description="The codes of your school's other referrals, one for each other pupil of the same name and date of"
+        " birth.",
     )
 
 
@@ -104,9 +105,14 @@ class PupilUpdate(ParentFields, Patch, stored_as=PupilStatement):
     family_name: Line | None = optional_field(PupilCreate, "family_name")
     date_of_birth: BirthDate | None = optional_field(PupilCreate, "date_of_birth")
     sen_provision: SenProvision | None = optional_field(PupilCreate, "sen_provision")
+    home_la_code: LaCode | None = optional_field(PupilCreate, "home_la_code")
 
 
-class ReferralUpdate(Patch, stored_as=Referral, resolved={"pupil"}):
+class ReferralUpdate(
+    Patch,
+    stored_as=Referral,
+    resolved={"pupil", "same_as", "not_the_same_as", "for_all_referrals_of_the_pupil"},
+):
     """A referrer's corrections: of the referral until the service accepts it, of the pupil's details at any time."""
 
     need: NeedType | None = optional_field(ReferralFields, "need")
@@ -115,6 +121,21 @@ class ReferralUpdate(Patch, stored_as=Referral, resolved={"pupil"}):
     consent: ConsentCreate | None = optional_field(ReferralCreate, "consent")
     pupil: Annotated[PupilUpdate | None, NotNullable] = Field(
         None, description="Corrections to the details of the pupil."
+    )
+    same_as: Line | None = Field(
+        None,
+        description="As in a new referral, in place of what was sent before. Null takes it back.",
+        max_length=40,
+    )
+    not_the_same_as: list[Line] | None = Field(
+        None,
+        description="As in a new referral, in place of what was sent before. Null takes it back.",
+        max_length=50,
+    )
+    for_all_referrals_of_the_pupil: bool = Field(
+        False,
+        description="Whether `pupil` corrects all of your school's referrals of this pupil at once, ended ones too. The"
+        " version of each counts up. Use it for a number or date of birth that several referrals state.",
     )
 
 
