@@ -11,12 +11,13 @@ from graphql import DocumentNode, OperationDefinitionNode, SelectionSetNode, exe
 from pydantic import ValidationError
 
 from convenor.audit.record import AuditRecord
+from convenor.database.idempotency import FirstAnswer
 from convenor.http.dependencies import key_reservation
 from convenor.http.exception_handlers import WriteFailed, error_at, problem_of
 from convenor.http.request_context import RequestContext
 from convenor.http.write_context import Replay, WriteCall, WriteContext, etag_of
 from convenor.problems import AmbiguousKey, Invalid, NotFound, ScopeMissing
-from convenor.read_model.execute import Answer, read_selection
+from convenor.read_model.execute import Answer, Connection, read_selection
 from convenor.read_model.redaction import redacted_in, refuse_search
 from convenor.read_model.resource import Resource
 from convenor.read_model.selection import Constant, One, Page
@@ -140,8 +141,7 @@ async def _change(call: Call, change: Change, selected: PlannedSelection, result
         try:
             result.data[change.key] = await _written(call, change, selected)
         except Replay as replay:
-            await _write_event(call, replay.record(operation.action), replay.stored.status)
-            result.data[change.key] = replay.stored.body
+            result.data[change.key] = await _replayed(call, change, selected, replay)
             result.replayed.append(change.key)
     except Exception as error:  # the other mutations still run
         await _refuse(call, change, error, result)
@@ -163,6 +163,19 @@ async def _refuse(call: Call, change: Change, error: Exception, result: Executio
 
 async def _write_event(call: Call, record: AuditRecord, status: int) -> None:
     await call.context.services.audit_writer.write(call.context.source, record, status)
+
+
+async def _replayed(call: Call, change: Change, selected: PlannedSelection, replay: Replay) -> bytes:
+    """Read the payload again as the caller may see it now. Its event is durable before the answer leaves."""
+
+    async def read(first: FirstAnswer) -> Answer:
+        readers = call.context.services.readers
+        return await _read_payload(readers, call.principal, change, selected.values, first.record_id)
+
+    response = await replay.answer(change.mutation.operation.action, read)
+    assert response.audit, "a repeated call leaves its event to its transport"
+    await _write_event(call, response.audit, response.status_code)
+    return bytes(response.body)
 
 
 async def _written(call: Call, change: Change, selected: PlannedSelection) -> bytes:
@@ -197,15 +210,28 @@ class PayloadWrite(WriteContext):
     values: Mapping[str, Any] = field(kw_only=True)
 
     async def show(self, connection: Any, resource: Resource, record: UUID) -> Answer:
-        """Read the payload. Read the record even if no field of it is selected, because the event names it."""
-        roots = self.change.records or (One("", resource, ()),)
-        values = {**self.values, **{f"{root.at}.id": record for root in roots}}
-        found = await read_selection(connection, self.principal, roots, values)
-        docs = dict(zip((root.key for root in roots), found.docs, strict=True))
-        parts = (
-            b'"%s":%s'
-            % (item.key.encode(), json.dumps(item.text).encode() if isinstance(item, Constant) else docs[item.key])
-            for item in self.change.payload
-        )
-        body = b"{" + b",".join(parts) + b"}"
-        return Answer(body, found.ids, found.subjects, found.areas)
+        """Read the payload in the transaction that wrote the record."""
+        return await _read_payload(connection, self.principal, self.change, self.values, record)
+
+
+async def _read_payload(
+    connection: Connection, principal: Principal, change: Change, given: Mapping[str, Any], record: UUID
+) -> Answer:
+    """Read the payload. Read the record even if no field of it is selected, because the event names it.
+
+    Raises:
+        NotFound: The caller may not see the record.
+    """
+    roots = change.records or (One("", change.mutation.answers, ()),)
+    values = {**given, **{f"{root.at}.id": record for root in roots}}
+    found = await read_selection(connection, principal, roots, values)
+    if b"null" in found.docs:
+        raise NotFound
+    docs = dict(zip((root.key for root in roots), found.docs, strict=True))
+    parts = (
+        b'"%s":%s'
+        % (item.key.encode(), json.dumps(item.text).encode() if isinstance(item, Constant) else docs[item.key])
+        for item in change.payload
+    )
+    body = b"{" + b",".join(parts) + b"}"
+    return Answer(body, found.ids, found.subjects, found.areas, subject_areas=found.subject_areas)

@@ -18,7 +18,7 @@ from convenor.audit.writer import AuditWriter
 from convenor.database.background import repeat
 from convenor.database.idempotency import PURGE_EACH_SECONDS, purge_expired
 from convenor.database.pools import CLOSE_SECONDS, connect
-from convenor.features import FEATURES
+from convenor.features import FEATURES, RESOURCES
 from convenor.health import routes as health
 from convenor.health.readiness import Readiness
 from convenor.http.bulk import IMPORTS_AT_ONCE
@@ -88,6 +88,7 @@ def create_app(app_url: str, data_dir: Path, issuer: str, workers: int = 1, *, l
                 audit_writer=audit_writer,
                 verifier=oauth.verifier,
                 bulk_turns=asyncio.Semaphore(IMPORTS_AT_ONCE),
+                resources=RESOURCES,
                 others={OAuthServices: oauth, Readiness: readiness},
             )
             services.provide(app)
@@ -96,7 +97,11 @@ def create_app(app_url: str, data_dir: Path, issuer: str, workers: int = 1, *, l
                 asyncio.create_task(repeat(*each))
                 for each in (
                     ("watching for changed clients", watches, HEARTBEAT_SECONDS),
-                    ("deletion of expired answers", partial(purge_expired, connections.sessions), PURGE_EACH_SECONDS),
+                    (
+                        "deletion of expired idempotency keys",
+                        partial(purge_expired, connections.sessions),
+                        PURGE_EACH_SECONDS,
+                    ),
                 )
             ]
             try:

@@ -30,9 +30,8 @@ HEADERS = [
 READS: list[ReadRoute] = [route for feature in FEATURES for route in feature.reading_routes]
 OF_A_CASE = ("school", "trust", "identifying_commissioner")
 OF_A_RETURN = ("charity", "identifying_commissioner")
-DECLARED = {(each.table, each.column) for each in HIDDEN} | {("idempotency_record", "body")}
-"""The columns that may hold a name: those of fields that are hidden from some roles, and the answer to a client's own
-call, which the same client alone gets again."""
+DECLARED = {(each.table, each.column) for each in HIDDEN}
+"""The columns that may hold a name: those of fields that are hidden from some roles."""
 
 
 def bodies(service: Service) -> dict[str, Any]:

@@ -1,18 +1,18 @@
-"""Store idempotency keys with the first answer, so that a repeated call gets that answer again.
+"""Store idempotency keys with the record that the first call answered with, so that a repeated call changes nothing.
+
+No answer is stored: a repeated call reads the record again, as the caller may see it then.
 
 The key commits together with the change, and expires after 24 hours.
 
 Source: draft-ietf-httpapi-idempotency-key-header.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ARRAY, DateTime, Index, LargeBinary, Uuid, delete, text
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy import DateTime, Index, LargeBinary, delete, text
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 from sqlmodel import Field, SQLModel, col
 
@@ -24,7 +24,7 @@ PURGE_EACH_SECONDS = 600
 
 
 class IdempotencyRecord(SQLModel, table=True):
-    """One key of one client at one address, with its answer."""
+    """One key of one client at one address, with the record of its answer."""
 
     __tablename__ = "idempotency_record"
     __table_args__ = (Index("idempotency_by_age", "created_at"),)
@@ -35,11 +35,9 @@ class IdempotencyRecord(SQLModel, table=True):
     digest: bytes = Field(sa_type=LargeBinary)
     created_at: datetime = Field(sa_type=DateTime(timezone=True))
     status: int | None = None
-    headers: dict[str, str] | None = Field(None, sa_type=JSONB)
-    body: bytes | None = Field(None, sa_type=LargeBinary)
-    area_id: UUID | None = None
-    records: list[UUID] | None = Field(None, sa_type=ARRAY(Uuid))
-    subjects: list[UUID] | None = Field(None, sa_type=ARRAY(Uuid))
+    resource: str | None = None
+    record_id: UUID | None = None
+    location: str | None = None
 
 
 @dataclass(frozen=True)
@@ -61,20 +59,25 @@ class KeyReservation:
         return {"client_id": self.client_id, "method": self.method, "path": self.path, "key": self.key}
 
 
-@dataclass(frozen=True)
-class StoredResponse:
-    """The answer of a key, with the records and statements of one area that it shows."""
+@dataclass(frozen=True, slots=True)
+class FirstAnswer:
+    """What a key keeps of its first answer.
+
+    Attributes:
+        status: Of the answer.
+        resource: The name of the resource that it showed a record of.
+        record_id: The record's id.
+        location: The record's address, where the answer gave it.
+    """
 
     status: int
-    headers: dict[str, str]
-    body: bytes
-    area_id: UUID | None
-    records: Sequence[UUID]
-    subjects: Sequence[UUID]
+    resource: str
+    record_id: UUID
+    location: str | None
 
 
-async def reserve_key(session: AsyncSession, reservation: KeyReservation) -> StoredResponse | None:
-    """Reserve a key in the transaction of its change, or return the stored answer.
+async def reserve_key(session: AsyncSession, reservation: KeyReservation) -> FirstAnswer | None:
+    """Reserve a key in the transaction of its change, or return what its first answer was.
 
     While another transaction holds the key, wait for up to the session's `lock_timeout`.
 
@@ -101,25 +104,16 @@ async def reserve_key(session: AsyncSession, reservation: KeyReservation) -> Sto
     stored = await session.get_one(IdempotencyRecord, tuple(names.values()))
     if stored.digest != reservation.digest:
         raise IdempotencyKeyReused
-    assert stored.status is not None, "a key commits together with its answer"
-    return StoredResponse(
-        stored.status,
-        stored.headers or {},
-        stored.body or b"",
-        stored.area_id,
-        stored.records or (),
-        stored.subjects or (),
-    )
+    return FirstAnswer(**stored.model_dump(include=set(FirstAnswer.__slots__)))
 
 
-async def store_response(session: AsyncSession, reservation: KeyReservation, answer: StoredResponse) -> None:
-    """Store the answer with the key, in the same transaction."""
+async def store_answer(session: AsyncSession, reservation: KeyReservation, answer: FirstAnswer) -> None:
+    """Store what the answer showed with the key, in the same transaction."""
     record = await session.get_one(IdempotencyRecord, tuple(reservation.names().values()))
-    record.status, record.headers, record.body = answer.status, answer.headers, answer.body
-    record.area_id, record.records, record.subjects = answer.area_id, list(answer.records), list(answer.subjects)
+    record.sqlmodel_update(asdict(answer))
 
 
 async def purge_expired(sessions: async_sessionmaker[AsyncSession]) -> None:
-    """Delete stored answers after 24 hours, because they hold personal data."""
+    """Delete keys after 24 hours."""
     async with sessions.begin() as session:
         await session.execute(delete(IdempotencyRecord).where(col(IdempotencyRecord.created_at) < now() - LIFETIME))

@@ -9,9 +9,9 @@ from typing import Any
 from fastapi import Depends
 from starlette.requests import Request
 
-from convenor.database.idempotency import KeyReservation
+from convenor.database.idempotency import FirstAnswer, KeyReservation
 from convenor.database.pools import Pool
-from convenor.http.exception_handlers import unknown_parameters
+from convenor.http.exception_handlers import WriteFailed, answer_problem, unknown_parameters
 from convenor.http.json_body import refuse_unreadable
 from convenor.http.operation import Operation
 from convenor.http.request_context import RequestContext
@@ -25,6 +25,7 @@ from convenor.problems import (
     IdempotencyKeyMissing,
     IdempotencyKeyReused,
     Invalid,
+    NotFound,
     PreconditionMissing,
     Problem,
     Stale,
@@ -33,6 +34,7 @@ from convenor.problems import (
     TooLarge,
     WrongMediaType,
 )
+from convenor.read_model.execute import Answer, read_one
 from convenor.read_model.query_string import read_parameters
 from convenor.security.principal import Principal
 
@@ -108,7 +110,7 @@ class WriteOperation(Operation):
         """Return the problems that a call can end in."""
         found = super().ends_in | {StateConflict, AmbiguousKey, AlreadyExists, TooLarge, WrongMediaType}
         if self.takes_key:
-            found |= {IdempotencyKeyMissing, IdempotencyKeyReused, StillRunning}
+            found |= {IdempotencyKeyMissing, IdempotencyKeyReused, NotFound, StillRunning}
         if self.takes_version:
             found |= {Stale}
         if self.changes:
@@ -151,15 +153,25 @@ def writes(
 async def answer_replay(request: Request, error: Exception) -> AuditedResponse:
     """Answer a repeated call. This is the exception handler of `Replay`."""
     assert isinstance(error, Replay)
-    stored, record = error.stored, error.record(RequestContext.of(request).action)
-    return AuditedResponse(stored.body, stored.status, {**stored.headers, "Idempotency-Replayed": "true"}, audit=record)
+    context = RequestContext.of(request)
+
+    async def read(first: FirstAnswer) -> Answer:
+        resource = context.services.resources[first.resource]
+        return await read_one(context.services.readers, context.caller, resource, str(first.record_id))
+
+    try:
+        answer = await error.answer(context.action, read)
+    except WriteFailed as failed:
+        return await answer_problem(request, failed)
+    answer.headers["Idempotency-Replayed"] = "true"
+    return answer
 
 
 def key_reservation(principal: Principal, method: str, path: str, key: str, body: bytes) -> KeyReservation:
     """Describe an idempotency key of a client for this call and this body, while the client has the same access.
 
-    The stored answer shows what the first call was allowed to see. A client whose access has changed does not get it.
-    The key and the body are stored as keyed hashes, because both may hold what identifies a child.
+    A client whose access has changed repeats nothing: its call is another one. The key and the body are stored as keyed
+    hashes, because both may hold what identifies a child.
 
     Raises:
         IdempotencyKeyMissing: The key is malformed.

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 from convenor.audit.writer import AuditWriter
 from convenor.database.pools import Pool
 from convenor.http.write_queues import WriteQueues
+from convenor.read_model.resource import Resource
 from convenor.security.principal import Principal
 
 Kind = TypeVar("Kind")
@@ -41,6 +42,7 @@ class AppServices:
         verifier: Authenticates requests.
         bulk_turns: Admits bulk loads.
         bulk_clients: The clients that have a bulk load under way, by client id.
+        resources: Every readable resource, by name.
         others: Services of packages above this one, by their type.
     """
 
@@ -51,6 +53,7 @@ class AppServices:
     audit_writer: AuditWriter
     verifier: TokenVerifier
     bulk_turns: asyncio.Semaphore
+    resources: Mapping[str, Resource]
     bulk_clients: set[str] = field(default_factory=set)
     others: Mapping[type[Any], Any] = field(default_factory=dict)
 

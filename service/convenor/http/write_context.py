@@ -15,13 +15,13 @@ from sqlmodel import SQLModel
 
 from convenor.audit.record import AuditRecord, AuditSource
 from convenor.audit.writer import add_event
-from convenor.database.idempotency import KeyReservation, StoredResponse, reserve_key, store_response
+from convenor.database.idempotency import FirstAnswer, KeyReservation, reserve_key, store_answer
 from convenor.database.pools import again_after_deadlock, driver_connection, driver_error
 from convenor.database.row_security import set_context_of
 from convenor.http.exception_handlers import WriteFailed, problem_of
 from convenor.http.responses import AuditedResponse
 from convenor.http.write_queues import WriteQueues
-from convenor.problems import Stale, StillRunning
+from convenor.problems import Problem, Stale, StillRunning
 from convenor.read_model.execute import Answer, read_one
 from convenor.read_model.resource import Resource
 from convenor.security.principal import Principal
@@ -44,16 +44,31 @@ Rule = Callable[[AsyncSession, Principal, Row, Data], Awaitable[Others | None]]
 
 
 class Replay(Exception):  # noqa: N818 - no error: the answer is already there
-    """Ends a repeated call with the answer that its first one got."""
+    """Ends a repeated call, which answers with the record of its first one as the caller may see it now."""
 
-    def __init__(self, stored: StoredResponse) -> None:
-        self.stored = stored
+    def __init__(self, first: FirstAnswer) -> None:
+        self.first = first
 
-    def record(self, action: str) -> AuditRecord:
-        """Record that nothing was done, and what the repeated call shows again."""
-        stored = self.stored
-        areas = [stored.area_id] if stored.area_id else ()
-        return AuditRecord(f"{action}_replayed", stored.records, stored.subjects, areas)
+    async def answer(self, action: str, read: Callable[[FirstAnswer], Awaitable[Answer]]) -> AuditedResponse:
+        """Read the record, and answer with the status and the address of the first answer.
+
+        Args:
+            action: Of the operation, for the audit: nothing was done, and the record is shown again.
+            read: Reads the record in the form of the answer.
+
+        Raises:
+            WriteFailed: The caller may not see the record any more, or reading failed.
+        """
+        action = f"{action}_replayed"
+        try:
+            found = await read(self.first)
+        except Problem as problem:
+            raise WriteFailed(problem, AuditRecord(action, [self.first.record_id])) from problem
+        headers = {"Location": self.first.location} if self.first.location else {}
+        if found.etag:
+            headers["ETag"] = etag_of(found.etag)
+        audit = AuditRecord.showing(action, found)
+        return AuditedResponse(found.body, self.first.status, headers, "application/json", audit=audit)
 
 
 def etag_of(version: object) -> str:
@@ -78,6 +93,8 @@ class WriteContext:
     reservation: KeyReservation | None = None
     record: AuditRecord = field(init=False)
     """What the event will hold, as far as it is known: a refusal names the record too."""
+    first: FirstAnswer | None = field(init=False, default=None)
+    """What the idempotency key keeps of the answer."""
 
     def __post_init__(self) -> None:
         self.record = AuditRecord(self.action)
@@ -174,6 +191,7 @@ class WriteContext:
         )
         if read.etag:
             headers["ETag"] = etag_of(read.etag)
+        self.first = FirstAnswer(status, resource.name, record, headers.get("Location"))
         # Its event commits with the change, so nothing is left for the middleware to write.
         return AuditedResponse(read.body, status, headers, "application/json", audit=None)
 
@@ -269,22 +287,18 @@ def _fields_sent(data: BaseModel) -> Iterator[tuple[str, object]]:
 
 async def _reserve(session: AsyncSession, reservation: KeyReservation) -> None:
     try:
-        stored = await reserve_key(session, reservation)
+        first = await reserve_key(session, reservation)
     except DBAPIError as error:
         if isinstance(driver_error(error), asyncpg.LockNotAvailableError):
             raise StillRunning(headers={"Retry-After": "5"}) from error
         raise
-    if stored:
-        raise Replay(stored)
+    if first:
+        raise Replay(first)
 
 
 async def _finish(write: WriteContext, answer: AuditedResponse) -> None:
-    record = write.record
     if write.reservation:
-        headers = {name: value for name, value in answer.headers.items() if name != "content-length"}
-        stored = StoredResponse(
-            answer.status_code, headers, bytes(answer.body), record.areas[0], record.records, record.subjects
-        )
-        await store_response(write.session, write.reservation, stored)
+        assert write.first, "a change answers with a record"
+        await store_answer(write.session, write.reservation, write.first)
     await write.session.flush()
-    await add_event(await driver_connection(write.session), write.source, record, answer.status_code)
+    await add_event(await driver_connection(write.session), write.source, write.record, answer.status_code)

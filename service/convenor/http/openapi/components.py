@@ -139,7 +139,9 @@ HEADERS: Mapping[str, JsonObject] = {
     "Link": _header('The next page, with `rel="next"`; absent on the last (RFC 8288).'),
     "Retry-After": _header("How many seconds to wait before trying again.", type="integer"),
     "WWW-Authenticate": _header("What the token lacks (RFC 6750 section 3)."),
-    "Idempotency-Replayed": _header("`true` where this is the answer that an earlier, equal call got.", const="true"),
+    "Idempotency-Replayed": _header(
+        "`true` where an earlier, equal call did this: the record is as it is now.", const="true"
+    ),
 }
 
 
