@@ -14,7 +14,7 @@ from scale import SCALE
 from convenor.domain_types.dates import AcademicYear
 from convenor.insights.queries import months_of
 from convenor.security.principal import Role
-from convenor_auth.keys import load_pseudonym_secret
+from convenor_auth.keys import load_secret_keys
 from convenor_auth.principals import load_principal
 
 YEAR = AcademicYear(2024)
@@ -32,7 +32,7 @@ async def rows(installation: Installation) -> list[Row]:
         app,
         f"{Role.COMMISSIONER}-{installation.area.la_code}",
         frozenset({"insights:read"}),
-        load_pseudonym_secret(installation.data_dir),
+        load_secret_keys(installation.data_dir),
     )
     assert principal
 

@@ -21,7 +21,7 @@ from data import Area, load
 from convenor.embedded_postgres.server import open_embedded
 from convenor.migrate import migrate
 from convenor.security.principal import Grant, Role, RowAccess
-from convenor_auth.keys import load_pseudonym_secret, make_keys, pseudonym_key
+from convenor_auth.keys import key_of_organisation, load_secret_keys, make_keys
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
@@ -119,7 +119,7 @@ async def _clients(installation: Installation, owner_url: str) -> dict[tuple[Rol
                 client = await add_client(session, role, [grant], client_id=client_id, scopes=SCOPES[role])
                 secrets[role, area.la_code] = client.secret
                 if role is Role.HEALTH_SYSTEM:
-                    key = pseudonym_key(load_pseudonym_secret(installation.data_dir), client.organisation_id)
+                    key = key_of_organisation(load_secret_keys(installation.data_dir).pseudonym, client.organisation_id)
     (installation.data_dir / "statements").write_bytes(pickle.dumps(limits.statements(installation.area, key)))
     return secrets
 

@@ -36,6 +36,8 @@ def nested(area: Area) -> tuple[str, tuple[Any, ...]]:
         agreement_ends_on=None,
         purposes=("",),
         pseudonym_key=b"",
+        id_key=b"",
+        sealer=None,  # type: ignore[arg-type]  # no identity is shown
     )
     selected = GraphQLEndpoint(graphql_api()).prepare(GraphQLRequest(QUESTION, None, "{}")).selected
     roots = tuple(item for item in selected.fields if isinstance(item, One | Page))

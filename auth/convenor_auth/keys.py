@@ -1,11 +1,18 @@
-"""Make and load the server's own secrets: the keys that sign tokens, and the pseudonym secret."""
+"""Make and load the server's own keys: those that sign tokens, and the secret ones (decision record 9).
+
+Each kind of secret key has one use and a file of its own; data keys have a folder, one file a key. Only data keys are
+ever replaced by newer ones.
+"""
 
 import hmac
 import json
+import re
 import secrets
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -16,14 +23,29 @@ from joserfc.jwk import ECKey
 from convenor.configuration_error import ConfigurationError
 from convenor.domain_types.dates import now
 from convenor.private_files import create_file
+from convenor.security.sealing import KEY_BYTES, Sealer
 
 ALGORITHM = "ES256"
 SIGNING_KEYS_FILE = "signing-keys.json"
 PSEUDONYM_FILE = "pseudonym.key"
-KEY_FILES = (SIGNING_KEYS_FILE, PSEUDONYM_FILE)
-PSEUDONYM_BYTES = 32
+HASH_FILE = "hash.key"
+ID_FILE = "id.key"
+KEY_FILES = (SIGNING_KEYS_FILE, PSEUDONYM_FILE, HASH_FILE, ID_FILE)
+DATA_KEYS_FOLDER = "data-keys"
+_FIRST_DATA_KEY = f"{DATA_KEYS_FOLDER}/1.key"
+SEALING_FILES = (HASH_FILE, ID_FILE, _FIRST_DATA_KEY)
+"""The files of the kinds that a release without sealed identities did not have."""
+DATA_KEY_NAME = re.compile(rf"{DATA_KEYS_FOLDER}/([1-9][0-9]{{0,8}})\.key")
+"""The name of a data key's file within the data folder. Its number counts up."""
 
+_RELIES: Mapping[str, str] = {
+    SIGNING_KEYS_FILE: "Every token relies on it.",
+    PSEUDONYM_FILE: "Every pseudonym relies on it.",
+    HASH_FILE: "Pupils are matched and found by it.",
+    ID_FILE: "The pupils' ids that partners know rely on it.",
+}
 _NEW_KEYS = "`convenor serve --new-keys` makes a new one, which ends every token or changes every pseudonym"
+RENEWABLE_FILES = (SIGNING_KEYS_FILE, PSEUDONYM_FILE)
 
 
 class KeyState(StrEnum):
@@ -49,28 +71,63 @@ class SigningKeys:
 
 
 def missing_keys(data_dir: Path) -> list[str]:
-    """List the key files that are missing."""
-    return [name for name in KEY_FILES if not (data_dir / name).exists()]
+    """List the key files that are missing; the first data key's where there is no data key."""
+    missing = [name for name in KEY_FILES if not (data_dir / name).exists()]
+    return missing if data_key_files(data_dir) else [*missing, _FIRST_DATA_KEY]
 
 
-def make_keys(data_dir: Path) -> None:
-    """Make the missing key files: a new signing key, and new random bytes for pseudonyms.
+def make_keys(data_dir: Path, names: Collection[str] = (*RENEWABLE_FILES, *SEALING_FILES)) -> None:
+    """Make the missing key files: a new signing key, and 256 new random bits for each secret key.
 
     In an installation that has clients, new keys end every token and change every pseudonym.
+
+    Args:
+        data_dir: Convenor's data folder.
+        names: The files that may be made.
 
     Raises:
         ConfigurationError: The data folder cannot be written to.
     """
-    try:
+    with _explained(data_dir):
         data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        (data_dir / DATA_KEYS_FOLDER).mkdir(mode=0o700, exist_ok=True)
         for name in missing_keys(data_dir):
-            new = _new_key_file() if name == SIGNING_KEYS_FILE else secrets.token_bytes(PSEUDONYM_BYTES)
-            create_file(data_dir / name, new)
+            if name in names:
+                new = _new_key_file() if name == SIGNING_KEYS_FILE else secrets.token_bytes(KEY_BYTES)
+                create_file(data_dir / name, new)
+
+
+def make_data_key(data_dir: Path) -> int:
+    """Make a new data key, which seals from now on, and return its number. The others still open.
+
+    Raises:
+        ConfigurationError: There is no data key yet, or the folder cannot be written to.
+    """
+    number = max(load_data_keys(data_dir))
+    with _explained(data_dir):
+        created = False
+        while not created:
+            number += 1
+            created = create_file(data_dir / DATA_KEYS_FOLDER / f"{number}.key", secrets.token_bytes(KEY_BYTES))
+    return number
+
+
+@contextmanager
+def _explained(data_dir: Path) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         raise ConfigurationError(
             f"The keys cannot be stored in {data_dir}: {error.strerror}.",
             "Set CONVENOR_DATA_DIR to a folder that Convenor can write to.",
         ) from error
+
+
+def data_key_files(data_dir: Path) -> dict[int, Path]:
+    """List the files of the data keys, by number."""
+    found = ((data_dir / DATA_KEYS_FOLDER).glob("*.key")) if (data_dir / DATA_KEYS_FOLDER).is_dir() else ()
+    named = ((DATA_KEY_NAME.fullmatch(f"{DATA_KEYS_FOLDER}/{path.name}"), path) for path in found)
+    return {int(match[1]): path for match, path in sorted(named, key=lambda pair: pair[1]) if match}
 
 
 def load_signing_keys(data_dir: Path) -> SigningKeys:
@@ -116,18 +173,49 @@ def parse_signing_keys(content: bytes, path: Path) -> SigningKeys:
     return SigningKeys(signing[0], by_kid)
 
 
-def load_pseudonym_secret(data_dir: Path) -> bytes:
-    """Read the 32 random bytes from which pseudonyms are made. Losing them changes every pseudonym.
+@dataclass(frozen=True, slots=True)
+class SecretKeys:
+    """The secret keys of an installation.
+
+    Attributes:
+        pseudonym: From which the keys of organisations' pseudonyms are made.
+        id: From which the keys of organisations' ids of pupils are made.
+        sealer: Holds the hash key and the data keys.
+    """
+
+    pseudonym: bytes = field(repr=False)
+    id: bytes = field(repr=False)
+    sealer: Sealer = field(repr=False)
+
+
+def load_secret_keys(data_dir: Path) -> SecretKeys:
+    """Read every secret key.
 
     Raises:
-        ConfigurationError: the file is missing or damaged.
+        ConfigurationError: A file is missing or damaged.
     """
-    path = data_dir / PSEUDONYM_FILE
-    return parse_pseudonym_secret(_read(path), path)
+    pseudonym, hash_key, ids = (
+        parse_secret_key(_read(data_dir / name), data_dir / name) for name in (PSEUDONYM_FILE, HASH_FILE, ID_FILE)
+    )
+    folder = data_dir / DATA_KEYS_FOLDER
+    load_data_keys(data_dir)
+    return SecretKeys(
+        pseudonym, ids, Sealer(hash_key, partial(load_data_keys, data_dir), lambda: folder.stat().st_mtime_ns)
+    )
 
 
-def parse_pseudonym_secret(content: bytes, path: Path) -> bytes:
-    """Check the content of `pseudonym.key`.
+def load_data_keys(data_dir: Path) -> dict[int, bytes]:
+    """Read the data keys, by number.
+
+    Raises:
+        ConfigurationError: There is none, or one is damaged.
+    """
+    files = data_key_files(data_dir) or {1: data_dir / _FIRST_DATA_KEY}
+    return {number: parse_secret_key(_read(path), path) for number, path in files.items()}
+
+
+def parse_secret_key(content: bytes, path: Path) -> bytes:
+    """Check the content of a secret key's file.
 
     Args:
         content: The complete content.
@@ -136,13 +224,18 @@ def parse_pseudonym_secret(content: bytes, path: Path) -> bytes:
     Raises:
         ConfigurationError: the content is damaged.
     """
-    if len(content) != PSEUDONYM_BYTES:
+    if len(content) != KEY_BYTES:
         raise _damaged(path)
     return content
 
 
-def pseudonym_key(secret: bytes, organisation_id: UUID) -> bytes:
-    """Derive the 32-byte key of an organisation's pseudonyms, so that organisations cannot match their pseudonyms."""
+def check_value(path: Path) -> str:
+    """Return what tells one secret key from another and reveals nothing of either."""
+    return hmac.digest(path.read_bytes(), b"convenor key check", "sha256").hex()[:16]
+
+
+def key_of_organisation(secret: bytes, organisation_id: UUID) -> bytes:
+    """Derive an organisation's own 32-byte key, so that organisations cannot match their pseudonyms or ids."""
     return hmac.digest(secret, organisation_id.bytes, "sha256")
 
 
@@ -161,9 +254,13 @@ def _read(path: Path) -> bytes:
         return path.read_bytes()
     except FileNotFoundError:
         raise ConfigurationError(
-            f"{path} is missing. Every token and pseudonym relies on it.",
-            "Restore it from a backup, or set CONVENOR_DATA_DIR to the folder that holds it. Where there is no backup, "
-            f"{_NEW_KEYS}.",
+            f"{path} is missing. {_RELIES.get(path.name, 'The identities of pupils cannot be read without it.')}",
+            "Restore it from a backup, or set CONVENOR_DATA_DIR to the folder that holds it."
+            + (
+                f" Where there is no backup, {_NEW_KEYS}."
+                if path.name in RENEWABLE_FILES
+                else " It is made once, by `convenor serve`, and never anew."
+            ),
         ) from None
     except OSError as error:
         raise ConfigurationError(
@@ -175,5 +272,6 @@ def _read(path: Path) -> bytes:
 def _damaged(path: Path) -> ConfigurationError:
     return ConfigurationError(
         f"{path} is damaged.",
-        f"Restore it from the backup of the data folder. Where there is no backup, move it away; then {_NEW_KEYS}.",
+        "Restore it from the backup of the data folder."
+        + (f" Where there is no backup, move it away; then {_NEW_KEYS}." if path.name in RENEWABLE_FILES else ""),
     )

@@ -10,7 +10,7 @@ from authlib.common.security import is_secure_transport
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from convenor.configuration_error import ConfigurationError
-from convenor_auth.keys import SigningKeys, load_pseudonym_secret, load_signing_keys
+from convenor_auth.keys import SigningKeys, load_secret_keys, load_signing_keys
 from convenor_auth.metadata import TOKEN_PATH
 from convenor_auth.principals import Connection, load_principal
 from convenor_auth.server import TokenAnswer, TokenRequest, TokenServer
@@ -76,6 +76,6 @@ def open_oauth_services(
     assert_secure(issuer)
     issuer = issuer.rstrip("/")
     keys = load_signing_keys(data_dir)
-    load = partial(load_principal, pool, pseudonym_secret=load_pseudonym_secret(data_dir), local=local)
+    load = partial(load_principal, pool, keys=load_secret_keys(data_dir), local=local)
     server = TokenServer(issuer, issuer + TOKEN_PATH, keys, now, local=local)
     return OAuthServices(issuer, keys, sessions, server, TokenVerifier(issuer, keys, load, now))

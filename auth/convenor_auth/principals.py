@@ -5,7 +5,7 @@ from typing import Any, Protocol
 
 from convenor.audit.models import INSTALLATION
 from convenor.security.principal import Grant, Principal, Role, RowAccess
-from convenor_auth.keys import pseudonym_key
+from convenor_auth.keys import SecretKeys, key_of_organisation
 from convenor_auth.roles import ROLES, clearances_of
 
 
@@ -34,7 +34,7 @@ async def load_principal(
     connection: Connection,
     client_id: str,
     scopes: Collection[str],
-    pseudonym_secret: bytes,
+    keys: SecretKeys,
     *,
     kid: str | None = None,
     local: bool = False,
@@ -65,7 +65,9 @@ async def load_principal(
         agreement=client["reference"],
         agreement_ends_on=client["ends_on"],
         purposes=tuple(client["purposes"]),
-        pseudonym_key=pseudonym_key(pseudonym_secret, client["organisation_id"]),
+        pseudonym_key=key_of_organisation(keys.pseudonym, client["organisation_id"]),
+        id_key=None if rule.row_access is RowAccess.SCHOOL else key_of_organisation(keys.id, client["organisation_id"]),
+        sealer=keys.sealer,
     )
 
 

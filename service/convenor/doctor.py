@@ -19,7 +19,8 @@ from convenor.embedded_postgres.server import REQUIRED_FREE_BYTES, answers, embe
 from convenor.revision import is_current, present_revision
 from convenor.serving import LOCK_FILE, assert_local, database_urls, hold_port, refuse_unfinished_restore
 from convenor_auth.clients import has_clients
-from convenor_auth.keys import KEY_FILES, load_pseudonym_secret, load_signing_keys, missing_keys
+from convenor_auth.key_check import check_keys
+from convenor_auth.keys import KEY_FILES, data_key_files, load_secret_keys, load_signing_keys, missing_keys
 from convenor_auth.oauth_services import assert_secure
 
 OLDEST_PYTHON = (3, 11)
@@ -80,7 +81,7 @@ def _free_space(data_dir: Path, required: int) -> Finding:
 
 def _secret_files(data_dir: Path) -> list[Finding]:
     findings = []
-    for path in (data_dir / name for name in SECRET_FILES):
+    for path in (*(data_dir / name for name in SECRET_FILES), *data_key_files(data_dir).values()):
         if path.exists():
             ok = not path.stat().st_mode & 0o077
             detail = "for its owner only" if ok else f"{path} can be read by others than its owner."
@@ -143,6 +144,7 @@ async def _inside(url: str, data_dir: Path) -> list[Finding]:
     in_step = difference <= MAX_CLOCK_DIFFERENCE_SECONDS
     return [
         _keys(data_dir, await has_clients(url)),
+        await _key_check(url, data_dir),
         Finding("schema", current, f"revision {revision or 'none'}", "" if current else "Run `convenor migrate`."),
         Finding(
             "clock",
@@ -151,6 +153,14 @@ async def _inside(url: str, data_dir: Path) -> list[Finding]:
             "" if in_step else "Synchronise both machines by NTP: tokens are valid for five minutes only.",
         ),
     ]
+
+
+async def _key_check(url: str, data_dir: Path) -> Finding:
+    try:
+        await check_keys(url, data_dir)
+    except ConfigurationError as error:
+        return Finding("keys of identities", False, error.problem, error.remedy)
+    return Finding("keys of identities", True, f"{len(data_key_files(data_dir))} data keys")
 
 
 def _was_used(data_dir: Path) -> bool:
@@ -162,7 +172,7 @@ def _keys(data_dir: Path, clients_exist: bool) -> Finding:
     if missing_keys(data_dir) and not clients_exist:
         return Finding("keys", True, "not created yet: the first start creates them")
     try:
-        load_pseudonym_secret(data_dir)
+        load_secret_keys(data_dir)
         return Finding("keys", True, f"{load_signing_keys(data_dir).signing.kid} signs")
     except ConfigurationError as error:
         return Finding("keys", False, error.problem, error.remedy)

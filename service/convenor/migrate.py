@@ -20,7 +20,7 @@ from convenor.database.pools import driver_error
 from convenor.log import say_nothing
 from convenor.revision import migrations_folder, newest_revision, present_revision
 
-APPEND_ONLY = ("audit_event", "audit_mention")
+APPEND_ONLY = ("audit_event", "audit_mention", "key_check")
 READ_ONLY = (
     "alembic_version",
     "client",

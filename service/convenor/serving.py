@@ -29,7 +29,8 @@ from convenor.revision import is_current, present_revision
 from convenor.startup_errors import explain_failure
 from convenor.workers import serve_with_workers
 from convenor_auth.clients import has_clients
-from convenor_auth.keys import make_keys
+from convenor_auth.key_check import settle_keys
+from convenor_auth.keys import RENEWABLE_FILES, make_keys
 
 LOCK_FILE = "serve.lock"
 RESTORE_MARK = "restore.unfinished"
@@ -142,18 +143,33 @@ def _migrate(database: Database, say: Callable[[str], None]) -> None:
 
 
 def prepare_keys(data_dir: Path, database_url: str, *, new_keys: bool = False) -> None:
-    """Make the keys of a new installation. Keys that clients rely on are only replaced on request.
+    """Make the keys of a new installation, and those that an older one lacks. A lost key is not made anew.
 
     Args:
         data_dir: Convenor's data folder.
         database_url: The database, at this version's schema, with either login.
-        new_keys: Whether to make missing keys even if the database has clients.
+        new_keys: Whether to make a missing key of tokens or pseudonyms even if the database has clients.
 
     Raises:
-        ConfigurationError: The data folder cannot be written to.
+        ConfigurationError: The data folder cannot be written to, or a key is lost or another database's.
     """
     if new_keys or not asyncio.run(has_clients(database_url)):
-        make_keys(data_dir)
+        make_keys(data_dir, RENEWABLE_FILES)
+    asyncio.run(settle_keys(database_url, data_dir))
+
+
+def prepare_first_keys(data_dir: Path, database_url: str) -> None:
+    """Make the keys of an installation that has no client yet. A command may run beside a service with other folders.
+
+    Args:
+        data_dir: Convenor's data folder.
+        database_url: The database, at this version's schema, with either login.
+
+    Raises:
+        ConfigurationError: As `prepare_keys`.
+    """
+    if not asyncio.run(has_clients(database_url)):
+        prepare_keys(data_dir, database_url)
 
 
 def assert_local(settings: Settings) -> None:

@@ -12,7 +12,7 @@ from support.api_client import Service, pupil_referral
 from convenor.database import pools
 from convenor.domain_types.dates import today
 from convenor.read_model.list_query import Query
-from convenor_auth.keys import load_pseudonym_secret
+from convenor_auth.keys import load_secret_keys
 from convenor_auth.principals import load_principal
 
 
@@ -134,7 +134,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def test_a_repeat_of_a_call_that_has_not_ended_is_told_to_wait(impatient: None, service: Service) -> None:
     school, holder = service.as_("school"), await asyncpg.connect(service.superuser_url)
-    secret, scopes = load_pseudonym_secret(service.data_dir), school.client.scopes
+    secret, scopes = load_secret_keys(service.data_dir), school.client.scopes
     who = await load_principal(service.services.readers, school.client.client_id, scopes, secret)
     assert who
     async with holder.transaction():

@@ -18,7 +18,7 @@ from convenor.read_model.resource import Relation, Resource
 from convenor.read_model.selection import Edges, Node, One, Page, Pick
 from convenor.referrals.resource import REFERRALS
 from convenor.security.principal import Principal, RowAccess
-from convenor_auth.keys import load_pseudonym_secret
+from convenor_auth.keys import load_secret_keys
 from convenor_auth.principals import load_principal
 
 CALLERS = ["school@wendshire", "trust@fenmark", "cluster_lead@wendshire", "board@fenmark"]
@@ -27,7 +27,7 @@ SEVERAL = ["two schools", "trust of two", "lead of two", "commissioner of two"]
 
 async def principal_of(graph_dataset: GraphDataset, who: str) -> Principal:
     client, service = graph_dataset.callers[who].client, graph_dataset.service
-    secret = load_pseudonym_secret(service.data_dir)
+    secret = load_secret_keys(service.data_dir)
     found = await load_principal(service.services.readers, client.client_id, client.scopes, secret)
     assert found
     return found

@@ -15,7 +15,7 @@ from support.watched_tokens import hear, token_of, until, watching
 
 from convenor.security.principal import FieldSensitivity, Grant, Principal, Role, RowAccess
 from convenor_auth.clients import end_client
-from convenor_auth.keys import pseudonym_key
+from convenor_auth.keys import key_of_organisation
 from convenor_auth.oauth_services import OAuthServices
 from convenor_auth.revocation import watch
 from convenor_auth.roles import ROLES
@@ -332,6 +332,6 @@ async def test_tokens_of_a_key_that_was_just_retired_still_count(
 def test_no_two_organisations_share_a_pseudonym_key(area: Grant) -> None:
     secret = bytes(32)
     other = area.area_id.int ^ 1
-    assert pseudonym_key(secret, area.area_id) == pseudonym_key(secret, area.area_id)
-    assert pseudonym_key(secret, area.area_id) != pseudonym_key(secret, type(area.area_id)(int=other))
-    assert pseudonym_key(secret, area.area_id) != pseudonym_key(b"\1" * 32, area.area_id)
+    assert key_of_organisation(secret, area.area_id) == key_of_organisation(secret, area.area_id)
+    assert key_of_organisation(secret, area.area_id) != key_of_organisation(secret, type(area.area_id)(int=other))
+    assert key_of_organisation(secret, area.area_id) != key_of_organisation(b"\1" * 32, area.area_id)

@@ -27,7 +27,7 @@ from convenor.read_model.resource import Resource
 from convenor.referrals.queries import known_concerned, known_of_birth
 from convenor.referrals.resource import REFERRALS, TRANSITIONS
 from convenor.security.principal import Grant, Principal, RowAccess
-from convenor_auth.keys import load_pseudonym_secret
+from convenor_auth.keys import load_secret_keys
 from convenor_auth.principals import load_principal
 
 AREA, SCHOOL, PROVIDER = "commissioner", "school", "trust"
@@ -49,7 +49,7 @@ async def explained(seeded: Service, request: pytest.FixtureRequest) -> AsyncIte
 
 async def principal(service: Service, key: str) -> Principal:
     client = service.area().clients[key]
-    secret = load_pseudonym_secret(service.data_dir)
+    secret = load_secret_keys(service.data_dir)
     found = await load_principal(service.services.readers, client.client_id, client.scopes, secret)
     assert found
     return found

@@ -20,7 +20,7 @@ from support.installation import Installation, wait_until
 
 from convenor.embedded_postgres.process import postmaster
 from convenor.embedded_postgres.server import open_embedded
-from convenor_auth.keys import PSEUDONYM_FILE, SIGNING_KEYS_FILE
+from convenor_auth.keys import HASH_FILE, ID_FILE, PSEUDONYM_FILE, SIGNING_KEYS_FILE
 
 
 @pytest.fixture
@@ -132,6 +132,25 @@ class TestKeysThatClientsRelyOn:
         assert key_file.read_bytes() != lost
         with authorised(installation, school) as http:
             assert codes(http) == []
+
+
+class TestKeysOfIdentities:
+    def test_a_lost_key_of_identities_is_missed_and_never_made_anew(
+        self, installation: Installation, school: Client
+    ) -> None:
+        installation.stop()
+        for name in (HASH_FILE, ID_FILE, "data-keys/1.key"):
+            key_file = installation.data_dir / name
+            lost = key_file.read_bytes()
+            key_file.unlink()
+            for arguments in (["serve"], ["serve", "--new-keys"]):
+                refused = installation.run(*arguments)
+                assert (refused.returncode, f"{key_file} is missing" in refused.stderr) == (2, True), refused.stderr
+            assert not key_file.exists()
+            key_file.write_bytes(lost)
+        (installation.data_dir / HASH_FILE).write_bytes(bytes(32))
+        refused = installation.run("serve")
+        assert "is not the key that this database was written with" in " ".join(refused.stderr.split())
 
 
 class TestItIsStopped:

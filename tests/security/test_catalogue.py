@@ -15,6 +15,7 @@ OF_NO_AREA = {
     "data_sharing_agreement",
     "demo",
     "idempotency_record",
+    "key_check",
     "organisation",
     "pathway",
     "spent_assertion",

@@ -9,13 +9,13 @@ from convenor.read_model.execute import read_list
 from convenor.read_model.list_query import parse_query
 from convenor.referrals.resource import REFERRALS
 from convenor.security.principal import Principal
-from convenor_auth.keys import load_pseudonym_secret
+from convenor_auth.keys import load_secret_keys
 from convenor_auth.principals import load_principal
 
 
 async def _principal(service: Service, key: str) -> Principal:
     client = service.area().clients[key]
-    secret = load_pseudonym_secret(service.data_dir)
+    secret = load_secret_keys(service.data_dir)
     principal = await load_principal(service.services.readers, client.client_id, client.scopes, secret)
     assert principal
     return principal

@@ -12,7 +12,7 @@ from convenor.read_model.selection import One, Pick
 from convenor.security.principal import FieldSensitivity
 from convenor.slas.models import KpiFields
 from convenor.slas.resource import SLAS, SlaRead, VersionRead
-from convenor_auth.keys import load_pseudonym_secret
+from convenor_auth.keys import load_secret_keys
 from convenor_auth.principals import load_principal
 
 DEEP = "versions.kpis.target"
@@ -32,7 +32,7 @@ HIDING = replace(SLAS, read=HidingRead, parts={**SLAS.parts, "versions": replace
 
 async def test_what_is_behind_a_wall_within_a_part_s_part_is_absent_and_named(shared_service: Service) -> None:
     client = shared_service.area().clients["finance"]
-    secret, readers = load_pseudonym_secret(shared_service.data_dir), shared_service.services.readers
+    secret, readers = load_secret_keys(shared_service.data_dir), shared_service.services.readers
     principal = await load_principal(readers, client.client_id, client.scopes, secret)
     assert principal
     answer = await read_list(readers, principal, HIDING, parse_query(HIDING, b"fields=kpis,versions"))

@@ -18,10 +18,13 @@ from convenor.configuration_error import ConfigurationError
 from convenor.demo.clients import FILE_NAME as CLIENTS_FILE
 from convenor.private_files import create_file, sync_folder
 from convenor_auth.keys import (
+    DATA_KEY_NAME,
+    DATA_KEYS_FOLDER,
     KEY_FILES,
     PSEUDONYM_FILE,
     SIGNING_KEYS_FILE,
-    parse_pseudonym_secret,
+    data_key_files,
+    parse_secret_key,
     parse_signing_keys,
 )
 
@@ -60,7 +63,11 @@ def digest(path: Path) -> str:
 
 def key_files(data_dir: Path) -> dict[str, bytes]:
     """Read the files of a data folder that belong in a backup, with the secrets of the demo's clients."""
-    names = (*KEY_FILES, CLIENTS_FILE)
+    names = (
+        *KEY_FILES,
+        CLIENTS_FILE,
+        *(f"{DATA_KEYS_FOLDER}/{path.name}" for path in data_key_files(data_dir).values()),
+    )
     return {name: (data_dir / name).read_bytes() for name in names if (data_dir / name).exists()}
 
 
@@ -194,11 +201,14 @@ def read_backup(path: Path) -> Backup:
 
 def _check_key_files(files: Mapping[str, bytes], keys: Path) -> None:
     """Parse the key files as the service does at its start, and refuse a name that could leave the data folder."""
-    if not set(KEY_FILES) <= files.keys() <= {*KEY_FILES, CLIENTS_FILE}:
+    secret = {name for name in files if name in KEY_FILES or DATA_KEY_NAME.fullmatch(name)} - {SIGNING_KEYS_FILE}
+    # A backup of before identities were sealed has none of the other kinds.
+    if not {SIGNING_KEYS_FILE, PSEUDONYM_FILE} <= files.keys() <= {*secret, SIGNING_KEYS_FILE, CLIENTS_FILE}:
         raise ConfigurationError(f"{keys} holds other files than a backup's.", _ANOTHER_COPY)
     try:
         parse_signing_keys(files[SIGNING_KEYS_FILE], keys / SIGNING_KEYS_FILE)
-        parse_pseudonym_secret(files[PSEUDONYM_FILE], keys / PSEUDONYM_FILE)
+        for name in sorted(secret):
+            parse_secret_key(files[name], keys / name)
     except ConfigurationError as error:
         raise ConfigurationError(error.problem, _ANOTHER_COPY) from None
 

@@ -18,7 +18,7 @@ from convenor.database.pools import close_or_cut
 from convenor.embedded_postgres.server import DATABASE, open_embedded
 from convenor.serving import refuse_unfinished_restore
 from convenor.startup_errors import explain_failure
-from convenor_auth.keys import load_pseudonym_secret, load_signing_keys
+from convenor_auth.keys import load_secret_keys, load_signing_keys
 
 _SETTING = "CONVENOR_BACKUP_DATABASE_URL"
 _LOCK_SECONDS = 60
@@ -55,7 +55,7 @@ def back_up(settings: Settings, path: Path, say: Callable[[str], None]) -> int:
     with drafted(path) as draft:
         # Before the dump, because missing or damaged keys make a backup worthless.
         load_signing_keys(settings.data_dir)
-        load_pseudonym_secret(settings.data_dir)
+        load_secret_keys(settings.data_dir)
         with _opened(settings, say) as address:
             say("Dumping the database ...")
             dumped = asyncio.run(_dump(address, draft, path))

@@ -17,8 +17,9 @@ from convenor.private_files import replace_file, sync_folder
 from convenor.revision import present_revision
 from convenor.serving import RESTORE_MARK, database_urls, hold_data_folder
 from convenor.startup_errors import explain_failure
+from convenor_auth.key_check import check_keys
 
-_FILLED_BY_MIGRATIONS = ["alembic_version", "pathway"]
+_FILLED_BY_MIGRATIONS = ["alembic_version", "key_check", "pathway"]
 _LOCK_SECONDS = 10
 _POLL_SECONDS = 0.1
 _USE_ATTEMPTS = 30
@@ -49,6 +50,7 @@ def restore(settings: Settings, path: Path, say: Callable[[str], None]) -> None:
         with open_database(settings.data_dir, *database_urls(settings), say=say) as database:
             asyncio.run(_restore(backup, path, settings.data_dir, database, say))
             migrate(database.require_owner_url(), database.app_role, say)
+            asyncio.run(check_keys(database.require_owner_url(), settings.data_dir))
         (settings.data_dir / RESTORE_MARK).unlink()
         sync_folder(settings.data_dir)
 
@@ -160,6 +162,7 @@ def _refuse_other_keys(backup: Backup, data_dir: Path) -> None:
 def _restore_files(backup: Backup, data_dir: Path) -> None:
     try:
         for name, content in backup.files.items():
+            (data_dir / name).parent.mkdir(mode=0o700, exist_ok=True)
             replace_file(data_dir / name, content)
     except OSError as error:
         raise ConfigurationError(

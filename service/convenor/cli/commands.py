@@ -89,7 +89,7 @@ def serve(
         typer.Option(
             "--new-keys",
             help="Make new files for keys that are lost. A new signing-keys.json ends every token; a new pseudonym.key "
-            "changes every pseudonym.",
+            "changes every pseudonym. No other key is made anew.",
         ),
     ] = False,
 ) -> None:
@@ -340,7 +340,7 @@ def _as_owner(work: Callable[[str], Result]) -> Result:
         owner_url = database.require_owner_url()
         with explain_failure("The command failed", "Correct that, then repeat the command. Nothing was stored."):
             # Make missing keys before the first client: later, missing keys mean lost keys.
-            serving.prepare_keys(settings.data_dir, owner_url)
+            serving.prepare_first_keys(settings.data_dir, owner_url)
             return work(owner_url)
 
 

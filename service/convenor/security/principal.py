@@ -8,6 +8,8 @@ from enum import StrEnum
 from functools import cached_property
 from uuid import UUID
 
+from convenor.security.sealing import Sealer
+
 
 class Role(StrEnum):
     """The kind of a client. `convenor_auth.roles` defines what each role may do."""
@@ -84,6 +86,10 @@ class Principal:
     """The purposes of its agreement; the first holds for a call that names none."""
     pseudonym_key: bytes = field(repr=False)
     """The organisation's own key, so that two organisations never see the same pseudonym of one pupil."""
+    id_key: bytes | None = field(repr=False)
+    """The organisation's own key for the ids of pupils; None for a school's, which sees the ids as they are stored."""
+    sealer: Sealer = field(repr=False)
+    """Seals and opens what identifies a pupil."""
 
     @property
     def purpose(self) -> str:
