@@ -179,7 +179,7 @@ class SecretKeys:
 
     Attributes:
         pseudonym: From which the keys of organisations' pseudonyms are made.
-        id: From which the keys of organisations' ids of pupils are made.
+        id: From which the ids of pupils are made that organisations other than the school see.
         sealer: Holds the hash key and the data keys.
     """
 
@@ -235,8 +235,14 @@ def check_value(path: Path) -> str:
 
 
 def key_of_organisation(secret: bytes, organisation_id: UUID) -> bytes:
-    """Derive an organisation's own 32-byte key, so that organisations cannot match their pseudonyms or ids."""
+    """Derive an organisation's own 32-byte key, so that organisations cannot match their pseudonyms."""
     return hmac.digest(secret, organisation_id.bytes, "sha256")
+
+
+def hmac_pads(secret: bytes) -> bytes:
+    """Return the inner and the outer pad of an HMAC key (RFC 2104), with which SQL computes the rest."""
+    key = secret.ljust(64, b"\0")
+    return bytes(byte ^ 0x36 for byte in key) + bytes(byte ^ 0x5C for byte in key)
 
 
 def _new_key_file() -> bytes:

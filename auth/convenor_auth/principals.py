@@ -5,7 +5,7 @@ from typing import Any, Protocol
 
 from convenor.audit.models import INSTALLATION
 from convenor.security.principal import Grant, Principal, Role, RowAccess
-from convenor_auth.keys import SecretKeys, key_of_organisation
+from convenor_auth.keys import SecretKeys, hmac_pads, key_of_organisation
 from convenor_auth.roles import ROLES, clearances_of
 
 
@@ -66,7 +66,7 @@ async def load_principal(
         agreement_ends_on=client["ends_on"],
         purposes=tuple(client["purposes"]),
         pseudonym_key=key_of_organisation(keys.pseudonym, client["organisation_id"]),
-        id_key=None if rule.row_access is RowAccess.SCHOOL else key_of_organisation(keys.id, client["organisation_id"]),
+        id_key=None if rule.row_access is RowAccess.SCHOOL else hmac_pads(keys.id),
         sealer=keys.sealer,
     )
 

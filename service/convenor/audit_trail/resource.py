@@ -47,7 +47,7 @@ _MENTIONS = (
 )
 
 _CONCERNS = (
-    "{t}.id in (select e.id from audited_as({area}, {v}) a join audit_mention m"
+    "{t}.id in (select e.id from audited_as({area}, {v}, {id_key}) a join audit_mention m"
     " on m.area_id = {area} and m.about_id = a.id join audit_event e"
     " on e.area_id = m.area_id and e.at >= m.since and e.at < m.before where a.id = any(e.subjects))"
 )
@@ -63,7 +63,7 @@ AUDIT_EVENTS = Resource(
     order="-at",
     sorts={"at": Sort("at", "timestamptz")},
     filters={
-        "pupil": Filter(_CONCERNS, "uuid", UUID, "Events about the records of the pupil with this id."),
+        "pupil": Filter(_CONCERNS, "uuid", UUID, "Events about the pupil whom any organisation knows by this id."),
         "record": Filter(_MENTIONS, "uuid", UUID, "Events about this record."),
         "client": Filter("{t}.client_id = {v}", "text", Line, "Events of this client."),
         "action": Filter("{t}.action = {v}", "text", Line, "Events of this action."),

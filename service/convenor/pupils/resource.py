@@ -12,7 +12,7 @@ from convenor.security.principal import FieldSensitivity
 class PupilRead(PupilFields):
     """A pupil, as the school stated them in a referral."""
 
-    id: UUID = Field(description="The pupil's id, the same in every referral from the school.")
+    id: UUID = Field(description="The pupil's id, the same in every referral. Each organisation knows another.")
     pseudonym: str = Field(description="A stable pseudonym for the pupil, which only your organisation sees.")
 
 
@@ -24,7 +24,7 @@ PUPIL = Part(
     source="pupil_statement {p} where {p}.area_id = {t}.area_id and {p}.id = {t}.statement_id",
     sql={
         "upn": "coalesce({t}.upn, {t}.temporary_upn)",
-        "id": "{t}.pupil_id",
+        "id": "coalesce(pupil_id_for({id_key}, {organisation}, {t}.pupil_id), {t}.pupil_id)",
         "pseudonym": "encode(substr(sha256({pseudonym_key} || uuid_send({t}.pupil_id)), 1, 10), 'hex')",
     },
     sensitivity={

@@ -23,9 +23,11 @@ class Bound:
 BOUND: Mapping[str, Bound] = {
     "keys": Bound("context.keys", "text", "uuid[]"),
     "pseudonym_key": Bound("pseudonym_key", "bytea"),
+    "id_key": Bound("id_key", "bytea"),
+    "organisation": Bound("organisation", "uuid"),
     "today": Bound("today", "date"),
 }
-"""The ids that the caller's row access covers, the key of its pseudonyms, and today's date."""
+"""The ids that the caller's row access covers, the keys of its pseudonyms and ids, its organisation, and the date."""
 
 ROW = frozenset({"t"})
 """The alias of the resource's row, or of the part's."""

@@ -35,6 +35,8 @@ def values_of(principal: Principal, names: tuple[str, ...]) -> dict[str, Any]:
         "context.row_access": row_access,
         "context.keys": keys,
         "pseudonym_key": principal.pseudonym_key,
+        "id_key": principal.id_key,
+        "organisation": principal.organisation_id,
     }
     if "today" in names:
         known["today"] = today()

@@ -87,7 +87,7 @@ class Principal:
     pseudonym_key: bytes = field(repr=False)
     """The organisation's own key, so that two organisations never see the same pseudonym of one pupil."""
     id_key: bytes | None = field(repr=False)
-    """The organisation's own key for the ids of pupils; None for a school's, which sees the ids as they are stored."""
+    """The key of pupils' ids, as `hmac_pads` gives it; None for a school, which sees the ids as they are stored."""
     sealer: Sealer = field(repr=False)
     """Seals and opens what identifies a pupil."""
 
