@@ -18,16 +18,20 @@ class Connection(Protocol):
 
 _STATEMENT = """
 select c.organisation_id, o.name as organisation, c.role, c.scopes, a.reference, a.ends_on, a.purposes,
-       g.area_id, g.kind, g.key
+       g.area_id, g.kind, k.key
 from client c
 join organisation o on o.id = c.organisation_id
 join data_sharing_agreement a on a.id = c.agreement_id
 left join client_grant g on g.client_id = c.client_id
+left join lateral (
+    select g.key union select p.id from predecessors_of(g.area_id, g.key) p where g.kind = 'school'
+) k on true
 where c.client_id = $1 and c.ended_at is null and ($3::bool or not exists (select from demo)) and (
     $2::text is null or exists (
         select from client_key k where k.client_id = c.client_id and k.kid = $2 and k.ended_at is null))
-order by g.area_id, g.kind, g.key
+order by g.area_id, g.kind, k.key
 """
+"""A school's successor continues its cases, so that a grant for a school is one for its predecessors too."""
 
 
 async def load_principal(
@@ -74,4 +78,5 @@ async def load_principal(
 def _grants(role: Role, rows: Sequence[Any]) -> tuple[Grant, ...]:
     if role is Role.OPERATOR:
         return (Grant(INSTALLATION, RowAccess.AREA, INSTALLATION),)
-    return tuple(Grant(row["area_id"], RowAccess(row["kind"]), row["key"]) for row in rows if row["kind"] is not None)
+    grants = (Grant(row["area_id"], RowAccess(row["kind"]), row["key"]) for row in rows if row["kind"] is not None)
+    return tuple(dict.fromkeys(grants))

@@ -18,6 +18,7 @@ from support.api_client import Service, pupil_referral
 from support.databases import Server, serve
 from support.dataset import Dataset
 from support.identity_model import Contradiction, Organisation, SameNameAndBirth, Statement
+from support.successors import convert
 from support.tiers import size
 
 from convenor.domain_types.codes import nhs_check_digit, upn_check_letter
@@ -255,9 +256,11 @@ def statements_of(service: Service) -> Iterator[list[tuple[str, int]]]:
     event.remove(engine, "after_cursor_execute", record)
 
 
+@pytest.mark.parametrize("converted", [False, True])
 async def test_a_school_s_calls_run_the_same_statements_with_the_same_rows_whatever_another_has_stated(
-    service: Service,
+    service: Service, converted: bool
 ) -> None:
+    urn = await convert(service, "school") if converted else "900001"
     school, neighbour = service.as_("school"), service.as_("neighbour")
     logs: list[list[tuple[str, int]]] = []
     for day, another_has_stated in enumerate((False, False, True), 1):
@@ -270,14 +273,13 @@ async def test_a_school_s_calls_run_the_same_statements_with_the_same_rows_whate
                 for code in SERVICES:
                     await neighbour.post("/v1/referrals", pupil_referral(code, "900002", **stated))
         with statements_of(service) as log:
-            made = await school.post("/v1/referrals", pupil_referral("SLT", **child))
+            contradicting = pupil_referral("OUTREACH", urn, **child | {"date_of_birth": "2014-01-01"})
+            made = await school.post("/v1/referrals", pupil_referral("SLT", urn, **child))
             answers = [
                 made,
-                await school.post("/v1/referrals", pupil_referral("SLT", **child)),
-                await school.post(
-                    "/v1/referrals", pupil_referral("OUTREACH", **child | {"date_of_birth": "2014-01-01"})
-                ),
-                await school.post("/v1/referrals", pupil_referral("OUTREACH", **unnumbered)),
+                await school.post("/v1/referrals", pupil_referral("SLT", urn, **child)),
+                await school.post("/v1/referrals", contradicting),
+                await school.post("/v1/referrals", pupil_referral("OUTREACH", urn, **unnumbered)),
                 await school.patch(made.headers["Location"], {"pupil": played.written({"upn": "second"})}, '"1"'),
             ]
         assert [answer.status_code for answer in answers] == [201, 409, 422, 409, 200]

@@ -6,7 +6,7 @@ from typing import Any
 from convenor.database.constraints import valid_on
 from convenor.database.row_security import context_sql
 from convenor.read_model.execute import Connection
-from convenor.security.principal import Principal
+from convenor.security.principal import Principal, RowAccess
 
 _SQL = f"""
 with ctx as materialized (select {context_sql()})
@@ -17,9 +17,8 @@ select
             and {valid_on("m", "$5::date")}
         join cluster c on c.area_id = g.area_id and c.id = case g.kind when 'cluster' then g.key else m.cluster_id end
         where g.client_id = $4) as clusters,
-    (select array_agg(coalesce(s.urn, s.id::text) order by s.urn) from client_grant g
-        join school s on s.area_id = g.area_id and s.id = g.key
-        where g.client_id = $4 and g.kind = 'school') as schools,
+    (select array_agg(coalesce(s.urn, s.id::text) order by s.urn) from school s where s.id = any($6::uuid[]))
+        as schools,
     (select array_agg(p.id order by p.name) from client_grant g
         join provider p on p.area_id = g.area_id and p.id = g.key where g.client_id = $4 and g.kind = 'provider')
         as providers,
@@ -38,4 +37,5 @@ async def read_access(connection: Connection, principal: Principal, today: date)
         A row: `areas` (LA codes), `clusters` (codes), `schools` (URNs or ids), `providers` (ids), each null if there is
         none; `legal_basis`; `keys` (JSON text).
     """
-    return await connection.fetchrow(_SQL, *principal.context, principal.client_id, today)
+    schools = [key for _, key in principal.keys(RowAccess.SCHOOL)]
+    return await connection.fetchrow(_SQL, *principal.context, principal.client_id, today, schools)

@@ -13,7 +13,9 @@ class ReachRead(BaseModel):
 
     areas: list[str] = Field(description="LA codes of the areas that it works in.")
     clusters: list[str] = Field(description="Codes of its clusters; for a school, the clusters that it is in today.")
-    schools: list[str] = Field(description="URNs of its schools, or ids of schools without a URN.")
+    schools: list[str] = Field(
+        description="URNs of its schools and their predecessors, or ids of schools without a URN."
+    )
     providers: list[UUID] = Field(description="Ids of its providers.")
 
 

@@ -22,6 +22,7 @@ from convenor.problems import FieldErrors, StateConflict
 from convenor.read_model.execute import resolve_reference
 from convenor.read_model.locking import get_for_update, lock, resolve
 from convenor.schools.models import School, SchoolStatus
+from convenor.schools.queries import lock_pupils
 from convenor.schools.resource import SCHOOLS
 from convenor.security.principal import Principal
 
@@ -108,6 +109,8 @@ async def convert_school(session: AsyncSession, principal: Principal, key: str, 
         errors.add("/on", "later_membership", "The school joined a cluster on that day or later.")
     errors.raise_if_any()
     phase = data.phase or school.phase
+    # The successor continues the school's pupils, so that nobody else joins or parts them meanwhile.
+    await lock_pupils(session, school.area_id, school.id)
     successor = School(area_id=school.area_id, status=SchoolStatus.OPEN, phase=phase, **data.columns())
     session.add(successor)
     await session.flush()

@@ -93,8 +93,9 @@ async def lock_for_correction(session: AsyncSession, principal: Principal, key: 
     referral = await session.get_one(Referral, await resolve(session, principal, REFERRALS, key))
     if principal.row_access is RowAccess.SCHOOL and not ABOUT_THE_PUPIL.isdisjoint(data.model_fields_set):
         schools = await lock_pupils(session, referral.area_id, referral.school_id)
-        changes = await _changes(session, schools, referral, data, FieldErrors())
-        await lock_concerned(session, schools, referral, changes)
+        if _acts_for_last(principal, referral, schools):
+            changes = await _changes(session, schools, referral, data, FieldErrors())
+            await lock_concerned(session, schools, referral, changes)
 
 
 async def lock_for_step(session: AsyncSession, principal: Principal, key: str) -> None:
@@ -119,12 +120,14 @@ async def update_referral(
         The other referrals that changed.
 
     Raises:
-        StateConflict: the service has accepted, or the caller is not the referrer.
+        StateConflict: the service has accepted, or the caller is not the referrer or the referrer's successor.
         Invalid: the body corrects a pupil, and the referral is about none, or names one that is not known.
         Contradiction, SameNameAndBirthDate: see `take_correction`.
     """
     if principal.row_access is not RowAccess.SCHOOL:
         raise StateConflict("Only the school that made a referral can correct it. Return it with a reason instead.")
+    schools = await line_of(session, referral.area_id, referral.school_id)
+    _require_last(principal, referral, schools)
     late = data.model_fields_set - ABOUT_THE_PUPIL or (data.pupil and data.pupil.model_fields_set & EDITABLE_DETAILS)
     if late and referral.status not in EDITABLE_STATES:
         raise StateConflict(
@@ -133,13 +136,25 @@ async def update_referral(
         )
     others: Sequence[Referral] = ()
     if not ABOUT_THE_PUPIL.isdisjoint(data.model_fields_set):
-        others = await _correct_pupil(session, referral, data)
+        others = await _correct_pupil(session, schools, referral, data)
     referral.sqlmodel_update(data.columns())
     referral.version += 1
     return others
 
 
-async def _correct_pupil(session: AsyncSession, referral: Referral, data: ReferralUpdate) -> Sequence[Referral]:
+def _acts_for_last(principal: Principal, referral: Referral, schools: Sequence[UUID]) -> bool:
+    return (referral.area_id, schools[0]) in principal.keys(RowAccess.SCHOOL)
+
+
+def _require_last(principal: Principal, referral: Referral, schools: Sequence[UUID]) -> None:
+    """Leave changes to the last successor of the school that made a referral, whose pupils are its own now."""
+    if not _acts_for_last(principal, referral, schools):
+        raise StateConflict("The school has a successor, which continues its referrals and alone can change them.")
+
+
+async def _correct_pupil(
+    session: AsyncSession, schools: Sequence[UUID], referral: Referral, data: ReferralUpdate
+) -> Sequence[Referral]:
     errors, for_all = FieldErrors(), data.for_all_referrals_of_the_pupil
     if referral.subject_kind != "pupil":
         for name in sorted(data.model_fields_set & ABOUT_THE_PUPIL):
@@ -150,7 +165,6 @@ async def _correct_pupil(session: AsyncSession, referral: Referral, data: Referr
     if for_all and data.pupil and (of_one := sorted(data.pupil.model_fields_set & EDITABLE_DETAILS)):
         for name in of_one:
             errors.add(f"/pupil/{name}", "of_one_referral", "Correct this in each referral: it is of its time.")
-    schools = await line_of(session, referral.area_id, referral.school_id)
     changes = await _changes(session, schools, referral, data, errors)
     errors.raise_if_any()
     return await take_correction(session, schools, referral, changes, for_all=for_all)
@@ -191,11 +205,14 @@ async def transition_referral(
         The other referrals that changed.
 
     Raises:
+        StateConflict: the school has a successor, and the caller is not it.
         IllegalTransition: names the steps that this caller may make now.
         Invalid: a field that the step requires is missing.
     """
     pathway = await session.get_one(Pathway, (referral.pathway, referral.pathway_version))
     actor = Actor.REFERRER if principal.row_access is RowAccess.SCHOOL else Actor.SERVICE
+    if actor is Actor.REFERRER:
+        _require_last(principal, referral, await line_of(session, referral.area_id, referral.school_id))
     steps = steps_from(pathway, referral.status, actor)
     step = next((step for step in steps if step.to == data.to), None)
     if step is None:

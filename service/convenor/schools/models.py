@@ -3,7 +3,7 @@
 from uuid import UUID
 
 from pydantic import BaseModel, Field
-from sqlalchemy import Text, UniqueConstraint
+from sqlalchemy import Index, Text, UniqueConstraint, text
 from sqlmodel import Field as ColumnField
 
 from convenor.database.constraints import AreaRow, area_foreign_key, enum_check, period_check, tenant_foreign_key
@@ -42,6 +42,7 @@ class School(SchoolFields, AreaRow, table=True):
         enum_check("phase", Phase),
         enum_check("status", SchoolStatus),
         period_check("opened_on", "closed_on"),
+        Index("school_by_successor", "area_id", "successor_id", postgresql_where=text("successor_id is not null")),
     )
     phase: str | None = ColumnField(None, sa_type=Text)
     status: str = ColumnField(sa_type=Text)
