@@ -1,6 +1,7 @@
 """A real PostgreSQL for each test process, migrated once and cloned for each test; the real application over it."""
 
 import asyncio
+import signal
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
@@ -35,6 +36,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     choose_long_form(config.getoption("--long"))
     watch_fast_tests()
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+        # As under nohup. What ignores a signal passes that on to its commands, which must hear it; a handler it keeps.
+        signal.signal(signal.SIGHUP, lambda *_received: None)
 
 
 @pytest.hookimpl(tryfirst=True)
