@@ -62,6 +62,7 @@ KEPT = (
     "sla_kpi",
     "sla_terms",
     "sla_transition",
+    "traced_number",
 )
 """Records of the domain: the application adds and updates them, and deletes none."""
 

@@ -36,6 +36,7 @@ from convenor.outcomes.schemas import MeasureCreate, OutcomeCreate
 from convenor.providers.schemas import ProviderCreate, ProviderUpdate
 from convenor.referrals.schemas import (
     GroupSubjectCreate,
+    NhsNumberUpdate,
     PupilCreate,
     PupilUpdate,
     ReferralCreate,
@@ -321,6 +322,16 @@ async def update_referral(service: Service) -> tuple[Body, Any]:
     _, shown = await updated(service, "school", f"/v1/referrals/{referral['id']}", body)
     to_trust = (await service.as_("trust").get(f"/v1/referrals/{referral['id']}")).json()["subject"]["pupil"]
     return body, shown | {"pupil": shown["subject"]["pupil"] | {"nhs_number": to_trust["nhs_number"]}}
+
+
+@sends(NhsNumberUpdate)
+async def state_nhs_number(service: Service) -> tuple[Body, Any]:
+    _, referral = await submit_referral(service)
+    body, trust = filled(NhsNumberUpdate, nhs_number="9990000026"), service.as_("trust")
+    answer = await trust.put(f"/v1/referrals/{referral['id']}/nhs-number", body, "*")
+    assert answer.status_code == 200, answer.text
+    shown = (await trust.get(f"/v1/referrals/{referral['id']}")).json()["subject"]["pupil"]
+    return body, {"nhs_number": shown["traced_nhs_number"]}
 
 
 @sends(TransitionCreate)

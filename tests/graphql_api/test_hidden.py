@@ -267,6 +267,7 @@ def writings() -> list[Writing]:
     return [
         ("school", "submitReferral", "Referral", camelled(pupil_referral("SLT"))),
         ("school", "updateReferral", "Referral", {"reason": "Robin is hard to follow."}),
+        ("trust", "stateNhsNumber", "Referral", {"nhsNumber": "9990000026"}),
         ("trust", "transitionReferral", "Referral", {"to": "accepted"}),
         ("trust", "addContact", "Contact", contact | {"staffRole": "assistant"}),
         ("trust", "addOutcome", "Outcome", outcome),

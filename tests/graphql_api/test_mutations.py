@@ -278,7 +278,7 @@ async def test_null_empties_over_graphql_what_it_empties_over_rest_and_what_is_l
         return [name for name, field in fields if {"type": "null"} not in field.get("anyOf", [])]
 
     before = (await mended(1, priority="soon"))["data"]["updateReferral"]["referral"]
-    for name in kept("ReferralUpdate"):
+    for name in camelled(dict.fromkeys(kept("ReferralUpdate"))):
         (error,) = (await mended(2, **{name: None}))["errors"]
         assert [(fault["pointer"], fault["code"]) for fault in error["extensions"]["errors"]] == [
             (f"/{name}", "required")

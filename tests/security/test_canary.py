@@ -42,6 +42,7 @@ def bodies(service: Service) -> dict[str, Any]:
         "group": pupil_referral("SLT") | {"subject": group},
         "update_referral": {"need": "SEMH", "pupil": {"sen_provision": "E"}},
         "transition_referral": {"to": "accepted"},
+        "state_nhs_number": {"nhs_number": "9990000026"},
         "add_contact": session(days_ago=0),
         "load_contacts": session(days_ago=0),
         "add_outcome": {"instrument": "other", "domain": "other", "baseline": {"on": day(20), "value": 2}},

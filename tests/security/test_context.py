@@ -50,8 +50,8 @@ async def test_a_then_b_then_a_then_nobody_on_one_connection(service: Service, p
     [
         ("school", {"pupil", "pupil_statement", "referral"}),
         ("far_school", set()),
-        ("trust", {"pupil_statement", "referral"}),
-        ("commissioner", {"pupil", "pupil_statement", "referral"}),
+        ("trust", {"pupil_statement", "referral", "traced_number"}),
+        ("commissioner", {"pupil", "pupil_statement", "referral", "traced_number"}),
         ("board", set()),
         ("finance", set()),
         ("auditor", {"audit_event", "audit_mention"}),
@@ -60,8 +60,14 @@ async def test_a_then_b_then_a_then_nobody_on_one_connection(service: Service, p
 async def test_policies_show_cases_to_whom_they_concern_events_to_the_audit_and_counts_to_nobody(
     service: Service, key: str, seen: set[str]
 ) -> None:
-    assert (await service.as_("school").post("/v1/referrals", pupil_referral("SLT"))).status_code == 201
-    tables = ("audit_event", "audit_mention", "pupil", "pupil_statement", "referral", "referral_month")
+    made = await service.as_("school").post("/v1/referrals", pupil_referral("SLT"))
+    assert made.status_code == 201
+    path = f"{made.headers['Location']}/nhs-number"
+    traced = await service.as_("trust").put(path, {"nhs_number": "9990000026"}, "*")
+    assert traced.status_code == 200
+    tables = (
+        *("audit_event", "audit_mention", "pupil", "pupil_statement", "referral", "referral_month", "traced_number"),
+    )
     principal = await _principal(service, key)
     connection = await asyncpg.connect(service.app_url)
     async with connection.transaction():

@@ -95,6 +95,7 @@ WRITES: dict[str, tuple[str, str | None, dict[str, Any]]] = {
     "POST /v1/slas/{sla_id}/transitions": ("slas:write", "sla", {"to": "ended"}),
     "POST /v1/referrals": ("referrals:write", None, pupil_referral("{commissioned_service}", "900101")),
     "PATCH /v1/referrals/{referral_id}": ("referrals:write", "referral", {"priority": "urgent"}),
+    "PUT /v1/referrals/{referral_id}/nhs-number": ("referrals:write", "referral", {"nhs_number": "9990000026"}),
     "POST /v1/referrals/{referral_id}/transitions": (
         "referrals:write",
         "referral",

@@ -58,6 +58,10 @@ class Caller:
         headers = {"If-Match": etag} if etag else {"Idempotency-Key": key or str(uuid4())}
         return await self.call("POST", path, json=json, headers=headers)
 
+    async def put(self, path: str, json: Any, etag: str) -> httpx2.Response:
+        """Replace a part of a record."""
+        return await self.call("PUT", path, json=json, headers={"If-Match": etag})
+
     async def patch(self, path: str, json: Any, etag: str) -> httpx2.Response:
         """Change a record."""
         return await self.call("PATCH", path, json=json, headers={"If-Match": etag})

@@ -111,6 +111,8 @@ async def _make_cases(service: Service, area: str) -> None:
     await _made(neighbour, "/v1/referrals", whole)
     returned = await _made(far, "/v1/referrals", pupil_referral("SLT", urns[2], upn=None, nhs_number="9990000026"))
     await _step(trust, returned, "returned")
+    traced = await trust.put(f"{returned}/nhs-number", {"nhs_number": "9990000034"}, "*")
+    assert traced.status_code == 200, traced.text
     unnumbered = pupil_referral("SLT", urns[0], upn=None, nhs_number=None, family_name=None)
     withdrawn = await _made(school, "/v1/referrals", unnumbered)
     await _step(school, withdrawn, "withdrawn")

@@ -8,7 +8,7 @@ from typing import Any
 
 import asyncpg
 
-CASES = {"contact", "outcome", "pupil_statement", "referral", "referral_transition"}
+CASES = {"contact", "outcome", "pupil_statement", "referral", "referral_transition", "traced_number"}
 """The tables that grow."""
 MOST_SORTED = 1_000
 """Rows that a page, or the pages of several branches together, may be sorted as."""

@@ -31,6 +31,11 @@ select area_id, statement_id, id, pupil_id, school_id, provider_id, submitted_at
     'Given', 'Family', '2016-05-04', 'K'
 from referral where area_id = $1
 """
+_TRACED = """
+insert into traced_number (area_id, id, nhs_number, referral_id, school_id, provider_id, organisation_id, stated_at)
+select area_id, uuidv7(), '999' || substr(code, 2), id, school_id, provider_id, area_id, submitted_at
+from referral where area_id = $1
+"""
 _CONTACTS = """
 insert into contact (area_id, id, "on", mode, setting, duration_minutes, attendance, staff_role, group_size,
     referral_id, school_id, provider_id, organisation_id, recorded_at, version)
@@ -59,7 +64,7 @@ async def seed(superuser_url: str, area: DatasetArea) -> None:
     connection = await asyncpg.connect(superuser_url)
     async with connection.transaction():
         await connection.execute(_REFERRALS, REFERRALS, area.id)
-        for statement in (_STATEMENTS, _CONTACTS, _OUTCOMES, _STEPS):
+        for statement in (_STATEMENTS, _TRACED, _CONTACTS, _OUTCOMES, _STEPS):
             await connection.execute(statement, area.id)
     await connection.execute("vacuum analyze")
     await connection.close()

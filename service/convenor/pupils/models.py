@@ -110,3 +110,26 @@ class PupilStatement(PupilFields, AreaRow, table=True):
     not_the_same_as_ids: list[UUID] | None = ColumnField(None, sa_type=ARRAY(Uuid))
     """Referrals of the school that are about other children."""
     sen_provision: str = ColumnField(sa_type=Text)
+
+
+class TracedNumber(AreaRow, table=True):
+    """The NHS number that a service traced for a referral: a statement of its own, which no school reads.
+
+    Like a school's statement it never changes. `provider_id` decides who has access.
+    """
+
+    __tablename__ = "traced_number"
+    __table_args__ = (
+        tenant_foreign_key("referral", "referral_id", "school_id", "provider_id", onupdate="cascade"),
+        _in_force("traced_in_force", "referral_id", unique=True),
+        _in_force("traced_by_number", "nhs_number"),
+        Index("traced_by_referral", "area_id", "referral_id"),
+    )
+    nhs_number: str
+    referral_id: UUID
+    school_id: UUID
+    provider_id: UUID
+    organisation_id: UUID
+    """Who traced it."""
+    stated_at: datetime = ColumnField(sa_type=DateTime(timezone=True))
+    superseded_at: datetime | None = ColumnField(None, sa_type=DateTime(timezone=True))

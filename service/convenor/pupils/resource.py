@@ -4,6 +4,7 @@ from uuid import UUID
 
 from pydantic import Field
 
+from convenor.domain_types.codes import NhsNumber
 from convenor.pupils.models import PupilFields
 from convenor.read_model.resource import Part
 from convenor.security.principal import FieldSensitivity
@@ -13,6 +14,9 @@ class PupilRead(PupilFields):
     """A pupil, as the school stated them in a referral."""
 
     id: UUID = Field(description="The pupil's id, the same in every referral. Each organisation knows another.")
+    traced_nhs_number: NhsNumber | None = Field(
+        description="NHS number that the service traced for this referral, apart from the school's."
+    )
     pseudonym: str = Field(description="A stable pseudonym for the pupil, which only your organisation sees.")
 
 
@@ -25,10 +29,15 @@ PUPIL = Part(
     sql={
         "upn": "coalesce({t}.upn, {t}.temporary_upn)",
         "id": "coalesce(pupil_id_for({id_key}, {organisation}, {t}.pupil_id), {t}.pupil_id)",
+        "traced_nhs_number": (
+            "(select n.nhs_number from traced_number n where n.area_id = {t}.area_id"
+            " and n.referral_id = {t}.referral_id and n.superseded_at is null)"
+        ),
         "pseudonym": "encode(substr(sha256({pseudonym_key} || uuid_send({t}.pupil_id)), 1, 10), 'hex')",
     },
     sensitivity={
         "id": FieldSensitivity.IDENTITY,
+        "traced_nhs_number": FieldSensitivity.NHS_NUMBER,
         **{
             name: _OWN_CLEARANCE.get(name, FieldSensitivity.IDENTITY)
             for name in PupilFields.model_fields

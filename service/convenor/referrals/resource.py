@@ -186,7 +186,9 @@ REFERRALS = Resource(
         ),
         "nhs_number": Filter(
             "{t}.pupil_id = any(array(select i.pupil_id from pupil_statement i where i.area_id = {area}"
-            " and i.superseded_at is null and i.nhs_number = {v}))",
+            " and i.superseded_at is null and i.nhs_number = {v} union all select r.pupil_id from traced_number n"
+            " join referral r on r.area_id = n.area_id and r.id = n.referral_id where n.area_id = {area}"
+            " and n.superseded_at is null and n.nhs_number = {v}))",
             "text",
             NhsNumber,
             "All referrals of the pupil with exactly this NHS number.",

@@ -10,11 +10,11 @@ from convenor.http.read_routes import ResourceRouter, Tag
 from convenor.http.write_context import WriteContext
 from convenor.problems import IllegalTransition
 from convenor.read_model.locking import get_for_update
-from convenor.referrals import rules
+from convenor.referrals import nhs_numbers, rules
 from convenor.referrals.models import Referral
 from convenor.referrals.refusals import AlreadyOpen, Contradiction, SameNameAndBirthDate
 from convenor.referrals.resource import REFERRALS, TRANSITIONS, ReferralRead
-from convenor.referrals.schemas import ReferralCreate, ReferralUpdate, TransitionCreate
+from convenor.referrals.schemas import NhsNumberUpdate, ReferralCreate, ReferralUpdate, TransitionCreate
 
 router = ResourceRouter(
     Tag("referrals", "Referrals of a pupil, a group or a school to a service, with every step along the pathway.")
@@ -60,6 +60,17 @@ async def update_referral(
         others = [known.statement.id for known in problem.known]
         write.concerns(records=[referral.id], areas=[referral.area_id], subjects=[*write.record.subjects, *others])
         raise
+
+
+@router.put("/v1/referrals/{referral_id}/nhs-number", response_model=ReferralRead)
+async def state_nhs_number(
+    referral_id: str,
+    data: NhsNumberUpdate,
+    write: Annotated[WriteContext, writes("referrals:write", "referrals:state_nhs_number", changes=True)],
+) -> Response:
+    """State, correct or withdraw the NHS number that your health service traced. No school sees it."""
+    referral = await get_for_update(write.session, write.principal, REFERRALS, Referral, referral_id)
+    return await write.update(REFERRALS, referral, data, nhs_numbers.state_nhs_number)
 
 
 @router.post("/v1/referrals/{referral_id}/transitions", status_code=201, response_model=ReferralRead)

@@ -1,6 +1,6 @@
 """The rules of referrals: submission, correction, and every step along the pathway."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -142,6 +142,19 @@ async def update_referral(
     return others
 
 
+def require_pupil(referral: Referral, fields: Collection[str]) -> None:
+    """Refuse fields about a pupil where a referral is about none.
+
+    Raises:
+        Invalid: with an error for each field.
+    """
+    errors = FieldErrors()
+    if referral.subject_kind != "pupil":
+        for name in sorted(fields):
+            errors.add(f"/{name}", "not_about_a_pupil", "This referral is not about one pupil.")
+    errors.raise_if_any()
+
+
 def _acts_for_last(principal: Principal, referral: Referral, schools: Sequence[UUID]) -> bool:
     return (referral.area_id, schools[0]) in principal.keys(RowAccess.SCHOOL)
 
@@ -155,11 +168,8 @@ def _require_last(principal: Principal, referral: Referral, schools: Sequence[UU
 async def _correct_pupil(
     session: AsyncSession, schools: Sequence[UUID], referral: Referral, data: ReferralUpdate
 ) -> Sequence[Referral]:
-    errors, for_all = FieldErrors(), data.for_all_referrals_of_the_pupil
-    if referral.subject_kind != "pupil":
-        for name in sorted(data.model_fields_set & ABOUT_THE_PUPIL):
-            errors.add(f"/{name}", "not_about_a_pupil", "This referral is not about one pupil.")
-        errors.raise_if_any()
+    errors, for_all = FieldErrors(), bool(data.for_all_referrals_of_the_pupil)
+    require_pupil(referral, data.model_fields_set & ABOUT_THE_PUPIL)
     if for_all and data.pupil is None:
         errors.add("/pupil", "required", "Say what to correct in all referrals of the pupil.")
     if for_all and data.pupil and (of_one := sorted(data.pupil.model_fields_set & EDITABLE_DETAILS)):

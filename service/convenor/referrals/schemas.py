@@ -9,7 +9,7 @@ from pydantic_core import PydanticCustomError
 from convenor.domain_types.codes import LaCode, Line, NeedType, NhsNumber, Prose, SenProvision, Upn, Urn
 from convenor.domain_types.dates import PastDate, today
 from convenor.domain_types.inputs import InputModel, InputPart, NotNullable, Patch, optional_field
-from convenor.pupils.models import ParentFields, PupilFields, PupilStatement
+from convenor.pupils.models import ParentFields, PupilFields, PupilStatement, TracedNumber
 from convenor.referrals.models import (
     ConsentFields,
     GroupFields,
@@ -132,11 +132,17 @@ class ReferralUpdate(
         description="As in a new referral, in place of what was sent before. Null takes it back.",
         max_length=50,
     )
-    for_all_referrals_of_the_pupil: bool = Field(
-        False,
+    for_all_referrals_of_the_pupil: Annotated[bool | None, NotNullable] = Field(
+        None,
         description="Whether `pupil` corrects all of your school's referrals of this pupil at once, ended ones too. The"
         " version of each counts up. Use it for a number or date of birth that several referrals state.",
     )
+
+
+class NhsNumberUpdate(InputModel, stored_as=TracedNumber):
+    """The NHS number that a service traced for the pupil of a referral."""
+
+    nhs_number: NhsNumber | None = Field(description="The NHS number; null withdraws the one that was stated before.")
 
 
 class TransitionCreate(TransitionFields, InputModel, stored_as=ReferralTransition, resolved={"to"}):
