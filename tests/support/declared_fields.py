@@ -51,7 +51,7 @@ def _hidden_in(resource: Resource, declared: Resource | Part, table: str, before
         if selected := re.match(r"\(select (\w+)\.(\w+) from (\w+) \1 where ", sql):
             yield Hidden(resource, before + path, sensitivity, selected[3], selected[2])
             continue
-        column = re.fullmatch(r"(?:coalesce\()?\{t\}\.(\w+)(?:, \{t\}\.\w+\))?", sql)
+        column = re.fullmatch(r"(?:coalesce\((?:\w+\(.*?)?)?\{t\}\.(\w+)(?:\)?, \{t\}\.\w+\))?", sql)
         assert column, f"{resource.name}: say here which column holds {before}{path}"
         yield Hidden(resource, before + path, sensitivity, table, column[1])
     for path, part in declared.parts.items():
