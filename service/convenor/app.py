@@ -17,8 +17,9 @@ import convenor.model_registry  # noqa: F401 - a foreign key is resolved only wh
 from convenor.audit.writer import AuditWriter
 from convenor.database.background import repeat
 from convenor.database.idempotency import PURGE_EACH_SECONDS, purge_expired
+from convenor.database.pending_work import IDLE_SECONDS, work
 from convenor.database.pools import CLOSE_SECONDS, connect
-from convenor.features import FEATURES, RESOURCES
+from convenor.features import FEATURES, RESOURCES, TASKS
 from convenor.health import routes as health
 from convenor.health.readiness import Readiness
 from convenor.http.bulk import IMPORTS_AT_ONCE
@@ -97,6 +98,7 @@ def create_app(app_url: str, data_dir: Path, issuer: str, workers: int = 1, *, l
                 asyncio.create_task(repeat(*each))
                 for each in (
                     ("watching for changed clients", watches, HEARTBEAT_SECONDS),
+                    ("pending work", partial(work, connections.open_worker, TASKS), IDLE_SECONDS),
                     (
                         "deletion of expired idempotency keys",
                         partial(purge_expired, connections.sessions),

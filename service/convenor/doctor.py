@@ -12,6 +12,7 @@ import asyncpg
 from convenor.config import Settings
 from convenor.configuration_error import ConfigurationError
 from convenor.database.demo_mark import holds_demo
+from convenor.database.pending_work import StuckWork, stuck
 from convenor.demo.clients import FILE_NAME as CLIENTS_FILE
 from convenor.domain_types.dates import now
 from convenor.embedded_postgres.open import Finding, examine
@@ -138,6 +139,7 @@ async def _inside(url: str, data_dir: Path) -> list[Finding]:
     connection = await asyncpg.connect(url)
     try:
         database_time: datetime = await connection.fetchval("select clock_timestamp()")
+        late = await stuck(connection) if current else []
     finally:
         await connection.close()
     difference = abs((now() - database_time).total_seconds())
@@ -152,6 +154,7 @@ async def _inside(url: str, data_dir: Path) -> list[Finding]:
             f"{difference:.0f} seconds from the database's",
             "" if in_step else "Synchronise both machines by NTP: tokens are valid for five minutes only.",
         ),
+        *(_late(each, serves=bool(_who_serves(data_dir))) for each in late),
     ]
 
 
@@ -161,6 +164,14 @@ async def _key_check(url: str, data_dir: Path) -> Finding:
     except ConfigurationError as error:
         return Finding("keys of identities", False, error.problem, error.remedy)
     return Finding("keys of identities", True, f"{len(data_key_files(data_dir))} data keys")
+
+
+def _late(work: StuckWork, *, serves: bool) -> Finding:
+    detail = f"{work.count} of the kind {work.kind} wait since {work.due_at:%Y-%m-%d %H:%M} UTC"
+    if not serves:
+        return Finding("pending work", True, f"{detail}, for the service to be started")
+    remedy = "Look for that kind in the service's log. The work is kept, and tried again at the latest every hour."
+    return Finding("pending work", False, f"{detail}; the last error is {work.last_error or 'none'}.", remedy)
 
 
 def _was_used(data_dir: Path) -> bool:

@@ -48,6 +48,9 @@ RESOURCES = {
 }
 """Every readable resource, by name."""
 
+TASKS = {kind: task for feature in FEATURES for kind, task in feature.tasks.items()}
+"""What does each kind of pending work."""
+
 
 def refuse_unknown_scopes(features: tuple[Feature, ...]) -> None:
     """Refuse a feature that asks for a scope which no client could hold.

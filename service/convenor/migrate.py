@@ -33,7 +33,7 @@ READ_ONLY = (
     "organisation",
     "pathway",
 )
-SHORT_LIVED = ("idempotency_record", "spent_assertion")
+SHORT_LIVED = ("idempotency_record", "pending_work", "spent_assertion")
 KEPT = (
     "area",
     "benchmark",

@@ -9,6 +9,7 @@ for _module in (
     *sorted(f"convenor.{path.parent.name}.models" for path in Path(__file__).parent.glob("*/models.py")),
     "convenor.database.demo_mark",
     "convenor.database.idempotency",
+    "convenor.database.pending_work",
     "convenor_auth.key_check",
     "convenor_auth.models",
 ):

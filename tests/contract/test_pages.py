@@ -261,7 +261,10 @@ async def test_pages_and_probes_leave_no_event(service: Service) -> None:
 async def test_the_service_is_ready_once_it_can_serve(shared_service: Service) -> None:
     assert (await shared_service.http.get("/health/live")).json() == {"status": "live"}
     ready = await shared_service.http.get("/health/ready")
-    assert (ready.status_code, ready.json()["checks"]) == (200, {"database": "ok", "tables": "ok", "audit": "ok"})
+    assert (ready.status_code, ready.json()["checks"]) == (
+        200,
+        {"database": "ok", "tables": "ok", "audit": "ok", "pending_work": "ok"},
+    )
 
 
 async def test_a_service_on_the_tables_of_another_version_is_not_ready_but_lives(service: Service) -> None:
@@ -279,7 +282,7 @@ async def test_a_service_whose_database_is_away_is_not_ready_but_lives(service: 
     answer = await service.http.get("/health/ready")
     assert (answer.status_code, answer.json()["checks"]) == (
         503,
-        {"database": "failed", "tables": "unknown", "audit": "unknown"},
+        {"database": "failed", "tables": "unknown", "audit": "unknown", "pending_work": "unknown"},
     )
     assert (await service.http.get("/health/live")).status_code == 200
     await admin.close()

@@ -29,7 +29,12 @@ async def test_a_service_that_cannot_write_its_audit_is_not_ready_but_lives(
         answer = await service.http.get(READY)
         assert (await service.http.get("/health/live")).status_code == 200
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "2")
-    assert answer.json()["checks"] == {"database": "ok", "tables": "ok", "audit": "failed"}
+    assert answer.json()["checks"] == {
+        "database": "ok",
+        "tables": "ok",
+        "audit": "failed",
+        "pending_work": "ok",
+    }
 
 
 async def test_a_service_whose_commits_do_not_become_durable_is_not_ready(

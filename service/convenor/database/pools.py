@@ -25,8 +25,9 @@ T = TypeVar("T")
 DATABASE_ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 """What the driver raises, apart from the errors of the system."""
 
-READERS, WRITERS, AUDITORS, PROBES, LISTENERS = 10, 8, 2, 1, 1
-"""Connections of one worker. The listener belongs to the token verifier and receives changes of clients."""
+READERS, WRITERS, AUDITORS, PROBES, LISTENERS, BACKGROUND = 10, 8, 2, 1, 1, 1
+"""Connections of one worker. The listener belongs to the token verifier and receives changes of clients; the one in the
+background does pending work."""
 MAX_STATEMENT_BYTES = 30_000
 """The longest statement that stays prepared. GraphQL's are long, but the plans of the longest would fill the memory."""
 WAIT_SECONDS = 5
@@ -60,6 +61,8 @@ class Connections:
     sessions: async_sessionmaker[AsyncSession]
     open_probe: Callable[[], Awaitable[asyncpg.Connection]]
     """Opens the connection for readiness checks; the caller closes it."""
+    open_worker: Callable[[], Awaitable[asyncpg.Connection]]
+    """Opens the connection for pending work; the caller closes it."""
 
 
 class Pool:
@@ -188,7 +191,7 @@ async def connect(app_url: str, workers: int = 1) -> AsyncIterator[Connections]:
             await _assert_connections_available(connection, workers)
         sessions = async_sessionmaker(engine, expire_on_commit=False)
         open_probe = partial(asyncpg.connect, app_url, server_settings=_PROBE_SETTINGS)
-        yield Connections(readers, auditors, engine, sessions, open_probe)
+        yield Connections(readers, auditors, engine, sessions, open_probe, opens)
     finally:
         # The engine itself would wait without limit.
         await asyncio.gather(close_or_cut(list(writers)), auditors.close(), readers.close())
@@ -278,7 +281,7 @@ async def _assert_session(connection: asyncpg.Connection, opens: Callable[[], Aw
 
 
 async def _assert_connections_available(connection: Any, workers: int) -> None:
-    wanted = workers * (READERS + WRITERS + AUDITORS + PROBES + LISTENERS)
+    wanted = workers * (READERS + WRITERS + AUDITORS + PROBES + LISTENERS + BACKGROUND)
     available = int(await connection.fetchval("show max_connections")) - int(
         await connection.fetchval("show superuser_reserved_connections")
     )

@@ -40,3 +40,8 @@ async def set_context_of(session: AsyncSession, principal: Principal, row_wait: 
 def import_context(*areas: UUID) -> tuple[str, str, str]:
     """Return the context of an import that writes complete areas. Only commands use it, never a request."""
     return "{" + ",".join(map(str, areas)) + "}", RowAccess.AREA.value, "{}"
+
+
+def worker_context(*areas: UUID) -> tuple[str, str, str]:
+    """Return the context of the worker that does pending work. It alone sees that table, and no client has it."""
+    return "{" + ",".join(map(str, areas)) + "}", RowAccess.WORKER.value, "{}"

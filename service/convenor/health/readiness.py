@@ -8,6 +8,7 @@ from math import inf
 import asyncpg
 
 from convenor.audit.writer import AuditWriter, rehearse
+from convenor.database.pending_work import stuck
 from convenor.database.pools import DATABASE_ERRORS
 from convenor.revision import is_current
 
@@ -51,7 +52,7 @@ class Readiness:
 
     async def _check(self) -> Checks:
         try:
-            return await self._check_database() | await self._check_audit()
+            return await self._check_database() | await self._check_pending_work() | await self._check_audit()
         finally:
             self._cached_until = asyncio.get_running_loop().time() + CACHE_SECONDS
 
@@ -81,6 +82,17 @@ class Readiness:
             self._drop()
             return {"audit": "failed"}
         return {"audit": "ok"}
+
+    async def _check_pending_work(self) -> Checks:
+        if self._connection is None:
+            return {"pending_work": "unknown"}
+        try:
+            async with asyncio.timeout(CHECK_SECONDS):
+                late = await stuck(self._connection)
+        except _FAILURES:
+            self._drop()
+            return {"pending_work": "unknown"}
+        return {"pending_work": "late" if late else "ok"}
 
     def _drop(self) -> None:
         """Drop the connection without waiting; the server ends its statement within a second."""

@@ -34,12 +34,16 @@ class ChecksRead(BaseModel):
         description="Whether the service can store audit events, without which it answers no request. "
         "A full disk, for example, causes `failed`."
     )
+    pending_work: Literal["ok", "late", "unknown"] = Field(
+        description="Whether the work that follows changes is done in time. `late` does not make the service unready: "
+        "`convenor doctor` says what waits."
+    )
 
 
 class ReadyRead(BaseModel):
     """Whether the service is ready to answer."""
 
-    status: Literal["ready", "not_ready"] = Field(description="`ready` where every check is `ok`.")
+    status: Literal["ready", "not_ready"] = Field(description="`ready` where every check but `pending_work` is `ok`.")
     checks: ChecksRead = Field(description="The checks.")
 
 
@@ -61,7 +65,7 @@ async def read_liveness() -> JSONResponse:
 async def read_readiness(request: Request) -> JSONResponse:
     """Return 200 once the service is ready to answer. The checks may be a second old."""
     checks = await RequestContext.of(request).services.get(Readiness).check()
-    if all(outcome == "ok" for outcome in checks.values()):
+    if all(outcome == "ok" for check, outcome in checks.items() if check != "pending_work"):
         return JSONResponse({"status": "ready", "checks": checks}, headers=_NO_STORE)
     headers = _NO_STORE | {"Retry-After": str(RETRY_SECONDS)}
     return JSONResponse({"status": "not_ready", "checks": checks}, 503, headers)

@@ -1,9 +1,11 @@
 """A feature: one folder of the service, registered once by its `FEATURE`."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from starlette.routing import Route
 
+from convenor.database.pending_work import Task
 from convenor.http.read_routes import ReadRoute, ResourceRouter, operation_of
 
 
@@ -14,6 +16,7 @@ class Feature:
     Args:
         router: Its routes, with the section of the documentation that they stand in.
         partner_writes: Whether partners write it, so that its changes are mutations of GraphQL, too.
+        tasks: What does the work that its changes leave to be done after their commit, by kind.
 
     Raises:
         ValueError: One of its routes declares no operation, so that nothing would check its caller.
@@ -21,6 +24,7 @@ class Feature:
 
     router: ResourceRouter
     partner_writes: bool = False
+    tasks: Mapping[str, Task] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for route in self.routes:

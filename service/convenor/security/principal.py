@@ -38,6 +38,7 @@ class RowAccess(StrEnum):
     """Which cases a role may see: referrals and the records that belong to them.
 
     `AUDIT` sees none of them. It is the row access to audit events, and `COUNTS` to the counts of referrals by month.
+    `WORKER` is that of the work that follows a change; no client has it.
     """
 
     AREA = "area"
@@ -47,6 +48,7 @@ class RowAccess(StrEnum):
     PROVIDER = "provider"
     AUDIT = "audit"
     COUNTS = "counts"
+    WORKER = "worker"
     NONE = "none"
 
 
