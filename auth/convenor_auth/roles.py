@@ -33,7 +33,8 @@ SCOPES: Mapping[str, str] = MappingProxyType(
         "impact_returns:write": "Send impact returns, and accept them or send them back.",
         "insights:read": "Read aggregates; small numbers are suppressed.",
         "audit:read": "Read the audit trail.",
-        IDENTIFY: "See who a pupil is. Only a client that is registered for this scope can have it.",
+        IDENTIFY: "See who a pupil is, and decide which pupils are one child. Only a client that is registered for "
+        "this scope can have it.",
     }
 )
 """Every scope, with what it allows."""
@@ -85,9 +86,9 @@ ROLES: Mapping[Role, RoleRule] = MappingProxyType(
         Role.HEALTH_SYSTEM: RoleRule(
             scopes=DIRECTORY | _CASEWORK | {"slas:read", "insights:read"},
             row_access=RowAccess.PROVIDER,
-            clearances=frozenset({FieldSensitivity.IDENTITY, FieldSensitivity.NHS_NUMBER}),
-            may="read the referrals to its services, with name and NHS number; accept, decline, pause and discharge; "
-            "record contacts and outcomes; read aggregates",
+            clearances=frozenset({FieldSensitivity.IDENTITY, FieldSensitivity.NHS_NUMBER, FieldSensitivity.PERSON}),
+            may="read the referrals to its services, with name, NHS number and possible duplicates; accept, decline, "
+            "pause and discharge; record contacts and outcomes; read aggregates",
             may_not="see a UPN, or a referral to a service that is not its own",
             organisation_kind="health",
             stands_for=RowAccess.PROVIDER,
@@ -95,9 +96,9 @@ ROLES: Mapping[Role, RoleRule] = MappingProxyType(
         Role.PROVIDER_PORTAL: RoleRule(
             scopes=DIRECTORY | _CASEWORK | {"slas:read", "impact_returns:read", "impact_returns:write"},
             row_access=RowAccess.PROVIDER,
-            clearances=frozenset({FieldSensitivity.IDENTITY}),
-            may="read the referrals to its own services, with name; accept, decline, pause and discharge; "
-            "record contacts and outcomes; read its SLAs; send impact returns",
+            clearances=frozenset({FieldSensitivity.IDENTITY, FieldSensitivity.PERSON}),
+            may="read the referrals to its own services, with name and possible duplicates; accept, decline, pause and "
+            "discharge; record contacts and outcomes; read its SLAs; send impact returns",
             may_not="see an NHS number or a UPN, or another provider's records",
             organisation_kind="provider",
             stands_for=RowAccess.PROVIDER,
@@ -117,10 +118,11 @@ ROLES: Mapping[Role, RoleRule] = MappingProxyType(
             | {"slas:read", "slas:write", "impact_returns:read", "impact_returns:write", "insights:read"}
             | {"referrals:read", "contacts:read", "outcomes:read", IDENTIFY},
             row_access=RowAccess.AREA,
-            clearances=frozenset(),
+            clearances=frozenset({FieldSensitivity.PERSON}),
             may="maintain the area's directory and SLAs; accept impact returns or send them back; read referrals, "
-            "contacts and outcomes under pseudonym",
-            may_not="see who a pupil is without the scope pupils:identify; change a case",
+            "contacts and outcomes under pseudonym; with the scope pupils:identify, see who a pupil is and decide "
+            "which pupils are one child",
+            may_not="see who a pupil is without that scope; change a case",
             organisation_kind="local_authority",
         ),
         Role.FINANCE: RoleRule(

@@ -17,6 +17,7 @@ from convenor.networks import routes as networks
 from convenor.outcomes import routes as outcomes
 from convenor.pathways import routes as pathways
 from convenor.providers import routes as providers
+from convenor.pupil_matches import routes as pupil_matches
 from convenor.read_model.checks import check_together
 from convenor.referrals import routes as referrals
 from convenor.schools import routes as schools
@@ -36,6 +37,7 @@ FEATURES: tuple[Feature, ...] = (
     slas.FEATURE,
     pathways.FEATURE,
     referrals.FEATURE,
+    pupil_matches.FEATURE,
     contacts.FEATURE,
     outcomes.FEATURE,
     impact_returns.FEATURE,

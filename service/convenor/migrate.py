@@ -33,7 +33,7 @@ READ_ONLY = (
     "organisation",
     "pathway",
 )
-SHORT_LIVED = ("idempotency_record", "pending_work", "spent_assertion")
+SHORT_LIVED = ("idempotency_record", "pending_work", "person_link", "spent_assertion")
 KEPT = (
     "area",
     "benchmark",
@@ -43,6 +43,7 @@ KEPT = (
     "cluster_succession",
     "commissioned_service",
     "contact",
+    "decided_pupil",
     "impact_return",
     "impact_return_measure",
     "impact_return_transition",
@@ -51,6 +52,8 @@ KEPT = (
     "practice",
     "provider",
     "pupil",
+    "pupil_decision",
+    "pupil_match",
     "pupil_statement",
     "referral",
     "referral_month",

@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 from fastapi.routing import APIRoute
 from pydantic import BaseModel
-from support.api_client import Service
+from support.api_client import Service, pupil_referral
 from support.filled_bodies import differences, filled
+from support.pending_work import do_all
 from support.referral_steps import ACCEPTED, load, referred
 
 from convenor.areas.schemas import AreaUpdate
@@ -34,6 +35,7 @@ from convenor.memberships.schemas import (
 )
 from convenor.outcomes.schemas import MeasureCreate, OutcomeCreate
 from convenor.providers.schemas import ProviderCreate, ProviderUpdate
+from convenor.pupil_matches.schemas import PupilDecisionCreate
 from convenor.referrals.schemas import (
     GroupSubjectCreate,
     NhsNumberUpdate,
@@ -52,6 +54,7 @@ REFERENCES = {
     "not_the_same_as",
     "provider",
     "referral_code",
+    "referrals",
     "same_as",
     "school",
     "school_urn",
@@ -335,11 +338,27 @@ async def state_nhs_number(service: Service) -> tuple[Body, Any]:
 
 
 @sends(TransitionCreate)
-async def return_referral(service: Service) -> tuple[Body, Any]:
+async def decline_referral(service: Service) -> tuple[Body, Any]:
     _, referral = await submit_referral(service)
-    body = filled(TransitionCreate, to="returned")
+    body = filled(TransitionCreate, to="declined")
     await moved(service, "trust", f"/v1/referrals/{referral['id']}", body)
-    return body, await step_of(service, "school", f"/v1/referrals/{referral['id']}", "returned")
+    return body, await step_of(service, "school", f"/v1/referrals/{referral['id']}", "declined")
+
+
+@sends(PupilDecisionCreate)
+async def decide_pupil_match(service: Service) -> tuple[Body, Any]:
+    referrals = []
+    for maker, urn in (("school", "900001"), ("neighbour", "900002")):
+        made = await service.as_(maker).post("/v1/referrals", pupil_referral("SLT", urn))
+        referrals.append(made.json()["code"])
+    await do_all(service)
+    commissioner = service.as_("identifying_commissioner")
+    (match,) = (await commissioner.get("/v1/pupil-matches")).json()["data"]
+    path = f"/v1/pupil-matches/{match['id']}/decisions"
+    body = filled(PupilDecisionCreate, decision="keep_apart", referrals=referrals)
+    decided = await commissioner.post(path, body, etag='"1"')
+    assert decided.status_code == 201, decided.text
+    return body, (await commissioner.get(path)).json()["data"][0]
 
 
 @sends(ContactCreate)

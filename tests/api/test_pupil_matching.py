@@ -18,6 +18,7 @@ from support.api_client import Service, pupil_referral
 from support.databases import Server, serve
 from support.dataset import Dataset
 from support.identity_model import Contradiction, Organisation, SameNameAndBirth, Statement
+from support.played_persons import PlayedPersons
 from support.successors import convert
 from support.tiers import size
 
@@ -47,11 +48,10 @@ CORRECT = st.tuples(
     st.booleans(),
 )
 WITHDRAW = st.tuples(st.just("withdraw"))
-EVENTS = st.lists(
-    st.tuples(st.sampled_from(list(SCHOOLS)), st.integers(0, 9), st.one_of(REFER, CORRECT, CORRECT, WITHDRAW)),
-    min_size=2,
-    max_size=8,
-)
+DECIDE = st.tuples(st.just("decide"), st.integers(0, 9), st.sampled_from(["link", "keep_apart", "unlink"]))
+WHO = st.tuples(st.sampled_from(list(SCHOOLS)), st.integers(0, 9))
+EVENTS = st.lists(st.tuples(WHO, st.one_of(REFER, CORRECT, CORRECT, WITHDRAW)), min_size=2, max_size=8)
+EVENTS_WITH_DECISIONS = st.lists(st.tuples(WHO, st.one_of(REFER, REFER, CORRECT, DECIDE)), min_size=3, max_size=10)
 
 
 def number(stem: int) -> str:
@@ -223,23 +223,47 @@ async def stating(server: Server, dataset: Dataset) -> AsyncIterator[Service]:
         yield service
 
 
+async def _play(played: Played, who: tuple[str, int], what: str, how: Sequence[Any]) -> None:
+    """Let a school refer, or correct or withdraw what it has referred, if it has."""
+    school, at = who
+    made = list(played.schools[school].said)
+    if what == "refer":
+        await played.refer(school, *how)
+    elif made and what == "correct":
+        await played.correct(school, made[at % len(made)], *how)
+    elif made:
+        await played.withdraw(school, made[at % len(made)])
+
+
 @settings(
     max_examples=size(25, 500), deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
 )
 @given(events=EVENTS)
 async def test_the_pupils_of_schools_are_those_of_the_model_after_every_event(
-    stating: Service, events: Sequence[tuple[str, int, Any]]
+    stating: Service, events: Sequence[tuple[tuple[str, int], Any]]
 ) -> None:
     played = Played(stating)
-    for school, at, (what, *how) in events:
-        made = list(played.schools[school].said)
-        if what == "refer":
-            await played.refer(school, *how)
-        elif made and what == "correct":
-            await played.correct(school, made[at % len(made)], *how)
-        elif made:
-            await played.withdraw(school, made[at % len(made)])
+    for who, (what, *how) in events:
+        await _play(played, who, what, how)
         await played.check()
+
+
+@settings(
+    max_examples=size(20, 500), deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+)
+@given(events=EVENTS_WITH_DECISIONS)
+async def test_persons_and_matches_are_those_of_the_model_whatever_is_stated_corrected_and_decided(
+    stating: Service, events: Sequence[tuple[tuple[str, int], Any]]
+) -> None:
+    played = Played(stating)
+    persons = PlayedPersons(stating, played.schools)
+    for who, (what, *how) in events:
+        if what == "decide":
+            await persons.decide(who[1], *how)
+            await persons.check()
+        else:
+            await _play(played, who, what, how)
+    await persons.check()
 
 
 @contextmanager

@@ -290,7 +290,7 @@ async def test_a_commissioner_sees_pupils_only_with_a_token_that_asked_to(
     partner = await register(Role.COMMISSIONER)
     plain = await oauth.verifier.verify(await token_of(partner, "referrals:read"))
     naming = await oauth.verifier.verify(await token_of(partner, "referrals:read pupils:identify"))
-    assert (plain.clearances, naming.clearances) == (frozenset(), frozenset(FieldSensitivity))
+    assert (plain.clearances, naming.clearances) == (frozenset({FieldSensitivity.PERSON}), frozenset(FieldSensitivity))
 
 
 async def test_a_scope_taken_from_a_client_is_gone_from_the_tokens_it_has(
@@ -306,7 +306,7 @@ async def test_a_scope_taken_from_a_client_is_gone_from_the_tokens_it_has(
         )
     await hear(line)
     principal = await oauth.verifier.verify(token)
-    assert (principal.scopes, principal.clearances) == ({"referrals:read"}, frozenset())
+    assert (principal.scopes, principal.clearances) == ({"referrals:read"}, frozenset({FieldSensitivity.PERSON}))
 
 
 async def test_many_requests_with_one_new_token_at_once_all_pass(

@@ -52,10 +52,14 @@ def test_a_role_reads_cases_exactly_where_it_has_access_to_some(role: Role) -> N
     ("role", "row_access", "clearances"),
     [
         (Role.SCHOOL_MIS, RowAccess.SCHOOL, {FieldSensitivity.IDENTITY, FieldSensitivity.UPN}),
-        (Role.HEALTH_SYSTEM, RowAccess.PROVIDER, {FieldSensitivity.IDENTITY, FieldSensitivity.NHS_NUMBER}),
-        (Role.PROVIDER_PORTAL, RowAccess.PROVIDER, {FieldSensitivity.IDENTITY}),
+        (
+            Role.HEALTH_SYSTEM,
+            RowAccess.PROVIDER,
+            {FieldSensitivity.IDENTITY, FieldSensitivity.NHS_NUMBER, FieldSensitivity.PERSON},
+        ),
+        (Role.PROVIDER_PORTAL, RowAccess.PROVIDER, {FieldSensitivity.IDENTITY, FieldSensitivity.PERSON}),
         (Role.CLUSTER_LEAD, RowAccess.CLUSTER, set()),
-        (Role.COMMISSIONER, RowAccess.AREA, set()),
+        (Role.COMMISSIONER, RowAccess.AREA, {FieldSensitivity.PERSON}),
         (Role.FINANCE, RowAccess.NONE, set()),
         (Role.BOARD, RowAccess.NONE, set()),
         (Role.AUDITOR, RowAccess.AUDIT, set()),

@@ -6,8 +6,11 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import asyncpg
+import httpx2
 import pytest
-from support.api_client import Service
+from support.api_client import Caller, Service, pupil_referral
+from support.installation import wait_until
+from support.killable_service import killable_service
 from support.tiers import size
 
 from convenor.database.pending_work import BATCH, STUCK_ATTEMPTS, Task, do_due, stuck
@@ -160,3 +163,44 @@ async def _now(service: Service) -> Any:
     found = await connection.fetchval("select now()")
     await connection.close()
     return found
+
+
+def test_a_service_killed_while_it_links_pupils_links_them_once_it_is_started_again() -> None:
+    with killable_service() as service:
+
+        async def refer_and_kill() -> None:
+            admin = await asyncpg.connect(service.superuser_url)
+            # The worker waits for this table in the middle of its transaction.
+            blocking = admin.transaction()
+            await blocking.start()
+            await admin.execute("lock table pupil_match in access exclusive mode")
+            async with httpx2.AsyncClient(base_url=service.url, timeout=60) as http:
+                for name, urn in (("school", "900001"), ("neighbour", "900002")):
+                    school = Caller(http, service.dataset.wendshire.clients[name])
+                    made = await school.post("/v1/referrals", pupil_referral("SLT", urn))
+                    assert made.status_code == 201, made.text
+            other = await asyncpg.connect(service.superuser_url)
+            waiting = "select count(*) from pg_locks where relation = 'pupil_match'::regclass and not granted"
+            while not await other.fetchval(waiting):
+                continue
+            service.kill()
+            await blocking.rollback()
+            assert await other.fetchval("select count(*) from pending_work") >= 1
+            assert await other.fetchval("select count(*) from pupil_match") == 0
+            await other.close()
+            await admin.close()
+
+        asyncio.run(refer_and_kill())
+        service.installation.start()
+
+        def is_linked() -> bool:
+            return asyncio.run(_statuses(service.superuser_url)) == ["linked"]
+
+        wait_until(is_linked, "the pupils are linked")
+
+
+async def _statuses(url: str) -> list[str]:
+    connection = await asyncpg.connect(url)
+    rows = await connection.fetch("select status from pupil_match")
+    await connection.close()
+    return [row[0] for row in rows]

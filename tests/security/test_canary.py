@@ -9,9 +9,10 @@ from uuid import uuid4
 import pytest
 from support.api_client import Caller, Service, pupil_referral
 from support.canaries import ByGraphQL, ByRest, Canaries, columns_with_canaries
-from support.declared_fields import HIDDEN
+from support.declared_fields import STORED
 from support.free_text import REFERENCES, free_texts, written_by_partners
 from support.graphql_requests import asked
+from support.pending_work import do_all
 from support.referral_steps import day, session
 from support.whole_graph import whole_list
 
@@ -30,7 +31,7 @@ HEADERS = [
 READS: list[ReadRoute] = [route for feature in FEATURES for route in feature.reading_routes]
 OF_A_CASE = ("school", "trust", "identifying_commissioner")
 OF_A_RETURN = ("charity", "identifying_commissioner")
-DECLARED = {(each.table, each.column) for each in HIDDEN}
+DECLARED = {(each.table, each.column) for each in STORED}
 """The columns that may hold a name: those of fields that are hidden from some roles."""
 
 
@@ -55,6 +56,7 @@ def bodies(service: Service) -> dict[str, Any]:
         },
         "update_return": {"cost_pence": 1},
         "transition_return": {"to": "returned"},
+        "decide_pupil_match": {"decision": "link"},
     }
 
 
@@ -87,6 +89,14 @@ async def plant(service: Service, way: ByRest, canaries: Canaries) -> None:
     assert await way.send(commissioner, "POST", f"{path}/transitions", body("transition_return", *OF_A_RETURN), etag)
     path, etag, _ = await newest(charity, "/v1/impact-returns")
     assert await way.send(charity, "PATCH", path, body("update_return", *OF_A_RETURN), etag)
+    for maker, urn in (("school", "900001"), ("neighbour", "900002")):
+        child = pupil_referral("OUTREACH", urn, upn="P80320002601A", nhs_number=None, family_name=f"Elm {maker}")
+        assert (await service.as_(maker).post("/v1/referrals", child)).status_code == 201
+    await do_all(service)
+    decider = service.as_("identifying_commissioner")
+    path, etag, _ = await newest(decider, "/v1/pupil-matches")
+    decision = body("decide_pupil_match", "identifying_commissioner")
+    assert await way.send(decider, "POST", f"{path}/decisions", decision, etag)
 
 
 async def plant_what_is_refused(service: Service, way: ByRest, canaries: Canaries) -> None:

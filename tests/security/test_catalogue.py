@@ -109,7 +109,7 @@ async def test_the_application_s_role_owns_nothing_and_changes_no_event(catalogu
         "select relname from pg_class where relkind = 'r' and relnamespace = 'public'::regnamespace"
         " and has_table_privilege('convenor_app', oid, 'delete')"
     )
-    assert {row[0] for row in deletable} == {"idempotency_record", "pending_work", "spent_assertion"}
+    assert {row[0] for row in deletable} == {"idempotency_record", "pending_work", "person_link", "spent_assertion"}
 
 
 async def test_no_row_of_any_area_is_visible_without_a_context(

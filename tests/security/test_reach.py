@@ -20,7 +20,6 @@ from convenor.http.route_index import routes_of
 from convenor.read_model import row_access
 from convenor.read_model.plan import compile_plan
 from convenor.security.principal import Role
-from convenor_auth.roles import ROLES
 
 NARROWED = {("commissioned_service", Role.SCHOOL_MIS), ("cluster_school", None)}
 """Lists that hold less than the caller may see unless they are asked for more."""
@@ -117,6 +116,11 @@ WRITES: dict[str, tuple[str, str | None, dict[str, Any]]] = {
         "outcomes:write",
         "referral",
         {"instrument": "TOMs", "domain": "activity", "baseline": {"on": "2026-01-20", "value": 2}},
+    ),
+    "POST /v1/pupil-matches/{match_id}/decisions": (
+        "pupils:identify",
+        "pupil_match",
+        {"decision": "link", "reason": "It is one child."},
     ),
     "POST /v1/impact-returns": (
         "impact_returns:write",
@@ -217,7 +221,7 @@ async def _call(caller: Caller, route: Any, key: object, body: Any) -> httpx2.Re
 
 
 def _holds(person: Person, scope: str) -> bool:
-    return scope in ROLES[person.role].scopes
+    return scope in person.scopes
 
 
 async def _assert_reach(service: Service) -> None:

@@ -110,6 +110,7 @@ _MUTATIONS = {
     "POST /referrals/{}/contacts": "addContact",
     "POST /referrals/{}/outcomes": "addOutcome",
     "POST /impact-returns": "submitReturn",
+    "POST /pupil-matches/{}/decisions": "decidePupilMatch",
     "PATCH /impact-returns/{}": "updateReturn",
     "POST /impact-returns/{}/transitions": "transitionReturn",
 }

@@ -24,15 +24,19 @@ CLEARANCES = [
 """Whatever clearances a caller may have."""
 
 
+DERIVED = {"possible_duplicates"}
+"""Fields that no column holds: their values are other records' own, which are not hidden."""
+
+
 @dataclass(frozen=True)
 class Hidden:
-    """A field that is hidden from some roles, and the column that holds it."""
+    """A field that is hidden from some roles, and the column that holds it; none where it is derived."""
 
     resource: Resource
     path: str
     sensitivity: FieldSensitivity
     table: str
-    column: str
+    column: str | None
 
     @property
     def top(self) -> str:
@@ -52,13 +56,15 @@ def _hidden_in(resource: Resource, declared: Resource | Part, table: str, before
             yield Hidden(resource, before + path, sensitivity, selected[3], selected[2])
             continue
         column = re.fullmatch(r"(?:coalesce\((?:\w+\(.*?)?)?\{t\}\.(\w+)(?:\)?, \{t\}\.\w+\))?", sql)
-        assert column, f"{resource.name}: say here which column holds {before}{path}"
-        yield Hidden(resource, before + path, sensitivity, table, column[1])
+        assert column or before + path in DERIVED, f"{resource.name}: say here which column holds {before}{path}"
+        yield Hidden(resource, before + path, sensitivity, table, column[1] if column else None)
     for path, part in declared.parts.items():
         yield from _hidden_in(resource, part, part.source.split()[0], f"{before}{path}.")
 
 
 HIDDEN = [each for resource in RESOURCES.values() for each in _hidden_in(resource, resource, resource.table, "")]
+STORED = [each for each in HIDDEN if each.column]
+"""Those that a column holds."""
 
 
 def marked(resource: Resource) -> Resource:

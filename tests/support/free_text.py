@@ -12,9 +12,20 @@ from convenor.read_model.annotations import models_at
 from convenor.read_model.checks import fields_within
 from convenor.read_model.redaction import sensitive_paths
 from convenor.read_model.resource import Part, Resource
-from convenor_auth.roles import ROLES
+from convenor.security.principal import FieldSensitivity
+from convenor_auth.roles import ROLES, clearances_of
 
-REFERENCES = {"kpi", "not_the_same_as", "pathway", "referral_code", "same_as", "service_id", "sla_id", "to"}
+REFERENCES = {
+    "kpi",
+    "not_the_same_as",
+    "pathway",
+    "referral_code",
+    "referrals",
+    "same_as",
+    "service_id",
+    "sla_id",
+    "to",
+}
 """Texts that a rule looks up, and refuses where there is no such record or state: they are never stored as sent."""
 
 _UNBOUNDED = {TypeAdapter(kind).json_schema().get("pattern") for kind in (Line, Prose)} | {None}
@@ -35,7 +46,10 @@ class FreeText:
 
 def writers_of_names(scope: str) -> bool:
     """Check whether a role that sees who a pupil is may write with a scope: its texts may name a child."""
-    return any(scope in rule.scopes and rule.clearances for rule in ROLES.values())
+    return any(
+        scope in rule.scopes and FieldSensitivity.IDENTITY in clearances_of(role, {scope})
+        for role, rule in ROLES.items()
+    )
 
 
 def free_texts(contract: dict[str, Any]) -> list[FreeText]:

@@ -14,7 +14,7 @@ from convenor.security.principal import Grant, Role, RowAccess
 
 AREAS = ("wendshire", "fenmark")
 
-WHOLE = ("commissioner", "auditor")
+WHOLE = ("commissioner", "identifying_commissioner", "auditor")
 """Those who between them read every list."""
 
 
@@ -66,6 +66,7 @@ _ORDERS = dict.fromkeys(["clusters", "services", "slas", "pathways"], "code") | 
     "contacts": "on",
     "outcomes": "recorded_at",
     "impactReturns": "submitted_at",
+    "pupilMatches": "found_at",
     "auditEvents": "at",
 }
 

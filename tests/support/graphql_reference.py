@@ -54,6 +54,7 @@ LISTS = {
     "contacts": "/v1/contacts",
     "outcomes": "/v1/outcomes",
     "impactReturns": "/v1/impact-returns",
+    "pupilMatches": "/v1/pupil-matches",
     "auditEvents": "/v1/audit/events",
 }
 """The lists of the root."""
@@ -74,6 +75,7 @@ RECORDS = {
     "Contact": "/v1/contacts",
     "Outcome": "/v1/outcomes",
     "ImpactReturn": "/v1/impact-returns",
+    "PupilMatch": "/v1/pupil-matches",
     "AuditEvent": "/v1/audit/events",
 }
 """Where one record is read, by its type."""
@@ -97,6 +99,7 @@ PATHS = {
     ("Contact", "outcomes"): "/v1/referrals/{referral_id}/outcomes",
     ("Sla", "transitions"): "/v1/slas/{id}/transitions",
     ("ImpactReturn", "transitions"): "/v1/impact-returns/{id}/transitions",
+    ("PupilMatch", "decisions"): "/v1/pupil-matches/{id}/decisions",
 }
 """The lists that REST has under a record's path."""
 
@@ -122,6 +125,7 @@ SCOPES = {
     **dict.fromkeys(["Referral", "Transition"], "referrals:read"),
     **dict.fromkeys(["Sla", "SlaTransition"], "slas:read"),
     **dict.fromkeys(["ImpactReturn", "ReturnTransition"], "impact_returns:read"),
+    **dict.fromkeys(["PupilMatch", "PupilDecision"], "pupils:identify"),
     "School": "schools:read",
     "Provider": "providers:read",
     "Service": "services:read",
@@ -163,7 +167,7 @@ def cursor_of(record: Record, sort: str) -> str:
     """Return the cursor behind a record, in an order of REST."""
     name = sort.removeprefix("-")
     value = record["period"]["from"] if name == "period_from" else record[name]
-    if name in ("at", "submitted_at", "recorded_at"):
+    if name in ("at", "submitted_at", "recorded_at", "found_at", "decided_at"):
         value = value.replace("T", " ").removesuffix("Z").rstrip("0").removesuffix(".") + "+00"
     written = json.dumps([sort, str(value), record["id"]], ensure_ascii=False)
     return base64.urlsafe_b64encode(written.encode()).decode().rstrip("=")

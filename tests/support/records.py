@@ -11,11 +11,12 @@ from uuid import UUID
 import asyncpg
 from support.api_client import Service, pupil_referral
 from support.dataset import Dataset
+from support.pending_work import do_all
 
 from convenor.domain_types.dates import today
 from convenor.security.principal import Role
 
-DIRECTORY, CASES, CONTRACTS, EVENTS, COMMON = "directory", "cases", "contracts", "events", "common"
+DIRECTORY, CASES, CONTRACTS, EVENTS, MATCHES, COMMON = "directory", "cases", "contracts", "events", "matches", "common"
 
 OWN = "select area_id, id, school_id, provider_id, null::uuid as sla_id from {table}"
 PLAIN = "select area_id, id, null::uuid as school_id, null::uuid as provider_id, null::uuid as sla_id from {table}"
@@ -47,6 +48,8 @@ TRUTH: dict[str, tuple[str, str]] = {
     "referral_transition": (CASES, OWN),
     "contact": (CASES, OWN),
     "outcome": (CASES, OWN),
+    "pupil_match": (MATCHES, PLAIN),
+    "pupil_decision": (MATCHES, PLAIN),
     "sla": (CONTRACTS, OF_SLA.replace("t.sla_id", "t.id")),
     "sla_transition": (CONTRACTS, OF_SLA),
     "impact_return": (CONTRACTS, OF_RETURN.replace("{return}", "id")),
@@ -83,17 +86,18 @@ class Person:
     area_id: UUID | None
     role: Role
     stands_for: UUID | None
+    scopes: frozenset[str]
 
 
 def people(dataset: Dataset) -> list[Person]:
     """Return every client of both areas, and the operator."""
-    found = [Person("operator", "wendshire", None, Role.OPERATOR, None)]
+    found = [Person("operator", "wendshire", None, Role.OPERATOR, None, dataset.operator.scopes)]
     for name in ("wendshire", "fenmark"):
         area = getattr(dataset, name)
         schools = list(area.schools.values())
         stands_for = {"school": schools[0], "neighbour": schools[1], "far_school": schools[2], **area.providers}
         for key, client in area.clients.items():
-            found.append(Person(key, name, area.id, client.role, stands_for.get(key)))
+            found.append(Person(key, name, area.id, client.role, stands_for.get(key), client.scopes))
     return found
 
 
@@ -128,6 +132,8 @@ def may_see(person: Person, table: str, record: Record) -> bool:
         if person.role in SEES_OWN_CONTRACTS:
             return record.provider_id == person.stands_for
         return person.role in SEES_ALL_CONTRACTS or (person.role is Role.CLUSTER_LEAD and record.serves_cluster_1)
+    if kind == MATCHES:
+        return person.role is Role.COMMISSIONER
     return person.role is Role.AUDITOR if kind == EVENTS else True
 
 
@@ -135,6 +141,7 @@ async def make_records(service: Service) -> None:
     """Make records of every kind in both areas, over REST wherever there is a way."""
     for area in ("wendshire", "fenmark"):
         await _make_cases(service, area)
+        await _make_match(service, area)
         await _make_contracts(service, area)
         commissioner = service.as_("commissioner", area)
         role = {"role": "lead_senco", "holder": "Rowan Fell", "valid_from": "2024-09-01"}
@@ -171,6 +178,22 @@ async def _make_cases(service: Service, area: str) -> None:
         outcome = {"instrument": "TOMs", "domain": "activity", "baseline": {"on": str(today()), "value": 2}}
         measured = await work.post(f"{path}/outcomes", outcome)
         assert measured.status_code == 201, measured.text
+
+
+async def _make_match(service: Service, area: str) -> None:
+    """Make a match with a decision, of pupils who share a number and differ in their date of birth."""
+    urns = list(service.area(area).schools)
+    for maker, urn, day in (("school", urns[0], "2016-05-04"), ("far_school", urns[2], "2015-03-02")):
+        child = {"upn": "P80320002601A", "nhs_number": None, "date_of_birth": day, "family_name": "Elm"}
+        made = await service.as_(maker, area).post("/v1/referrals", pupil_referral("OUTREACH", urn, **child))
+        assert made.status_code == 201, made.text
+    await do_all(service)
+    commissioner = service.as_("identifying_commissioner", area)
+    (match,) = (await commissioner.get("/v1/pupil-matches")).json()["data"]
+    decision = {"decision": "keep_apart", "reason": "Robin Elm is Rowan Elm's sister."}
+    path = f"/v1/pupil-matches/{match['id']}"
+    decided = await commissioner.post(f"{path}/decisions", decision, etag='"1"')
+    assert decided.status_code == 201, decided.text
 
 
 async def _make_contracts(service: Service, area: str) -> None:

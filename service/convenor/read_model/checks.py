@@ -194,6 +194,7 @@ def _fragments(resource: "Resource") -> Iterator[tuple[str, str, Collection[str]
     yield "id_sql", resource.id_sql, ROW
     yield "within_clusters", resource.within_clusters, ANYWHERE
     yield "subject", resource.subject or "", ANYWHERE
+    yield "subjects", resource.subjects or "", ANYWHERE
     for name, sql in resource.joins.items():
         yield f"joins[{name}]", sql, ANYWHERE
     for name, each in resource.filters.items():

@@ -325,15 +325,22 @@ class _Writer:
 
     def _audited(self, resource: Resource, alias: str, children: list[str]) -> list[str]:
         """Write the audited columns of a row: its own ids and those of its nested records."""
-        own = [resource.identity(alias), self.binder.fill(resource.subject, alias) if resource.subject else ""]
+        own = [self._audited_id(resource, alias, resource.identity(alias)), self._subjects(resource, alias)]
         columns = []
-        for name, identity in zip(_AUDITED, own, strict=True):
-            parts = [self._audited_id(resource, alias, identity)] if identity else []
+        for name, audited in zip(_AUDITED, own, strict=True):
+            parts = [audited] if audited else []
             parts += [f"{child}.{name}" for child in children]
             # An absent part leaves no comma, and a row without ids leaves null.
             ids = f"nullif(concat_ws(',', {', '.join(parts)}), '')" if len(parts) > 1 else "".join(parts)
             columns.append(f"{ids or 'null::text'} as {name}")
         return columns
+
+    def _subjects(self, resource: Resource, alias: str) -> str:
+        """Write the statements that a row shows; empty where its resource shows none."""
+        if resource.subjects:
+            listed = self.binder.fill(resource.subjects, alias)
+            return f"(select string_agg({self._audited_id(resource, alias, 's$.id')}, ',') from ({listed}) s$(id))"
+        return self._audited_id(resource, alias, self.binder.fill(resource.subject, alias)) if resource.subject else ""
 
     def _audited_id(self, resource: Resource, alias: str, identity: str) -> str:
         if RowAccess.AREA not in self.profile.plural_access:

@@ -149,6 +149,7 @@ class Resource:
         sensitivity: the clearance that a field needs, by dotted path.
         open_free_text: fields of free text that everybody may read, by dotted path, because they are about no child.
         subject: the SQL of the id of the statement about the pupil of a record, for the audit.
+        subjects: the select of the ids of the statements about the pupils of a record, where there are several.
         etag: the column that holds the record's version.
         default_filters: by role, the predicate of a list that does not filter otherwise.
         of_area: False for the few tables that belong to no area (pathways).
@@ -178,6 +179,7 @@ class Resource:
     open_free_text: Collection[str] = ()
     relations: Mapping[str, Relation] = field(default_factory=dict)
     subject: str | None = None
+    subjects: str | None = None
     etag: str | None = None
     default_filters: Mapping[Role, DefaultFilter] = field(default_factory=dict)
     of_area: bool = True

@@ -43,6 +43,12 @@ class ConsentGiver(StrictStrEnum):
     YOUNG_PERSON = "young_person"
 
 
+class ReasonCode(StrictStrEnum):
+    """A reason of a step that is the same for everybody."""
+
+    ALREADY_WITH_SERVICE = "already_with_service"
+
+
 class YearGroup(StrictStrEnum):
     """National Curriculum year groups, with nursery and reception."""
 
@@ -95,6 +101,11 @@ class TransitionFields(BaseModel):
     """The fields that are sent with a step."""
 
     reason: Line | None = Field(None, description="The reason. It may name a child: some roles do not see it.")
+    reason_code: ReasonCode | None = Field(
+        None,
+        description="In place of `reason` where a service declines: `already_with_service`, because it has another"
+        " open referral of this child. The referrer sees it.",
+    )
     outcome: Line | None = Field(
         None, description="The result of the work, at discharge. It may name a child: some roles do not see it."
     )
@@ -186,11 +197,13 @@ class ReferralTransition(TransitionFields, AreaRow, table=True):
     __tablename__ = "referral_transition"
     __table_args__ = (
         tenant_foreign_key("referral", "referral_id", "school_id", "provider_id", onupdate="cascade"),
+        enum_check("reason_code", ReasonCode),
         Index("transition_by_referral", "area_id", "referral_id", "id"),
     )
     referral_id: UUID
     school_id: UUID
     provider_id: UUID
+    reason_code: str | None = ColumnField(None, sa_type=Text)
     from_status: str | None = None
     to_status: str
     by: str

@@ -75,6 +75,10 @@ class ReferralRead(ReferralFields):
         description="The codes of other open referrals of this pupil to this service, which later statements made"
         " this pupil's."
     )
+    possible_duplicates: list[str] = Field(
+        description="The codes of other open referrals to this service that are, or may be, of the same child. It takes"
+        " a few seconds after a referral until they are known. Only for services and the commissioner."
+    )
     redacted: list[str] = Field(description="The fields that your role does not see, by dotted path.")
 
 
@@ -142,10 +146,22 @@ REFERRALS = Resource(
             " where p.code = {t}.pathway and p.version = {t}.pathway_version)"
         ),
         "collides_with": "coalesce({t}.collides_with, '{}')",
+        "possible_duplicates": (
+            "coalesce((select array_agg(r.code order by r.submitted_at, r.id) from person_link l join person_link o"
+            " on o.area_id = l.area_id and o.match_id = l.match_id and o.group_id = l.group_id"
+            " and o.pupil_id <> l.pupil_id and o.pupil_id <> all (l.apart_from)"
+            " join referral r on r.area_id = o.area_id and r.id = o.referral_id"
+            " where l.area_id = {t}.area_id and l.referral_id = {t}.id"
+            " and r.service_id = {t}.service_id and r.ended_at is null), '{}')"
+        ),
     },
     parts={"subject.pupil": PUPIL},
     variants={"subject": "{t}.subject_kind"},
-    sensitivity={"reason": FieldSensitivity.IDENTITY, "subject.group.description": FieldSensitivity.IDENTITY},
+    sensitivity={
+        "reason": FieldSensitivity.IDENTITY,
+        "subject.group.description": FieldSensitivity.IDENTITY,
+        "possible_duplicates": FieldSensitivity.PERSON,
+    },
     filters={
         "status": Filter("{t}.status = {v}", "text", Line, "Referrals in this state."),
         "open": Filter("({t}.ended_at is null) = {v}", "boolean", bool, "Open referrals, or ended ones."),

@@ -228,8 +228,10 @@ async def transition_referral(
     if step is None:
         raise IllegalTransition(referral.status, data.to, [step.to for step in steps])
     errors = FieldErrors()
+    if data.reason_code and data.to != "declined":
+        errors.add("/reason_code", "not_for_step", "This reason is only for the step to declined.")
     for name in step.requires:
-        if not getattr(data, name):
+        if not getattr(data, name) and not (name == "reason" and data.reason_code):
             errors.add(f"/{name}", "required", f"The step to {data.to} requires `{name}`.")
     errors.raise_if_any()
     move(session, principal, referral, pathway, data.to, actor, data)

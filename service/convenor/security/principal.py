@@ -32,6 +32,8 @@ class FieldSensitivity(StrEnum):
     """Names, date of birth, the pupil's id, and free text that may name a child."""
     UPN = "upn"
     NHS_NUMBER = "nhs_number"
+    PERSON = "person"
+    """Which pupils of different organisations are one child, or may be."""
 
 
 class RowAccess(StrEnum):

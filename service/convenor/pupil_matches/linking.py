@@ -1,0 +1,147 @@
+"""Link the pupils who are one person, for the groups that a change touches, in queries whose number does not grow."""
+
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+from convenor.database.ids import uuid7
+from convenor.pupil_matches.models import MatchDecision, MatchStatus
+from convenor.pupil_matches.persons import COMPARED, NUMBERS, Match, Pair, derive
+
+KIND = "person_links"
+"""The kind of pending work. Its subjects are pupils; a trigger on their statements adds it (migration 0019)."""
+
+_SHARING = """
+    select o.pupil_id from pupil_statement s
+    join pupil_statement o on o.area_id = s.area_id and o.{number} = s.{number} and o.superseded_at is null
+    where s.area_id = $1 and s.pupil_id = n.pupil_id and s.superseded_at is null
+"""
+_NEAR = """
+    with recursive near(pupil_id) as (
+        (select each from unnest($2::uuid[]) each
+        union select coalesce(p.joined_to, p.id) from pupil p where p.area_id = $1 and p.id = any($2))
+        union
+        select beside.pupil_id from near n cross join lateral (
+            {sharing}
+            union all
+            select o.pupil_id from person_link l
+            join person_link o on o.area_id = l.area_id and o.match_id = l.match_id
+            where l.area_id = $1 and l.pupil_id = n.pupil_id
+            union all
+            select coalesce(q.joined_to, q.id) from pupil p
+            join decided_pupil d on d.area_id = p.area_id and d.pupil_id = p.id
+            join pupil_decision e on e.area_id = d.area_id and e.id = d.decision_id
+                and e.withdrawn_at is null and e.decision <> 'unlink'
+            join decided_pupil o on o.area_id = e.area_id and o.decision_id = e.id
+            join pupil q on q.area_id = o.area_id and q.id = o.pupil_id
+            where p.area_id = $1 and (p.id = n.pupil_id or p.joined_to = n.pupil_id)
+        ) beside
+    )
+    select pupil_id from near
+""".replace("{sharing}", " union all ".join(_SHARING.replace("{number}", each) for each in NUMBERS))
+_VALUES = "array_agg(distinct {column}) filter (where {column} is not null) as {column}"
+_STATED = """
+    select pupil_id, {values} from pupil_statement
+    where area_id = $1 and pupil_id = any($2) and superseded_at is null group by pupil_id
+""".replace("{values}", ", ".join(_VALUES.replace("{column}", each) for each in COMPARED))
+_DECIDED = """
+    select coalesce(p.joined_to, p.id) as one, coalesce(q.joined_to, q.id) as other, e.decision
+    from pupil p
+    join decided_pupil d on d.area_id = p.area_id and d.pupil_id = p.id
+    join pupil_decision e on e.area_id = d.area_id and e.id = d.decision_id
+        and e.withdrawn_at is null and e.decision <> 'unlink'
+    join decided_pupil o on o.area_id = e.area_id and o.decision_id = e.id and o.pupil_id > d.pupil_id
+    join pupil q on q.area_id = o.area_id and q.id = o.pupil_id
+    where p.area_id = $1 and (p.id = any($2) or p.joined_to = any($2))
+    order by e.decided_at, e.id
+"""
+_FORMER = """
+    select m.id, m.status, m.agree, m.differ, array_agg(array[l.pupil_id, l.group_id, l.person_id]) as links
+    from pupil_match m join person_link l on l.area_id = m.area_id and l.match_id = m.id
+    where m.area_id = $1
+        and m.id in (select o.match_id from person_link o where o.area_id = $1 and o.pupil_id = any($2))
+    group by m.area_id, m.id order by m.found_at, m.id
+"""
+_STORE_MATCHES = """
+    insert into pupil_match as m (area_id, id, status, agree, differ, found_at, changed_at, version)
+    select $1, n.id, n.status, string_to_array(n.agree, ','), string_to_array(n.differ, ','), now(), now(), 1
+    from unnest($2::uuid[], $3::text[], $4::text[], $5::text[]) n(id, status, agree, differ)
+    on conflict (area_id, id) do update set status = excluded.status, agree = excluded.agree,
+        differ = excluded.differ, changed_at = excluded.changed_at, version = m.version + 1
+"""
+_DROP_LINKS = "delete from person_link where area_id = $1 and match_id = any($2)"
+_STORE_LINKS = """
+    insert into person_link
+        (area_id, referral_id, school_id, provider_id, pupil_id, match_id, group_id, person_id, apart_from)
+    select r.area_id, r.id, r.school_id, r.provider_id, r.pupil_id, n.match_id, n.group_id, n.person_id,
+        string_to_array(n.apart_from, ',')::uuid[]
+    from unnest($2::uuid[], $3::uuid[], $4::uuid[], $5::uuid[], $6::text[])
+        n(pupil_id, match_id, group_id, person_id, apart_from)
+    join referral r on r.area_id = $1 and r.pupil_id = n.pupil_id
+"""
+
+
+async def decisions_near(connection: Any, area: UUID, pupils: Collection[UUID]) -> dict[Pair, bool]:
+    """Return the pairs of pupils that decisions about any of these pupils link or keep apart.
+
+    A decision follows a pupil to the older id that it was joined to. What is now one pupil needs no decision.
+    """
+    rows = await connection.fetch(_DECIDED, area, list(pupils))
+    return {
+        frozenset((row["one"], row["other"])): row["decision"] == MatchDecision.LINK
+        for row in rows
+        if row["one"] != row["other"]
+    }
+
+
+async def relink(connection: Any, area: UUID, touched: Sequence[UUID]) -> None:
+    """Derive anew who is one person among all pupils that are, or were, connected with some.
+
+    Args:
+        connection: asyncpg's, in a transaction whose context sees the area's statements, and which has the turn of
+            this kind of work.
+        area: the area of the pupils.
+        touched: the pupils of whom something has changed.
+    """
+    near = [row[0] for row in await connection.fetch(_NEAR, area, list(touched))]
+    stated = await connection.fetch(_STATED, area, near)
+    pupils = {row["pupil_id"]: {column: frozenset(row[column] or ()) for column in COMPARED} for row in stated}
+    decided = await decisions_near(connection, area, near)
+    former = {row["id"]: row for row in await connection.fetch(_FORMER, area, near)}
+    await _store(connection, area, derive(pupils, decided), decided, former)
+
+
+async def _store(
+    connection: Any, area: UUID, matches: Sequence[Match], decided: Mapping[Pair, bool], former: Mapping[UUID, Any]
+) -> None:
+    """Replace the links of former matches. The oldest match of some pupils goes on, and what remains of it ends."""
+    left, changed, links = dict(former), [], []
+    apart: dict[UUID, list[str]] = defaultdict(list)
+    for one, other in (pair for pair, link in decided.items() if not link):
+        apart[one].append(str(other))
+        apart[other].append(str(one))
+    for match in matches:
+        known = next((each for each, row in left.items() if not match.pupils.isdisjoint(_pupils_of(row))), None)
+        before = left.pop(known) if known else None
+        match_id = known or uuid7()
+        placed = {(each, match.groups[each], match.persons[each]) for each in match.pupils}
+        now = match.status, list(match.agree), list(match.differ), placed
+        if before is None or now != (
+            before["status"],
+            before["agree"],
+            before["differ"],
+            set(map(tuple, before["links"])),
+        ):
+            changed.append((match_id, match.status.value, ",".join(match.agree), ",".join(match.differ)))
+        links += [(pupil, match_id, group, person, ",".join(apart[pupil])) for pupil, group, person in placed]
+    changed += [(each, MatchStatus.ENDED.value, "", "") for each in left]
+    await connection.execute(_DROP_LINKS, area, list(former))
+    if changed:
+        await connection.execute(_STORE_MATCHES, area, *map(list, zip(*changed, strict=True)))
+    if links:
+        await connection.execute(_STORE_LINKS, area, *map(list, zip(*links, strict=True)))
+
+
+def _pupils_of(former: Any) -> list[UUID]:
+    return [pupil for pupil, _, _ in former["links"]]

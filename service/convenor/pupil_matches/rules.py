@@ -1,0 +1,104 @@
+"""The rules of decisions about pupils of a match."""
+
+from collections.abc import Collection
+from itertools import combinations
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from convenor.database.pending_work import wait_for_turn
+from convenor.database.pools import driver_connection
+from convenor.domain_types.dates import now
+from convenor.problems import FieldErrors, Problem, StateConflict
+from convenor.pupil_matches import queries
+from convenor.pupil_matches.linking import KIND, decisions_near, relink
+from convenor.pupil_matches.models import DecidedPupil, MatchDecision, PupilDecision, PupilMatch
+from convenor.pupil_matches.persons import contradicts
+from convenor.pupil_matches.resource import PUPIL_MATCHES
+from convenor.pupil_matches.schemas import PupilDecisionCreate
+from convenor.read_model.locking import resolve
+from convenor.security.principal import Principal
+
+
+class ContradictsDecision(Problem):
+    """This decision contradicts an earlier one about the same pupils."""
+
+    status, code, title = 409, "contradicts_decision", "Contradicts an earlier decision"
+    cause = "Links that people decided would join pupils whom somebody keeps apart."
+    remedy = (
+        "Read the match's decisions. Withdraw the one that is wrong with `unlink`, and its codes in `referrals`; then"
+        " decide again."
+    )
+
+
+async def wait_for_linking(session: AsyncSession, principal: Principal, key: str) -> None:
+    """Keep others from linking pupils of a match's area, before its row is locked: they lock in this order, too.
+
+    Raises:
+        NotFound: there is no such match, or the caller may not see it.
+    """
+    area, _ = await resolve(session, principal, PUPIL_MATCHES, key)
+    await wait_for_turn(await driver_connection(session), KIND, area)
+
+
+async def decide(session: AsyncSession, principal: Principal, match: PupilMatch, data: PupilDecisionCreate) -> None:
+    """Link pupils of a match, keep them apart, or withdraw what was decided of them.
+
+    Raises:
+        StateConflict: the match has ended, or there is nothing to withdraw.
+        Invalid: a referral is not of the match, or the decision is about one pupil alone.
+        ContradictsDecision: links of people would join pupils whom somebody keeps apart.
+    """
+    connection = await driver_connection(session)
+    members = await queries.pupils_of(connection, match.area_id, match.id)
+    if not members:
+        raise StateConflict("This match has ended: nothing connects its pupils any more.")
+    pupils = _named(members, data.referrals)
+    if data.decision is MatchDecision.UNLINK:
+        await _withdraw(connection, match.area_id, pupils)
+    else:
+        decided = await decisions_near(connection, match.area_id, members.values())
+        new = dict.fromkeys(map(frozenset, combinations(pupils, 2)), data.decision is MatchDecision.LINK)
+        if contradicts(decided, new):
+            raise ContradictsDecision
+    decision = PupilDecision(
+        area_id=match.area_id,
+        match_id=match.id,
+        client_id=principal.client_id,
+        organisation=principal.organisation,
+        decided_at=now(),
+        **data.columns(),
+    )
+    session.add(decision)
+    match.version, match.changed_at = match.version + 1, decision.decided_at
+    await session.flush()
+    session.add_all(DecidedPupil(area_id=match.area_id, decision_id=decision.id, pupil_id=each) for each in pupils)
+    await session.flush()
+    await relink(connection, match.area_id, list(pupils))
+
+
+def _named(members: dict[str, UUID], codes: Collection[str] | None) -> set[UUID]:
+    """Return the pupils of the referrals with these codes, or all.
+
+    Raises:
+        Invalid: a referral is not of the match, or they are about one pupil alone.
+    """
+    if codes is None:
+        return set(members.values())
+    errors = FieldErrors()
+    for at, code in enumerate(codes):
+        if code not in members:
+            errors.add(f"/referrals/{at}", "not_of_match", "No pupil of this match has a referral with this code.")
+    pupils = {members[code] for code in codes if code in members}
+    if not errors.found and len(pupils) < 2:
+        errors.add("/referrals", "one_pupil", "These referrals are about one pupil. Name those of two pupils or more.")
+    errors.raise_if_any()
+    return pupils
+
+
+async def _withdraw(connection: Any, area: UUID, pupils: Collection[UUID]) -> None:
+    if not await queries.withdraw_decisions(connection, area, pupils):
+        raise StateConflict(
+            "No decision about these pupils is in force. To separate pupils that their numbers link, send `keep_apart`."
+        )

@@ -1,0 +1,112 @@
+"""What the commissioner sees and decides of the pupils that schools stated, beside the model."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from support.api_client import Service
+from support.identity_model import Decision, Organisation, Persons, Refused, derive, pupils_of, resolved
+from support.identity_model import decide as decide_in_model
+from support.pending_work import do_all
+
+MATCHES = "/v1/pupil-matches"
+
+Codes = frozenset[str]
+"""The codes of the referrals of a pupil, or of those that are one person."""
+
+
+@dataclass
+class PlayedPersons:
+    """What was decided so far, in the service and in the model."""
+
+    service: Service
+    schools: Mapping[str, Organisation]
+    decisions: list[Decision] = field(default_factory=list)
+
+    async def check(self) -> None:
+        """Compare who is one person, and which matches are open, with the model."""
+        expected = derive(pupils_of(self.schools), resolved(self.decisions, self.schools))
+        linked, open_groups = self._by_codes(expected)
+        everybody = {code for organisation in self.schools.values() for code in organisation.said}
+        found: set[Codes] = set()
+        for match in await self.matches():
+            persons: dict[int, set[str]] = {}
+            for pupil in match["pupils"]:
+                persons.setdefault(pupil["person"], set()).update(pupil["referrals"])
+            found |= {frozenset(each) for each in persons.values()}
+            within = {code for pupil in match["pupils"] for code in pupil["referrals"]}
+            # A pupil that nothing connects with another is in no match.
+            assert len(match["pupils"]) > 1
+            assert (match["status"] == "open") == any(group <= within for group in open_groups)
+            assert (match["status"] == "linked") == (len(persons) == 1)
+            everybody -= within
+        assert all(len([group for group in linked if code in group]) == 1 for code in everybody)
+        assert found | {group for group in linked if group <= everybody} == linked
+        assert not any(group <= everybody for group in open_groups)
+
+    async def decide(self, at: int, other_at: int, decision: str) -> None:
+        """Decide about two pupils of a match, where there is one, and compare the answer with the model's."""
+        matches = await self.matches()
+        if not matches:
+            return
+        match = matches[at % len(matches)]
+        pupils = match["pupils"]
+        one, other = pupils[at % len(pupils)], pupils[other_at % len(pupils)]
+        if one is other:
+            return
+        path = f"{MATCHES}/{match['id']}"
+        caller = self.service.as_("identifying_commissioner")
+        etag = (await caller.get(path)).headers["ETag"]
+        codes = [one["referrals"][0], other["referrals"][0]]
+        body = {"decision": decision, "reason": "The school telephoned.", "referrals": codes}
+        answer = await caller.post(f"{path}/decisions", body, etag=etag)
+        pair = [(self._school_of(code), self.schools[self._school_of(code)].pupil_of(code)) for code in codes]
+        now = resolved(self.decisions, self.schools)
+        if decision == "unlink":
+            left = [each for each in self.decisions if set(_pair_of(each, self.schools)) != set(pair)]
+            assert answer.status_code == (201 if len(left) < len(self.decisions) else 409), answer.text
+            self.decisions = left
+            return
+        new = Decision(pair[0], pair[1], link=decision == "link")
+        try:
+            decide_in_model(frozenset(now), new)
+        except Refused:
+            assert (answer.status_code, answer.json()["code"]) == (409, "contradicts_decision")
+        else:
+            assert answer.status_code == 201, answer.text
+            self.decisions.append(new)
+
+    async def matches(self) -> list[dict[str, Any]]:
+        """Return the matches of these schools' pupils that have not ended, after all pending work."""
+        await do_all(self.service)
+        caller, found = self.service.as_("identifying_commissioner"), list[dict[str, Any]]()
+        ours = {code for organisation in self.schools.values() for code in organisation.said}
+        following: str | None = f"{MATCHES}?limit=200"
+        while following:
+            answer = await caller.get(following)
+            found += [
+                match
+                for match in answer.json()["data"]
+                if any(code in ours for pupil in match["pupils"] for code in pupil["referrals"])
+            ]
+            following = answer.headers.get("Link", "<").split(">")[0][1:] or None
+        return found
+
+    def _school_of(self, code: str) -> str:
+        return next(name for name, organisation in self.schools.items() if code in organisation.said)
+
+    def _by_codes(self, persons: Persons) -> tuple[set[Codes], set[Codes]]:
+        def codes(group: frozenset[tuple[str, str]]) -> Codes:
+            return frozenset(
+                code
+                for school, pupil in group
+                for code in self.schools[school].said
+                if self.schools[school].pupil_of(code) == pupil
+            )
+
+        return {codes(each) for each in persons.linked}, {codes(each) for each in persons.matches}
+
+
+def _pair_of(decision: Decision, schools: Mapping[str, Organisation]) -> list[tuple[str, str]]:
+    """Return the pupils of a decision by the ids that they have now."""
+    return [(school, schools[school].pupil_of(code)) for school, code in (decision.one, decision.other)]
