@@ -181,13 +181,15 @@ def _add_work() -> None:
         "create trigger statement_moved after update of pupil_id, superseded_at on pupil_statement"
         " for each row execute function statement_moved()"
     )
-    # The owner, too, sees no statement under forced row-level security.
-    op.execute("alter table pupil_statement no force row level security")
+    # The owner, too, sees no statement and adds no work under forced row-level security.
+    for table in ("pending_work", "pupil_statement"):
+        op.execute(f"alter table {table} no force row level security")
     op.execute(
         "select add_person_work(s.area_id, s.pupil_id) from pupil_statement s"
         " where s.superseded_at is null group by s.area_id, s.pupil_id"
     )
-    op.execute("alter table pupil_statement force row level security")
+    for table in ("pending_work", "pupil_statement"):
+        op.execute(f"alter table {table} force row level security")
 
 
 def _protect(table: str, using: str, check: str) -> None:

@@ -15,6 +15,7 @@ from support.api_client import Service, pupil_referral
 from support.databases import Server, named
 from support.empty_databases import Empty, downgrade, new_database
 from support.installation import Installation
+from support.pending_work import do_all
 
 from convenor.configuration_error import ConfigurationError
 from convenor.migrate import PRIVILEGES, SCHEMA_LOCK, migrate, upgrade
@@ -260,6 +261,22 @@ async def test_whom_a_referral_is_the_same_as_moves_into_its_statement_and_back(
     assert str(await admin.fetchval(same_as.format("referral", "id"), second["id"])) == first["id"]
     await asyncio.to_thread(migrate, owner_url, APP)
     assert str(await admin.fetchval(same_as.format("pupil_statement", "referral_id"), second["id"])) == first["id"]
+    await admin.close()
+
+
+async def test_pupils_who_were_stated_before_the_migration_are_linked_after_it(
+    server: Server, service: Service
+) -> None:
+    database = urlsplit(service.app_url).path[1:]
+    owner_url, admin = named(server.owner_url, database), await asyncpg.connect(service.superuser_url)
+    await admin.execute(f"alter database {database} owner to {urlsplit(server.owner_url).username}")
+    for school, urn in (("school", "900001"), ("neighbour", "900002")):
+        made = await service.as_(school).post("/v1/referrals", pupil_referral("SLT", urn))
+        assert made.status_code == 201, made.text
+    await downgrade(owner_url, "0018")
+    await asyncio.to_thread(migrate, owner_url, APP)
+    await do_all(service)
+    assert await admin.fetchval("select array_agg(status) from pupil_match") == ["linked"]
     await admin.close()
 
 
