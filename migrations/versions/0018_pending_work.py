@@ -28,7 +28,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["area_id"], ["area.area_id"]),
         sa.PrimaryKeyConstraint("area_id", "id"),
     )
-    op.create_index("work_by_kind", "pending_work", ["kind", "area_id", "due_at"])
+    op.create_index("work_by_kind", "pending_work", ["kind", "area_id", "attempts", "due_at"])
     op.execute("alter table pending_work enable row level security")
     op.execute("alter table pending_work force row level security")
     op.execute(f"create policy within_reach on pending_work using ({OF_WORKER}) with check ({OF_WORKER} or {AREA})")

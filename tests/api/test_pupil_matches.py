@@ -138,6 +138,28 @@ async def test_a_decision_about_some_pupils_names_their_referrals_and_leaves_the
     assert persons[one["code"]] == persons[three["code"]] != persons[two["code"]]
 
 
+async def test_a_decision_stands_with_the_match_that_its_pupils_have_once_a_number_joins_two_matches(
+    service: Service,
+) -> None:
+    for at, (code, number, day) in enumerate(
+        [("SLT", "9990000018", "2016-05-04"), ("OUTREACH", "9990000026", OTHER_BIRTH)]
+    ):
+        for school, urn, birth in (("school", "900001", day), ("neighbour", "900002", f"2014-01-0{at + 1}")):
+            await refer(service, school, urn, code, upn=None, nhs_number=number, date_of_birth=birth)
+    for match in await matches(service):
+        assert (await decide(service, match, "link")).status_code == 201
+    third = "B801200005001"
+    made = (await service.as_("school").get("/v1/referrals")).json()["data"]
+    path = f"/v1/referrals/{made[0]['id']}"
+    etag = (await service.as_("school").get(path)).headers["ETag"]
+    assert (await service.as_("school").patch(path, {"pupil": {"upn": third}}, etag)).status_code == 200
+    await refer(service, "far_school", "900003", upn=third, nhs_number="9990000018")
+    (going_on,) = [match for match in await matches(service) if match["status"] != "ended"]
+    assert len(going_on["pupils"]) == 5
+    decisions = (await commissioner(service).get(f"{MATCHES}/{going_on['id']}/decisions")).json()["data"]
+    assert [each["decision"] for each in decisions] == ["link", "link"]
+
+
 async def test_a_decision_that_contradicts_an_earlier_one_is_refused_until_that_is_withdrawn(service: Service) -> None:
     await refer(service, "school", "900001")
     await refer(service, "neighbour", "900002", date_of_birth=OTHER_BIRTH)

@@ -43,7 +43,7 @@ _DUE = """
 _TAKE = """
     select id, subject_id, attempts from pending_work
     where kind = $1 and area_id = $2 and due_at <= now()
-    order by attempts > 0, due_at, id limit $3 for update skip locked
+    order by attempts, due_at limit $3 for update skip locked
 """
 _POSTPONE = """
     update pending_work set attempts = attempts + 1, last_error = $3,
@@ -60,7 +60,7 @@ class PendingWork(AreaRow, table=True):
     """One thing to be done, once it is due."""
 
     __tablename__ = "pending_work"
-    __table_args__ = (area_foreign_key(), Index("work_by_kind", "kind", "area_id", "due_at"))
+    __table_args__ = (area_foreign_key(), Index("work_by_kind", "kind", "area_id", "attempts", "due_at"))
     kind: str
     subject_id: UUID
     due_at: datetime = Field(sa_type=DateTime(timezone=True))
