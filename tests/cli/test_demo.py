@@ -36,6 +36,7 @@ REAL = "area_id <> (select area_id from area where la_code = '999')"
 FRESH = {
     "client": ("secret_hash", "created_at"),
     "client_key": ("public_jwk", "created_at"),
+    "pending_work": ("id", "due_at"),
     "referral_month": ("id",),
 }
 """What must never repeat: secrets and keys, and when they were made; and what the database's triggers name."""
@@ -198,12 +199,14 @@ async def test_there_is_as_much_as_a_demo_needs(demo: Loaded) -> None:
     assert 22_000 <= counted["contact"] <= 28_000
     assert counted["school"] == 121
     empty = {table for table in await tables(demo) if not await demo.rows(f'select from "{table}" limit 1')}
-    assert empty == {"audit_event", "audit_mention", "idempotency_record", "spent_assertion"}
+    by_partners = {"audit_event", "audit_mention", "idempotency_record", "spent_assertion", "traced_number"}
+    by_the_service = {"decided_pupil", "key_check", "person_link", "pupil_decision", "pupil_match"}
+    assert empty == by_partners | by_the_service
 
 
 async def test_every_number_of_a_pupil_is_valid_and_issued_to_nobody(demo: Loaded) -> None:
     upn, nhs_number = TypeAdapter[str](Upn), TypeAdapter[str](NhsNumber)
-    pupils = await demo.rows("select distinct pupil_id, upn, nhs_number from pupil_statement")
+    pupils = await demo.rows("select distinct upn, nhs_number from pupil_statement")
     upns = [upn.validate_python(row["upn"]) for row in pupils if row["upn"]]
     numbers = [nhs_number.validate_python(row["nhs_number"]) for row in pupils if row["nhs_number"]]
     assert len(set(upns)) == len(upns) > 3_000
@@ -266,6 +269,15 @@ async def test_contacts_are_recorded_where_the_pathway_allows_and_the_first_atte
         assert row["started_at"] == (start_of(row["first"]) if row["first"] else None)
         if row["first"]:
             assert 10 <= (row["first"] - london_date(row["submitted_at"])).days <= 120
+
+
+async def test_some_children_are_known_to_two_schools_and_of_a_few_one_has_another_date_of_birth(demo: Loaded) -> None:
+    twice = await demo.rows(
+        "select one.date_of_birth = other.date_of_birth as alike from pupil_statement one join pupil_statement other"
+        " on other.upn = one.upn and other.school_id > one.school_id"
+    )
+    assert len(twice) > 10
+    assert {row["alike"] for row in twice} == {True, False}
 
 
 async def test_a_pupil_has_one_referral_to_a_service_at_a_time(referrals: Sequence[Any]) -> None:
@@ -378,11 +390,13 @@ async def test_the_clients_are_those_of_the_walkthrough(demo: Loaded, tmp_path: 
     assert [client["role"] for client in clients] == [
         *["school_mis", "school_mis", "health_system", "health_system", "provider_portal", "provider_portal"],
         *["cluster_lead", "commissioner", "finance", "board", "auditor", "school_mis", "commissioner", "commissioner"],
+        "commissioner",
     ]
     keys = [(client["role"], client["private_key_jwk"]["alg"]) for client in clients if client["private_key_jwk"]]
     assert keys == [("health_system", "ES384"), ("health_system", "RS512"), ("school_mis", "ES256")]
     assert all((client["client_secret"] is None) == (client["private_key_jwk"] is not None) for client in clients)
-    assert not any("pupils:identify" in client["scopes"] for client in clients)
+    identifying = [client["client_id"] for client in clients if "pupils:identify" in client["scopes"]]
+    assert identifying == ["matching-wendshire"]
     grants = await demo.rows(
         "select distinct g.client_id, a.name from client_grant g join area a on a.area_id = g.area_id"
         " where g.client_id = any($1)",
@@ -390,6 +404,6 @@ async def test_the_clients_are_those_of_the_walkthrough(demo: Loaded, tmp_path: 
     )
     where = {row["client_id"]: row["name"] for row in grants}
     places = [where[client["client_id"]] for client in clients]
-    assert places == ["Wendshire"] * 12 + ["South Gloucestershire", "Cornwall"]
+    assert places == ["Wendshire"] * 13 + ["South Gloucestershire", "Cornwall"]
     ends = await demo.rows("select from data_sharing_agreement where ends_on is null or ends_on < $1", AS_AT)
     assert ends == []

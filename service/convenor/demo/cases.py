@@ -31,6 +31,8 @@ _QUIET_DAYS = 150
 """For how long before the demo's day a small service was sent nothing but those who wait: longer than any wait."""
 _WAITED = range(16, 111)
 """How many days those have waited who are added."""
+_KNOWN_TWICE = 24
+"""How many times a second school may refer a child whom the service knows already; every fourth time with a slip."""
 
 
 def _late_in_august(day: date) -> bool:
@@ -73,6 +75,7 @@ class Cases:
             self._refer(plan, rng.weighted(self._senders[plan.code]), day, keeps_waiting=False)
         for plan in SERVICES:
             self._top_up(plan, [day for day in open_days if (self._as_at - day).days in _WAITED])
+        self._refer_again([day for day in open_days if (self._as_at - day).days in _WAITED])
         self._pupils.add_all()
 
     def _top_up(self, plan: ServicePlan, days: list[date]) -> None:
@@ -84,13 +87,31 @@ class Cases:
         for _ in range(wanted - self.load[plan.code].waiting[cluster]):
             self._refer(plan, rng.weighted(senders), rng.choice(days), keeps_waiting=True)
 
-    def _refer(self, plan: ServicePlan, school: SchoolEntry, day: date, *, keeps_waiting: bool) -> None:
+    def _refer_again(self, days: list[date]) -> None:
+        """Let second schools refer children whom a service knows from others, as when a pupil has moved."""
+        rng = self._rng
+        plans = [(plan, plan.volume) for plan in SERVICES if plan.audience is Audience.PUPILS and not plan.small]
+        for at in range(_KNOWN_TWICE):
+            plan, day = rng.weighted(plans), rng.choice(days)
+            school = rng.weighted(self._senders[plan.code])
+            if pupil := self._pupils.choose_elsewhere(school, plan, day, slip=at % 4 == 0):
+                self._refer(plan, school, day, keeps_waiting=True, pupil=pupil)
+
+    def _refer(
+        self,
+        plan: ServicePlan,
+        school: SchoolEntry,
+        day: date,
+        *,
+        keeps_waiting: bool,
+        pupil: PupilEntry | None = None,
+    ) -> None:
         rng = self._rng
         provider = self._directory.providers[plan.provider]
         course = play(rng, day, self._as_at, keeps_waiting=keeps_waiting)
         submitted_at = course.steps[0].at
         referral_id = rng.id_at(submitted_at)
-        pupil, subject, size = self._subject(plan, school, day)
+        pupil, subject, size = self._about(pupil, day) if pupil else self._subject(plan, school, day)
         self._rows.add(
             Referral,
             area_id=AREA_ID,
@@ -141,7 +162,11 @@ class Cases:
                 "group_description": "Pupils who asked to work on it together.",
             }
             return None, group, size
-        pupil = self._pupils.choose(school, plan, day)
+        return self._about(self._pupils.choose(school, plan, day), day)
+
+    def _about(self, pupil: PupilEntry, day: date) -> tuple[PupilEntry, dict[str, Any], int]:
+        """Return a pupil as the subject of a referral, as in `_subject`."""
+        rng = self._rng
         basis = rng.weighted(((ConsentBasis.CONSENT, 88), (ConsentBasis.INFORMED, 10), (ConsentBasis.SAFEGUARDING, 2)))
         about = {
             "subject_kind": SubjectKind.PUPIL,

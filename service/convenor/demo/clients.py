@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import date
 from pathlib import Path
 from typing import Any, Final
@@ -58,6 +58,8 @@ class _Plan:
     alg: str | None = None
     organisation_id: UUID | None = None
     """Of an organisation that is there already."""
+    identifies: bool = False
+    """Whether it may see who a pupil is, and decide which pupils are one child."""
 
 
 async def create_clients(
@@ -75,7 +77,7 @@ async def create_clients(
             organisations[plan.organisation] = await _agree(session, rng, plan, ends_on)
         organisation, agreement = organisations[plan.organisation]
         key = _KEYS[plan.alg]({"kid": f"{plan.client_id}-1", "alg": plan.alg, "use": "sig"}) if plan.alg else None
-        scopes = sorted(ROLES[plan.role].scopes - {IDENTIFY})
+        scopes = sorted(ROLES[plan.role].scopes - (frozenset() if plan.identifies else {IDENTIFY}))
         client = await create_client(
             session,
             organisation=organisation,
@@ -166,6 +168,10 @@ def _wendshire(directory: Directory) -> list[_Plan]:
             tuple(Grant(AREA_ID, RowAccess.SCHOOL, entry.id) for entry in several),
             "One integrator for several schools of cluster 3. Signs with ES256.",
             "ES256",
+        ),
+        replace(
+            of_area("matching-wendshire", Role.COMMISSIONER, COUNCIL, "Decides which pupils are one child; sees who."),
+            identifies=True,
         ),
     ]
 

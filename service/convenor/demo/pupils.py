@@ -1,6 +1,6 @@
 """Wendshire's pupils: invented, with numbers that are valid and issued to nobody."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -55,6 +55,32 @@ class Pupils:
             if of_age and (before not in self._ended or (ended and on - ended > timedelta(days=60))):
                 return pupil
         return self._invent(school, on)
+
+    def choose_elsewhere(self, school: SchoolEntry, plan: ServicePlan, on: date, *, slip: bool) -> PupilEntry | None:
+        """Choose a pupil whom another school has referred to the service, as this school states it; None if none is.
+
+        Args:
+            school: the other school of the child.
+            plan: the service, which has an open referral of the child.
+            on: the day of the referral.
+            slip: whether the school has another date of birth, so that somebody must decide.
+        """
+        known = [
+            pupil
+            for of_school in self._known.values()
+            for pupil in of_school
+            if pupil.school is not school
+            and pupil.stated["upn"]
+            and AcademicYear.of(on).start - pupil.born_for in school.ages
+            and self._ended.get((pupil.id, plan.code), on) is None
+        ]
+        if not known:
+            return None
+        pupil = self._rng.choice(known)
+        stated = pupil.stated
+        if slip:
+            stated = stated | {"date_of_birth": stated["date_of_birth"] - timedelta(days=1)}
+        return replace(pupil, id=self._rng.random_id(), school=school, stated=stated)
 
     def add_history(self, pupil: PupilEntry, plan: ServicePlan, ended_on: date | None) -> None:
         """Record how long a referral of the pupil to the service was open."""

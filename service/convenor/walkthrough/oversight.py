@@ -5,6 +5,9 @@ from typing import Any
 from convenor.walkthrough.partner import Partner, expect_fields
 from convenor.walkthrough.school import Referred
 
+DECIDES = "pupils:identify"
+"""The scope of the client that decides which pupils are one child."""
+
 
 def oversee(referred: Referred, commissioner: Partner, board: Partner, auditor: Partner) -> None:
     """Read what was done, as the roles outside the case."""
@@ -18,6 +21,19 @@ def oversee(referred: Referred, commissioner: Partner, board: Partner, auditor: 
     transcript.expect("it says which scope is missing", refused.get("scope") == "referrals:read", refused.get("scope"))
     auditor.sign_in("The auditor's token")
     _see_who_looked(auditor, referred, commissioner)
+
+
+def see_matches(decider: Partner) -> None:
+    """Read which pupils of several schools are one child, or may be."""
+    transcript = decider.transcript
+    decider.sign_in("The token of the client that decides which pupils are one child", DECIDES)
+    page = decider.get("Which pupils of several schools are one child?", "/v1/pupil-matches", limit=20)
+    matches: list[dict[str, Any]] = page.json()["data"]
+    for each in matches[:1]:
+        expect_fields(transcript, each, "id", "status", "pupils", "agree", "differ", "found_at")
+    named = {field for each in matches for field in each["agree"] + each["differ"]}
+    fields = {"upn", "nhs_number", "date_of_birth"}
+    transcript.expect("the fields are named, and no value of theirs", named <= fields, sorted(named))
 
 
 def _see_no_child(commissioner: Partner, referred: Referred) -> None:

@@ -70,4 +70,8 @@ def _walk(partners: Any) -> None:
     school.follow_referral(referred)
     provider.report(partners("provider_portal")[0], partners("commissioner")[0])
     oversight.oversee(referred, partners("commissioner")[0], partners("board")[0], partners("auditor")[0])
+    # A demo of an older version has no client that decides.
+    for each in partners("commissioner"):
+        if oversight.DECIDES in each.client["scopes"]:
+            oversight.see_matches(each)
     graph.query_by_graphql(referred, partners("commissioner")[0], partners("board")[0])
