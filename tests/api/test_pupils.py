@@ -329,6 +329,16 @@ class TestCorrections:
                 younger["id"],
             }
 
+    async def test_a_correction_parts_two_referrals_and_joins_one_of_them_to_a_pupil_that_is_new(
+        self, service: Service
+    ) -> None:
+        first = await referred(service, "SLT", upn=UPN)
+        await corrected(service, first, upn=OTHER_UPN)
+        second, third = await referred(service, "OUTREACH", upn=OTHER_UPN), await referred(service, "OT", upn=UPN)
+        await corrected(service, second, upn=UPN)
+        pupils = [await pupil_of(service, each) for each in (first, second, third)]
+        assert pupils[0] != pupils[1] == pupils[2]
+
     async def test_a_temporary_upn_takes_the_place_of_no_permanent_one(self, service: Service) -> None:
         made = await referred(service, upn=UPN)
         assert errors(await correct(service, made, upn=TEMPORARY)) == [("/pupil/upn", "contradicts_earlier")]

@@ -102,6 +102,53 @@ def test_any_host_in_good_form_is_served_and_appears_in_no_answer(
     assert served.headers["link"].startswith("</v1/schools?")
 
 
+def chunked(listening: KillableService, path: str, *headers: str, trailer: tuple[str, ...]) -> Received:
+    """Post a body in one chunk, and what follows it, in one piece: header and trailer arrive together."""
+    body = b'{"query":"{__typename}"}'
+    lines = [f"POST {path} HTTP/1.1", "Host: one.example", "Content-Type: application/json", *headers]
+    head = [text.encode() for text in (*lines, "Connection: close", "Transfer-Encoding: chunked", "")]
+    rest = [b"%x" % len(body), body, b"0", *(text.encode() for text in trailer), b"", b""]
+    with socket.create_connection(("127.0.0.1", listening.installation.port), timeout=30) as connection:
+        connection.sendall(CRLF.join([*head, *rest]))
+        received = b"".join(iter(lambda: connection.recv(65_536), b""))
+    head_received, _, content = received.partition(CRLF + CRLF)
+    return Received(int(head_received.split()[1]), {}, content)
+
+
+def test_no_header_is_taken_from_a_trailer(listening: KillableService, token: str) -> None:
+    proof = f"Authorization: Bearer {token}"
+    assert chunked(listening, "/graphql", trailer=(proof,)).status == 401
+    assert chunked(listening, "/graphql", proof, trailer=("Authorization: Bearer no", "X-Purpose: no")).status == 200
+    unkeyed = chunked(listening, "/v1/clusters", proof, trailer=("Idempotency-Key: 1",))
+    assert (unkeyed.status, json.loads(unkeyed.body)["code"]) == (400, "idempotency_key_missing")
+
+
+@pytest.mark.parametrize("endless", [b"a:b\r\n", b"a"])
+def test_a_trailer_without_end_ends_the_connection(listening: KillableService, endless: bytes) -> None:
+    head = b"POST /graphql HTTP/1.1\r\nHost: one.example\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n"
+    with socket.create_connection(("127.0.0.1", listening.installation.port), timeout=30) as connection:
+        with pytest.raises(OSError, match="reset|Broken pipe"):
+            connection.sendall(head + endless * 8_000_000)
+    assert sent(listening, "GET /health/live HTTP/1.1", "Host: one.example").status == 200
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("Authorization", ("Bearer a", "Bearer b")),
+        ("Content-Type", ("application/json", "text/plain")),
+        ("Idempotency-Key", ("1", "2")),
+        ("X-Purpose", ("direct support", "triage meeting")),
+    ],
+)
+def test_a_header_that_has_one_value_is_refused_where_it_is_sent_twice(
+    listening: KillableService, name: str, values: tuple[str, str]
+) -> None:
+    given = [f"{name}: {value}" for value in values]
+    refused = sent(listening, "GET /v1/areas HTTP/1.1", "Host: one.example", *given)
+    assert (refused.status, json.loads(refused.body)["detail"]) == (400, f"Send at most one `{name}` header.")
+
+
 def test_a_target_in_absolute_form_is_served(listening: KillableService, token: str) -> None:
     address = f"Host: 127.0.0.1:{listening.installation.port}"
     served = sent(listening, f"GET {listening.url}/v1/areas HTTP/1.1", address, f"Authorization: Bearer {token}")

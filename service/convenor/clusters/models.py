@@ -9,7 +9,7 @@ from sqlmodel import Field as ColumnField
 from sqlmodel import SQLModel
 
 from convenor.database.constraints import AreaRow, area_foreign_key, enum_check, period_check, tenant_foreign_key
-from convenor.domain_types.codes import Line, Prose, StrictStrEnum
+from convenor.domain_types.codes import ClusterCode, Line, Prose, StrictStrEnum
 from convenor.domain_types.dates import FullDate
 
 
@@ -42,7 +42,7 @@ class SuccessionKind(StrictStrEnum):
 class ClusterFields(BaseModel):
     """The fields of a cluster."""
 
-    code: Line = Field(description='The cluster\'s code: any text, for example "4.5".', max_length=20)
+    code: ClusterCode = Field(description='The cluster\'s code: any text, for example "4.5".')
     name: Line = Field(description="The cluster's name.")
     development: Development | None = Field(None, description="The stage of its development; null where not stated.")
     note: Prose | None = Field(None, description="Remarks from the sources.")

@@ -8,7 +8,7 @@ from sqlalchemy import Index, Text, UniqueConstraint, text
 from sqlmodel import Field as ColumnField
 
 from convenor.database.constraints import AreaRow, area_foreign_key, enum_check, period_check, tenant_foreign_key
-from convenor.domain_types.codes import AreaOfNeed, Line, Prose, StrictStrEnum
+from convenor.domain_types.codes import AreaOfNeed, Code, Line, Prose, StrictStrEnum
 from convenor.domain_types.dates import FullDate
 
 
@@ -56,7 +56,7 @@ class Evidence(StrictStrEnum):
 class ServiceFields(BaseModel):
     """The fields of a commissioned service. Null means not stated."""
 
-    code: Line = Field(description="The service's code within its area.", max_length=40)
+    code: Code = Field(description="The service's code within its area.")
     name: Line = Field(description="The service's name, as its source writes it.")
     area_of_need: AreaOfNeed = Field(description="The area of need that it addresses.")
     offer: Offer = Field(description="Core (for every cluster) or local (an addition that some clusters chose).")

@@ -8,7 +8,7 @@ from sqlalchemy import DateTime, Index, Text, text
 from sqlmodel import Field as ColumnField
 
 from convenor.database.constraints import AreaRow, enum_check, tenant_foreign_key
-from convenor.domain_types.codes import Line, StrictStrEnum
+from convenor.domain_types.codes import Reference, StrictStrEnum
 from convenor.domain_types.dates import FullDate
 
 
@@ -60,9 +60,8 @@ class ContactFields(BaseModel):
     on: FullDate = Field(description="The day of the session.")
     mode: ContactMode = Field(description="How the session was held.")
     setting: ContactSetting = Field(description="Where the session was held.")
-    reference: Line | None = Field(
+    reference: Reference | None = Field(
         None,
-        max_length=100,
         description="The sender's own id of the session, unique within its organisation. It may name a child: some "
         "roles do not see it.",
     )

@@ -5,6 +5,7 @@ from types import UnionType
 from typing import Annotated, Any, ClassVar, Optional, Union, Unpack, get_args, get_origin, get_type_hints
 from uuid import UUID
 
+from annotated_types import MaxLen
 from pydantic import (
     BaseModel,
     ConfigDict,
@@ -58,6 +59,20 @@ class InputModel(BaseModel):
         if unknown := {*cls._columns, *cls._resolved} - cls.model_fields.keys():
             raise TypeError(f"{cls.__name__} has no such fields: {', '.join(sorted(unknown))}.")
         cls._require_a_place_for_every_field()
+        cls._refuse_lengths_of_text()
+
+    @classmethod
+    def _refuse_lengths_of_text(cls) -> None:
+        """Refuse a length that a field states of text: pydantic drops it, or counts items, and the contract is wrong.
+
+        The type alone says how long a text is, as `Line` and `Code` do.
+        """
+        types = get_type_hints(cls, include_extras=True)
+        for name, field in cls.model_fields.items():
+            of_type = FieldInfo.from_annotation(types[name]).metadata
+            stated = [mark for mark in field.metadata if isinstance(mark, MaxLen) and mark not in of_type]
+            if stated and str in choices_in(field.annotation):
+                raise TypeError(f"{cls.__name__}.{name} limits a text by `Field`. Give it a type of that length.")
 
     @classmethod
     def _require_a_place_for_every_field(cls) -> None:

@@ -36,7 +36,8 @@ class Connections:
     Attributes:
         most: How many there may be, those with a request in flight among them.
         header_seconds: How long a client may take to send the header block of a request.
-        header_bytes: How much of a header block may have arrived without its end.
+        header_bytes: How much of a header block may have arrived without its end; or of a trailer, or of what else
+            stands between the parts of a body.
         rest_seconds: How long a client may go on sending a body after its request was answered.
         write_seconds: How long a client may take nothing of an answer; noticed after twice that at the latest.
         idle: Those without a request in flight, the one that has waited longest first.
@@ -65,6 +66,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._read_deadline: asyncio.TimerHandle | None = None
         self._write_deadline: asyncio.TimerHandle | None = None
         self._in_header, self._received = True, 0
+        self._since_body = 0
         self._unparsed = _NOTHING
         self._placed: dict[BoundedProtocol, None] | None = None
         self._answering: RequestResponseCycle | None = None
@@ -102,9 +104,22 @@ class BoundedProtocol(HttpToolsProtocol):
         if not self._in_flight():
             self._limit_reading(self._bounds.header_seconds if self._in_header else self._bounds.rest_seconds)
 
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a field of the header block. Those of a trailer are dropped: no header may come after the body.
+
+        Source: RFC 9110 section 6.5.1.
+        """
+        if self._in_header:
+            super().on_header(name, value)
+
+    def on_body(self, body: bytes) -> None:
+        """Take a part of a body."""
+        self._since_body = 0
+        super().on_body(body)
+
     def on_headers_complete(self) -> None:
         """Begin a request."""
-        self._in_header, self._received = False, 0
+        self._in_header, self._received, self._since_body = False, 0, 0
         self._stop_limiting_reading()
         super().on_headers_complete()
 
@@ -169,8 +184,10 @@ class BoundedProtocol(HttpToolsProtocol):
             piece, self._unparsed = self._unparsed[:PIECE_BYTES], self._unparsed[PIECE_BYTES:]
             if self._in_header:
                 self._received += len(piece)
+            else:
+                self._since_body += len(piece)
             super().data_received(piece)  # type: ignore[arg-type]
-            if self._in_header and self._received > self._bounds.header_bytes:
+            if (self._received if self._in_header else self._since_body) > self._bounds.header_bytes:
                 self._refuse(431)
         if not self._unparsed:
             self._unparsed = _NOTHING  # and not an empty view that keeps what it is a part of

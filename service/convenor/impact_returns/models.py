@@ -11,7 +11,7 @@ from sqlmodel import Field as ColumnField
 from sqlmodel import SQLModel
 
 from convenor.database.constraints import AreaRow, enum_check, tenant_foreign_key
-from convenor.domain_types.codes import Line, Prose, StrictStrEnum
+from convenor.domain_types.codes import Code, Prose, StrictStrEnum
 from convenor.slas.models import Pence, VolumeFields
 
 
@@ -34,7 +34,7 @@ class CheckOutcome(StrictStrEnum):
 class MeasureFields(BaseModel):
     """One KPI of the SLA, as reported."""
 
-    kpi: Line = Field(description="The KPI's code in the SLA.", max_length=40)
+    kpi: Code = Field(description="The KPI's code in the SLA.")
     # First, so that it is known when the numerator is validated.
     denominator: int = Field(ge=0, le=1_000_000_000, description="How many were measured.")
     numerator: int = Field(ge=0, le=1_000_000_000, description="How many met the measure.")

@@ -13,7 +13,7 @@ from sqlmodel import SQLModel
 
 from convenor.database.constraints import enum_check
 from convenor.database.ids import uuid7
-from convenor.domain_types.codes import Line
+from convenor.domain_types.codes import Code, Line
 
 
 class PathwayKind(StrEnum):
@@ -54,7 +54,7 @@ class StepRead(BaseModel):
 class PathwayFields(BaseModel):
     """The fields of a pathway."""
 
-    code: Line = Field(description="The pathway's code, as in `pathway` of a case.", max_length=40)
+    code: Code = Field(description="The pathway's code, as in `pathway` of a case.")
     version: int = Field(description="The version. A case keeps the version that it began on.")
     name: Line = Field(description="The pathway's name.")
     kind: PathwayKind = Field(description="Referral or recommendation.")

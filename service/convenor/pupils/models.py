@@ -13,7 +13,7 @@ from sqlalchemy import ARRAY, DateTime, ForeignKeyConstraint, Index, Text, Uuid,
 from sqlmodel import Field as ColumnField
 
 from convenor.database.constraints import AreaRow, area_foreign_key, enum_check, tenant_foreign_key
-from convenor.domain_types.codes import LaCode, Line, NhsNumber, SenProvision, Upn
+from convenor.domain_types.codes import LaCode, Line, NhsNumber, SenProvision, ShortLine, Telephone, Upn
 from convenor.domain_types.dates import FullDate
 
 
@@ -33,11 +33,9 @@ class ParentFields(BaseModel):
     """A parent or carer as the contact, and their language."""
 
     parent_name: Line | None = Field(None, description="The parent or carer to contact.")
-    parent_telephone: Line | None = Field(None, description="Their telephone number.", max_length=30)
+    parent_telephone: Telephone | None = Field(None, description="Their telephone number.")
     parent_email: Line | None = Field(None, description="Their email address.")
-    interpreter_language: Line | None = Field(
-        None, description="The language for which an interpreter is needed.", max_length=60
-    )
+    interpreter_language: ShortLine | None = Field(None, description="The language for which an interpreter is needed.")
 
 
 class PupilFields(ParentFields, WhoFields):

@@ -264,10 +264,12 @@ async def _settle(session: AsyncSession, groups: Sequence[Sequence[Known]], news
         oldest = group[0].referral
         pupil = group[0].own or Pupil(area_id=oldest.area_id, school_id=oldest.school_id, referral_id=oldest.id)
         session.add(pupil)
-        for each in group:
-            of_referral[each.referral.id] = pupil.id
-            if each.own:
-                each.own.joined_to = None if each.own is pupil else pupil.id
+        of_referral.update((each.referral.id, pupil.id) for each in group)
+    # New pupils first, because others can join them.
+    await session.flush()
+    for own in (each.own for group in groups for each in group if each.own):
+        pupil_id = of_referral[own.referral_id]
+        own.joined_to = None if own.id == pupil_id else pupil_id
     await session.flush()
     stored = [each.referral for group in groups for each in group if each.referral.pupil_id]
     if any(each.pupil_id != of_referral[each.id] for each in stored):

@@ -6,7 +6,18 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
-from convenor.domain_types.codes import LaCode, Line, NeedType, NhsNumber, Prose, SenProvision, Upn, Urn
+from convenor.domain_types.codes import (
+    Code,
+    LaCode,
+    Line,
+    NeedType,
+    NhsNumber,
+    Prose,
+    SenProvision,
+    ShortLine,
+    Upn,
+    Urn,
+)
 from convenor.domain_types.dates import PastDate, today
 from convenor.domain_types.inputs import InputModel, InputPart, NotNullable, Patch, optional_field
 from convenor.pupils.models import ParentFields, PupilFields, PupilStatement, TracedNumber
@@ -75,18 +86,17 @@ class ReferralCreate(
 ):
     """A new referral."""
 
-    pathway: Line = Field("service", max_length=40, description="The pathway that the referral follows.")
+    pathway: Code = Field("service", description="The pathway that the referral follows.")
     service_id: Line = Field(description="The id or code of the commissioned service.")
     school_urn: Urn = Field(description="The URN of the school that refers.")
     subject: Annotated[PupilSubjectCreate | GroupSubjectCreate | SchoolSubjectCreate, Field(discriminator="kind")] = (
         Field(description="The subject of the referral: a pupil, a group or the school.")
     )
     consent: ConsentCreate | None = Field(None, description="The basis of the referral towards the family.")
-    same_as: Line | None = Field(
+    same_as: Code | None = Field(
         None,
         description="The code of your school's other referral of the same pupil, where no number tells.",
         examples=["R0H4Y2M8T6Q1Z"],
-        max_length=40,
     )
     not_the_same_as: list[Line] = Field(
         default_factory=list,
@@ -122,10 +132,9 @@ class ReferralUpdate(
     pupil: Annotated[PupilUpdate | None, NotNullable] = Field(
         None, description="Corrections to the details of the pupil."
     )
-    same_as: Line | None = Field(
+    same_as: Code | None = Field(
         None,
         description="As in a new referral, in place of what was sent before. Null takes it back.",
-        max_length=40,
     )
     not_the_same_as: list[Line] | None = Field(
         None,
@@ -148,7 +157,6 @@ class NhsNumberUpdate(InputModel, stored_as=TracedNumber):
 class TransitionCreate(TransitionFields, InputModel, stored_as=ReferralTransition, resolved={"to"}):
     """One step along the pathway."""
 
-    to: Line = Field(
-        description="The state to move to: one of the referral's `next`, if the pathway lets you make the step.",
-        max_length=60,
+    to: ShortLine = Field(
+        description="The state to move to: one of the referral's `next`, if the pathway lets you make the step."
     )

@@ -11,7 +11,7 @@ from sqlmodel import Field as ColumnField
 from sqlmodel import SQLModel
 
 from convenor.database.constraints import AreaRow, area_foreign_key, enum_check, period_check, tenant_foreign_key
-from convenor.domain_types.codes import Line, StrictStrEnum
+from convenor.domain_types.codes import Code, Line, StrictStrEnum
 from convenor.domain_types.dates import FullDate
 
 
@@ -58,7 +58,7 @@ class KpiDirection(StrictStrEnum):
 class SlaFields(BaseModel):
     """The fields of an SLA."""
 
-    code: Line = Field(description="The SLA's code within its area.", max_length=40)
+    code: Code = Field(description="The SLA's code within its area.")
     starts_on: FullDate = Field(description="First day of the term.")
     ends_on: FullDate = Field(description="Last day of the term.")
     cadence: Cadence = Field(description="How often the provider reports.")
@@ -84,7 +84,7 @@ class TermsFields(BaseModel):
 class KpiFields(BaseModel):
     """One measure that the provider reports."""
 
-    kpi: Line = Field(description="The measure's code within the SLA.", max_length=40)
+    kpi: Code = Field(description="The measure's code within the SLA.")
     name: Line = Field(description="The name of the measure.")
     unit: KpiUnit = Field(description="Whether the target is a percentage or a count.")
     target: float = Field(ge=0, le=1_000_000_000, description="The agreed value.")

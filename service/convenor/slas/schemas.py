@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, Field, ValidationError, ValidationInfo, WrapValidator, field_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from convenor.domain_types.codes import Line
+from convenor.domain_types.codes import Code, Line
 from convenor.domain_types.dates import FullDate
 from convenor.domain_types.inputs import InputModel, NotNullable, Patch, RecordId, optional_field
 from convenor.slas.models import (
@@ -104,7 +104,7 @@ class SlaCreate(SlaFields, InputModel, stored_as=Sla, resolved={"service_id", "c
 class SlaUpdate(Patch, stored_as=Sla, resolved={"service_id", "clusters", "terms", "kpis", "valid_from"}):
     """A change: of any field of a draft; of `terms` and `kpis` from `valid_from` once the SLA is agreed."""
 
-    code: Line | None = optional_field(SlaCreate, "code")
+    code: Code | None = optional_field(SlaCreate, "code")
     starts_on: TermDate | None = optional_field(SlaCreate, "starts_on")
     ends_on: TermDate | None = optional_field(SlaCreate, "ends_on")
     cadence: Cadence | None = optional_field(SlaCreate, "cadence")

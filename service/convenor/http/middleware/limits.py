@@ -1,4 +1,4 @@
-"""Refuses a request that names no host, and ends one that takes too long."""
+"""Refuses a request that names no host or is ambiguous, and ends one that takes too long."""
 
 import asyncio
 import re
@@ -15,6 +15,10 @@ _HOST = re.compile(rb"(\[[0-9A-Fa-f:.]+\]|([A-Za-z0-9._~!$&'()*+,;=-]|%[0-9A-Fa-
 """A host and perhaps a port (RFC 9110 section 7.2, RFC 3986 section 3.2)."""
 
 
+_SINGLE = (b"authorization", b"content-type", b"idempotency-key", b"x-purpose")
+"""Headers that have one value."""
+
+
 class LimitsMiddleware:
     """Bounds the time of a request, and refuses malformed hosts and paths."""
 
@@ -26,7 +30,7 @@ class LimitsMiddleware:
 
         Raises:
             TimeoutError: It took too long.
-            Unreadable: Its host is missing, repeated or malformed.
+            Unreadable: Its host is missing, repeated or malformed, or another header that has one value is repeated.
             NoSuchPath: Its path holds a NUL character.
         """
         if scope["type"] != "http":
@@ -34,9 +38,20 @@ class LimitsMiddleware:
             return
         async with asyncio.timeout(BULK_SECONDS if RequestContext.of(scope).policy.bulk else REQUEST_SECONDS):
             _refuse_wrong_host(scope)
+            _refuse_repeated(scope)
             if "\x00" in scope["path"]:
                 raise NoSuchPath
             await self.app(scope, receive, send)
+
+
+def _refuse_repeated(scope: Scope) -> None:
+    """Refuse what would be read in one of several ways (RFC 9110 section 5.3)."""
+    if len(RequestContext.of(scope).headers) == len(scope["headers"]):
+        return
+    names = [name for name, _ in scope["headers"]]
+    for name in _SINGLE:
+        if names.count(name) > 1:
+            raise Unreadable(f"Send at most one `{name.decode().title()}` header.")
 
 
 def _refuse_wrong_host(scope: Scope) -> None:
