@@ -89,7 +89,8 @@ async def test_the_first_day_of_a_referral(service: Service) -> None:
     assert made.status_code == 201, made.text
     referral = made.json()
     assert referral["next"] == ["accepted", "returned", "declined", "withdrawn"]
-    assert referral["redacted"] == ["possible_duplicates", "subject.pupil.nhs_number"]
+    numbers = ["subject.pupil.traced_nhs_number", "subject.pupil.nhs_number"]
+    assert referral["redacted"] == ["possible_duplicates", *numbers]
     assert made.headers["ETag"] == '"1"'
     assert made.headers["Location"] == f"/v1/referrals/{referral['id']}"
     path = made.headers["Location"]

@@ -264,7 +264,9 @@ def writings() -> list[Writing]:
         "costPence": 1,
         "measures": [{"kpi": "goals_met", "numerator": 1, "denominator": 2}],
     }
+    withdrawal = {"decision": "unlink", "reason": "Robin's mother telephoned."}
     return [
+        ("identifying_commissioner", "decidePupilMatch", "PupilMatch", withdrawal),
         ("school", "submitReferral", "Referral", camelled(pupil_referral("SLT"))),
         ("school", "updateReferral", "Referral", {"reason": "Robin is hard to follow."}),
         ("trust", "stateNhsNumber", "Referral", {"nhsNumber": "9990000026"}),
@@ -282,7 +284,10 @@ async def test_what_a_mutation_leads_to_ends_in_what_rest_shows(service: Service
     mutations = schema().mutation_type
     assert mutations
     assert {name for _, name, _, _ in writings()} == set(mutations.fields)
-    about: dict[str, Any] = {}
+    commissioner = service.as_("identifying_commissioner")
+    (match,) = (await commissioner.get("/v1/pupil-matches")).json()["data"]
+    etag = (await commissioner.get(f"/v1/pupil-matches/{match['id']}")).headers["ETag"]
+    about: dict[str, Any] = {"id": match["id"], "version": int(etag.strip('"'))}
     for key, name, kind, values in writings():
         caller, arguments = service.as_(key), mutations.fields[name].args
         declared = ", ".join(f"${at}: {argument.type}" for at, argument in arguments.items())
