@@ -160,6 +160,40 @@ async def test_a_decision_stands_with_the_match_that_its_pupils_have_once_a_numb
     assert [each["decision"] for each in decisions] == ["link", "link"]
 
 
+async def test_a_number_that_a_service_traced_links_pupils_and_its_withdrawal_parts_them(service: Service) -> None:
+    one = await refer(service, "school", "900001", nhs_number=None)
+    other = await refer(service, "neighbour", "900002", "OUTREACH", upn=None)
+    assert await matches(service) == []
+    path = f"/v1/referrals/{one['id']}"
+    traced = await service.as_("trust").call(
+        "PUT", f"{path}/nhs-number", json={"nhs_number": "9990000018"}, headers={"If-Match": '"1"'}
+    )
+    assert traced.status_code == 200, traced.text
+    match = await only_match(service)
+    assert (match["status"], match["agree"], match["differ"]) == ("linked", ["nhs_number", "date_of_birth"], [])
+    assert {code for pupil in match["pupils"] for code in pupil["referrals"]} == {one["code"], other["code"]}
+    withdrawn = await service.as_("trust").call(
+        "PUT", f"{path}/nhs-number", json={"nhs_number": None}, headers={"If-Match": '"1"'}
+    )
+    assert withdrawn.status_code == 200, withdrawn.text
+    assert (await only_match(service))["status"] == "ended"
+
+
+async def test_a_number_that_a_service_traced_beside_another_of_the_school_is_shown_until_one_is_corrected(
+    service: Service,
+) -> None:
+    one = await refer(service, "school", "900001")
+    path = f"/v1/referrals/{one['id']}/nhs-number"
+    for number, status in (("9990000026", "open"), ("9990000018", "ended")):
+        headers = {"If-Match": '"1"'}
+        traced = await service.as_("trust").call("PUT", path, json={"nhs_number": number}, headers=headers)
+        assert traced.status_code == 200, traced.text
+        match = await only_match(service)
+        assert match["status"] == status
+        refused = await decide(service, match, "link")
+        assert (refused.status_code, refused.json()["code"]) == (409, "state_conflict")
+
+
 async def test_a_decision_that_contradicts_an_earlier_one_is_refused_until_that_is_withdrawn(service: Service) -> None:
     await refer(service, "school", "900001")
     await refer(service, "neighbour", "900002", date_of_birth=OTHER_BIRTH)

@@ -51,7 +51,10 @@ WITHDRAW = st.tuples(st.just("withdraw"))
 DECIDE = st.tuples(st.just("decide"), st.integers(0, 9), st.sampled_from(["link", "keep_apart", "unlink"]))
 WHO = st.tuples(st.sampled_from(list(SCHOOLS)), st.integers(0, 9))
 EVENTS = st.lists(st.tuples(WHO, st.one_of(REFER, CORRECT, CORRECT, WITHDRAW)), min_size=2, max_size=8)
-EVENTS_WITH_DECISIONS = st.lists(st.tuples(WHO, st.one_of(REFER, REFER, CORRECT, DECIDE)), min_size=3, max_size=10)
+TRACE = st.tuples(st.just("trace"), st.sampled_from(["first", "second", None]))
+EVENTS_WITH_DECISIONS = st.lists(
+    st.tuples(WHO, st.one_of(REFER, REFER, CORRECT, TRACE, DECIDE)), min_size=3, max_size=10
+)
 
 
 def number(stem: int) -> str:
@@ -261,6 +264,12 @@ async def test_persons_and_matches_are_those_of_the_model_whatever_is_stated_cor
         if what == "decide":
             await persons.decide(who[1], *how)
             await persons.check()
+        elif what == "trace":
+            made = [code for code in played.schools[who[0]].said if played.referrals[code]["service"] == "SLT"]
+            if made:
+                code, (number_of,) = made[who[1] % len(made)], how
+                sent = played.written({"nhs_number": number_of})["nhs_number"]
+                await persons.trace(code, played.referrals[code]["path"], number_of, sent)
         else:
             await _play(played, who, what, how)
     await persons.check()

@@ -17,6 +17,24 @@ _SHARING = """
     join pupil_statement o on o.area_id = s.area_id and o.{number} = s.{number} and o.superseded_at is null
     where s.area_id = $1 and s.pupil_id = n.pupil_id and s.superseded_at is null
 """
+# A number that a service traced counts for the pupil of its referral.
+_SHARING_TRACED = """
+    select o.pupil_id from referral r
+    join traced_number s on s.area_id = r.area_id and s.referral_id = r.id and s.superseded_at is null
+    join pupil_statement o on o.area_id = s.area_id and o.nhs_number = s.nhs_number and o.superseded_at is null
+    where r.area_id = $1 and r.pupil_id = n.pupil_id
+    union all
+    select q.pupil_id from (
+        select s.nhs_number from pupil_statement s
+        where s.area_id = $1 and s.pupil_id = n.pupil_id and s.superseded_at is null
+        union all
+        select s.nhs_number from referral r
+        join traced_number s on s.area_id = r.area_id and s.referral_id = r.id and s.superseded_at is null
+        where r.area_id = $1 and r.pupil_id = n.pupil_id
+    ) s
+    join traced_number o on o.area_id = $1 and o.nhs_number = s.nhs_number and o.superseded_at is null
+    join referral q on q.area_id = o.area_id and q.id = o.referral_id
+"""
 _NEAR = """
     with recursive near(pupil_id) as (
         (select each from unnest($2::uuid[]) each
@@ -39,12 +57,24 @@ _NEAR = """
         ) beside
     )
     select pupil_id from near
-""".replace("{sharing}", " union all ".join(_SHARING.replace("{number}", each) for each in NUMBERS))
+""".replace(
+    "{sharing}", " union all ".join([*(_SHARING.replace("{number}", each) for each in NUMBERS), _SHARING_TRACED])
+)
 _VALUES = "array_agg(distinct {column}) filter (where {column} is not null) as {column}"
-_STATED = """
-    select pupil_id, {values} from pupil_statement
-    where area_id = $1 and pupil_id = any($2) and superseded_at is null group by pupil_id
-""".replace("{values}", ", ".join(_VALUES.replace("{column}", each) for each in COMPARED))
+_STATED = (
+    """
+    select pupil_id, {values} from (
+        select pupil_id, {columns} from pupil_statement
+        where area_id = $1 and pupil_id = any($2) and superseded_at is null
+        union all
+        select r.pupil_id, {traced} from referral r
+        join traced_number n on n.area_id = r.area_id and n.referral_id = r.id and n.superseded_at is null
+        where r.area_id = $1 and r.pupil_id = any($2)
+    ) said group by pupil_id
+""".replace("{columns}", ", ".join(COMPARED))
+    .replace("{traced}", ", ".join("n.nhs_number" if each == "nhs_number" else "null" for each in COMPARED))
+    .replace("{values}", ", ".join(_VALUES.replace("{column}", each) for each in COMPARED))
+)
 _DECIDED = """
     select coalesce(p.joined_to, p.id) as one, coalesce(q.joined_to, q.id) as other, e.decision
     from pupil p

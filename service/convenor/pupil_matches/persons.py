@@ -51,7 +51,7 @@ def derive(pupils: Mapping[UUID, Values], decided: Mapping[Pair, bool]) -> list[
     shared = _by_value(pupils)
     known = {pair: link for pair, link in decided.items() if pair <= pupils.keys()}
     connected = _components(pupils, [*_chained(shared.values()), *map(tuple, known)])
-    return [_match(each, pupils, shared, known) for each in connected if len(each) > 1]
+    return [_match(each, pupils, shared, known) for each in connected if len(each) > 1 or _differ(each, pupils)]
 
 
 def contradicts(decided: Mapping[Pair, bool], new: Mapping[Pair, bool]) -> bool:
@@ -94,11 +94,14 @@ def _match(
 
 
 def _is_sound(group: frozenset[UUID], pupils: Mapping[UUID, Values], decided: Mapping[Pair, bool]) -> bool:
-    """Check that no two pupils of a group differ or are kept apart, unless a person linked these two."""
+    """Check that no two pupils of a group differ or are kept apart, unless a person linked these two.
+
+    One pupil differs in itself where a service traced another number than the school states.
+    """
     within = {pair: link for pair, link in decided.items() if pair <= group}
     if not all(within.values()):
         return False
-    if len(group) == 1 or not _differ(group, pupils):
+    if not _differ(group, pupils):
         return True
     return bool(within) and all(
         frozenset(pair) in within or not _differ(pair, pupils) for pair in combinations(group, 2)

@@ -27,7 +27,10 @@ class MatchedPupil(BaseModel):
 
 
 class PupilMatchRead(BaseModel):
-    """Pupils of different schools that a number connects: linked as one child, or for a person to decide."""
+    """Pupils of different schools that a number connects: linked as one child, or for a person to decide.
+
+    A match of one pupil is one whose service traced another number than the school states.
+    """
 
     id: UUID = Field(description="The match's id.")
     status: MatchStatus = Field(

@@ -46,7 +46,7 @@ async def decide(session: AsyncSession, principal: Principal, match: PupilMatch,
     """Link pupils of a match, keep them apart, or withdraw what was decided of them.
 
     Raises:
-        StateConflict: the match has ended, or there is nothing to withdraw.
+        StateConflict: the match has ended or is about one pupil, or there is nothing to withdraw.
         Invalid: a referral is not of the match, or the decision is about one pupil alone.
         ContradictsDecision: links of people would join pupils whom somebody keeps apart.
     """
@@ -54,6 +54,11 @@ async def decide(session: AsyncSession, principal: Principal, match: PupilMatch,
     members = await queries.pupils_of(connection, match.area_id, match.id)
     if not members:
         raise StateConflict("This match has ended: nothing connects its pupils any more.")
+    if len(set(members.values())) == 1:
+        raise StateConflict(
+            "This match is about one pupil, whose school and service state different numbers. One of them must correct"
+            " its own."
+        )
     pupils = _named(members, data.referrals)
     if data.decision is MatchDecision.UNLINK:
         await _withdraw(connection, match.area_id, pupils)
