@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import asyncpg
 import httpx2
 import limits
 from data import Area, load
@@ -21,7 +22,8 @@ from data import Area, load
 from convenor.embedded_postgres.server import open_embedded
 from convenor.migrate import migrate
 from convenor.security.principal import Grant, Role, RowAccess
-from convenor_auth.keys import key_of_organisation, load_secret_keys, make_keys
+from convenor_auth.keys import load_secret_keys, make_keys
+from convenor_auth.principals import load_principal
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
@@ -118,9 +120,13 @@ async def _clients(installation: Installation, owner_url: str) -> dict[tuple[Rol
                 client_id = f"{role}-{area.la_code}"
                 client = await add_client(session, role, [grant], client_id=client_id, scopes=SCOPES[role])
                 secrets[role, area.la_code] = client.secret
-                if role is Role.HEALTH_SYSTEM:
-                    key = key_of_organisation(load_secret_keys(installation.data_dir).pseudonym, client.organisation_id)
-    (installation.data_dir / "statements").write_bytes(pickle.dumps(limits.statements(installation.area, key)))
+    caller = f"{Role.HEALTH_SYSTEM}-{installation.area.la_code}"
+    connection = await asyncpg.connect(owner_url)
+    keys = load_secret_keys(installation.data_dir)
+    principal = await load_principal(connection, caller, SCOPES[Role.HEALTH_SYSTEM], keys)
+    await connection.close()
+    assert principal
+    (installation.data_dir / "statements").write_bytes(pickle.dumps(limits.statements(principal)))
     return secrets
 
 

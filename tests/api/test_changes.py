@@ -91,7 +91,7 @@ async def changeable(service: Service) -> dict[str, tuple[Caller, str]]:
         "/v1/slas/{sla_id}": (commissioner, await made("commissioner", "/v1/slas", sla)),
         "/v1/referrals/{referral_id}": (
             service.as_("school"),
-            await made("school", "/v1/referrals", pupil_referral("SLT")),
+            await made("school", "/v1/referrals", pupil_referral("SLT", home_la_code="998")),
         ),
         "/v1/impact-returns/{return_id}": (service.as_("charity"), returned),
     }

@@ -1,6 +1,7 @@
 """A demo stays on its machine and apart from any installation: what the commands refuse, and with which remedy."""
 
 import json
+import shutil
 import tempfile
 from collections.abc import Iterator
 from datetime import date
@@ -140,6 +141,8 @@ def test_a_demo_that_is_loaded_beside_a_service_for_everybody_cannot_call_it(
     demo = Installation(tmp_path / "demo", settings=urls)
     try:
         service.start()
+        # Two folders of one database have the same keys of identities.
+        shutil.copytree(service.data_dir, demo.data_dir, ignore=shutil.ignore_patterns("serve.lock"))
         loaded = demo.run("demo", "--no-serve")
         assert loaded.returncode == 0, loaded.stderr
         clients = json.loads((demo.data_dir / "demo-clients.json").read_text())

@@ -1,16 +1,16 @@
 """A body whose fields have no place to go cannot be made, so that the application does not start."""
 
 import pytest
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError, create_model
 
-from convenor.domain_types.codes import Line
+from convenor.domain_types.codes import ClusterCode, Line
 from convenor.domain_types.inputs import InputModel, InputPart, NotNullable, Patch, optional_field
 
 
 class Stored(BaseModel):
     """What stands in for a table."""
 
-    name: Line = Field(description="Its name.", max_length=5)
+    name: ClusterCode = Field(description="Its name.")
     note: Line | None = Field(None, description="A note.")
     visit_on: str | None = None
     visit_place: str | None = None
@@ -22,7 +22,7 @@ class Visit(InputPart):
 
 
 class Correction(Patch, stored_as=Stored):
-    name: Line | None = optional_field(Stored, "name")
+    name: ClusterCode | None = optional_field(Stored, "name")
     note: Line | None = optional_field(Stored, "note")
     visit: Visit | None = None
 
@@ -33,6 +33,12 @@ def test_a_body_with_a_field_that_no_column_holds_cannot_be_made() -> None:
         class Body(InputModel, stored_as=Stored):
             name: str
             colour: str
+
+
+def test_a_body_whose_field_limits_a_text_instead_of_its_type_cannot_be_made() -> None:
+    for annotation in (Line, Line | None):
+        with pytest.raises(TypeError, match=r"Body\.name limits a text by `Field`"):
+            create_model("Body", __base__=InputPart, name=(annotation, Field(max_length=5)))
 
 
 def test_a_body_without_a_table_resolves_every_field() -> None:
@@ -110,7 +116,7 @@ def test_a_correction_stores_what_was_sent_and_a_null_part_empties_all_its_colum
 def test_a_correction_has_the_description_limits_and_nullability_of_the_field_that_it_copies() -> None:
     assert Correction.model_fields["name"].description == "Its name."
     assert NotNullable in Correction.model_fields["name"].metadata
-    for wrong in (None, "longer"):
+    for wrong in (None, "longer than twenty characters"):
         with pytest.raises(ValidationError):
             Correction(name=wrong)
 

@@ -71,7 +71,8 @@ class InputModel(BaseModel):
         for name, field in cls.model_fields.items():
             of_type = FieldInfo.from_annotation(types[name]).metadata
             stated = [mark for mark in field.metadata if isinstance(mark, MaxLen) and mark not in of_type]
-            if stated and str in choices_in(field.annotation):
+            texts = (getattr(choice, "__origin__", choice) for choice in choices_in(field.annotation))
+            if stated and str in texts:
                 raise TypeError(f"{cls.__name__}.{name} limits a text by `Field`. Give it a type of that length.")
 
     @classmethod
