@@ -126,9 +126,9 @@ def test_no_header_is_taken_from_a_trailer(listening: KillableService, token: st
 @pytest.mark.parametrize("endless", [b"a:b\r\n", b"a"])
 def test_a_trailer_without_end_ends_the_connection(listening: KillableService, endless: bytes) -> None:
     head = b"POST /graphql HTTP/1.1\r\nHost: one.example\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n"
-    with socket.create_connection(("127.0.0.1", listening.installation.port), timeout=30) as connection:
-        with pytest.raises(OSError, match="reset|Broken pipe"):
-            connection.sendall(head + endless * 8_000_000)
+    connection = socket.create_connection(("127.0.0.1", listening.installation.port), timeout=30)
+    with connection, pytest.raises(OSError, match=r"reset|Broken pipe"):
+        connection.sendall(head + endless * 8_000_000)
     assert sent(listening, "GET /health/live HTTP/1.1", "Host: one.example").status == 200
 
 
