@@ -66,7 +66,7 @@ class ReturnTransitionRead(BaseModel):
     """One step of an impact return."""
 
     id: UUID = Field(description="The step's id.")
-    from_status: ReturnStatus | None = Field(description="The state before the step; absent for the first step.")
+    from_status: ReturnStatus | None = Field(description="The state before the step; null for the first step.")
     to: ReturnStatus = Field(description="The state after the step.")
     reason: Prose | None = Field(None, description="Why. Hidden like a name, because it may name a child.")
     organisation: str = Field(description="The organisation that made the step.")

@@ -86,7 +86,7 @@ class TransitionRead(TransitionFields):
     """One step of a referral."""
 
     id: UUID = Field(description="The step's id.")
-    from_status: str | None = Field(description="The state before the step; absent for the first step.")
+    from_status: str | None = Field(description="The state before the step; null for the first step.")
     to: str = Field(description="The state after the step.")
     by: str = Field(description="Who made the step: the referrer or the service, or the system after a contact.")
     organisation: str = Field(description="The organisation that made the step.")

@@ -89,7 +89,7 @@ class SlaTransitionRead(BaseModel):
     """One step of an SLA from one state to another."""
 
     id: UUID = Field(description="The step's id.")
-    from_status: SlaStatus | None = Field(description="The state before the step; absent for the first step.")
+    from_status: SlaStatus | None = Field(description="The state before the step; null for the first step.")
     to: SlaStatus = Field(description="The state after the step.")
     reason: Line | None = Field(None, description="Why. Hidden like a name, because it may name a child.")
     organisation: str = Field(description="The organisation that made the step.")
