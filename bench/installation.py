@@ -20,6 +20,7 @@ import limits
 from data import Area, load
 
 from convenor.embedded_postgres.server import open_embedded
+from convenor.encryption import encrypt
 from convenor.migrate import migrate
 from convenor.security.principal import Grant, Role, RowAccess
 from convenor_auth.keys import load_secret_keys, make_keys
@@ -86,6 +87,7 @@ def installed(areas: list[Area]) -> Iterator[Installation]:
         installation = Installation(areas, superuser_url, embedded.app_url, data_dir)
         asyncio.run(load(superuser_url, areas))
         installation.secrets = asyncio.run(_clients(installation, embedded.owner_url))
+        encrypt(embedded.app_url, embedded.owner_url, load_secret_keys(data_dir).sealer)
         installation.ports = {name: _free_port() for name in APPLICATIONS}
         environment = os.environ | {
             "BENCH_AREA": str(installation.area.id),
@@ -120,10 +122,10 @@ async def _clients(installation: Installation, owner_url: str) -> dict[tuple[Rol
                 client_id = f"{role}-{area.la_code}"
                 client = await add_client(session, role, [grant], client_id=client_id, scopes=SCOPES[role])
                 secrets[role, area.la_code] = client.secret
-    caller = f"{Role.HEALTH_SYSTEM}-{installation.area.la_code}"
+    caller = f"{Role.COMMISSIONER}-{installation.area.la_code}"
     connection = await asyncpg.connect(owner_url)
     keys = load_secret_keys(installation.data_dir)
-    principal = await load_principal(connection, caller, SCOPES[Role.HEALTH_SYSTEM], keys)
+    principal = await load_principal(connection, caller, SCOPES[Role.COMMISSIONER], keys)
     await connection.close()
     assert principal
     (installation.data_dir / "statements").write_bytes(pickle.dumps(limits.statements(principal)))

@@ -45,13 +45,10 @@ def nested(area: UUID) -> tuple[str, tuple[Any, ...]]:
 
 
 def statements(caller: Principal) -> dict[str, tuple[str, tuple[Any, ...]]]:
-    """Return the statements of a provider's system by name, with their arguments; `one` takes a referral's id last."""
+    """Return the statements of a commissioner's system by name, with their arguments; `one` takes a referral's id last."""
     binder = Binder([])
     columns = ", ".join(Columns(caller.clearances, binder).of_resource(REFERRALS, "t", None))
-    own = (
-        f"t.area_id = {binder.bind('access.provider.area', 'uuid')}"
-        f" and t.provider_id = {binder.bind('access.provider.key', 'uuid')}"
-    )
+    own = f"t.area_id = {binder.bind('access.area.area', 'uuid')}"
     values = values_of(caller, tuple(binder.names))
     arguments = tuple(values[name] for name in binder.names)
     one = f"select {columns} from referral t where {own} and t.id = ${len(arguments) + 1}::uuid"

@@ -40,7 +40,9 @@ from convenor.http.write_queues import WriteQueues
 from convenor.openapi_metadata import INFO, SECTIONS
 from convenor.pages import routes as pages
 from convenor.problems import Problem
+from convenor.read_model.sealed_rows import SEALER
 from convenor_auth import routes as oauth_routes
+from convenor_auth.keys import load_secret_keys
 from convenor_auth.metadata import TOKEN_PATH
 from convenor_auth.oauth_services import OAuthServices, open_oauth_services
 from convenor_auth.revocation import HEARTBEAT_SECONDS, watch
@@ -77,7 +79,7 @@ def create_app(app_url: str, data_dir: Path, issuer: str, workers: int = 1, *, l
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with connect(app_url, workers) as connections:
+        async with connect(app_url, workers, {SEALER: load_secret_keys(data_dir).sealer}) as connections:
             oauth = open_oauth_services(issuer, data_dir, connections.sessions, connections.readers, local=local)
             audit_writer = AuditWriter(connections.auditors)
             readiness = Readiness(connections.open_probe, audit_writer)

@@ -17,11 +17,19 @@ from convenor.demo.clients import FILE_NAME as CLIENTS_FILE
 from convenor.domain_types.dates import now
 from convenor.embedded_postgres.open import Finding, examine
 from convenor.embedded_postgres.server import REQUIRED_FREE_BYTES, answers, embedded_server
+from convenor.encryption import data_keys_in_use
 from convenor.revision import is_current, present_revision
 from convenor.serving import LOCK_FILE, assert_local, database_urls, hold_port, refuse_unfinished_restore
 from convenor_auth.clients import has_clients
 from convenor_auth.key_check import check_keys
-from convenor_auth.keys import KEY_FILES, data_key_files, load_secret_keys, load_signing_keys, missing_keys
+from convenor_auth.keys import (
+    DATA_KEYS_FOLDER,
+    KEY_FILES,
+    data_key_files,
+    load_secret_keys,
+    load_signing_keys,
+    missing_keys,
+)
 from convenor_auth.oauth_services import assert_secure
 
 OLDEST_PYTHON = (3, 11)
@@ -147,6 +155,7 @@ async def _inside(url: str, data_dir: Path) -> list[Finding]:
     return [
         _keys(data_dir, await has_clients(url)),
         await _key_check(url, data_dir),
+        *(await _data_keys(url, data_dir) if current else []),
         Finding("schema", current, f"revision {revision or 'none'}", "" if current else "Run `convenor migrate`."),
         Finding(
             "clock",
@@ -172,6 +181,31 @@ def _late(work: StuckWork, *, serves: bool) -> Finding:
         return Finding("pending work", True, f"{detail}, for the service to be started")
     remedy = "Look for that kind in the service's log. The work is kept, and tried again at the latest every hour."
     return Finding("pending work", False, f"{detail}; the last error is {work.last_error or 'none'}.", remedy)
+
+
+async def _data_keys(url: str, data_dir: Path) -> list[Finding]:
+    """Say which data keys are in use, so that the others can be removed."""
+    counted, there = await data_keys_in_use(url), set(data_key_files(data_dir))
+    plain = counted.get(None, 0)
+    used = {number for number in counted if number is not None}
+    if lost := sorted(used - there):
+        return [
+            Finding(
+                "data keys",
+                False,
+                f"{data_dir / DATA_KEYS_FOLDER}: {_listed(lost)} missing, and ciphertexts need it.",
+                "Restore it from a backup. Without it, these identities cannot be read.",
+            )
+        ]
+    if plain:
+        return [Finding("data keys", False, f"{plain} ciphertexts are not made yet.", "Run `convenor encrypt`.")]
+    idle = sorted(there - used - {max(there, default=0)})
+    detail = f"in use: {', '.join(map(str, sorted(used))) or 'none'}"
+    return [Finding("data keys", True, detail + (f"; {_listed(idle)} not in use and can be removed" if idle else ""))]
+
+
+def _listed(numbers: list[int]) -> str:
+    return f"{', '.join(f'{number}.key' for number in numbers)} {'is' if len(numbers) == 1 else 'are'}"
 
 
 def _was_used(data_dir: Path) -> bool:

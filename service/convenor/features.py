@@ -19,6 +19,7 @@ from convenor.pathways import routes as pathways
 from convenor.providers import routes as providers
 from convenor.pupil_matches import routes as pupil_matches
 from convenor.read_model.checks import check_together
+from convenor.read_model.sealed_rows import refuse_unsealed
 from convenor.referrals import routes as referrals
 from convenor.schools import routes as schools
 from convenor.slas import routes as slas
@@ -67,3 +68,5 @@ def refuse_unknown_scopes(features: tuple[Feature, ...]) -> None:
 
 refuse_unknown_scopes(FEATURES)
 check_together(RESOURCES.values(), {name: table.columns.keys() for name, table in SQLModel.metadata.tables.items()})
+for _resource in RESOURCES.values():
+    refuse_unsealed(_resource, _resource.name, SQLModel.metadata)

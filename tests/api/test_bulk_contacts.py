@@ -12,9 +12,11 @@ from sqlalchemy import event
 from support.api_client import Caller, Service
 from support.clients import add_colleague, owner_session
 from support.referral_steps import ACCEPTED, PAUSED, WAITING, line, load, moved, outcomes, referred, results, session
+from support.sealed import opened
 
 from convenor import bulk_import
 from convenor.security.principal import Grant, RowAccess
+from convenor_auth.keys import load_secret_keys
 
 
 async def rows(service: Service, sql: str, *values: Any) -> list[Any]:
@@ -222,7 +224,8 @@ async def test_a_reference_that_another_call_takes_meanwhile_is_a_fault_of_its_l
     holder = await asyncpg.connect(service.superuser_url)
     waiting = "select count(*)::int as n from pg_stat_activity where datname = current_database()"
     async with asyncio.timeout(240), asyncio.TaskGroup() as group, holder.transaction():
-        await holder.execute("update contact set reference = 'A'")
+        taken = load_secret_keys(service.data_dir).sealer.hash("reference", "A")
+        await holder.execute("update contact set reference_hash = $1", taken)
         loading = group.create_task(load(trust, [line(one, "A"), line(one, "B")], on_error="skip"))
         while not (await rows(service, f"{waiting} and wait_event_type = 'Lock'"))[0]["n"] and not loading.done():
             pass
@@ -230,8 +233,8 @@ async def test_a_reference_that_another_call_takes_meanwhile_is_a_fault_of_its_l
     assert outcomes(loading.result()) == ["invalid", "created"]
     fault = results(loading.result())[0]["problem"]["errors"][0]
     assert (fault["pointer"], fault["code"]) == ("/reference", "already_exists")
-    kept = await rows(service, "select reference from contact where referral_id = $1", UUID(one["id"]))
-    assert kept == [("B",)]
+    assert await rows(service, "select count(*) from contact where referral_id = $1", UUID(one["id"])) == [(1,)]
+    assert {each["reference"] for each in await opened(service, "contact")} == {"theirs", "B"}
 
 
 async def test_a_dry_run_answers_as_the_load_would_and_stores_nothing(service: Service) -> None:

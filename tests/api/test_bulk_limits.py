@@ -13,12 +13,14 @@ import asyncpg
 import pytest
 from support.api_client import Caller, Service, pupil_referral
 from support.referral_steps import ACCEPTED, line, load, moved, outcomes, referred, results, session
+from support.sealed import opened
 
 from convenor import bulk_import
 from convenor.contacts.bulk import CONTACTS_BULK_IMPORT
 from convenor.http import bulk
 from convenor.request_limits import MAX_LINES
 from convenor.security.principal import Principal
+from convenor_auth.keys import load_secret_keys
 
 
 async def rows(service: Service, sql: str, *values: Any) -> list[Any]:
@@ -29,11 +31,12 @@ async def rows(service: Service, sql: str, *values: Any) -> list[Any]:
 
 
 async def references(service: Service) -> list[str]:
-    return [row["reference"] for row in await rows(service, "select reference from contact order by reference")]
+    return sorted(row["reference"] for row in await opened(service, "contact"))
 
 
 async def refuse_to_store(service: Service, reference: str) -> None:
     """Has the database refuse one reference as it refuses whoever waited too long for a lock."""
+    taken = load_secret_keys(service.data_dir).sealer.hash("reference", reference)
     await rows(
         service,
         "create function refuse() returns trigger language plpgsql as"
@@ -41,7 +44,7 @@ async def refuse_to_store(service: Service, reference: str) -> None:
     )
     await rows(
         service,
-        f"create trigger refuse before insert on contact for each row when (new.reference = '{reference}')"
+        f"create trigger refuse before insert on contact for each row when (new.reference_hash = '\\x{taken.hex()}')"
         " execute function refuse()",
     )
 

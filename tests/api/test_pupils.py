@@ -8,6 +8,7 @@ import httpx2
 import pytest
 from support.api_client import Service, pupil_referral
 from support.held_rows import holding
+from support.sealed import opened
 
 from convenor.domain_types.codes import nhs_check_digit, upn_check_letter
 
@@ -304,10 +305,11 @@ class TestCorrections:
     async def test_a_correction_is_a_new_statement_and_the_earlier_one_stays(self, service: Service) -> None:
         made = await referred(service)
         await corrected(service, made, given_name="Rowan")
-        query = "select string_agg(given_name, ',' order by stated_at) from pupil_statement"
-        assert await stored(service, query) == "Robin,Rowan"
-        with pytest.raises(asyncpg.RaiseError, match="never changes"):
-            await stored(service, "update pupil_statement set given_name = 'Ash'")
+        statements = await opened(service, "pupil_statement", "stated_at")
+        assert [each["given_name"] for each in statements] == ["Robin", "Rowan"]
+        for change in ("given_name = 'Ash'", "upn_hash = 'other'", "sen_provision = 'E'"):
+            with pytest.raises(asyncpg.RaiseError, match="never changes"):
+                await stored(service, f"update pupil_statement set {change}")
         with pytest.raises(asyncpg.RaiseError, match="never changes"):
             await stored(service, "update pupil_statement set superseded_at = null")
 

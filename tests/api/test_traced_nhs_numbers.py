@@ -7,6 +7,7 @@ import httpx2
 import pytest
 from support.api_client import Service, pupil_referral
 from support.graphql_requests import asked
+from support.sealed import opened
 
 TRACED, OTHER = "9990000026", "9990000034"
 HIDDEN = "subject.pupil.traced_nhs_number"
@@ -41,8 +42,10 @@ async def test_a_health_service_states_corrects_and_withdraws_a_number(
         assert answer.json()["subject"]["pupil"]["traced_nhs_number"] == number
         assert answer.json()["subject"]["pupil"]["nhs_number"] is None
     connection = await asyncpg.connect(service.superuser_url)
-    kept = await connection.fetch("select nhs_number, superseded_at is null from traced_number order by stated_at")
-    assert [tuple(row) for row in kept] == [(TRACED, False), (OTHER, False), (TRACED, True)]
+    kept = await connection.fetch("select superseded_at is null from traced_number order by stated_at")
+    assert [row[0] for row in kept] == [False, False, True]
+    numbers = [each["nhs_number"] for each in await opened(service, "traced_number", "stated_at")]
+    assert numbers == [TRACED, OTHER, TRACED]
     with pytest.raises(asyncpg.RaiseError, match="never changes"):
         await connection.execute("update traced_number set nhs_number = 'x'")
     await connection.close()

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import shutil
 from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
@@ -12,7 +13,7 @@ from urllib.parse import urlsplit
 import asyncpg
 import pytest
 from joserfc.jwk import ECKey
-from support.api_client import Service
+from support.api_client import Service, pupil_referral
 from support.databases import Server, named
 from support.installation import Installation
 from typer.testing import CliRunner
@@ -255,6 +256,22 @@ class TestACommandBesideTheService:
         assert installation.run("clients", "end", client_id).returncode == 0
         unknown = installation.run("clients", "end", "nobody")
         assert (unknown.returncode, "There is no such client" in unknown.stderr) == (2, True)
+
+    async def test_commands_replace_the_data_key_and_the_doctor_says_which_are_in_use(
+        self, installation: Installation, service: Service
+    ) -> None:
+        shutil.copytree(service.data_dir, installation.data_dir, ignore=shutil.ignore_patterns("postgres*", "*.lock"))
+        made = await service.as_("school").post("/v1/referrals", pupil_referral("SLT"))
+        assert made.status_code == 201, made.text
+        rotated = installation.run("keys", "rotate")
+        assert (rotated.returncode, "Data key 2 seals from now on" in rotated.stderr) == (0, True), rotated.stderr
+        for rows in (3, 0):
+            sealed = installation.run("encrypt")
+            assert (sealed.returncode, f"{rows} rows were sealed" in sealed.stderr) == (0, True), sealed.stderr
+        assert "in use: 2; 1.key is not in use and can be removed" in installation.run("doctor").stdout
+        (installation.data_dir / "data-keys/2.key").unlink()
+        lost = installation.run("doctor")
+        assert (lost.returncode, "2.key is missing, and ciphertexts need it" in lost.stdout) == (1, True), lost.stdout
 
     def test_the_doctor_finds_nothing_wrong_with_a_server_of_one_s_own_but_keys_that_are_gone(
         self, installation: Installation

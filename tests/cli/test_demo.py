@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import stat
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from support.empty_databases import Empty, downgrade, new_database
 from convenor.configuration_error import ConfigurationError
 from convenor.database.demo_mark import DemoMark
 from convenor.demo import DemoClient, DemoSummary, assert_same_demo, load_demo, loaded_demo, write_demo_clients
+from convenor.demo.catalogue import REASONS
 from convenor.demo.load import invent
 from convenor.demo.seeded_random import SeededRandom
 from convenor.domain_types.codes import NhsNumber, Upn
@@ -26,20 +28,25 @@ from convenor.domain_types.dates import AcademicYear, london_date, start_of
 from convenor.importers.areas import area_id_of
 from convenor.importers.rows import Rows
 from convenor.migrate import migrate
+from convenor.read_model.sealed_fields import SEALED_TABLES
 from convenor.referrals.models import Referral
 from convenor.revision import migrations_folder
 from convenor.security.principal import Role
+from convenor.security.sealing import Sealer
 
 AS_AT, SEED = date(2026, 2, 11), 7
+SEALER = Sealer(bytes(32), lambda: {1: bytes(32)}, lambda: 0)
 WENDSHIRE = "area_id = (select area_id from area where la_code = '999')"
 REAL = "area_id <> (select area_id from area where la_code = '999')"
+SEALED = ("sealed_identity", "sealed_upn", "sealed_nhs_number")
 FRESH = {
     "client": ("secret_hash", "created_at"),
     "client_key": ("public_jwk", "created_at"),
     "pending_work": ("id", "due_at"),
     "referral_month": ("id",),
+    **dict.fromkeys(SEALED_TABLES, SEALED),
 }
-"""What must never repeat: secrets and keys, and when they were made; and what the database's triggers name."""
+"""What must never repeat: secrets, keys and ciphertexts, and when they were made; and what triggers name."""
 
 
 @dataclass
@@ -50,7 +57,7 @@ class Loaded(Empty):
 
 
 async def load(database: Empty, **more: Any) -> DemoSummary:
-    options = {"as_at": AS_AT, "seed": SEED, "progress": lambda _step, _share: None} | more
+    options = {"as_at": AS_AT, "seed": SEED, "sealer": SEALER, "progress": lambda _step, _share: None} | more
     return await asyncio.to_thread(load_demo, database.owner_url, **options)
 
 
@@ -89,6 +96,8 @@ async def test_a_demo_of_a_version_that_did_not_mark_it_is_marked_by_the_migrati
     for template, mark in ((urlsplit(demo.owner_url).path[1:], DemoMark()), (migrated, None)):
         async with new_database(server, template) as name:
             database = Empty.of(server, name)
+            # No migration goes back behind what is sealed.
+            await database.rows(f"truncate {', '.join(SEALED_TABLES)} cascade")
             await downgrade(database.owner_url, before)
             await asyncio.to_thread(migrate, database.owner_url, role)
             assert await which(database) == mark
@@ -204,9 +213,30 @@ async def test_there_is_as_much_as_a_demo_needs(demo: Loaded) -> None:
     assert empty == by_partners | by_the_service
 
 
+async def dumped(database: Empty, *names: str) -> str:
+    """All rows of some tables, as text."""
+    return "\n".join([row[0] for name in names for row in await database.rows(f'select t::text from "{name}" t')])
+
+
+async def test_a_dump_of_the_demo_shows_nobody(demo: Loaded) -> None:
+    statement = SEALED_TABLES["pupil_statement"]
+    pupils = [statement.open(SEALER, row) for row in await demo.rows("select * from pupil_statement")]
+    everything, cases = await dumped(demo, *await tables(demo), "pg_stats"), await dumped(demo, *SEALED_TABLES)
+    known = {each[name] for each in pupils for name in ("upn", "nhs_number", "parent_name") if each[name]}
+    assert len(known) > 5_000
+    tokens = set(re.findall(r"[\w'-]+", everything))
+    assert known & tokens == set()
+    words = set(re.findall(r"[\w'-]+", cases))
+    assert {each[name] for each in pupils for name in ("given_name", "family_name", "date_of_birth")} & words == set()
+    assert {text for texts in REASONS.values() for text in texts if text in everything} == set()
+
+
 async def test_every_number_of_a_pupil_is_valid_and_issued_to_nobody(demo: Loaded) -> None:
     upn, nhs_number = TypeAdapter[str](Upn), TypeAdapter[str](NhsNumber)
-    pupils = await demo.rows("select distinct upn, nhs_number from pupil_statement")
+    stored = await demo.rows("select * from pupil_statement")
+    # Two schools state the same child alike.
+    alike = {(row["upn_hash"], row["nhs_number_hash"]): row for row in stored}.values()
+    pupils = [SEALED_TABLES["pupil_statement"].open(SEALER, row) for row in alike]
     upns = [upn.validate_python(row["upn"]) for row in pupils if row["upn"]]
     numbers = [nhs_number.validate_python(row["nhs_number"]) for row in pupils if row["nhs_number"]]
     assert len(set(upns)) == len(upns) > 3_000
@@ -239,7 +269,8 @@ async def test_every_referral_has_gone_along_its_pathway(demo: Loaded, referrals
         for before, step in pairwise(own):
             assert (step["from_status"], step["at"] > before["at"]) == (before["to_status"], True)
         for step in later:
-            assert all(step[name] for name in legal[step["from_status"], step["to_status"], step["by"]])
+            stated = {**step, **SEALED_TABLES["referral_transition"].open(SEALER, step)}
+            assert all(stated[name] for name in legal[step["from_status"], step["to_status"], step["by"]])
         assert (own[-1]["to_status"], len(own)) == (referral["status"], referral["version"])
         assert referral["ended_at"] == (None if states[referral["status"]]["open"] else own[-1]["at"])
         assert (referral["started_at"] is not None) == any(step["to_status"] == "in_progress" for step in own)
@@ -273,8 +304,9 @@ async def test_contacts_are_recorded_where_the_pathway_allows_and_the_first_atte
 
 async def test_some_children_are_known_to_two_schools_and_of_a_few_one_has_another_date_of_birth(demo: Loaded) -> None:
     twice = await demo.rows(
-        "select one.date_of_birth = other.date_of_birth as alike from pupil_statement one join pupil_statement other"
-        " on other.upn = one.upn and other.school_id > one.school_id"
+        "select one.date_of_birth_hash = other.date_of_birth_hash as alike"
+        " from pupil_statement one join pupil_statement other"
+        " on other.upn_hash = one.upn_hash and other.school_id > one.school_id"
     )
     assert len(twice) > 10
     assert {row["alike"] for row in twice} == {True, False}

@@ -1,17 +1,19 @@
 """How the database finds what the reading machine asks for: by an index, in order, whatever the caller reaches."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import replace
 from datetime import date
 from typing import Any
+from urllib.parse import urlsplit
 from uuid import UUID
 
 import asyncpg
 import pytest
 from sqlalchemy import event
 from support.api_client import Service
-from support.databases import Server, serve
+from support.databases import Server, named, serve
 from support.dataset import Dataset
 from support.query_plans import Explained, assert_bounded, scans_of
 from support.seeded_rows import seed
@@ -19,6 +21,7 @@ from support.seeded_rows import seed
 from convenor.contacts.resource import CONTACTS
 from convenor.database.pools import driver_connection
 from convenor.database.row_security import set_context_of
+from convenor.encryption import encrypt
 from convenor.http.services import AppServices
 from convenor.outcomes.resource import OUTCOMES
 from convenor.read_model.execute import read_list, read_one
@@ -39,6 +42,15 @@ DUPLICATES = "referral_pkey"
 async def seeded(server: Server, dataset: Dataset) -> AsyncIterator[Service]:
     async with serve(server, dataset) as service:
         await seed(service.superuser_url, service.area())
+        owner_url, keys = (
+            named(server.owner_url, urlsplit(service.app_url).path[1:]),
+            load_secret_keys(service.data_dir),
+        )
+        await asyncio.to_thread(encrypt, service.app_url, owner_url, keys.sealer)
+        # Or the planner would weigh indexes of twice their size.
+        admin = await asyncpg.connect(service.superuser_url)
+        await admin.execute("vacuum full analyze")
+        await admin.close()
         yield service
 
 

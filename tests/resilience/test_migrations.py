@@ -16,11 +16,14 @@ from support.databases import Server, named
 from support.empty_databases import Empty, downgrade, new_database
 from support.installation import Installation
 from support.pending_work import do_all
+from support.sealed import store_plain
 
 from convenor.configuration_error import ConfigurationError
+from convenor.encryption import encrypt
 from convenor.migrate import PRIVILEGES, SCHEMA_LOCK, migrate, upgrade
 from convenor.model_registry import metadata
 from convenor.revision import newest_revision, present_revision
+from convenor_auth.keys import load_secret_keys
 
 APP = "convenor_app"
 
@@ -222,6 +225,7 @@ class TestPupilsOfAnArea:
             assert made.status_code == 201, made.text
             outreach = pupil_referral("OUTREACH", urn, upn=upn)
             assert (await service.as_(school).post("/v1/referrals", outreach)).status_code == 201
+        await store_plain(service)
         await downgrade(owner_url, "0008")
         # As it was then: one pupil, with one open referral to each service.
         await admin.execute("update referral set ended_at = submitted_at where school_id = $1", _of(service, "900001"))
@@ -257,6 +261,7 @@ async def test_whom_a_referral_is_the_same_as_moves_into_its_statement_and_back(
     unnumbered = pupil_referral("OUTREACH", upn=None, nhs_number=None) | {"same_as": first["code"]}
     second = (await school.post("/v1/referrals", unnumbered)).json()
     same_as = "select same_as_id from {} where {} = $1"
+    await store_plain(service)
     await downgrade(owner_url, "0011")
     assert str(await admin.fetchval(same_as.format("referral", "id"), second["id"])) == first["id"]
     await asyncio.to_thread(migrate, owner_url, APP)
@@ -264,7 +269,7 @@ async def test_whom_a_referral_is_the_same_as_moves_into_its_statement_and_back(
     await admin.close()
 
 
-async def test_pupils_who_were_stated_before_the_migration_are_linked_after_it(
+async def test_pupils_who_were_stated_before_the_migration_are_linked_once_they_are_sealed(
     server: Server, service: Service
 ) -> None:
     database = urlsplit(service.app_url).path[1:]
@@ -273,8 +278,11 @@ async def test_pupils_who_were_stated_before_the_migration_are_linked_after_it(
     for school, urn in (("school", "900001"), ("neighbour", "900002")):
         made = await service.as_(school).post("/v1/referrals", pupil_referral("SLT", urn))
         assert made.status_code == 201, made.text
+    await store_plain(service)
     await downgrade(owner_url, "0018")
     await asyncio.to_thread(migrate, owner_url, APP)
+    await do_all(service)
+    await asyncio.to_thread(encrypt, service.app_url, owner_url, load_secret_keys(service.data_dir).sealer)
     await do_all(service)
     assert await admin.fetchval("select array_agg(status) from pupil_match") == ["linked"]
     await admin.close()

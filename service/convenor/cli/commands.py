@@ -42,6 +42,8 @@ clients = typer.Typer(
     help="Manage the systems that may request tokens.", no_args_is_help=True, rich_markup_mode=_MARKUP
 )
 app.add_typer(clients, name="clients")
+keys = typer.Typer(help="Manage the installation's own keys.", no_args_is_help=True, rich_markup_mode=_MARKUP)
+app.add_typer(keys, name="keys")
 
 
 def _date(text: str) -> date:
@@ -129,6 +131,7 @@ def demo(
     from convenor.demo import assert_same_demo, load_demo, loaded_demo, write_demo_clients
     from convenor.domain_types.dates import today
     from convenor.startup_errors import explain_failure
+    from convenor_auth.keys import load_secret_keys
 
     settings = _settings()
     serving.assert_local(settings)
@@ -147,7 +150,14 @@ def demo(
                 save_clients = partial(write_demo_clients, settings.data_dir)
                 seed = 1 if seed is None else seed
                 with progress() as advance:
-                    load_demo(owner_url, as_at=as_at or today(), seed=seed, progress=advance, save_clients=save_clients)
+                    load_demo(
+                        owner_url,
+                        as_at=as_at or today(),
+                        seed=seed,
+                        sealer=load_secret_keys(settings.data_dir).sealer,
+                        progress=advance,
+                        save_clients=save_clients,
+                    )
         if port is not None:
             serving.serve(settings, database, port, lambda: _show_demo(settings))
     say("The demo is loaded." if no_serve else "Stopped.")
@@ -254,6 +264,34 @@ def doctor() -> None:
             out.print(Text.assemble(" " * (7 + width), (finding.remedy, "yellow")))
     if not all(finding.ok for finding in findings):
         raise typer.Exit(1)
+
+
+@app.command()
+def encrypt() -> None:
+    """Seal what identifies pupils with the youngest data key, where it is not yet. The service may be running."""
+    from convenor import encryption, serving
+    from convenor.startup_errors import explain_failure
+    from convenor_auth.key_check import check_keys
+    from convenor_auth.keys import load_secret_keys
+
+    settings = _settings()
+    with (
+        serving.open_migrated(settings, say) as database,
+        explain_failure("The command failed", "Correct that, then repeat the command, which goes on from here."),
+    ):
+        asyncio.run(check_keys(database.app_url, settings.data_dir))
+        sealer = load_secret_keys(settings.data_dir).sealer
+        rows = encryption.encrypt(database.app_url, database.owner_url, sealer)
+    say(f"{rows} rows were sealed; all are sealed with data key {sealer.youngest} now.")
+
+
+@keys.command("rotate")
+def rotate_keys() -> None:
+    """Make a new data key. What is stored from now on is sealed with it; the older keys still open the rest."""
+    from convenor_auth.keys import make_data_key
+
+    number = make_data_key(_settings().data_dir)
+    say(f"Data key {number} seals from now on. Run `convenor encrypt` to seal with it what older keys sealed.")
 
 
 @clients.command("create")

@@ -4,7 +4,7 @@ from datetime import datetime
 from uuid import UUID
 
 from pydantic import BaseModel, Field
-from sqlalchemy import DateTime, Index, Text, text
+from sqlalchemy import DateTime, Index, LargeBinary, Text, text
 from sqlmodel import Field as ColumnField
 
 from convenor.database.constraints import AreaRow, enum_check, tenant_foreign_key
@@ -84,6 +84,14 @@ class Contact(ContactFields, AreaRow, table=True):
             "contact_reference",
             "area_id",
             "organisation_id",
+            "reference_hash",
+            unique=True,
+            postgresql_where=text("reference_hash is not null"),
+        ),
+        Index(
+            "contact_reference_not_sealed",
+            "area_id",
+            "organisation_id",
             "reference",
             unique=True,
             postgresql_where=text("reference is not null"),
@@ -103,3 +111,5 @@ class Contact(ContactFields, AreaRow, table=True):
     organisation_id: UUID
     recorded_at: datetime = ColumnField(sa_type=DateTime(timezone=True))
     version: int = 1
+    reference_hash: bytes | None = ColumnField(None, sa_type=LargeBinary)
+    sealed_identity: bytes | None = ColumnField(None, sa_type=LargeBinary)

@@ -5,19 +5,37 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ARRAY, Row, Text, Uuid, any_, func, inspect, literal, make_url, select, tuple_
+from sqlalchemy import (
+    ARRAY,
+    LargeBinary,
+    Row,
+    Text,
+    Uuid,
+    any_,
+    bindparam,
+    func,
+    inspect,
+    literal,
+    make_url,
+    select,
+    text,
+    tuple_,
+)
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from convenor.commissioned_services.models import CommissionedService
 from convenor.contacts.models import Attendance, Contact, ContactFields
+from convenor.contacts.resource import CONTACT
 from convenor.database.pools import driver_connection
 from convenor.read_model.locking import Lock, lock_all
+from convenor.read_model.sealed_rows import seal_stored, sealer_of
 from convenor.referrals.models import Referral
 from convenor.security.principal import Principal, RowAccess
 
-FIELDS = tuple(ContactFields.model_fields)
-"""The fields of a session that its sender states."""
+FIELDS = tuple(name for name in ContactFields.model_fields if name != "reference")
+"""The fields of a session that its sender states, beside its reference, by which it is known."""
+_SEALED = ("reference_hash", "sealed_identity")
 
 _KEYS = ("area_id", "id", "referral_id", "school_id", "provider_id")
 _OF_REFERRAL = (
@@ -41,14 +59,14 @@ def _staged(types: Mapping[str, str]) -> str:
     return f"unnest({arrays}) as n({_quoted(list(types))})"
 
 
-_INSERT_TYPES = _types((*_KEYS, *FIELDS))
+_INSERT_TYPES = _types((*_KEYS, *FIELDS, *_SEALED))
 _UPDATE_TYPES = _types(("area_id", "id", *FIELDS))
 _NEXT = len(_INSERT_TYPES) + 1
 _INSERT = (
     f"insert into contact ({_quoted(list(_INSERT_TYPES))}, organisation_id, recorded_at, version)"  # noqa: S608
     f" select {_quoted(list(_INSERT_TYPES), 'n.')}, ${_NEXT}, ${_NEXT + 1}, 1 from {_staged(_INSERT_TYPES)}"
-    " order by n.area_id, n.reference"
-    " on conflict (area_id, organisation_id, reference) where reference is not null do nothing"
+    " order by n.area_id, n.reference_hash"
+    " on conflict (area_id, organisation_id, reference_hash) where reference_hash is not null do nothing"
 )
 _UPDATE = (
     f"update contact c set ({_quoted(FIELDS)}, version) = ({_quoted(FIELDS, 'n.')}, c.version + 1)"  # noqa: S608
@@ -95,7 +113,7 @@ async def contact_named(session: AsyncSession, contact: Contact) -> UUID | None:
         select(col(Contact.id)).where(
             col(Contact.area_id) == contact.area_id,
             col(Contact.organisation_id) == contact.organisation_id,
-            col(Contact.reference) == contact.reference,
+            col(Contact.reference_hash) == _hash(session, contact.reference),
         )
     )
     return found
@@ -108,15 +126,37 @@ async def contacts_named(
 
     Each is a row with `id`, `referral_id` and the fields of a session.
     """
-    wanted = [getattr(Contact, name) for name in ("area_id", "id", "referral_id", *FIELDS)]
+    wanted = [getattr(Contact, name) for name in ("area_id", "id", "referral_id", "reference_hash", *FIELDS)]
+    await seal_contacts(session, principal, references)
+    hashed = {_hash(session, reference): reference for reference in references}
     found = await session.execute(
         select(*wanted).where(
             col(Contact.area_id).in_(principal.areas),
             col(Contact.organisation_id) == principal.organisation_id,
-            col(Contact.reference) == any_(literal(list(references), ARRAY(Text))),
+            col(Contact.reference_hash) == any_(literal(list(hashed), ARRAY(LargeBinary))),
         )
     )
-    return {(row.area_id, row.reference): row for row in found}
+    return {(row.area_id, hashed[row.reference_hash]): row for row in found}
+
+
+async def seal_contacts(session: AsyncSession, principal: Principal, references: Collection[str]) -> None:
+    """Seal what an older release stored in plain form of the organisation's sessions with these references."""
+    plain = text("contact.reference = any(:references)").bindparams(
+        bindparam("references", list(references), ARRAY(Text))
+    )
+    await seal_stored(
+        session,
+        Contact,
+        [
+            col(Contact.area_id).in_(principal.areas),
+            col(Contact.organisation_id) == principal.organisation_id,
+            plain,  # type: ignore[list-item]
+        ],
+    )
+
+
+def _hash(session: AsyncSession, reference: str | None) -> bytes | None:
+    return None if reference is None else sealer_of(session).hash(CONTACT.hashed["reference"], reference)
 
 
 async def first_attended(
@@ -155,7 +195,13 @@ async def insert_contacts(
         The ids of contacts whose reference was taken meanwhile; they are not stored.
     """
     connection = await driver_connection(session)
+    sealer = sealer_of(session)
+    sealed = [
+        CONTACT.seal(sealer, {"area_id": key[0], "id": key[1], "reference": contact.reference})
+        for key, contact in zip(keys, contacts, strict=True)
+    ]
     columns = [*map(list, zip(*keys, strict=True)), *_columns(contacts)]
+    columns += [[row[name] for row in sealed] for name in _SEALED]
     status = await connection.execute(_INSERT, *columns, organisation_id, recorded_at)
     if status == f"INSERT 0 {len(contacts)}":
         return set()

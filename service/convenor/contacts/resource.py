@@ -5,10 +5,11 @@ from uuid import UUID
 
 from pydantic import Field
 
-from convenor.contacts.models import Attendance, ContactFields
+from convenor.contacts.models import Attendance, Contact, ContactFields
 from convenor.domain_types.dates import FullDate
 from convenor.pupils.resource import STATEMENT_OF_REFERRAL
 from convenor.read_model.resource import Filter, Relation, Resource, Sort
+from convenor.read_model.sealed_rows import seal_columns
 from convenor.referrals import referral_links
 from convenor.referrals.resource import CASE_ROW_ACCESS
 from convenor.security.principal import FieldSensitivity
@@ -46,3 +47,6 @@ CONTACTS = Resource(
     },
     relations={**referral_links.RELATIONS, "outcomes": Relation("outcomes", {"referral_id": "referral_id"})},
 )
+
+CONTACT = seal_columns(Contact, CONTACTS)
+"""How a session's reference is sealed, for what is written without an entity."""

@@ -45,6 +45,8 @@ async def add_contact(session: AsyncSession, principal: Principal, referral_key:
         recorded_at=now(),
         **data.columns(),
     )
+    if contact.reference:
+        await queries.seal_contacts(session, principal, [contact.reference])
     await _insert(session, contact)
     if data.attendance is Attendance.ATTENDED:
         first = await queries.first_attended(session, [referral.area_id], [referral.id])

@@ -4,7 +4,7 @@ No setting outlives its transaction (see `row_security`), so a connection return
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -156,8 +156,15 @@ async def close_or_cut(connections: Iterable[asyncpg.Connection]) -> None:
 
 
 @asynccontextmanager
-async def connect(app_url: str, workers: int = 1) -> AsyncIterator[Connections]:
+async def connect(
+    app_url: str, workers: int = 1, info: Mapping[str, object] | None = None
+) -> AsyncIterator[Connections]:
     """Open the pools of one worker with the application's login.
+
+    Args:
+        app_url: The database.
+        workers: How many workers share it.
+        info: What every session carries.
 
     Raises:
         ConfigurationError: row-level security does not apply to the login, or the server accepts too few connections.
@@ -189,7 +196,7 @@ async def connect(app_url: str, workers: int = 1) -> AsyncIterator[Connections]:
             await assert_app_role(connection)
             await _assert_session(connection, opens)
             await _assert_connections_available(connection, workers)
-        sessions = async_sessionmaker(engine, expire_on_commit=False)
+        sessions = async_sessionmaker(engine, expire_on_commit=False, info=dict(info or {}))
         open_probe = partial(asyncpg.connect, app_url, server_settings=_PROBE_SETTINGS)
         yield Connections(readers, auditors, engine, sessions, open_probe, opens)
     finally:

@@ -9,6 +9,7 @@ from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
+import convenor.features  # noqa: F401 - what identifies a pupil is sealed by the declarations
 from convenor import reference
 from convenor.areas.models import Area
 from convenor.configuration_error import ConfigurationError
@@ -25,6 +26,7 @@ from convenor.domain_types.dates import AcademicYear
 from convenor.importers.areas import Authority, area_id_of, enter_area, owner_transaction
 from convenor.importers.load import load_into
 from convenor.importers.rows import Rows
+from convenor.security.sealing import Sealer
 from convenor_auth.models import Client, Organisation
 
 ALWAYS_SHOWN = AcademicYear(2025)
@@ -93,6 +95,7 @@ def load_demo(
     *,
     as_at: date,
     seed: int,
+    sealer: Sealer,
     progress: Progress,
     save_clients: SaveClients = lambda _clients: None,
 ) -> DemoSummary:
@@ -104,6 +107,7 @@ def load_demo(
         owner_url: the owner's login to a migrated database.
         as_at: the demo's date; everything in it happened before.
         seed: another seed invents another Wendshire.
+        sealer: seals what identifies a pupil.
         progress: called with the current step, and the share that is done (0 to 1).
         save_clients: called with the clients just before the commit, so that no demo exists without its secrets.
 
@@ -116,11 +120,13 @@ def load_demo(
             f"The demo shows the school year {ALWAYS_SHOWN}, which had not begun on {as_at}.",
             f"Choose a day after {ALWAYS_SHOWN.first_day}.",
         )
-    return asyncio.run(_load(owner_url, as_at, seed, progress, save_clients))
+    return asyncio.run(_load(owner_url, as_at, seed, sealer, progress, save_clients))
 
 
-async def _load(owner_url: str, as_at: date, seed: int, progress: Progress, save_clients: SaveClients) -> DemoSummary:
-    async with owner_transaction(owner_url) as session:
+async def _load(
+    owner_url: str, as_at: date, seed: int, sealer: Sealer, progress: Progress, save_clients: SaveClients
+) -> DemoSummary:
+    async with owner_transaction(owner_url, sealer) as session:
         await session.execute(text("select pg_advisory_xact_lock(hashtextextended('convenor demo', 0))"))
         await _assert_nothing_is_there(session)
         session.add(DemoMark(seed=seed, as_at=as_at))

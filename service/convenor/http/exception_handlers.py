@@ -31,6 +31,7 @@ from convenor.problems import (
     Unreadable,
 )
 from convenor.read_model.query_string import read_parameters
+from convenor.security.sealing import CannotOpen
 
 _SENTENCES = {
     "extra_forbidden": ("unknown_field", "There is no such field."),
@@ -91,6 +92,9 @@ def problem_of(error: BaseException, request_id: str) -> Problem:
     if isinstance(cause, _AWAY) or isinstance(error, _AWAY) or getattr(error, "connection_invalidated", False):
         log.warning("request %s: unavailable, %s at %s", request_id, type(cause).__name__, _place_of(error))
         return Unavailable()
+    if isinstance(error, CannotOpen):
+        log.error("request %s: %s.", request_id, error)
+        return Unexpected()
     if isinstance(error, NoResultFound):
         return NotFound()  # another change took the record from the caller before it was locked
     if isinstance(cause, asyncpg.UniqueViolationError):

@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from pydantic import BaseModel, Field
-from sqlalchemy import BigInteger, CheckConstraint, DateTime, Index, UniqueConstraint
+from sqlalchemy import BigInteger, CheckConstraint, DateTime, Index, LargeBinary, UniqueConstraint
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field as ColumnField
 from sqlmodel import SQLModel
@@ -86,6 +86,7 @@ class ImpactReturn(ReturnFields, VolumeFields, AreaRow, table=True):
     checks: list[dict[str, Any]] = ColumnField(sa_type=JSONB)
     submitted_at: datetime = ColumnField(sa_type=DateTime(timezone=True))
     version: int = 1
+    sealed_identity: bytes | None = ColumnField(None, sa_type=LargeBinary)
 
 
 class ImpactReturnMeasure(MeasureFields, SQLModel, table=True):
@@ -118,3 +119,4 @@ class ImpactReturnTransition(AreaRow, table=True):
     client_id: str
     organisation: str
     at: datetime = ColumnField(sa_type=DateTime(timezone=True))
+    sealed_identity: bytes | None = ColumnField(None, sa_type=LargeBinary)

@@ -10,8 +10,16 @@ from pydantic import BaseModel, Field
 
 from convenor.domain_types.codes import Line, Prose
 from convenor.domain_types.dates import FullDate
-from convenor.impact_returns.models import CheckFields, MeasureFields, ReturnFields, ReturnStatus
+from convenor.impact_returns.models import (
+    CheckFields,
+    ImpactReturn,
+    ImpactReturnTransition,
+    MeasureFields,
+    ReturnFields,
+    ReturnStatus,
+)
 from convenor.read_model.resource import Filter, Part, Relation, Resource, Sort
+from convenor.read_model.sealed_rows import seal_columns
 from convenor.security.principal import FieldSensitivity
 from convenor.slas.models import VolumeFields
 from convenor.slas.resource import SLA_ROW_ACCESS, serves_clusters
@@ -155,3 +163,6 @@ IMPACT_RETURNS = Resource(
         "transitions": Relation("impact_return_transitions", {"impact_return_id": "id"}),
     },
 )
+
+seal_columns(ImpactReturn, IMPACT_RETURNS)
+seal_columns(ImpactReturnTransition, RETURN_TRANSITIONS)

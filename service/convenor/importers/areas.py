@@ -18,6 +18,8 @@ from convenor.areas.models import Area
 from convenor.configuration_error import ConfigurationError
 from convenor.database.ids import compose_uuid7
 from convenor.database.row_security import import_context, set_context
+from convenor.read_model.sealed_rows import SEALER
+from convenor.security.sealing import Sealer
 
 _LA_CODE = re.compile("[0-9]{3}")
 _PROGRAMME_BEGAN = datetime(2018, 9, 1, tzinfo=UTC)
@@ -35,8 +37,13 @@ def area_id_of(la_code: str) -> UUID:
 
 
 @asynccontextmanager
-async def owner_transaction(owner_url: str) -> AsyncIterator[AsyncSession]:
-    """Open one transaction with the owner's login, and commit it if the block succeeds."""
+async def owner_transaction(owner_url: str, sealer: Sealer | None = None) -> AsyncIterator[AsyncSession]:
+    """Open one transaction with the owner's login, and commit it if the block succeeds.
+
+    Args:
+        owner_url: The database.
+        sealer: For what identifies pupils, where the transaction writes it.
+    """
     engine = create_async_engine(
         "postgresql+asyncpg://",
         poolclass=NullPool,
@@ -44,7 +51,7 @@ async def owner_transaction(owner_url: str) -> AsyncIterator[AsyncSession]:
         hide_parameters=True,
     )
     try:
-        async with AsyncSession(engine, expire_on_commit=False) as session, session.begin():
+        async with AsyncSession(engine, expire_on_commit=False, info={SEALER: sealer}) as session, session.begin():
             yield session
     finally:
         await engine.dispose()

@@ -9,6 +9,9 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import SQLModel
 
+from convenor.read_model.sealed_fields import SEALED_TABLES
+from convenor.read_model.sealed_rows import sealer_of
+
 CHUNK = 2000
 """Rows of one statement: enough that the round trip does not show, and few enough to say how far the load has come."""
 
@@ -37,18 +40,31 @@ class Rows:
         order = {table.name: at for at, table in enumerate(SQLModel.metadata.sorted_tables)}
         for model in sorted(self.of, key=lambda model: order[_table(model)]):
             rows = self.of[model]
-            columns = ", ".join(f'"{name}"' for name in rows[0])
+            # The hashes are not among the values that were given.
+            columns = ", ".join(f'"{name}"' for name in _sealed(session, _table(model), rows[:1])[0])
             insert = text(
                 f'insert into "{_table(model)}" ({columns}) select {columns} '  # noqa: S608 - names of our own tables
                 f'from json_populate_recordset(cast(null as "{_table(model)}"), cast(:rows as json))'
             )
             for start in range(0, len(rows), CHUNK):
-                chunk = rows[start : start + CHUNK]
+                chunk = _sealed(session, _table(model), rows[start : start + CHUNK])
                 await session.execute(insert, {"rows": json.dumps(chunk, default=str)})
                 done += len(chunk)
                 progress(done / total)
             # Or the first reads are planned for empty tables, until autovacuum comes round.
             await session.execute(text(f'analyze "{_table(model)}"'))
+
+
+def _sealed(session: AsyncSession, table: str, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return rows as they are stored: what identifies a pupil is sealed."""
+    if (sealed := SEALED_TABLES.get(table)) is None:
+        return rows
+    sealer, hidden = sealer_of(session), dict.fromkeys(sealed.columns)
+    return [{**row, **hidden, **_hexadecimal(sealed.seal(sealer, row))} for row in rows]
+
+
+def _hexadecimal(values: dict[str, bytes | None]) -> dict[str, str | None]:
+    return {name: None if value is None else f"\\x{value.hex()}" for name, value in values.items()}
 
 
 def _table(model: type[SQLModel]) -> str:

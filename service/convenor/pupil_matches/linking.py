@@ -14,25 +14,26 @@ KIND = "person_links"
 
 _SHARING = """
     select o.pupil_id from pupil_statement s
-    join pupil_statement o on o.area_id = s.area_id and o.{number} = s.{number} and o.superseded_at is null
+    join pupil_statement o on o.area_id = s.area_id and o.{number}_hash = s.{number}_hash and o.superseded_at is null
     where s.area_id = $1 and s.pupil_id = n.pupil_id and s.superseded_at is null
 """
 # A number that a service traced counts for the pupil of its referral.
 _SHARING_TRACED = """
     select o.pupil_id from referral r
     join traced_number s on s.area_id = r.area_id and s.referral_id = r.id and s.superseded_at is null
-    join pupil_statement o on o.area_id = s.area_id and o.nhs_number = s.nhs_number and o.superseded_at is null
+    join pupil_statement o
+        on o.area_id = s.area_id and o.nhs_number_hash = s.nhs_number_hash and o.superseded_at is null
     where r.area_id = $1 and r.pupil_id = n.pupil_id
     union all
     select q.pupil_id from (
-        select s.nhs_number from pupil_statement s
+        select s.nhs_number_hash from pupil_statement s
         where s.area_id = $1 and s.pupil_id = n.pupil_id and s.superseded_at is null
         union all
-        select s.nhs_number from referral r
+        select s.nhs_number_hash from referral r
         join traced_number s on s.area_id = r.area_id and s.referral_id = r.id and s.superseded_at is null
         where r.area_id = $1 and r.pupil_id = n.pupil_id
     ) s
-    join traced_number o on o.area_id = $1 and o.nhs_number = s.nhs_number and o.superseded_at is null
+    join traced_number o on o.area_id = $1 and o.nhs_number_hash = s.nhs_number_hash and o.superseded_at is null
     join referral q on q.area_id = o.area_id and q.id = o.referral_id
 """
 _NEAR = """
@@ -60,7 +61,7 @@ _NEAR = """
 """.replace(
     "{sharing}", " union all ".join([*(_SHARING.replace("{number}", each) for each in NUMBERS), _SHARING_TRACED])
 )
-_VALUES = "array_agg(distinct {column}) filter (where {column} is not null) as {column}"
+_VALUES = "array_agg(distinct {column}_hash) filter (where {column}_hash is not null) as {column}"
 _STATED = (
     """
     select pupil_id, {values} from (
@@ -71,8 +72,8 @@ _STATED = (
         join traced_number n on n.area_id = r.area_id and n.referral_id = r.id and n.superseded_at is null
         where r.area_id = $1 and r.pupil_id = any($2)
     ) said group by pupil_id
-""".replace("{columns}", ", ".join(COMPARED))
-    .replace("{traced}", ", ".join("n.nhs_number" if each == "nhs_number" else "null" for each in COMPARED))
+""".replace("{columns}", ", ".join(f"{each}_hash" for each in COMPARED))
+    .replace("{traced}", ", ".join("n.nhs_number_hash" if each == "nhs_number" else "null" for each in COMPARED))
     .replace("{values}", ", ".join(_VALUES.replace("{column}", each) for each in COMPARED))
 )
 _DECIDED = """

@@ -8,7 +8,7 @@ from datetime import datetime
 from uuid import UUID
 
 from pydantic import BaseModel, Field
-from sqlalchemy import ARRAY, DateTime, Index, Text, Uuid
+from sqlalchemy import ARRAY, DateTime, Index, LargeBinary, Text, Uuid
 from sqlmodel import Field as ColumnField
 from sqlmodel import SQLModel
 
@@ -112,6 +112,7 @@ class PupilDecision(DecisionFields, AreaRow, table=True):
     organisation: str
     decided_at: datetime = ColumnField(sa_type=DateTime(timezone=True))
     withdrawn_at: datetime | None = ColumnField(None, sa_type=DateTime(timezone=True))
+    sealed_identity: bytes | None = ColumnField(None, sa_type=LargeBinary)
 
 
 class DecidedPupil(SQLModel, table=True):

@@ -6,9 +6,10 @@ from uuid import UUID
 
 from pydantic import BaseModel, Field
 
-from convenor.pupil_matches.models import DecisionFields, MatchedField, MatchStatus
+from convenor.pupil_matches.models import DecisionFields, MatchedField, MatchStatus, PupilDecision
 from convenor.pupils.resource import PUPIL
 from convenor.read_model.resource import Filter, Part, Relation, Resource, Sort
+from convenor.read_model.sealed_rows import seal_columns
 from convenor.security.principal import FieldSensitivity, Role, RowAccess
 
 SCOPE = "pupils:identify"
@@ -117,3 +118,5 @@ PUPIL_MATCHES = Resource(
     filters={"status": Filter("{t}.status = {v}", "text", MatchStatus, "Matches in this state.")},
     relations={"decisions": Relation("pupil_decisions", {"match_id": "id"})},
 )
+
+seal_columns(PupilDecision, PUPIL_DECISIONS)

@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from pydantic import BaseModel, Field
-from sqlalchemy import ARRAY, DateTime, ForeignKeyConstraint, Index, Text, Uuid, text
+from sqlalchemy import ARRAY, DateTime, ForeignKeyConstraint, Index, LargeBinary, Text, Uuid, text
 from sqlmodel import Field as ColumnField
 
 from convenor.database.constraints import AreaRow, area_foreign_key, enum_check, tenant_foreign_key
@@ -78,7 +78,8 @@ def _in_force(name: str, *columns: str, **how: Any) -> Index:
 class PupilStatement(PupilFields, AreaRow, table=True):
     """What a school says of a pupil with one referral. `school_id` and `provider_id` decide who has access.
 
-    A trigger keeps what was stated. Only the keys follow the referral, and `superseded_at` is set once.
+    A trigger keeps what was stated. Only the keys follow the referral, `superseded_at` is set once, and what was stated
+    is sealed anew with a younger key.
     """
 
     __tablename__ = "pupil_statement"
@@ -88,10 +89,11 @@ class PupilStatement(PupilFields, AreaRow, table=True):
         tenant_foreign_key("referral", "same_as_id"),
         enum_check("sen_provision", SenProvision),
         _in_force("statement_in_force", "referral_id", unique=True),
-        _in_force("statement_by_upn", "upn", "school_id"),
-        _in_force("statement_by_temporary_upn", "temporary_upn", "school_id"),
-        _in_force("statement_by_nhs_number", "nhs_number", "school_id"),
-        _in_force("statement_by_birth", "school_id", "date_of_birth"),
+        _in_force("statement_by_upn", "upn_hash", "school_id"),
+        _in_force("statement_by_temporary_upn", "temporary_upn_hash", "school_id"),
+        _in_force("statement_by_nhs_number", "nhs_number_hash", "school_id"),
+        _in_force("statement_by_birth", "school_id", "date_of_birth_hash"),
+        Index("statement_not_sealed", "area_id", "school_id", postgresql_where=text("sealed_identity is null")),
         Index("statement_by_pupil", "area_id", "pupil_id"),
         Index("statement_by_referral", "area_id", "referral_id"),
     )
@@ -108,6 +110,13 @@ class PupilStatement(PupilFields, AreaRow, table=True):
     not_the_same_as_ids: list[UUID] | None = ColumnField(None, sa_type=ARRAY(Uuid))
     """Referrals of the school that are about other children."""
     sen_provision: str = ColumnField(sa_type=Text)
+    upn_hash: bytes | None = ColumnField(None, sa_type=LargeBinary)
+    temporary_upn_hash: bytes | None = ColumnField(None, sa_type=LargeBinary)
+    nhs_number_hash: bytes | None = ColumnField(None, sa_type=LargeBinary)
+    date_of_birth_hash: bytes | None = ColumnField(None, sa_type=LargeBinary)
+    sealed_identity: bytes | None = ColumnField(None, sa_type=LargeBinary)
+    sealed_upn: bytes | None = ColumnField(None, sa_type=LargeBinary)
+    sealed_nhs_number: bytes | None = ColumnField(None, sa_type=LargeBinary)
 
 
 class TracedNumber(AreaRow, table=True):
@@ -120,7 +129,8 @@ class TracedNumber(AreaRow, table=True):
     __table_args__ = (
         tenant_foreign_key("referral", "referral_id", "school_id", "provider_id", onupdate="cascade"),
         _in_force("traced_in_force", "referral_id", unique=True),
-        _in_force("traced_by_number", "nhs_number"),
+        _in_force("traced_by_number", "nhs_number_hash"),
+        Index("traced_not_sealed", "area_id", "provider_id", postgresql_where=text("sealed_nhs_number is null")),
         Index("traced_by_referral", "area_id", "referral_id"),
     )
     nhs_number: str
@@ -131,3 +141,5 @@ class TracedNumber(AreaRow, table=True):
     """Who traced it."""
     stated_at: datetime = ColumnField(sa_type=DateTime(timezone=True))
     superseded_at: datetime | None = ColumnField(None, sa_type=DateTime(timezone=True))
+    nhs_number_hash: bytes | None = ColumnField(None, sa_type=LargeBinary)
+    sealed_nhs_number: bytes | None = ColumnField(None, sa_type=LargeBinary)

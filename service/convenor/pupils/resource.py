@@ -5,8 +5,9 @@ from uuid import UUID
 from pydantic import Field
 
 from convenor.domain_types.codes import NhsNumber
-from convenor.pupils.models import PupilFields
+from convenor.pupils.models import PupilFields, PupilStatement, TracedNumber
 from convenor.read_model.resource import Part
+from convenor.read_model.sealed_rows import seal_columns
 from convenor.security.principal import FieldSensitivity
 
 
@@ -46,6 +47,9 @@ PUPIL = Part(
     },
 )
 """For parent rows that have the columns `area_id` and `statement_id` of a referral."""
+seal_columns(TracedNumber, PUPIL)
+PUPIL_HASHES = seal_columns(PupilStatement, PUPIL).hashed
+"""The columns of a statement that have a keyed hash, each with the field by whose name it is hashed."""
 
 STATEMENT_OF_REFERRAL = (
     "(select r.statement_id from referral r where r.area_id = {t}.area_id and r.id = {t}.referral_id)"

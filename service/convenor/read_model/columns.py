@@ -5,7 +5,7 @@ is never mistaken for an alias.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pydantic import BaseModel
@@ -14,6 +14,7 @@ from convenor.read_model.annotations import is_timestamp, kinds_of, models_in
 from convenor.read_model.placeholders import BOUND
 from convenor.read_model.redaction import redacted_paths
 from convenor.read_model.resource import Part, Resource
+from convenor.read_model.sealed_fields import SEALED_TABLES, Site, Stored, sealed_at
 from convenor.read_model.selection import Constant, Pick, Selection, fields_of
 from convenor.security.principal import FieldSensitivity
 
@@ -51,6 +52,8 @@ class Columns:
 
     def __init__(self, clearances: frozenset[FieldSensitivity], binder: Binder, hidden: str = "") -> None:
         self.clearances, self.binder, self.hidden, self.numbered = clearances, binder, hidden, 0
+        self.sites: list[Site] = []
+        """Where sealed fields stand, by the number in their marker."""
 
     def of_resource(self, resource: Resource, alias: str, wanted: frozenset[str] | None) -> list[str]:
         """Write the select list of a complete record, with `redacted` where some role does not see every field."""
@@ -64,13 +67,23 @@ class Columns:
         self, model: type[BaseModel], declared: Resource | Part, alias: str, path: str, selection: Selection
     ) -> list[str]:
         """Write the select list of one model, or of an object within it at `path`."""
-        written = []
+        written = list[str]()
+        run: str | None = None
+        first = dict[str, int]()
         for item in selection:
+            before, run = run, None
             if isinstance(item, Constant):
                 written.append(f"'{item.text}' as \"{item.key}\"")
             elif isinstance(item, Pick):
                 sensitivity = declared.sensitivity.get(path + item.name)
                 if sensitivity is None or sensitivity in self.clearances:
+                    if sealed := sealed_at(declared, path + item.name):
+                        run = None if sealed.select else sealed.group
+                        if run is None or run != before:
+                            written.append(self._site(alias, sealed, first))
+                        member = f'"{item.key}":'.encode(), tuple(map(str.encode, sealed.columns))
+                        self.sites[-1] = replace(self.sites[-1], members=(*self.sites[-1].members, member))
+                        continue
                     annotation = model.model_fields[item.name].annotation
                     written.append(
                         f'{self._field(annotation, declared, alias, path + item.name, item)} as "{item.key}"'
@@ -78,6 +91,18 @@ class Columns:
                 elif self.hidden:
                     written.append(f'{self.hidden} as "{item.key}"')
         return written
+
+    def _site(self, alias: str, sealed: Stored, first: dict[str, int]) -> str:
+        """Write the ciphertext of a group where its first fields stand, and a mark where others of the row do."""
+        number, table = len(self.sites), SEALED_TABLES[sealed.table]
+        if sealed.select:
+            row, rest = sealed.select
+            self.sites.append(Site(table.label(sealed.group), ()))
+            return f'(select {table.marker(sealed.group, row)} {self.binder.fill(rest, alias)} as "${number}"'
+        marker = "''" if sealed.group in first else table.marker(sealed.group, alias)
+        self.sites.append(Site(table.label(sealed.group), (), first.get(sealed.group)))
+        first.setdefault(sealed.group, number)
+        return f'{marker} as "${number}"'
 
     def _field(self, annotation: Any, declared: Resource | Part, alias: str, dotted: str, item: Pick) -> str:
         models, many = models_in(annotation)

@@ -16,9 +16,11 @@ from convenor.read_model.plan import (
     compile_references,
     compile_selection,
 )
+from convenor.read_model.predicates import HASHED
 from convenor.read_model.redaction import refuse_search
 from convenor.read_model.resource import Resource
 from convenor.read_model.row_access import access_profile_of, values_of
+from convenor.read_model.sealed_fields import reveal
 from convenor.read_model.selection import By, One, Page
 from convenor.security.principal import Principal
 
@@ -58,8 +60,9 @@ async def read_one(
     """
     by, named = name_record(resource, key)
     shape = Shape(resource, "one", access_profile_of(principal), fields, by=by)
-    row = await _fetch(connection, principal, compile_plan(shape), named)
-    return _answer(principal, row, etag=row["etag"])
+    plan = compile_plan(shape)
+    row = await _fetch(connection, principal, plan, named)
+    return _answer(principal, plan, row, etag=row["etag"])
 
 
 async def read_list(
@@ -101,8 +104,9 @@ async def read_list(
         query.count,
         under=record,
     )
-    row = await _fetch(connection, principal, compile_plan(shape), {**query.values, **named})
-    return _answer(principal, row, following=row["next"])
+    plan = compile_plan(shape)
+    row = await _fetch(connection, principal, plan, {**query.values, **named})
+    return _answer(principal, plan, row, following=row["next"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,11 +136,13 @@ async def read_selection(
     """
     plan = compile_selection(roots, access_profile_of(principal))
     row = await _fetch(connection, principal, plan, values)
-    docs = tuple(row[f"d{at}"] for at in range(len(roots)))
+    docs = tuple(reveal(row[f"d{at}"], plan.sites, principal.sealer) for at in range(len(roots)))
     return SelectionAnswer(docs, *_audited(principal, row), ambiguous=_ambiguous(row))
 
 
-def _answer(principal: Principal, row: Any, etag: str | None = None, following: str | None = None) -> Answer:
+def _answer(
+    principal: Principal, plan: Plan, row: Any, etag: str | None = None, following: str | None = None
+) -> Answer:
     """Return the document of a row.
 
     Raises:
@@ -148,7 +154,7 @@ def _answer(principal: Principal, row: Any, etag: str | None = None, following: 
     if row["d0"] == b"null":
         raise NotFound
     ids, subjects, areas, subject_areas = _audited(principal, row)
-    return Answer(row["d0"], ids, subjects, areas, etag, following, subject_areas)
+    return Answer(reveal(row["d0"], plan.sites, principal.sealer), ids, subjects, areas, etag, following, subject_areas)
 
 
 def _audited(principal: Principal, row: Any) -> tuple[Sequence[UUID], Sequence[UUID], Sequence[UUID], Sequence[UUID]]:
@@ -242,6 +248,9 @@ def _parse_key(resource: Resource, key: str) -> tuple[By, UUID | str] | None:
 
 async def _fetch(connection: Connection, principal: Principal, plan: Plan, values: Mapping[str, Any]) -> Any:
     known = values_of(principal, plan.parameters)
+    for name in plan.hashed:
+        of = name.removesuffix(HASHED)
+        known[name] = principal.sealer.hash(of.rpartition(".")[2], values[of])
     return await connection.fetchrow(
         plan.sql, *[values[name] if name in values else known[name] for name in plan.parameters]
     )

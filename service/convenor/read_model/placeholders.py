@@ -35,8 +35,8 @@ ANYWHERE = ROW | BOUND.keys()
 WITH_PARENT = ANYWHERE | {"p"}
 """In a part's source, `{p}` is the part's row. In a relation's condition, `{p}` is the parent's row."""
 PART_ORDER = frozenset({"p"})
-FILTER = ANYWHERE | {"v", "area"}
-"""The value that a filter compares with, and the area of the rows."""
+FILTER = ANYWHERE | {"v", "hash", "area"}
+"""The value that a filter compares with, its keyed hash by the filter's name, and the area of the rows."""
 
 
 def placeholders_in(sql: str) -> list[str]:

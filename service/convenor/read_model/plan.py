@@ -9,8 +9,8 @@ set. Plans are cached by shape, never by value.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import lru_cache
+from dataclasses import dataclass, field, replace
+from functools import cached_property, lru_cache
 from typing import Literal
 
 from convenor.database.row_security import context_sql
@@ -24,9 +24,10 @@ from convenor.read_model.encoders import (
     shows_next,
     shows_place,
 )
-from convenor.read_model.predicates import MAX_AUDITED_TOTAL, Parent, Predicates, order_by, searches_one_pupil
+from convenor.read_model.predicates import HASHED, MAX_AUDITED_TOTAL, Parent, Predicates, order_by, searches_one_pupil
 from convenor.read_model.resource import Relation, Resource
 from convenor.read_model.row_access import AccessibleRows, AccessProfile, accessible_count, accessible_rows
+from convenor.read_model.sealed_fields import Site
 from convenor.read_model.selection import (
     By,
     Constant,
@@ -73,10 +74,16 @@ class Shape:
 
 @dataclass(frozen=True)
 class Plan:
-    """A statement, with the names of its parameters in order."""
+    """A statement, with the names of its parameters in order, and where sealed fields stand in its documents."""
 
     sql: str
     parameters: tuple[str, ...]
+    sites: tuple[Site, ...] = ()
+
+    @cached_property
+    def hashed(self) -> tuple[str, ...]:
+        """Return the parameters that are keyed hashes of others."""
+        return tuple(name for name in self.parameters if name.endswith(HASHED))
 
 
 @lru_cache(maxsize=2048)
@@ -147,7 +154,8 @@ def _answer(writer: "_Writer", selects: Sequence[str], further: Sequence[str] = 
     if writer.named:
         places = (f"(select '{at}' from {step} having count(*) > 1)" for at, (step, _) in writer.named.items())
         outputs.append(f"concat_ws(',', {', '.join(places)}) as ambiguous")
-    return _statement(writer.binder, selects, outputs, list(writer.named.values()))
+    plan = _statement(writer.binder, selects, outputs, list(writer.named.values()))
+    return replace(plan, sites=tuple(writer.columns.sites))
 
 
 def _statement(

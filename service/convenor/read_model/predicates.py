@@ -14,6 +14,9 @@ Parent = tuple[Resource, str]
 """The parent's resource, and the alias of its row."""
 
 
+HASHED = "#"
+"""Ends the name of a parameter that is the keyed hash of another's value."""
+
 MAX_AUDITED_TOTAL = 200
 """How many records of a counted list about one pupil are audited: more than any pupil has."""
 
@@ -73,6 +76,8 @@ class Predicates:
             if name in filters:
                 value = self.binder.bind(f"{at}.{name}", declared.pg_type)
                 sql = self.binder.fill(declared.sql, "t").replace("{v}", value)
+                if "{hash}" in sql:
+                    sql = sql.replace("{hash}", self.binder.bind(f"{at}.{name}{HASHED}", "bytea"))
                 conditions.append(sql.replace("{area}", area_expression(rows, self.binder)) if "{area}" in sql else sql)
             elif declared.default_sql:
                 conditions.append(self.binder.fill(declared.default_sql, "t"))

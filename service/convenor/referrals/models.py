@@ -4,7 +4,17 @@ from datetime import date, datetime
 from uuid import UUID
 
 from pydantic import BaseModel, Field
-from sqlalchemy import ARRAY, CheckConstraint, DateTime, ForeignKeyConstraint, Index, Text, UniqueConstraint, text
+from sqlalchemy import (
+    ARRAY,
+    CheckConstraint,
+    DateTime,
+    ForeignKeyConstraint,
+    Index,
+    LargeBinary,
+    Text,
+    UniqueConstraint,
+    text,
+)
 from sqlmodel import Field as ColumnField
 
 from convenor.database.constraints import AreaRow, area_foreign_key, enum_check, tenant_foreign_key
@@ -189,6 +199,7 @@ class Referral(ReferralFields, AreaRow, table=True):
     returned_at: datetime | None = ColumnField(None, sa_type=DateTime(timezone=True))
     returned_seconds: int = 0
     version: int = 1
+    sealed_identity: bytes | None = ColumnField(None, sa_type=LargeBinary)
 
 
 class ReferralTransition(TransitionFields, AreaRow, table=True):
@@ -210,3 +221,4 @@ class ReferralTransition(TransitionFields, AreaRow, table=True):
     client_id: str
     organisation: str
     at: datetime = ColumnField(sa_type=DateTime(timezone=True))
+    sealed_identity: bytes | None = ColumnField(None, sa_type=LargeBinary)

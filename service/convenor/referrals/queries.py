@@ -27,6 +27,8 @@ from convenor.commissioned_services.models import ServiceCluster
 from convenor.database.constraints import valid_on
 from convenor.domain_types.dates import today
 from convenor.pupils.models import Pupil, PupilStatement
+from convenor.pupils.resource import PUPIL_HASHES
+from convenor.read_model.sealed_rows import seal_stored, sealer_of
 from convenor.referrals.models import Referral
 
 
@@ -83,7 +85,10 @@ async def known_concerned(
         referrals: its own referral and the one that it is the same as. Their pupils are concerned too.
     """
     one = aliased(PupilStatement)
-    shares = [col(getattr(one, name)) == number for name, number in numbers.items()]
+    sealer = sealer_of(session)
+    shares = [
+        col(getattr(one, f"{name}_hash")) == sealer.hash(PUPIL_HASHES[name], number) for name, number in numbers.items()
+    ]
     pupils = select(col(one.pupil_id)).where(
         *_in_force(one, area, schools),
         or_(*shares, col(one.referral_id) == any_(literal(list(referrals), ARRAY(Uuid)))),
@@ -93,7 +98,8 @@ async def known_concerned(
 
 async def known_of_birth(session: AsyncSession, area: UUID, schools: Collection[UUID], born: date) -> list[Known]:
     """Find the referrals of pupils with a date of birth."""
-    return await _known(session, area, schools, col(PupilStatement.date_of_birth) == born)
+    hashed = sealer_of(session).hash(PUPIL_HASHES["date_of_birth"], born)
+    return await _known(session, area, schools, col(PupilStatement.date_of_birth_hash) == hashed)
 
 
 async def _known(
@@ -133,6 +139,13 @@ async def open_beside(session: AsyncSession, referral: Referral) -> Sequence[Ref
         )
     )
     return found.all()
+
+
+async def seal_statements(session: AsyncSession, area: UUID, schools: Collection[UUID]) -> None:
+    """Seal what an older release stored in plain form of these schools, so that it is matched by its hashes."""
+    of_schools = col(PupilStatement.school_id) == any_(literal(list(schools), ARRAY(Uuid)))
+    not_sealed = col(PupilStatement.sealed_identity).is_(None)
+    await seal_stored(session, PupilStatement, [col(PupilStatement.area_id) == area, of_schools, not_sealed])
 
 
 async def follow_referrals(session: AsyncSession, area: UUID, referrals: Sequence[UUID]) -> None:

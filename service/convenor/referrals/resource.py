@@ -11,7 +11,16 @@ from convenor.domain_types.codes import Line, NeedType, NhsNumber, Upn
 from convenor.domain_types.dates import Timestamp
 from convenor.pupils.resource import PUPIL, STATEMENT_OF_REFERRAL, PupilRead
 from convenor.read_model.resource import Filter, Relation, Resource, Sort
-from convenor.referrals.models import ConsentFields, GroupFields, Priority, ReferralFields, TransitionFields
+from convenor.read_model.sealed_rows import seal_columns
+from convenor.referrals.models import (
+    ConsentFields,
+    GroupFields,
+    Priority,
+    Referral,
+    ReferralFields,
+    ReferralTransition,
+    TransitionFields,
+)
 from convenor.security.principal import FieldSensitivity, Role, RowAccess
 
 CASE_ROW_ACCESS: Mapping[Role, RowAccess] = {
@@ -194,7 +203,8 @@ REFERRALS = Resource(
         ),
         "upn": Filter(
             "{t}.pupil_id = any(array(select i.pupil_id from pupil_statement i where i.area_id = {area}"
-            " and i.superseded_at is null and (i.upn = {v} or i.temporary_upn = {v})))",
+            " and i.superseded_at is null and (i.upn_hash = {hash} or i.temporary_upn_hash = {hash}"
+            " or (i.sealed_identity is null and {v} in (i.upn, i.temporary_upn)))))",
             "text",
             Upn,
             "All referrals of the pupil with exactly this UPN.",
@@ -202,9 +212,12 @@ REFERRALS = Resource(
         ),
         "nhs_number": Filter(
             "{t}.pupil_id = any(array(select i.pupil_id from pupil_statement i where i.area_id = {area}"
-            " and i.superseded_at is null and i.nhs_number = {v} union all select r.pupil_id from traced_number n"
+            " and i.superseded_at is null and (i.nhs_number_hash = {hash}"
+            " or (i.sealed_identity is null and i.nhs_number = {v}))"
+            " union all select r.pupil_id from traced_number n"
             " join referral r on r.area_id = n.area_id and r.id = n.referral_id where n.area_id = {area}"
-            " and n.superseded_at is null and n.nhs_number = {v}))",
+            " and n.superseded_at is null and (n.nhs_number_hash = {hash}"
+            " or (n.sealed_nhs_number is null and n.nhs_number = {v}))))",
             "text",
             NhsNumber,
             "All referrals of the pupil with exactly this NHS number.",
@@ -219,3 +232,6 @@ REFERRALS = Resource(
         "outcomes": Relation("outcomes", {"referral_id": "id"}),
     },
 )
+
+seal_columns(Referral, REFERRALS)
+seal_columns(ReferralTransition, TRANSITIONS)

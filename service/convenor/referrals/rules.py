@@ -94,6 +94,7 @@ async def lock_for_correction(session: AsyncSession, principal: Principal, key: 
     if principal.row_access is RowAccess.SCHOOL and not ABOUT_THE_PUPIL.isdisjoint(data.model_fields_set):
         schools = await lock_pupils(session, referral.area_id, referral.school_id)
         if _acts_for_last(principal, referral, schools):
+            await queries.seal_statements(session, referral.area_id, schools)
             changes = await _changes(session, schools, referral, data, FieldErrors())
             await lock_concerned(session, schools, referral, changes)
 
@@ -329,6 +330,7 @@ async def _draft(
     if isinstance(data.subject, PupilSubjectCreate):
         # Before the referral gets its time, so that a school's referrals are as old as the order of their statements.
         await lock_pupils(session, *school)
+        await queries.seal_statements(session, school[0], schools)
     referral = Referral(
         area_id=school[0],
         code=record_code("R"),

@@ -6,7 +6,7 @@ from typing import Annotated
 from uuid import UUID
 
 from pydantic import BaseModel, Field
-from sqlalchemy import BigInteger, CheckConstraint, DateTime, Index, Text, UniqueConstraint, false
+from sqlalchemy import BigInteger, CheckConstraint, DateTime, Index, LargeBinary, Text, UniqueConstraint, false
 from sqlmodel import Field as ColumnField
 from sqlmodel import SQLModel
 
@@ -176,3 +176,4 @@ class SlaTransition(AreaRow, table=True):
     client_id: str
     organisation: str
     at: datetime = ColumnField(sa_type=DateTime(timezone=True))
+    sealed_identity: bytes | None = ColumnField(None, sa_type=LargeBinary)

@@ -11,6 +11,7 @@ from convenor.commissioned_services.resource import ProviderOf
 from convenor.domain_types.codes import Line
 from convenor.domain_types.dates import FullDate
 from convenor.read_model.resource import Filter, Part, Relation, Resource, Sort
+from convenor.read_model.sealed_rows import seal_columns
 from convenor.security.principal import FieldSensitivity, Role, RowAccess
 from convenor.slas.models import (
     MONTHS_OF_A_PERIOD,
@@ -18,6 +19,7 @@ from convenor.slas.models import (
     KpiFields,
     SlaFields,
     SlaStatus,
+    SlaTransition,
     TermsFields,
     VolumeFields,
 )
@@ -229,3 +231,5 @@ SLAS = Resource(
         "impact_returns": Relation("impact_returns", {"sla_id": "id"}),
     },
 )
+
+seal_columns(SlaTransition, SLA_TRANSITIONS)

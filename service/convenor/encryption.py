@@ -1,0 +1,116 @@
+"""Seal anew what is stored: what an older release left in plain form, and what an older data key sealed."""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from uuid import UUID
+
+import asyncpg
+from sqlalchemy import func, literal, or_, text, tuple_
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
+from sqlalchemy.pool import NullPool
+from sqlmodel import col
+
+import convenor.features  # noqa: F401 - the declarations seal the tables
+from convenor.database.constraints import AreaRow
+from convenor.database.pools import again_after_deadlock
+from convenor.database.row_security import import_context, set_context
+from convenor.read_model.sealed_fields import SEALED_TABLES
+from convenor.read_model.sealed_rows import SEALED_MODELS, SEALER, seal_stored
+from convenor.security.sealing import NUMBER_BYTES, Sealer
+
+BATCH = 500
+"""Rows of one transaction: a short one, so that no request waits long for a row."""
+Key = tuple[UUID, UUID]
+
+
+def encrypt(app_url: str, owner_url: str | None, sealer: Sealer) -> int:
+    """Seal with the youngest data key all that is not, while the service may be running.
+
+    A repetition goes on where the last one ended, and changes nothing where all is done. Not for use inside a running
+    event loop.
+
+    Args:
+        app_url: The database, with the application's login.
+        owner_url: The owner's login, if it is known. The planner's statistics of plain columns are then renewed.
+        sealer: With the installation's keys.
+
+    Returns:
+        How many rows were sealed.
+    """
+    return asyncio.run(_encrypt(app_url, owner_url, sealer))
+
+
+async def _encrypt(app_url: str, owner_url: str | None, sealer: Sealer) -> int:
+    done = 0
+    async with _sessions(app_url, sealer) as sessions:
+        areas = await _areas(sessions)
+        for model in SEALED_MODELS:
+            after: Key | None = None
+            while keys := await again_after_deadlock(lambda m=model, a=after: _batch(sessions, areas, sealer, m, a)):  # type: ignore[misc]
+                done, after = done + len(keys), keys[-1]
+    if done and owner_url:
+        connection = await asyncpg.connect(owner_url)
+        try:
+            await connection.execute(f"analyze {', '.join(SEALED_TABLES)}")
+        finally:
+            await connection.close()
+    return done
+
+
+async def _batch(
+    sessions: async_sessionmaker[AsyncSession],
+    areas: list[UUID],
+    sealer: Sealer,
+    model: type[AreaRow],
+    after: Key | None,
+) -> list[Key]:
+    """Seal the next rows of a table in one transaction, and return their keys."""
+    youngest = sealer.youngest.to_bytes(NUMBER_BYTES, "big")
+    ciphertexts = [col(getattr(model, name)) for name in SEALED_TABLES[str(model.__tablename__)].ciphertexts]
+    older = or_(
+        *(each.is_(None) for each in ciphertexts),
+        *(func.substr(each, 1, NUMBER_BYTES) != literal(youngest) for each in ciphertexts),
+    )
+    key = tuple_(col(model.area_id), col(model.id))
+    following = [key > tuple_(*map(literal, after))] if after else []
+    async with sessions.begin() as session:
+        await set_context(session, import_context(*areas))
+        rows = await seal_stored(session, model, [older, *following], BATCH)
+        return [(row.area_id, row.id) for row in rows]
+
+
+async def data_keys_in_use(app_url: str) -> Mapping[int | None, int]:
+    """Count the ciphertexts by the number of their data key; those that are missing, by None."""
+    found: Counter[int | None] = Counter()
+    async with _sessions(app_url, None) as sessions, sessions.begin() as session:
+        await set_context(session, import_context(*await _areas(sessions)))
+        for table in SEALED_TABLES.values():
+            for name in table.ciphertexts:
+                rows = await session.execute(
+                    text(f"select substr({name}, 1, {NUMBER_BYTES}), count(*) from {table.name} group by 1")  # noqa: S608
+                )
+                for number, count in rows:
+                    found[None if number is None else int.from_bytes(number, "big")] += count
+    return found
+
+
+async def _areas(sessions: async_sessionmaker[AsyncSession]) -> list[UUID]:
+    """Return the areas that anybody has ever worked in, which alone can hold what identifies a pupil."""
+    async with sessions() as session:
+        return list(await session.scalars(text("select distinct area_id from client_grant")))
+
+
+@asynccontextmanager
+async def _sessions(url: str, sealer: Sealer | None) -> AsyncIterator[async_sessionmaker[AsyncSession]]:
+    engine = create_async_engine(
+        "postgresql+asyncpg://",
+        poolclass=NullPool,
+        async_creator=lambda: asyncpg.connect(url, server_settings={"timezone": "UTC"}),
+        hide_parameters=True,
+    )
+    try:
+        yield async_sessionmaker(engine, expire_on_commit=False, info={SEALER: sealer})
+    finally:
+        await engine.dispose()
