@@ -156,12 +156,8 @@ REFERRALS = Resource(
         ),
         "collides_with": "coalesce({t}.collides_with, '{}')",
         "possible_duplicates": (
-            "coalesce((select array_agg(r.code order by r.submitted_at, r.id) from person_link l join person_link o"
-            " on o.area_id = l.area_id and o.match_id = l.match_id and o.group_id = l.group_id"
-            " and o.pupil_id <> l.pupil_id and o.pupil_id <> all (l.apart_from)"
-            " join referral r on r.area_id = o.area_id and r.id = o.referral_id"
-            " where l.area_id = {t}.area_id and l.referral_id = {t}.id"
-            " and r.service_id = {t}.service_id and r.ended_at is null), '{}')"
+            "coalesce((select possible_duplicates_of(l, {t}.service_id) from person_link l"
+            " where l.area_id = {t}.area_id and l.referral_id = {t}.id), '{}')"
         ),
     },
     parts={"subject.pupil": PUPIL},
