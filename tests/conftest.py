@@ -1,4 +1,4 @@
-"""A real PostgreSQL for each test process, migrated once and cloned for each test; the real application over it."""
+"""A real PostgreSQL for each test process, migrated once and copied for each test; the real application over it."""
 
 import asyncio
 import signal
@@ -8,11 +8,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import asyncpg
 import pytest
 from support.api_client import Service
-from support.databases import Server, named, serve
+from support.databases import Server, named, new_database, serve
 from support.dataset import Dataset, load_dataset
-from support.empty_databases import new_database
 from support.own_server import own_server
 from support.tiers import choose_long_form, is_fast, running, watch_fast_tests
 from support.watchdog import watchdog
@@ -64,10 +64,21 @@ def no_process_left() -> Iterator[None]:
         yield
 
 
+async def do_not_wait_for_the_disk(superuser_url: str) -> None:
+    """Let the server trust that the machine outlives the tests. Those of crashes start servers of their own."""
+    connection = await asyncpg.connect(superuser_url)
+    try:
+        await connection.execute("alter system set fsync = off")
+        await connection.execute("select pg_reload_conf()")
+    finally:
+        await connection.close()
+
+
 @contextmanager
 def embedded() -> Iterator[Server]:
     # Not pytest's own folder: another session may tidy it away under a running server, and the path may be too long.
     with tempfile.TemporaryDirectory() as folder, open_embedded(Path(folder), say=lambda _sentence: None) as running:
+        asyncio.run(do_not_wait_for_the_disk(running.superuser_url))
         make_keys(Path(folder))
         yield Server(running.superuser_url, running.owner_url, running.app_url, Path(folder))
 

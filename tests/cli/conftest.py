@@ -3,8 +3,8 @@
 from collections.abc import AsyncIterator
 
 import pytest
-from support.databases import Server
-from support.empty_databases import Empty, new_database
+from support.databases import Server, new_database
+from support.empty_databases import Empty
 
 
 @pytest.fixture

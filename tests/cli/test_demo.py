@@ -14,8 +14,8 @@ from urllib.parse import urlsplit
 
 import pytest
 from pydantic import TypeAdapter
-from support.databases import Server
-from support.empty_databases import Empty, downgrade, new_database
+from support.databases import Server, new_database
+from support.empty_databases import Empty, downgrade
 
 from convenor.configuration_error import ConfigurationError
 from convenor.database.demo_mark import DemoMark

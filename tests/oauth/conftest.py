@@ -15,8 +15,8 @@ from fastapi import FastAPI
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.pool import NullPool
 from support.clients import add_client
-from support.databases import Server, named
-from support.empty_databases import Empty, new_database
+from support.databases import Server, named, new_database
+from support.empty_databases import Empty
 from support.oauth_clients import ISSUER, Clock, Partner, Register, new_key
 from support.watched_tokens import watching
 

@@ -5,9 +5,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from support.databases import Server, serve
+from support.databases import Server, new_database, serve
 from support.dataset import Dataset, load_dataset
-from support.empty_databases import new_database
 from support.own_installation import Own, settings_of
 from support.own_server import own_server
 

@@ -12,8 +12,8 @@ from uuid import UUID, uuid4
 import asyncpg
 import pytest
 from support.api_client import Service, pupil_referral
-from support.databases import Server, named
-from support.empty_databases import Empty, downgrade, new_database
+from support.databases import Server, named, new_database
+from support.empty_databases import Empty, downgrade
 from support.installation import Installation
 from support.pending_work import do_all
 from support.sealed import store_plain

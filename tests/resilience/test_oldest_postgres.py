@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator, Iterator
 import asyncpg
 import pytest
 from support.api_client import Service, pupil_referral
-from support.databases import Server, serve
+from support.databases import Server, new_database, serve
 from support.dataset import load_dataset
-from support.empty_databases import Empty, downgrade, new_database
+from support.empty_databases import Empty, downgrade
 from support.own_server import own_server
 from support.referral_steps import ACCEPTED, line, load, outcomes, referred
 

@@ -1,4 +1,4 @@
-"""Serving the application over a clone of the dataset, for the fixtures of all tests."""
+"""Serving the application over a copy of the dataset, for the fixtures of all tests."""
 
 import itertools
 from collections.abc import AsyncIterator
@@ -42,17 +42,30 @@ _numbers = itertools.count()
 
 
 @asynccontextmanager
-async def serve(server: Server, dataset: Dataset) -> AsyncIterator[Service]:
-    """Serve the application over a clone of the dataset."""
-    database = f"clone_{next(_numbers)}"
+async def new_database(server: Server, template: str) -> AsyncIterator[str]:
+    """Copy a database, and drop the copy afterwards.
+
+    Files are copied, and not through the write-ahead log: most copies are gone before the disk has had any of them.
+    """
+    name = f"copy_{next(_numbers)}"
     admin = await asyncpg.connect(named(server.superuser_url, "postgres"))
     try:
-        await admin.execute(f"create database {database} template {urlsplit(server.owner_url).path[1:]}")
-        async with serve_database(server, database, dataset) as service:
-            yield service
-        await admin.execute(f"drop database {database} with (force)")
+        owner = urlsplit(server.owner_url).username
+        await admin.execute(f"create database {name} template {template} strategy file_copy owner {owner}")
+        yield name
+        await admin.execute(f"drop database {name} with (force)")
     finally:
         await admin.close()
+
+
+@asynccontextmanager
+async def serve(server: Server, dataset: Dataset) -> AsyncIterator[Service]:
+    """Serve the application over a copy of the dataset."""
+    async with (
+        new_database(server, urlsplit(server.owner_url).path[1:]) as database,
+        serve_database(server, database, dataset) as service,
+    ):
+        yield service
 
 
 @asynccontextmanager

@@ -1,11 +1,7 @@
 """Databases with nothing in them, for what commands load."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from itertools import count
 from typing import Any
-from urllib.parse import urlsplit
 
 import asyncpg
 from alembic import command
@@ -15,8 +11,6 @@ from sqlalchemy.pool import NullPool
 from support.databases import Server, named
 
 from convenor.migrate import configuration
-
-_numbers = count()
 
 
 @dataclass
@@ -36,18 +30,6 @@ class Empty:
             return list(await connection.fetch(query, *values))
         finally:
             await connection.close()
-
-
-@asynccontextmanager
-async def new_database(server: Server, template: str) -> AsyncIterator[str]:
-    name = f"empty_{next(_numbers)}"
-    admin = await asyncpg.connect(named(server.superuser_url, "postgres"))
-    try:
-        await admin.execute(f"create database {name} template {template} owner {urlsplit(server.owner_url).username}")
-        yield name
-        await admin.execute(f"drop database {name} with (force)")
-    finally:
-        await admin.close()
 
 
 async def downgrade(owner_url: str, revision: str) -> None:
