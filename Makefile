@@ -10,8 +10,14 @@ BIN := $(ENVIRONMENT)/bin
 STAMP := $(ENVIRONMENT)/installed
 TESTS_OF_A_DATABASE := tests/api tests/graphql_api tests/oauth tests/performance tests/security
 LOCK_AND_PROJECT := requirements.lock pyproject.toml
+# Each process begins with one half of the tests and then takes over from the other, so that the tests that share a
+# service of a module mostly meet in one process, and no core idles at the end.
+ON_TWO_CORES := -n 2 --dist worksteal
 AUDITS := tests/graphql_api/audits
 AUDITS_STAMP := $(AUDITS)/node_modules/.package-lock.json
+
+# Where it is set, as in many images, each process compiles every module again; the tests start hundreds of processes.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help demo tour test test-fast test-all test-oldest-postgres test-pythons check style types layers \
@@ -35,7 +41,7 @@ tour: $(STAMP)
 	@exec $(BIN)/convenor tour
 
 test: check $(AUDITS_STAMP)
-	$(BIN)/python -m pytest -n 2 $(if $(LONG),--long)
+	$(BIN)/python -m pytest $(ON_TWO_CORES) $(if $(LONG),--long)
 
 test-fast: $(STAMP)
 	$(BIN)/python -m pytest -m fast
@@ -45,7 +51,7 @@ test-all: test test-oldest-postgres test-pythons soak
 
 # Everything that works on a database, on the oldest PostgreSQL that is promised.
 test-oldest-postgres: $(STAMP)
-	$(BIN)/python -m pytest -n 2 --postgres=16 $(TESTS_OF_A_DATABASE)
+	$(BIN)/python -m pytest $(ON_TWO_CORES) --postgres=16 $(TESTS_OF_A_DATABASE)
 
 # Each Python gets an environment of its own, which is kept. Those that are not on this machine are passed over.
 test-pythons:

@@ -99,7 +99,7 @@ def steps_of(*arguments: str) -> list[str]:
 
 @exercises("test", "check", "style", "types", "layers")
 def test_make_test_makes_every_check_and_then_runs_the_tests() -> None:
-    assert steps_of("test") == [*CHECKS, "python -m pytest -n 2"]
+    assert steps_of("test") == [*CHECKS, "python -m pytest -n 2 --dist worksteal"]
 
 
 @exercises("test-fast")
@@ -112,8 +112,8 @@ def test_make_test_all_does_all_of_make_test_in_its_long_form_and_more() -> None
     folders = "tests/api tests/graphql_api tests/oauth tests/performance tests/security"
     assert steps_of("test-all", "PYTHONS=python-1") == [
         *CHECKS,
-        "python -m pytest -n 2 --long",
-        f"python -m pytest -n 2 --postgres={OLDEST_MAJOR_VERSION} {folders}",
+        "python -m pytest -n 2 --dist worksteal --long",
+        f"python -m pytest -n 2 --dist worksteal --postgres={OLDEST_MAJOR_VERSION} {folders}",
         "python bench/soak.py",
     ]
 
