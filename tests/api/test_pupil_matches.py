@@ -9,6 +9,7 @@ from support.pending_work import do_all
 
 MATCHES = "/v1/pupil-matches"
 OTHER_BIRTH = "2015-03-02"
+NUMBERS = ("9990000107", "9990000204")
 
 
 async def refer(service: Service, school: str, urn: str, code: str = "SLT", **pupil: Any) -> dict[str, Any]:
@@ -33,6 +34,10 @@ async def matches(service: Service, **filters: str) -> list[dict[str, Any]]:
 async def only_match(service: Service) -> dict[str, Any]:
     (match,) = await matches(service)
     return match
+
+
+def codes_of(match: dict[str, Any]) -> list[str]:
+    return [code for pupil in match["pupils"] for code in pupil["referrals"]]
 
 
 async def decide(service: Service, match: dict[str, Any], decision: str, **more: Any) -> Any:
@@ -205,6 +210,30 @@ async def test_a_decision_that_contradicts_an_earlier_one_is_refused_until_that_
     nothing_left = await decide(service, match, "unlink")
     assert (nothing_left.status_code, nothing_left.json()["code"]) == (409, "state_conflict")
     assert (await decide(service, match, "keep_apart")).status_code == 201
+
+
+async def test_pupils_who_are_kept_apart_are_no_person_once_a_school_says_that_those_linked_to_them_are_one(
+    service: Service,
+) -> None:
+    one = await refer(service, "school", "900001", upn=None, nhs_number=NUMBERS[0])
+    two = await refer(service, "school", "900001", "OUTREACH", upn=None, nhs_number=NUMBERS[1], given_name="Elm")
+    beside_one = await refer(service, "neighbour", "900002", nhs_number=NUMBERS[0])
+    beside_two = await refer(service, "far_school", "900003", nhs_number=NUMBERS[1])
+    for decision, *pair in (
+        ("keep_apart", beside_one, beside_two),
+        ("link", one, beside_one),
+        ("link", two, beside_two),
+    ):
+        (match,) = [each for each in await matches(service) if {p["code"] for p in pair} <= set(codes_of(each))]
+        made = await decide(service, match, decision, referrals=[each["code"] for each in pair])
+        assert made.status_code == 201, made.text
+    joined = await service.as_("school").patch(
+        f"/v1/referrals/{two['id']}", {"pupil": {"nhs_number": NUMBERS[0]}}, '"1"'
+    )
+    assert joined.status_code == 200, joined.text
+    (match,) = [each for each in await matches(service) if each["status"] != "ended"]
+    assert match["status"] == "open"
+    assert [pupil["person"] for pupil in sorted(match["pupils"], key=lambda each: each["person"])] == [1, 2, 3]
 
 
 async def test_a_decision_names_two_pupils_of_the_match(service: Service) -> None:

@@ -208,10 +208,9 @@ def _edges(pupils: Mapping[Pupil, list[Statement]], decisions: Collection[Decisi
 def _is_sound(
     group: frozenset[Pupil], pupils: Mapping[Pupil, list[Statement]], decisions: Collection[Decision]
 ) -> bool:
-    decided = {frozenset((each.one, each.other)): each.link for each in decisions}
     for one, other in combinations(group, 2):
-        link = decided.get(frozenset((one, other)))
-        if link is False or (link is None and differ(pupils[one] + pupils[other])):
+        links = {each.link for each in decisions if {each.one, each.other} == {one, other}}
+        if False in links or (not links and differ(pupils[one] + pupils[other])):
             return False
     return True
 
@@ -224,7 +223,9 @@ def derive(pupils: Mapping[Pupil, list[Statement]], decisions: Collection[Decisi
             linked.add(group)
         else:
             by_people = [(each.one, each.other) for each in decisions if each.link and {each.one, each.other} <= group]
-            linked |= set(components(group, by_people))
+            for person in components(group, by_people):
+                apart = any({each.one, each.other} <= person for each in decisions if not each.link)
+                linked |= {frozenset([each]) for each in person} if apart else {person}
             matches.add(group)
     return Persons(frozenset(linked), frozenset(matches))
 

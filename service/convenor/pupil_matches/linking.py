@@ -7,7 +7,7 @@ from uuid import UUID
 
 from convenor.database.ids import uuid7
 from convenor.pupil_matches.models import MatchDecision, MatchStatus
-from convenor.pupil_matches.persons import COMPARED, NUMBERS, Match, Pair, derive
+from convenor.pupil_matches.persons import COMPARED, NUMBERS, Decided, Match, derive
 
 KIND = "person_links"
 """The kind of pending work. Its subjects are pupils; a trigger on their statements adds it (migration 0019)."""
@@ -85,7 +85,6 @@ _DECIDED = """
     join decided_pupil o on o.area_id = e.area_id and o.decision_id = e.id and o.pupil_id > d.pupil_id
     join pupil q on q.area_id = o.area_id and q.id = o.pupil_id
     where p.area_id = $1 and (p.id = any($2) or p.joined_to = any($2))
-    order by e.decided_at, e.id
 """
 _FORMER = """
     select m.id, m.status, m.agree, m.differ, array_agg(array[l.pupil_id, l.group_id, l.person_id]) as links
@@ -122,14 +121,14 @@ _STORE_LINKS = """
 """
 
 
-async def decisions_near(connection: Any, area: UUID, pupils: Collection[UUID]) -> dict[Pair, bool]:
+async def decisions_near(connection: Any, area: UUID, pupils: Collection[UUID]) -> Decided:
     """Return the pairs of pupils that decisions about any of these pupils link or keep apart.
 
     A decision follows a pupil to the older id that it was joined to. What is now one pupil needs no decision.
     """
     rows = await connection.fetch(_DECIDED, area, list(pupils))
     return {
-        frozenset((row["one"], row["other"])): row["decision"] == MatchDecision.LINK
+        (frozenset((row["one"], row["other"])), row["decision"] == MatchDecision.LINK)
         for row in rows
         if row["one"] != row["other"]
     }
@@ -153,12 +152,12 @@ async def relink(connection: Any, area: UUID, touched: Sequence[UUID]) -> None:
 
 
 async def _store(
-    connection: Any, area: UUID, matches: Sequence[Match], decided: Mapping[Pair, bool], former: Mapping[UUID, Any]
+    connection: Any, area: UUID, matches: Sequence[Match], decided: Decided, former: Mapping[UUID, Any]
 ) -> None:
     """Replace the links of former matches. The oldest match of some pupils goes on, and what remains of it ends."""
     left, changed, links = dict(former), [], []
     apart: dict[UUID, list[str]] = defaultdict(list)
-    for one, other in (pair for pair, link in decided.items() if not link):
+    for one, other in (pair for pair, link in decided if not link):
         apart[one].append(str(other))
         apart[other].append(str(one))
     for match in matches:

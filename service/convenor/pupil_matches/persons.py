@@ -5,6 +5,7 @@ Nothing is needed of two values but whether they are equal.
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from itertools import combinations, pairwise
 from typing import Any
@@ -23,6 +24,9 @@ COMPARED: Mapping[str, MatchedField] = {
 """The columns in which the statements about one child may not differ, each with the field that people know."""
 
 Pair = frozenset[UUID]
+Decided = AbstractSet[tuple[Pair, bool]]
+"""Pairs of pupils that a person linked (true) or keeps apart (false). A pair has both where later statements made two
+decided pupils one."""
 Values = Mapping[str, frozenset[Any]]
 """What the statements in force say of a pupil, by column. Any values will do that are equal where the fields are."""
 
@@ -41,37 +45,36 @@ class Match:
     differ: tuple[str, ...]
 
 
-def derive(pupils: Mapping[UUID, Values], decided: Mapping[Pair, bool]) -> list[Match]:
+def derive(pupils: Mapping[UUID, Values], decided: Decided) -> list[Match]:
     """Derive the matches of some pupils and everything that is connected with them.
 
     Args:
         pupils: what is said of each pupil.
-        decided: pairs of pupils that a person linked (true) or keeps apart (false).
+        decided: what people decided of them.
     """
     shared = _by_value(pupils)
-    known = {pair: link for pair, link in decided.items() if pair <= pupils.keys()}
-    connected = _components(pupils, [*_chained(shared.values()), *map(tuple, known)])
+    known = {(pair, link) for pair, link in decided if pair <= pupils.keys()}
+    connected = _components(pupils, [*_chained(shared.values()), *(tuple(pair) for pair, _ in known)])
     return [_match(each, pupils, shared, known) for each in connected if len(each) > 1 or _differ(each, pupils)]
 
 
-def contradicts(decided: Mapping[Pair, bool], new: Mapping[Pair, bool]) -> bool:
+def contradicts(decided: Decided, new: Decided) -> bool:
     """Check whether links that people decided would join pupils whom somebody keeps apart, with new decisions too."""
-    if any(decided.get(pair, link) is not link for pair, link in new.items()):
-        return True
-    after = {**decided, **new}
-    joined = _components(frozenset().union(*after), [tuple(pair) for pair, link in after.items() if link])
-    return any(pair <= person for pair, link in after.items() if not link for person in joined)
+    after = decided | new
+    pupils = {each for pair, _ in after for each in pair}
+    joined = _components(pupils, [tuple(pair) for pair, link in after if link])
+    return any(pair <= person for pair, link in after if not link for person in joined)
 
 
 def _match(
     members: frozenset[UUID],
     pupils: Mapping[UUID, Values],
     shared: Mapping[tuple[str, Any], list[UUID]],
-    decided: Mapping[Pair, bool],
+    decided: Decided,
 ) -> Match:
-    own = {pair: link for pair, link in decided.items() if pair <= members}
-    apart = {pair for pair, link in own.items() if not link}
-    links = [tuple(pair) for pair, link in own.items() if link]
+    own = {(pair, link) for pair, link in decided if pair <= members}
+    apart = {pair for pair, link in own if not link}
+    links = [tuple(pair) for pair, link in own if link]
     edges = [*links]
     for value, holders in shared.items():
         if members.issuperset(holders) and value[0] in NUMBERS:
@@ -87,24 +90,26 @@ def _match(
         is_open = is_open or not sound
         groups |= dict.fromkeys(group, min(group))
         for person in [group] if sound else _components(group, [pair for pair in links if group.issuperset(pair)]):
-            persons |= dict.fromkeys(person, min(person))
+            # Later statements can join pupils so that links lead to pupils whom somebody keeps apart: none then holds.
+            holds = not any(pair <= person for pair in apart)
+            persons |= {each: min(person) if holds else each for each in person}
     several = len(set(persons.values())) > 1
     status = MatchStatus.OPEN if is_open else MatchStatus.KEPT_APART if several else MatchStatus.LINKED
     return Match(members, groups, persons, status, *_compared(members, pupils))
 
 
-def _is_sound(group: frozenset[UUID], pupils: Mapping[UUID, Values], decided: Mapping[Pair, bool]) -> bool:
+def _is_sound(group: frozenset[UUID], pupils: Mapping[UUID, Values], decided: Decided) -> bool:
     """Check that no two pupils of a group differ or are kept apart, unless a person linked these two.
 
     One pupil differs in itself where a service traced another number than the school states.
     """
-    within = {pair: link for pair, link in decided.items() if pair <= group}
-    if not all(within.values()):
+    within = {(pair, link) for pair, link in decided if pair <= group}
+    if not all(link for _, link in within):
         return False
     if not _differ(group, pupils):
         return True
     return bool(within) and all(
-        frozenset(pair) in within or not _differ(pair, pupils) for pair in combinations(group, 2)
+        (frozenset(pair), True) in within or not _differ(pair, pupils) for pair in combinations(group, 2)
     )
 
 

@@ -64,7 +64,7 @@ async def decide(session: AsyncSession, principal: Principal, match: PupilMatch,
         await _withdraw(connection, match.area_id, pupils)
     else:
         decided = await decisions_near(connection, match.area_id, members.values())
-        new = dict.fromkeys(map(frozenset, combinations(pupils, 2)), data.decision is MatchDecision.LINK)
+        new = {(frozenset(pair), data.decision is MatchDecision.LINK) for pair in combinations(pupils, 2)}
         if contradicts(decided, new):
             raise ContradictsDecision
     decision = PupilDecision(
