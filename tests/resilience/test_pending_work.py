@@ -126,6 +126,23 @@ async def test_what_fails_is_tried_again_later_and_alone_and_counts_as_stuck_whe
     assert (ready.status_code, ready.json()["checks"]["pending_work"]) == (200, "late")
 
 
+async def test_what_has_failed_for_years_is_still_tried_again_later(
+    service: Service, admin: asyncpg.Connection, workers: list[asyncpg.Connection]
+) -> None:
+    await add(admin, service.area().id, [uuid4()])
+    await admin.execute("update pending_work set attempts = 20000 where kind = $1", KIND)
+
+    async def task(connection: Any, _area: UUID, _batch: Sequence[UUID]) -> None:
+        await connection.execute("select 1 / 0")
+
+    assert await do_due(workers[0], {KIND: task})
+    (row,) = await left(admin)
+    assert row["attempts"] == 20001
+    assert await admin.fetchval(
+        "select $1 between now() + interval '59 minutes' and now() + interval '1 hour'", row["due_at"]
+    )
+
+
 async def test_an_error_that_is_no_error_of_the_database_is_named_by_its_class(
     service: Service, admin: asyncpg.Connection, workers: list[asyncpg.Connection]
 ) -> None:

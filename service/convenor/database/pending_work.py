@@ -47,7 +47,7 @@ _TAKE = """
 """
 _POSTPONE = """
     update pending_work set attempts = attempts + 1, last_error = $3,
-        due_at = now() + least($5, $4 * power(2, attempts)) * interval '1 second'
+        due_at = now() + least($5, $4 * power(2, least(attempts, 20))) * interval '1 second'
     where area_id = $1 and id = any($2)
 """
 _STUCK = """
