@@ -199,9 +199,12 @@ def load_secret_keys(data_dir: Path) -> SecretKeys:
     )
     folder = data_dir / DATA_KEYS_FOLDER
     load_data_keys(data_dir)
-    return SecretKeys(
-        pseudonym, ids, Sealer(hash_key, partial(load_data_keys, data_dir), lambda: folder.stat().st_mtime_ns)
-    )
+
+    def changed_at() -> int:
+        # A folder that is gone has changed: reading the keys then says which is missing.
+        return folder.stat().st_mtime_ns if folder.is_dir() else 0
+
+    return SecretKeys(pseudonym, ids, Sealer(hash_key, partial(load_data_keys, data_dir), changed_at))
 
 
 def load_data_keys(data_dir: Path) -> dict[int, bytes]:

@@ -1,6 +1,7 @@
 """What identifies a pupil is stored sealed: for its row alone, under keys that are replaced while it is served."""
 
 import asyncio
+import logging
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -107,6 +108,24 @@ async def test_a_data_key_is_replaced_while_the_service_runs(own_keys: None, ser
     names = [(await read(service, each["code"]))["subject"]["pupil"]["given_name"] for each in (before, after)]
     assert names == ["Ash", "Elm"]
     assert reading.cancelled() or reading.exception() is None
+
+
+@pytest.mark.parametrize("fault", ["damaged", "missing"])
+async def test_while_a_data_key_is_damaged_or_missing_nothing_is_written_and_the_log_says_what_to_do(
+    own_keys: None, service: Service, caplog: pytest.LogCaptureFixture, fault: str
+) -> None:
+    kept = await referred(service)
+    folder = service.data_dir / DATA_KEYS_FOLDER
+    if fault == "damaged":
+        (folder / "2.key").write_bytes(b"short")
+    else:
+        folder.rename(folder.with_name("elsewhere"))
+    refused = await service.as_("school").post("/v1/referrals", pupil_referral("OUTREACH"))
+    assert (refused.status_code, refused.json()["code"]) == (503, "unavailable")
+    (explained,) = [each for each in map(logging.LogRecord.getMessage, caplog.records) if ".key is" in each]
+    assert f"key is {fault}" in explained
+    assert "Restore it from" in explained
+    assert (await read(service, kept["code"]))["code"] == kept["code"], "the keys that are known still open"
 
 
 async def _read_on(service: Service, code: str) -> None:

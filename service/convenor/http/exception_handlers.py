@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 
 from convenor.audit.record import AuditRecord
+from convenor.configuration_error import ConfigurationError
 from convenor.database.pools import driver_error
 from convenor.http.request_context import RequestContext
 from convenor.http.responses import AuditedResponse
@@ -92,9 +93,9 @@ def problem_of(error: BaseException, request_id: str) -> Problem:
     if isinstance(cause, _AWAY) or isinstance(error, _AWAY) or getattr(error, "connection_invalidated", False):
         log.warning("request %s: unavailable, %s at %s", request_id, type(cause).__name__, _place_of(error))
         return Unavailable()
-    if isinstance(error, CannotOpen):
-        log.error("request %s: %s.", request_id, error)
-        return Unexpected()
+    if isinstance(error, (CannotOpen, ConfigurationError)):
+        log.error("request %s: %s.", request_id, " ".join(str(error).splitlines()).rstrip("."))
+        return Unexpected() if isinstance(error, CannotOpen) else Unavailable()
     if isinstance(error, NoResultFound):
         return NotFound()  # another change took the record from the caller before it was locked
     if isinstance(cause, asyncpg.UniqueViolationError):
