@@ -17,13 +17,12 @@ from convenor.demo.clients import FILE_NAME as CLIENTS_FILE
 from convenor.domain_types.dates import now
 from convenor.embedded_postgres.open import Finding, examine
 from convenor.embedded_postgres.server import REQUIRED_FREE_BYTES, answers, embedded_server
-from convenor.encryption import data_keys_in_use
+from convenor.encryption import data_keys_in_use, refuse_lost_keys
 from convenor.revision import is_current, present_revision
 from convenor.serving import LOCK_FILE, assert_local, database_urls, hold_port, refuse_unfinished_restore
 from convenor_auth.clients import has_clients
 from convenor_auth.key_check import check_keys
 from convenor_auth.keys import (
-    DATA_KEYS_FOLDER,
     KEY_FILES,
     data_key_files,
     load_secret_keys,
@@ -186,19 +185,13 @@ def _late(work: StuckWork, *, serves: bool) -> Finding:
 async def _data_keys(url: str, data_dir: Path) -> list[Finding]:
     """Say which data keys are in use, so that the others can be removed."""
     counted, there = await data_keys_in_use(url), set(data_key_files(data_dir))
-    plain = counted.get(None, 0)
-    used = {number for number in counted if number is not None}
-    if lost := sorted(used - there):
-        return [
-            Finding(
-                "data keys",
-                False,
-                f"{data_dir / DATA_KEYS_FOLDER}: {_listed(lost)} missing, and ciphertexts need it.",
-                "Restore it from a backup. Without it, these identities cannot be read.",
-            )
-        ]
-    if plain:
+    try:
+        refuse_lost_keys(counted, data_dir)
+    except ConfigurationError as error:
+        return [Finding("data keys", False, error.problem, error.remedy)]
+    if plain := counted.get(None, 0):
         return [Finding("data keys", False, f"{plain} ciphertexts are not made yet.", "Run `convenor encrypt`.")]
+    used = {number for number in counted if number is not None}
     idle = sorted(there - used - {max(there, default=0)})
     detail = f"in use: {', '.join(map(str, sorted(used))) or 'none'}"
     return [Finding("data keys", True, detail + (f"; {_listed(idle)} not in use and can be removed" if idle else ""))]

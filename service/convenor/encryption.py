@@ -2,8 +2,9 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager
+from pathlib import Path
 from uuid import UUID
 
 import asyncpg
@@ -13,12 +14,14 @@ from sqlalchemy.pool import NullPool
 from sqlmodel import col
 
 import convenor.features  # noqa: F401 - the declarations seal the tables
+from convenor.configuration_error import ConfigurationError
 from convenor.database.constraints import AreaRow
 from convenor.database.pools import again_after_deadlock
 from convenor.database.row_security import import_context, set_context
 from convenor.read_model.sealed_fields import SEALED_TABLES
 from convenor.read_model.sealed_rows import SEALED_MODELS, SEALER, seal_stored
 from convenor.security.sealing import NUMBER_BYTES, Sealer
+from convenor_auth.keys import DATA_KEYS_FOLDER, data_key_files
 
 BATCH = 500
 """Rows of one transaction: a short one, so that no request waits long for a row."""
@@ -94,6 +97,21 @@ async def data_keys_in_use(app_url: str) -> Mapping[int | None, int]:
                 for number, count in rows:
                     found[None if number is None else int.from_bytes(number, "big")] += count
     return found
+
+
+def refuse_lost_keys(in_use: Collection[int | None], data_dir: Path) -> None:
+    """Refuse to go on without a data key that is in use. See `data_keys_in_use`.
+
+    Raises:
+        ConfigurationError: A key is lost that ciphertexts need.
+    """
+    if lost := sorted({number for number in in_use if number is not None} - set(data_key_files(data_dir))):
+        names = ", ".join(f"{number}.key" for number in lost)
+        raise ConfigurationError(
+            f"{data_dir / DATA_KEYS_FOLDER}: {names} {'is' if len(lost) == 1 else 'are'} missing, and ciphertexts"
+            " need it.",
+            "Restore it from a backup. Without it, these identities cannot be read.",
+        )
 
 
 async def _areas(sessions: async_sessionmaker[AsyncSession]) -> list[UUID]:

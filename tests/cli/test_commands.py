@@ -257,7 +257,7 @@ class TestACommandBesideTheService:
         unknown = installation.run("clients", "end", "nobody")
         assert (unknown.returncode, "There is no such client" in unknown.stderr) == (2, True)
 
-    async def test_commands_replace_the_data_key_and_the_doctor_says_which_are_in_use(
+    async def test_commands_replace_the_data_key_but_no_lost_one_and_the_doctor_says_which_are_in_use(
         self, installation: Installation, service: Service
     ) -> None:
         shutil.copytree(service.data_dir, installation.data_dir, ignore=shutil.ignore_patterns("postgres*", "*.lock"))
@@ -272,6 +272,10 @@ class TestACommandBesideTheService:
         (installation.data_dir / "data-keys/2.key").unlink()
         lost = installation.run("doctor")
         assert (lost.returncode, "2.key is missing, and ciphertexts need it" in lost.stdout) == (1, True), lost.stdout
+        for command in (["keys", "rotate"], ["encrypt"]):
+            refused = installation.run(*command)
+            assert (refused.returncode, "2.key is missing, and ciphertexts need it" in refused.stderr) == (2, True)
+        assert [path.name for path in (installation.data_dir / "data-keys").iterdir()] == ["1.key"]
 
     def test_the_doctor_finds_nothing_wrong_with_a_server_of_one_s_own_but_keys_that_are_gone(
         self, installation: Installation

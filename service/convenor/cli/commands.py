@@ -280,6 +280,7 @@ def encrypt() -> None:
         explain_failure("The command failed", "Correct that, then repeat the command, which goes on from here."),
     ):
         asyncio.run(check_keys(database.app_url, settings.data_dir))
+        encryption.refuse_lost_keys(asyncio.run(encryption.data_keys_in_use(database.app_url)), settings.data_dir)
         sealer = load_secret_keys(settings.data_dir).sealer
         rows = encryption.encrypt(database.app_url, database.owner_url, sealer)
     say(f"{rows} rows were sealed; all are sealed with data key {sealer.youngest} now.")
@@ -288,9 +289,20 @@ def encrypt() -> None:
 @keys.command("rotate")
 def rotate_keys() -> None:
     """Make a new data key. What is stored from now on is sealed with it; the older keys still open the rest."""
+    from convenor import encryption, serving
+    from convenor.startup_errors import explain_failure
+    from convenor_auth.key_check import check_keys
     from convenor_auth.keys import make_data_key
 
-    number = make_data_key(_settings().data_dir)
+    settings = _settings()
+    with (
+        serving.open_migrated(settings, say) as database,
+        explain_failure("The command failed", "Correct that, then repeat the command."),
+    ):
+        asyncio.run(check_keys(database.app_url, settings.data_dir))
+        # A key that is lost must be missed: another one under its number would hide that.
+        encryption.refuse_lost_keys(asyncio.run(encryption.data_keys_in_use(database.app_url)), settings.data_dir)
+        number = make_data_key(settings.data_dir)
     say(f"Data key {number} seals from now on. Run `convenor encrypt` to seal with it what older keys sealed.")
 
 
