@@ -135,7 +135,7 @@ def test_a_ciphertext_opens_for_its_record_and_unchanged_only(tmp_path: Path) ->
         changed = sealed[:at] + bytes([sealed[at] ^ 1]) + sealed[at + 1 :]
         with pytest.raises(CannotOpen, match="does not open"):
             sealer.open(b"of this record", changed)
-    with pytest.raises(CannotOpen, match="data key 7 is missing"):
+    with pytest.raises(CannotOpen, match="Data key 7 is missing"):
         sealer.open(b"of this record", bytes([0, 0, 0, 7]) + sealed[4:])
 
 

@@ -12,6 +12,7 @@ from support.databases import Server, named
 from support.referral_steps import line, load, referred, results
 from support.sealed import store_plain
 
+from convenor.configuration_error import ConfigurationError
 from convenor.encryption import data_keys_in_use, encrypt
 from convenor_auth.keys import DATA_KEYS_FOLDER, load_secret_keys, make_data_key, make_keys
 
@@ -70,6 +71,15 @@ async def test_a_ciphertext_that_does_not_open_ends_the_answer_and_is_explained_
     explained = [record.getMessage() for record in caplog.records if "data key" in record.getMessage()]
     assert len(explained) == 2
     assert (await service.as_("commissioner").get("/v1/referrals")).status_code == 200, "it shows nobody"
+
+
+async def test_what_does_not_open_is_never_sealed_anew(own_keys: None, service: Service, server: Server) -> None:
+    await referred(service)
+    make_data_key(service.data_dir)
+    changed = "set_byte(sealed_identity, 40, get_byte(sealed_identity, 40) # 1)"
+    await change(service, f"update pupil_statement set sealed_identity = {changed}")
+    with pytest.raises(ConfigurationError, match="does not open with data key 1"):
+        await asyncio.to_thread(encrypted, service, server)
 
 
 async def test_what_an_older_release_stored_is_read_found_matched_and_then_sealed(

@@ -93,8 +93,8 @@ def problem_of(error: BaseException, request_id: str) -> Problem:
     if isinstance(cause, _AWAY) or isinstance(error, _AWAY) or getattr(error, "connection_invalidated", False):
         log.warning("request %s: unavailable, %s at %s", request_id, type(cause).__name__, _place_of(error))
         return Unavailable()
-    if isinstance(error, (CannotOpen, ConfigurationError)):
-        log.error("request %s: %s.", request_id, " ".join(str(error).splitlines()).rstrip("."))
+    if isinstance(error, ConfigurationError):
+        log.error("request %s: %s %s", request_id, error.problem, error.remedy)
         return Unexpected() if isinstance(error, CannotOpen) else Unavailable()
     if isinstance(error, NoResultFound):
         return NotFound()  # another change took the record from the caller before it was locked

@@ -12,14 +12,16 @@ from datetime import date
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from convenor.configuration_error import ConfigurationError
+
 KEY_BYTES = 32
 NUMBER_BYTES = 4
 """The number of the data key, with which a ciphertext begins."""
 _NONCE_BYTES = 12
 
 
-class CannotOpen(Exception):  # noqa: N818 - the message says what to do
-    """A ciphertext does not open. The message names the key and what to do, for the log of the operator."""
+class CannotOpen(ConfigurationError):  # noqa: N818 - the name says what happened
+    """A ciphertext does not open. The problem names the key."""
 
 
 class Sealer:
@@ -79,9 +81,9 @@ class Sealer:
             return cipher.decrypt(nonce, sealed[NUMBER_BYTES + _NONCE_BYTES :], bound + begins)
         except (InvalidTag, ValueError):
             raise CannotOpen(
-                f"a ciphertext of {bound[: bound.find(0)].decode(errors='replace')} does not open with data key"
-                f" {number}: it was changed, belongs to another record, or the key is another installation's. Restore"
-                " the record or the key from a backup"
+                f"A ciphertext of {bound[: bound.find(0)].decode(errors='replace')} does not open with data key"
+                f" {number}: it was changed, belongs to another record, or the key is another installation's.",
+                "Restore the record or the key from a backup.",
             ) from None
 
     def _cipher(self, number: int) -> AESGCM:
@@ -89,8 +91,8 @@ class Sealer:
         self._renew()
         if number not in self._ciphers:
             raise CannotOpen(
-                f"data key {number} is missing: put its file into the folder of the data keys, from a backup or from"
-                " the host that made it"
+                f"Data key {number} is missing.",
+                "Put its file into the folder of the data keys, from a backup or from the host that made it.",
             )
         return self._ciphers[number]
 
