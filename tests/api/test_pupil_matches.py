@@ -165,6 +165,29 @@ async def test_a_decision_stands_with_the_match_that_its_pupils_have_once_a_numb
     assert [each["decision"] for each in decisions] == ["link", "link"]
 
 
+async def test_a_decision_stands_with_the_match_that_its_pupils_have_once_a_correction_parts_a_match(
+    service: Service,
+) -> None:
+    one = await refer(service, "school", "900001", upn=None, nhs_number=NUMBERS[0])
+    other = await refer(service, "school", "900001", "OUTREACH", upn=None, nhs_number=NUMBERS[1], given_name="Elm")
+    beside_one = await refer(service, "neighbour", "900002", nhs_number=NUMBERS[0])
+    beside_other = await refer(service, "far_school", "900003", nhs_number=NUMBERS[1])
+    pairs = [sorted(each["code"] for each in pair) for pair in ((one, beside_one), (other, beside_other))]
+    match = await only_match(service)
+    for pair in pairs:
+        made = await decide(service, match, "link", referrals=pair)
+        assert made.status_code == 201, made.text
+    path = f"/v1/referrals/{beside_one['id']}"
+    assert (await service.as_("neighbour").patch(path, {"pupil": {"upn": None}}, '"1"')).status_code == 200
+    parted = await matches(service)
+    assert sorted(sorted(codes_of(each)) for each in parted) == sorted(pairs)
+    for each in parted:
+        decisions = (await commissioner(service).get(f"{MATCHES}/{each['id']}/decisions")).json()["data"]
+        (decision,) = decisions
+        pupils = {pupil["id"] for pupil in decision["pupils"]}
+        assert pupils == {pupil["id"] for pupil in each["pupils"]}
+
+
 async def test_a_number_that_a_service_traced_links_pupils_and_its_withdrawal_parts_them(service: Service) -> None:
     one = await refer(service, "school", "900001", nhs_number=None)
     other = await refer(service, "neighbour", "900002", "OUTREACH", upn=None)

@@ -102,12 +102,13 @@ _STORE_MATCHES = """
 """
 _MOVE_DECISIONS = """
     update pupil_decision e set match_id = n.match_id from (
-        select distinct d.decision_id, l.match_id from pupil_decision e
+        select distinct on (d.decision_id) d.decision_id, l.match_id from pupil_decision e
         join decided_pupil d on d.area_id = e.area_id and d.decision_id = e.id
         join pupil p on p.area_id = d.area_id and p.id = d.pupil_id
         join person_link l on l.area_id = p.area_id and l.pupil_id = coalesce(p.joined_to, p.id)
         where e.area_id = $1 and e.match_id = any($2) and e.withdrawn_at is null
-    ) n where e.area_id = $1 and e.id = n.decision_id
+        order by d.decision_id, l.match_id <> e.match_id, l.match_id
+    ) n where e.area_id = $1 and e.id = n.decision_id and e.match_id <> n.match_id
 """
 _DROP_LINKS = "delete from person_link where area_id = $1 and match_id = any($2)"
 _STORE_LINKS = """
@@ -180,9 +181,9 @@ async def _store(
         await connection.execute(_STORE_MATCHES, area, *map(list, zip(*changed, strict=True)))
     if links:
         await connection.execute(_STORE_LINKS, area, *map(list, zip(*links, strict=True)))
-    if left:
+    if former:
         # What holds stands with the match that its pupils have now.
-        await connection.execute(_MOVE_DECISIONS, area, list(left))
+        await connection.execute(_MOVE_DECISIONS, area, list(former))
 
 
 def _pupils_of(former: Any) -> list[UUID]:
