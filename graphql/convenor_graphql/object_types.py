@@ -47,6 +47,8 @@ class SchemaBindings:
     """The read model of each object type."""
     filters: dict[str, Mapping[str, str]] = field(default_factory=dict)
     """The filters of each resource, by the names of the arguments."""
+    lookups: dict[tuple[str, str], str] = field(default_factory=dict)
+    """By the names of type and field, the filter whose value the field looks up."""
 
 
 @strawberry.type(description="The place of a page in its list (Relay Cursor Connections Specification).")
@@ -68,7 +70,8 @@ class ObjectTypes:
         self.routes, self.bindings = list(routes), bindings
         self.resources = {route.reading.resource.name: route.reading.resource for route in self.routes}
         sensitive = [field for resource in self.resources.values() for field in sensitive_fields(resource)]
-        self.types = TypeFactory([resource.read for resource in self.resources.values()], sensitive)
+        found = [lookup.read for resource in self.resources.values() for lookup in resource.lookups.values()]
+        self.types = TypeFactory([*(resource.read for resource in self.resources.values()), *found], sensitive)
         self.connections: dict[str, type] = {}
         self.sorts: dict[str, Any] = {}
 
@@ -148,6 +151,11 @@ class ObjectTypes:
         define(page, "edges", list[edge], "The records of the page, in the order of `sort`.")  # type: ignore[valid-type]
         define(page, "pageInfo", PageInfo, "The place of the page in its list.")
         define(page, "totalCount", int, "The number of records on all pages.")
+        for filter_name, lookup in resource.lookups.items():
+            of_each: Any = list.__class_getitem__(self.types.classes[lookup.read])
+            about = f"{lookup.description} Null without the argument `{camel(filter_name)}`."
+            define(page, camel(lookup.name), Optional[of_each], about)  # noqa: UP045
+            self.bindings.lookups[f"{name}Connection", camel(lookup.name)] = filter_name
         strawberry.type(page, name=f"{name}Connection", description=f"A page of {many}.")
 
     def _arguments(self, resource: Resource) -> list[Argument]:

@@ -28,6 +28,7 @@ from convenor.read_model.selection import (
     Constant,
     Cursor,
     Edges,
+    Found,
     Node,
     One,
     Page,
@@ -209,7 +210,7 @@ class _Planner:
 
     def _shows(
         self, resource: Resource, target: GraphQLObjectType, details: FieldDetailsList, at: str, times: int, first: int
-    ) -> Iterator[Edges | PageInfo | Total | Constant]:
+    ) -> Iterator[Edges | PageInfo | Total | Found | Constant]:
         for key, inner_details in self._fields(target, details).items():
             name = inner_details[0].node.name.value
             if name == "edges":
@@ -231,6 +232,10 @@ class _Planner:
             elif name == "totalCount":
                 self.planned.cost += times * COST_OF_A_TOTAL
                 yield Total(key)
+            elif (target.name, name) in self.bindings.lookups:
+                filter_name = self.bindings.lookups[target.name, name]
+                within = resource.lookups[filter_name].read, self._object(self._type(target, name), inner_details)
+                yield Found(key, filter_name, Pick(key, name, (within,)))
             else:
                 yield Constant(key, target.name)
 

@@ -242,7 +242,7 @@ class TestPupilsOfAnArea:
             (None, "P80320002601A", 2),
             ("B801200005001", None, 2),
         ]
-        about = "select id from audited_as($1, $2, null)"
+        about = "select id from audited_as($1, array(select pupil_id from audited_pupils($1, $2, null)))"
         for pupil in pupils:
             in_force = await admin.fetch("select statement_id from referral where pupil_id = $1", pupil["id"])
             found = await admin.fetch(about, area, pupil["id"])

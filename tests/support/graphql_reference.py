@@ -263,7 +263,10 @@ class Reference:
             "start_cursor": edges[0]["cursor"] if edges else None,
             "end_cursor": edges[-1]["cursor"] if edges else None,
         }
-        return {"edges": edges, "pageInfo": places, "totalCount": len(rows)}
+        page = {"edges": edges, "pageInfo": places, "totalCount": len(rows)}
+        if name == "auditEvents":
+            page["pupils"] = (await self.rest.get(LISTS[name], **filters)).get("pupils")
+        return page
 
     async def _hanging(
         self, kind: str, name: str, source: Any, sort: str, after: str | None, filters: dict[str, str]

@@ -8,7 +8,8 @@ from pydantic import BaseModel, Field
 
 from convenor.domain_types.codes import Line
 from convenor.domain_types.dates import Timestamp
-from convenor.read_model.resource import Filter, Resource, Sort
+from convenor.pupils.resource import PUPIL
+from convenor.read_model.resource import Filter, Lookup, Resource, Sort
 from convenor.security.principal import Role, RowAccess
 
 HttpStatus = Annotated[int, Field(ge=100, le=599)]
@@ -40,6 +41,13 @@ class AuditEventRead(BaseModel):
     )
 
 
+class AuditedPupil(BaseModel):
+    """A pupil whose events an answer holds."""
+
+    id: UUID = Field(description="The pupil's id, which only your organisation knows. `?pupil=` takes it.")
+    school_urn: str | None = Field(description="The URN of the pupil's school.")
+
+
 _MENTIONS = (
     "{t}.id in (select e.id from audit_mention m join audit_event e"
     " on e.area_id = m.area_id and e.at >= m.since and e.at < m.before"
@@ -47,11 +55,21 @@ _MENTIONS = (
 )
 
 _CONCERNS = (
-    "{t}.id in (select e.id from audited_as({area}, {v}, {id_key}) a join audit_mention m"
-    " on m.area_id = {area} and m.about_id = a.id join audit_event e"
+    "{t}.id in (select e.id from audited_as({area}, array(select p.pupil_id from {found} p where p.area_id = {area})) a"
+    " join audit_mention m on m.area_id = {area} and m.about_id = a.id join audit_event e"
     " on e.area_id = m.area_id and e.at >= m.since and e.at < m.before where a.id = any(e.subjects))"
 )
 """Events name statements. Which of them are the pupil's is asked now, because a correction can join or part pupils."""
+
+_COVERED = Lookup(
+    "pupils",
+    AuditedPupil,
+    "The pupils whose events these are, as the programme links them now. They are one child. It is"
+    " empty where no organisation of the area knows a pupil by this id.",
+    "audited_pupils({area}, {v}, {id_key})",
+    order="{p}.pupil_id",
+    sql={"id": PUPIL.sql["id"]},
+)
 
 AUDIT_EVENTS = Resource(
     name="audit_events",
@@ -63,7 +81,14 @@ AUDIT_EVENTS = Resource(
     order="-at",
     sorts={"at": Sort("at", "timestamptz")},
     filters={
-        "pupil": Filter(_CONCERNS, "uuid", UUID, "Events about the pupil whom any organisation knows by this id."),
+        "pupil": Filter(
+            _CONCERNS,
+            "uuid",
+            UUID,
+            "Events about the pupil whom any organisation knows by this id, and about pupils linked with it. The answer"
+            " lists them as `pupils`.",
+            lookup=_COVERED,
+        ),
         "record": Filter(_MENTIONS, "uuid", UUID, "Events about this record."),
         "client": Filter("{t}.client_id = {v}", "text", Line, "Events of this client."),
         "action": Filter("{t}.action = {v}", "text", Line, "Events of this action."),

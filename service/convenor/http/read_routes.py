@@ -94,6 +94,9 @@ def page_of(resource: Resource) -> type[BaseModel]:
             ),
         ),
     }
+    for filter_name, lookup in resource.lookups.items():
+        about = f"With `{filter_name}=` only. {lookup.description}"
+        fields[lookup.name] = list[lookup.read], Field(default_factory=list, description=about)  # type: ignore[name-defined]
     name = resource.read.__name__.removesuffix("Read") + "Page"
     return create_model(name, __doc__=f"A page of {many}.", **fields)
 

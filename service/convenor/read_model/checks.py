@@ -13,6 +13,7 @@ from convenor.read_model.annotations import holds_free_text, kinds_of, models_at
 from convenor.read_model.placeholders import (
     ANYWHERE,
     FILTER,
+    LOOKUP,
     PART_ORDER,
     ROW,
     WITH_PARENT,
@@ -41,6 +42,8 @@ def check_resource(resource: "Resource") -> None:
             raise ValueError(f"{resource.name}: sorts[{name}] discloses a field that is hidden from some roles.")
     for role, default in resource.default_filters.items():
         _check_known(resource.name, f"default_filters[{role}].unless", default.unless, resource.filters)
+    for name, lookup in resource.lookups.items():
+        list(_check_fields(f"{resource.name}: filters[{name}].lookup", lookup.read, lookup.part("found"), ()))
     for at, sql, filled in _fragments(resource):
         _check_sql(f"{resource.name}: {at}", sql, filled)
 
@@ -200,6 +203,9 @@ def _fragments(resource: "Resource") -> Iterator[tuple[str, str, Collection[str]
     for name, each in resource.filters.items():
         yield f"filters[{name}].sql", each.sql, FILTER
         yield f"filters[{name}].default_sql", each.default_sql, ANYWHERE
+    for name, lookup in resource.lookups.items():
+        yield f"filters[{name}].lookup.source", lookup.source, LOOKUP
+        yield f"filters[{name}].lookup.order", lookup.order, PART_ORDER
     for role, default in resource.default_filters.items():
         yield f"default_filters[{role}].sql", default.sql, ANYWHERE
     for name, relation in resource.relations.items():

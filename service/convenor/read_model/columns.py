@@ -107,7 +107,7 @@ class Columns:
     def _field(self, annotation: Any, declared: Resource | Part, alias: str, dotted: str, item: Pick) -> str:
         models, many = models_in(annotation)
         if dotted in declared.parts:
-            return self._part(declared.parts[dotted], models[0], many, alias, item)
+            return self.part(declared.parts[dotted], models[0], many, alias, item)
         if dotted in declared.variants:
             return self._variants(models, declared, alias, dotted, item)
         if dotted in declared.sql:
@@ -121,7 +121,8 @@ class Columns:
             return f"replace(({expression} at time zone 'UTC')::text, ' ', 'T') || 'Z'"
         return self._from_json(expression, models[0], many, item) if item.within else expression
 
-    def _part(self, part: Part, model: type[BaseModel], many: bool, alias: str, item: Pick) -> str:
+    def part(self, part: Part, model: type[BaseModel], many: bool, alias: str, item: Pick) -> str:
+        """Write an embedded record, or list of records; `alias` is the parent's."""
         inner = self._alias("p")
         source = self.binder.fill(part.source, alias).replace("{p}", inner)
         order = f" order by {part.order.replace('{p}', inner)}" if part.order else ""

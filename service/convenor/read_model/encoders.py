@@ -6,7 +6,19 @@ The compiler gives each record of a page as a column of the row `x`, and the agg
 from collections.abc import Mapping
 
 from convenor.read_model.columns import json_object
-from convenor.read_model.selection import Constant, Cursor, Edges, Next, Page, PageInfo, Place, Rows, Shown, Total
+from convenor.read_model.selection import (
+    Constant,
+    Cursor,
+    Edges,
+    Found,
+    Next,
+    Page,
+    PageInfo,
+    Place,
+    Rows,
+    Shown,
+    Total,
+)
 
 
 def edge_sql(page: Page, edge: Edges, nodes: Mapping[str, str], alias: str) -> str:
@@ -86,7 +98,7 @@ def _shows(page: Page, *places: Place) -> bool:
 
 
 def _shown(item: Shown, page: Page, lists: Mapping[str, str]) -> str:
-    if isinstance(item, Rows | Edges):
+    if isinstance(item, Rows | Edges | Found):
         return f"y.{lists[item.key]}"
     if isinstance(item, PageInfo):
         return json_object(_place(each, page) for each in item.shows)

@@ -35,8 +35,10 @@ ANYWHERE = ROW | BOUND.keys()
 WITH_PARENT = ANYWHERE | {"p"}
 """In a part's source, `{p}` is the part's row. In a relation's condition, `{p}` is the parent's row."""
 PART_ORDER = frozenset({"p"})
-FILTER = ANYWHERE | {"v", "hash", "area"}
-"""The value that a filter compares with, its keyed hash by the filter's name, and the area of the rows."""
+FILTER = ANYWHERE | {"v", "hash", "area", "found"}
+"""The value that a filter compares with, its keyed hash by the filter's name, the area of the rows, and what the value
+stands for."""
+LOOKUP = frozenset(BOUND) | {"v", "area"}
 
 
 def placeholders_in(sql: str) -> list[str]:

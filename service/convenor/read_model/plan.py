@@ -32,11 +32,13 @@ from convenor.read_model.selection import (
     By,
     Constant,
     Edges,
+    Found,
     FullRecord,
     Next,
     Node,
     One,
     Page,
+    Pick,
     Rows,
     Selection,
     Shown,
@@ -102,6 +104,9 @@ def compile_plan(shape: Shape) -> Plan:
     shows: tuple[Shown, ...] = (Rows("data", full_record), Next("next"))
     if shape.count:
         shows = (*shows, Total("count"))
+    for name, lookup in resource.lookups.items():
+        if name in shape.filters:
+            shows = (*shows, Found(lookup.name, name, Pick(lookup.name, lookup.name)))
     arguments = shape.sort, shape.descending, shape.filters, shape.after
     if shape.under is None:
         return _answer(writer, [writer.page(Page("", resource, shows, None, *arguments, at="list"))], ["next"])
@@ -154,7 +159,7 @@ def _answer(writer: "_Writer", selects: Sequence[str], further: Sequence[str] = 
     if writer.named:
         places = (f"(select '{at}' from {step} having count(*) > 1)" for at, (step, _) in writer.named.items())
         outputs.append(f"concat_ws(',', {', '.join(places)}) as ambiguous")
-    plan = _statement(writer.binder, selects, outputs, list(writer.named.values()))
+    plan = _statement(writer.binder, selects, outputs, [*writer.named.values(), *writer.lookups])
     return replace(plan, sites=tuple(writer.columns.sites))
 
 
@@ -181,9 +186,15 @@ class _Aggregates:
     """The aggregates over a page's records: their columns, the lists among them by key, and their source."""
 
     columns: list[str]
-    lists: Mapping[str, str] = field(default_factory=dict)
+    lists: dict[str, str] = field(default_factory=dict)
     found: str = ""
     source: str = ""
+
+    def show(self, lists: Mapping[str, tuple[str, str]]) -> None:
+        """Add lists that do not depend on the records: by key, the column and its SQL."""
+        for key, (column, sql) in lists.items():
+            self.columns.append(f"{sql} as {column}")
+            self.lists[key] = column
 
 
 class _Writer:
@@ -200,6 +211,8 @@ class _Writer:
         self.predicates = Predicates(profile, self.binder)
         self.named: dict[str, tuple[str, str]] = {}
         """By place, the step and the select of a natural key that records of several areas may have."""
+        self.lookups: list[tuple[str, str]] = []
+        """The step and the select of what each filter's value stands for."""
 
     def found(self, resource: Resource, by: By, at: str) -> str:
         """Select the row of one record by its id or natural key; no row where several records have the key."""
@@ -238,15 +251,18 @@ class _Writer:
     def page(self, page: Page, parent: Parent | None = None) -> str:
         """Select a page of records, with the cursor `next` on request."""
         read, audited = _Aggregates([f"null::text as {name}" for name in _AUDITED]), [f"y.{name}" for name in _AUDITED]
+        rows, found = self.predicates.rows(page.resource), dict[str, str]()
         # PostgreSQL rejects a parameter that the statement does not use, so bind none where nothing is read.
         if not all(isinstance(item, Constant) for item in page.shows):
-            rows, conditions, is_relation = self.predicates.rows(page.resource), list[str](), False
+            found = self._lookups(page, rows)
+        if not all(isinstance(item, Constant | Found) for item in page.shows):
+            conditions, is_relation = list[str](), False
             if page.relation and parent:
                 conditions, is_relation = self.predicates.join_predicate(page.relation, page.resource, parent), True
             conditions += self.predicates.filter_predicates(
-                page.resource, page.filters, rows, page.at, is_relation=is_relation
+                page.resource, page.filters, rows, page.at, found, is_relation=is_relation
             )
-            if not all(isinstance(item, Constant | Total) for item in page.shows):
+            if not all(isinstance(item, Constant | Total | Found) for item in page.shows):
                 read = self._aggregate(page, rows, conditions)
             if any(isinstance(item, Total) for item in page.shows):
                 total = accessible_count(rows, self.binder, conditions)
@@ -254,9 +270,30 @@ class _Writer:
                 if searches_one_pupil(page.resource, page.filters):
                     read.columns += self._counted(page, rows, conditions)
                     audited = [f"nullif(concat_ws(',', y.{name}, y.counted_{name}), '') as {name}" for name in _AUDITED]
+        read.show(self._found(page, found))
         following = [f"{NEXT} as next"] if shows_next(page) else []
         outputs = [f"{document_sql(page, read.lists)} as doc", *audited, *following]
         return f"select {', '.join(outputs)} from ({read.found}select {', '.join(read.columns)} {read.source}) y"
+
+    def _lookups(self, page: Page, rows: AccessibleRows) -> dict[str, str]:
+        """Add a step for what each filter's value stands for, and return the steps by filter."""
+        found = {name: self._alias("v") for name in page.resource.lookups if name in page.filters}
+        self.lookups += [
+            (step, self.predicates.lookup(page.resource, name, rows, page.at)) for name, step in found.items()
+        ]
+        return found
+
+    def _found(self, page: Page, found: Mapping[str, str]) -> dict[str, tuple[str, str]]:
+        """Write the lists of what the values of filters stand for: by key, the column and its SQL."""
+        written = {}
+        for item in page.shows:
+            if isinstance(item, Found):
+                sql = "null::json"
+                if item.filter in found:
+                    lookup = page.resource.lookups[item.filter]
+                    sql = self.columns.part(lookup.part(found[item.filter]), lookup.read, True, "t", item.item)
+                written[item.key] = self._alias("v"), sql
+        return written
 
     def _aggregate(self, page: Page, rows: AccessibleRows, conditions: list[str]) -> _Aggregates:
         """Write the aggregates over the records of a page."""

@@ -4,8 +4,10 @@ They select a record by its key, join rows to a parent, filter a list and contin
 predicate of its own, in `row_access`.
 """
 
+from collections.abc import Mapping
+
 from convenor.read_model.columns import Binder
-from convenor.read_model.resource import Relation, Resource
+from convenor.read_model.resource import Filter, Relation, Resource
 from convenor.read_model.row_access import AccessibleRows, AccessProfile, area_expression
 from convenor.read_model.selection import By
 from convenor.security.principal import RowAccess
@@ -63,28 +65,48 @@ class Predicates:
         return conditions
 
     def filter_predicates(
-        self, resource: Resource, filters: tuple[str, ...], rows: AccessibleRows, at: str, *, is_relation: bool
+        self,
+        resource: Resource,
+        filters: tuple[str, ...],
+        rows: AccessibleRows,
+        at: str,
+        found: Mapping[str, str],
+        *,
+        is_relation: bool,
     ) -> list[str]:
         """Write the conditions of a list with these filters.
 
         Args:
             resource, filters, rows, at: the list's.
+            found: by filter, the step that looks up what its value stands for.
             is_relation: whether the list belongs to a parent's row, so that no default filter of the role applies.
         """
         conditions = []
         for name, declared in resource.filters.items():
             if name in filters:
-                value = self.binder.bind(f"{at}.{name}", declared.pg_type)
-                sql = self.binder.fill(declared.sql, "t").replace("{v}", value)
-                if "{hash}" in sql:
-                    sql = sql.replace("{hash}", self.binder.bind(f"{at}.{name}{HASHED}", "bytea"))
-                conditions.append(sql.replace("{area}", area_expression(rows, self.binder)) if "{area}" in sql else sql)
+                sql = self._filled(declared, declared.sql, name, rows, at)
+                conditions.append(sql.replace("{found}", found.get(name, "")))
             elif declared.default_sql:
                 conditions.append(self.binder.fill(declared.default_sql, "t"))
         default = resource.default_filters.get(self.profile.role)
         if default and not is_relation and default.unless not in filters:
             conditions.append(self.binder.fill(default.sql, "t"))
         return conditions
+
+    def lookup(self, resource: Resource, name: str, rows: AccessibleRows, at: str) -> str:
+        """Write the select of what a filter's value stands for, in each area of the caller."""
+        declared = resource.filters[name]
+        assert declared.lookup
+        select = f"select l.* from {self._filled(declared, declared.lookup.source, name, rows, at)} l"
+        branches = rows.branches(self.binder)
+        return f"select l.* from {branches} cross join lateral ({select}) l" if branches else select
+
+    def _filled(self, declared: Filter, sql: str, name: str, rows: AccessibleRows, at: str) -> str:
+        """Replace the placeholders of a filter's SQL."""
+        sql = self.binder.fill(sql, "t").replace("{v}", self.binder.bind(f"{at}.{name}", declared.pg_type))
+        if "{hash}" in sql:
+            sql = sql.replace("{hash}", self.binder.bind(f"{at}.{name}{HASHED}", "bytea"))
+        return sql.replace("{area}", area_expression(rows, self.binder)) if "{area}" in sql else sql
 
     def after_cursor(self, resource: Resource, sort: str, descending: bool, at: str) -> str:
         """Write the condition that a row follows the place that a cursor names."""

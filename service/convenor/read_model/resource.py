@@ -39,6 +39,30 @@ class Part:
 
 
 @dataclass(frozen=True)
+class Lookup:
+    """What a filter's value stands for: rows that are looked up once, and that the page shows beside its records.
+
+    Args:
+        name: the member of the page that lists the rows.
+        read: the model of one row.
+        description: the description in the documentation.
+        source: the SQL after `from`, over `{v}` and `{area}`. The filter's own SQL names its rows `{found}`.
+        order, sql: as in `Part`, where `{p}` and `{t}` are the row.
+    """
+
+    name: str
+    read: type[BaseModel]
+    description: str
+    source: str
+    order: str
+    sql: Mapping[str, str] = field(default_factory=dict)
+
+    def part(self, found: str) -> Part:
+        """Return the rows as a list that the page embeds; `found` is the step that looks them up."""
+        return Part(f"{found} {{p}}", self.order, self.sql)
+
+
+@dataclass(frozen=True)
 class Filter:
     """One query parameter of a list; or, if it has a sensitivity, one member of the body of a search.
 
@@ -50,6 +74,7 @@ class Filter:
         sensitivity: the clearance that a caller needs to search by it. Such a filter identifies a pupil, so its value
             never stands in an address.
         default_sql: the predicate, over `{t}` and `{today}`, of a list without this filter.
+        lookup: what the value stands for, where the page shows that.
     """
 
     sql: str
@@ -58,6 +83,7 @@ class Filter:
     description: str
     sensitivity: FieldSensitivity | None = None
     default_sql: str = ""
+    lookup: Lookup | None = None
 
     @cached_property
     def adapter(self) -> TypeAdapter[Any]:
@@ -203,6 +229,11 @@ class Resource:
     def identifiers(self) -> tuple[str, ...]:
         """Return the filters that identify a pupil, which a search takes in its body."""
         return tuple(name for name, each in self.filters.items() if each.sensitivity is not None)
+
+    @property
+    def lookups(self) -> Mapping[str, Lookup]:
+        """Return what the values of filters stand for, by the filter's name."""
+        return {name: each.lookup for name, each in self.filters.items() if each.lookup}
 
     def row_access_of(self, role: Role) -> RowAccess:
         """Return the row access of a role."""

@@ -70,6 +70,13 @@ class AccessibleRows:
         """Return the kind of the (area, key) pairs that bound the rows."""
         return self.row_access if self.row_access in OWN_COLUMN else RowAccess.AREA
 
+    def branches(self, binds: Binder) -> str:
+        """Write the (area, key) pairs, one for each branch; empty where one branch has all rows."""
+        if not self.has_branches:
+            return ""
+        areas, keys = (binds.bind(f"access.{self.kind}.{part}", "uuid[]") for part in ("areas", "keys"))
+        return f"unnest({areas}, {keys}) as b(area_id, key)"
+
 
 def row_access_predicate(rows: AccessibleRows, binds: Binder) -> list[str]:
     """Write the conditions on alias `t`; `values_of` gives their parameters."""
@@ -102,25 +109,17 @@ def accessible_rows(
 ) -> str:
     """Write a select over the rows of `rows.table t` that the caller may see and that meet `conditions`."""
     inner = f"select t.* {_source(rows, binds, conditions)} {order} {limit}"
-    branches = _branches(rows, binds)
+    branches = rows.branches(binds)
     return f"select t.* from {branches} cross join lateral ({inner}) t {order} {limit}" if branches else inner
 
 
 def accessible_count(rows: AccessibleRows, binds: Binder, conditions: list[str]) -> str:
     """Write a select that counts the rows of `accessible_rows`."""
     inner = f"select count(*) as n {_source(rows, binds, conditions)}"
-    branches = _branches(rows, binds)
+    branches = rows.branches(binds)
     return f"select coalesce(sum(t.n), 0) from {branches} cross join lateral ({inner}) t" if branches else inner
 
 
 def _source(rows: AccessibleRows, binds: Binder, conditions: list[str]) -> str:
     where = " and ".join([*row_access_predicate(rows, binds), *conditions]) or "true"
     return f'from "{rows.table}" t where {where}'
-
-
-def _branches(rows: AccessibleRows, binds: Binder) -> str:
-    """Write the (area, key) pairs, one for each branch; empty where one branch has all rows."""
-    if not rows.has_branches:
-        return ""
-    areas, keys = (binds.bind(f"access.{rows.kind}.{part}", "uuid[]") for part in ("areas", "keys"))
-    return f"unnest({areas}, {keys}) as b(area_id, key)"

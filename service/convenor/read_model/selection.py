@@ -120,7 +120,16 @@ class Total:
     key: str
 
 
-Shown = Rows | Edges | PageInfo | Next | Total | Constant
+@dataclass(frozen=True)
+class Found:
+    """What the value of a filter stands for; null in a list without that filter. `item` selects the members."""
+
+    key: str
+    filter: str
+    item: Pick
+
+
+Shown = Rows | Edges | PageInfo | Next | Total | Found | Constant
 """An item of a page."""
 
 

@@ -73,9 +73,12 @@ def _see_who_looked(auditor: Partner, referred: Referred, commissioner: Partner)
     pupil, transcript = referred.referral["subject"]["pupil"]["id"], auditor.transcript
     wanted = {each.client["client_id"] for each in (referred.mis, referred.trust, commissioner)}
     page = auditor.get("Who has seen this pupil?", "/v1/audit/events", pupil=pupil, limit=200)
-    events = page.json()["data"]
+    events, covered = page.json()["data"], page.json()["pupils"]
     found = {event["client_id"] for event in events}
     transcript.expect("the school, the trust and the commissioner", wanted <= found, sorted(found))
+    transcript.expect("the answer says which pupils it covers", bool(covered))
+    for each in covered[:1]:
+        expect_fields(transcript, each, "id", "school_urn")
     for event in events[:1]:
         expect_fields(transcript, event, "client_id", "organisation", "role", "purpose", "action", "at", "status")
     stated = [value for name, value in referred.pupil.items() if name not in ("sen_provision", "date_of_birth")]
