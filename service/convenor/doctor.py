@@ -4,21 +4,24 @@ import asyncio
 import fcntl
 import shutil
 import sys
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 import asyncpg
 
+from convenor.catalogue import Fault, faults_of
 from convenor.config import Settings
 from convenor.configuration_error import ConfigurationError
 from convenor.database.demo_mark import holds_demo
+from convenor.database.login import examine_login
 from convenor.database.pending_work import StuckWork, stuck
 from convenor.demo.clients import FILE_NAME as CLIENTS_FILE
 from convenor.domain_types.dates import now
-from convenor.embedded_postgres.open import Finding, examine
+from convenor.embedded_postgres.open import Finding, app_role_of, examine
 from convenor.embedded_postgres.server import REQUIRED_FREE_BYTES, answers, embedded_server
 from convenor.encryption import data_keys_in_use, refuse_lost_keys
-from convenor.revision import is_current, present_revision
+from convenor.revision import is_current, newest_revision, present_revision
 from convenor.serving import LOCK_FILE, assert_local, database_urls, hold_port, refuse_unfinished_restore
 from convenor_auth.clients import has_clients
 from convenor_auth.key_check import check_keys
@@ -50,10 +53,7 @@ def diagnose(settings: Settings, required_free_bytes: int = REQUIRED_FREE_BYTES)
     findings += [_port(settings, data_dir), _public_address(settings.issuer)]
     if all(finding.ok for finding in findings):
         url = urls[0] or (embedded_server(data_dir).app_url if answers(data_dir) else None)
-        findings += asyncio.run(_inside(url, data_dir)) if url else [_keys(data_dir, clients_exist=_was_used(data_dir))]
-        # While the embedded database is stopped, only the file of the demo's clients shows that it holds a demo.
-        demo = asyncio.run(_holds_demo(url)) if url else (data_dir / CLIENTS_FILE).exists()
-        findings += [_demo(settings)] if demo else []
+        findings += asyncio.run(_inside(settings, url, data_dir)) if url else _outside(settings, data_dir)
     return [*findings, _free_space(data_dir, required_free_bytes)]
 
 
@@ -136,17 +136,21 @@ def _demo(settings: Settings) -> Finding:
     return Finding("data", True, "a demo, for this machine only")
 
 
-async def _holds_demo(url: str) -> bool:
-    return is_current(await present_revision(url)) and await holds_demo(url)
+def _outside(settings: Settings, data_dir: Path) -> list[Finding]:
+    """Check what a stopped embedded database leaves to be seen: the file of a demo's clients tells of a demo."""
+    demo = [_demo(settings)] if (data_dir / CLIENTS_FILE).exists() else []
+    return [_keys(data_dir, clients_exist=_was_used(data_dir)), *demo]
 
 
-async def _inside(url: str, data_dir: Path) -> list[Finding]:
-    revision = await present_revision(url)
-    current = is_current(revision)
+async def _inside(settings: Settings, url: str, data_dir: Path) -> list[Finding]:
     connection = await asyncpg.connect(url)
     try:
+        schema = await _schema(connection, url)
+        if any(fault.stops for fault in schema.faults):
+            # Whatever else is asked could fail for that reason.
+            return schema.findings
         database_time: datetime = await connection.fetchval("select clock_timestamp()")
-        late = await stuck(connection) if current else []
+        late = await stuck(connection) if schema.current else []
     finally:
         await connection.close()
     difference = abs((now() - database_time).total_seconds())
@@ -154,8 +158,8 @@ async def _inside(url: str, data_dir: Path) -> list[Finding]:
     return [
         _keys(data_dir, await has_clients(url)),
         await _key_check(url, data_dir),
-        *(await _data_keys(url, data_dir) if current else []),
-        Finding("schema", current, f"revision {revision or 'none'}", "" if current else "Run `convenor migrate`."),
+        *(await _data_keys(url, data_dir) if schema.current else []),
+        *schema.findings,
         Finding(
             "clock",
             in_step,
@@ -163,7 +167,38 @@ async def _inside(url: str, data_dir: Path) -> list[Finding]:
             "" if in_step else "Synchronise both machines by NTP: tokens are valid for five minutes only.",
         ),
         *(_late(each, serves=bool(_who_serves(data_dir))) for each in late),
+        *([_demo(settings)] if schema.current and await holds_demo(url) else []),
     ]
+
+
+@dataclass(frozen=True)
+class _Schema:
+    """The state of the schema, and how the catalogue differs from what is declared, where the schema is current."""
+
+    revision: str | None
+    faults: list[Fault]
+
+    @property
+    def current(self) -> bool:
+        return is_current(self.revision)
+
+    @property
+    def findings(self) -> list[Finding]:
+        if not self.faults:
+            detail = f"revision {self.revision or 'none'}"
+            return [Finding("schema", self.current, detail, "" if self.current else "Run `convenor migrate`.")]
+        return [Finding(fault.check, False, fault.problem, fault.remedy) for fault in self.faults]
+
+
+async def _schema(connection: asyncpg.Connection, url: str) -> _Schema:
+    try:
+        revision = await present_revision(url)
+    except asyncpg.InsufficientPrivilegeError:
+        revision = newest_revision()  # The comparison names it.
+    if not is_current(revision):
+        return _Schema(revision, [])
+    login = await examine_login(connection)
+    return _Schema(revision, await faults_of(connection, login.role if login.is_plain else app_role_of(login)))
 
 
 async def _key_check(url: str, data_dir: Path) -> Finding:

@@ -20,8 +20,9 @@ from support.sealed import store_plain
 
 from convenor.configuration_error import ConfigurationError
 from convenor.encryption import encrypt
-from convenor.migrate import PRIVILEGES, SCHEMA_LOCK, migrate, upgrade
+from convenor.migrate import SCHEMA_LOCK, migrate, upgrade
 from convenor.model_registry import metadata
+from convenor.privileges import PRIVILEGES
 from convenor.revision import newest_revision, present_revision
 from convenor_auth.keys import load_secret_keys
 

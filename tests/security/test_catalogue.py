@@ -7,6 +7,10 @@ import asyncpg
 import pytest
 from support.api_client import Service
 
+from convenor.catalogue import faults_of
+from convenor.privileges import PRIVILEGES
+
+APP = "convenor_app"
 OF_NO_AREA = {
     "alembic_version",
     "client",
@@ -48,6 +52,42 @@ async def test_every_table_of_an_area_is_behind_forced_row_level_security(catalo
     )
     behind = {row["relname"] for row in rows if row["forced"] and row["whole"]}
     assert behind == await _tables(catalogue)
+
+
+async def test_whatever_one_table_lacks_of_row_level_security_is_a_fault_that_names_it(
+    catalogue: asyncpg.Connection,
+) -> None:
+    assert await faults_of(catalogue, APP) == []
+    for table in await _tables(catalogue):
+        policies = await catalogue.fetch("select policyname from pg_policies where tablename = $1", table)
+        for change in (
+            "disable row level security",
+            "no force row level security",
+            *(f"drop policy {policy}" for (policy,) in policies),
+        ):
+            statement = f"{change} on {table}" if change.startswith("drop") else f"alter table {table} {change}"
+            undone = catalogue.transaction()
+            await undone.start()
+            await catalogue.execute(statement)
+            (fault,) = await faults_of(catalogue, APP)
+            await undone.rollback()
+            assert (fault.check, table in fault.problem) == ("row-level security", True), statement
+
+
+async def test_whatever_the_application_may_do_too_little_or_too_much_is_a_fault_that_names_the_table(
+    catalogue: asyncpg.Connection,
+) -> None:
+    for table, verbs in PRIVILEGES.items():
+        for verb in ("select", "insert", "update", "delete"):
+            undone = catalogue.transaction()
+            await undone.start()
+            too_little = verb in verbs
+            way = "revoke {} on {} from {}" if too_little else "grant {} on {} to {}"
+            await catalogue.execute(way.format(verb, table, APP))
+            (fault,) = await faults_of(catalogue, APP)
+            await undone.rollback()
+            assert f"{verb} {table}" in fault.problem
+            assert (fault.check, fault.stops) == ("privileges", too_little)
 
 
 async def test_area_id_leads_every_primary_key_and_unique_index(catalogue: asyncpg.Connection) -> None:

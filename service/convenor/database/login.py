@@ -98,7 +98,17 @@ class Login:
     @property
     def is_plain(self) -> bool:
         """Check whether row-level security applies to it; the application runs with no other login."""
-        return not (self.superuser or self.bypasses_row_security or self.can_create_roles or self.owns)
+        return not (self.escapes or self.can_create_roles)
+
+    @property
+    def escapes(self) -> list[str]:
+        """List why row-level security would not apply to it, each as a verb and its object."""
+        reasons = (
+            ("is a superuser", self.superuser),
+            ("bypasses row-level security", self.bypasses_row_security),
+            ("owns the database or tables in it", self.owns),
+        )
+        return [reason for reason, applies in reasons if applies]
 
 
 def connect_and_examine(address: Address) -> Login:
@@ -148,18 +158,9 @@ async def assert_app_role(connection: asyncpg.Connection | PoolConnectionProxy) 
         ConfigurationError: The role is superuser, bypasses row-level security, or owns the database or tables of it.
     """
     login = await examine_login(connection)
-    reasons = [
-        reason
-        for reason, applies in (
-            ("is a superuser", login.superuser),
-            ("bypasses row-level security", login.bypasses_row_security),
-            ("owns the database or tables in it", login.owns),
-        )
-        if applies
-    ]
-    if reasons:
+    if login.escapes:
         raise ConfigurationError(
-            f"The database role {login.role} {', '.join(reasons)}, so it could see the rows of every area.",
+            f"The database role {login.role} {', '.join(login.escapes)}, so it could see the rows of every area.",
             "Set CONVENOR_DATABASE_URL to the application's login, which deploy/postgres/roles.sql makes.",
         )
 

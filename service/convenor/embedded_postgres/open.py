@@ -22,7 +22,7 @@ from convenor.embedded_postgres.passwords import FILE_NAME, known_passwords, mak
 from convenor.log import say_nothing
 from convenor.startup_errors import explain_failure
 
-__all__ = ["Database", "Finding", "assert_app_role", "examine", "open_database"]
+__all__ = ["Database", "Finding", "app_role_of", "assert_app_role", "examine", "open_database"]
 
 _APP_SETTING, _OWNER_SETTING = "CONVENOR_DATABASE_URL", "CONVENOR_OWNER_DATABASE_URL"
 _ROLES_SQL = "deploy/postgres/roles.sql"
@@ -147,7 +147,11 @@ def _check_mode(path: Path) -> str:
 def _check_embedded_login(data_dir: Path) -> str:
     login = connect_and_examine(Address.parse(embedded.embedded_server(data_dir).app_url, "the embedded database"))
     if not login.is_plain:
-        raise _not_plain(login)
+        raise ConfigurationError(
+            _not_plain(login).problem,
+            f"As the superuser of {FILE_NAME}, run `alter role {login.role} nosuperuser nobypassrls nocreaterole`, and "
+            f"`reassign owned by {login.role} to {embedded.OWNER}`.",
+        )
     return f"{login.role}: row-level security applies"
 
 
@@ -159,7 +163,7 @@ def _check_server(data_dir: Path, database_url: str, owner_url: str | None) -> s
         return f"{version}; {login.role}: row-level security applies"
     if owner_url is not None:
         raise _not_plain(login)
-    role = _app_role(login)
+    role = app_role_of(login)
     password = known_passwords(data_dir, address.server).get(role)
     if asyncio.run(_role_exists(address, role)):
         _log_in_as_app(address, role, password)
@@ -190,7 +194,7 @@ def _open_own_server(data_dir: Path, database_url: str, owner_url: str | None) -
         return Database(Address.parse(owner_url, _OWNER_SETTING).url, address.url, login.role, embedded=False)
     if login.is_plain:
         return Database(None, address.url, login.role, embedded=False)
-    role = _app_role(login)
+    role = app_role_of(login)
     if not asyncio.run(_role_exists(address, role)):
         _refuse_unless_it_can_make(login, role)
         _make_app_role(data_dir, address, role)
@@ -198,7 +202,8 @@ def _open_own_server(data_dir: Path, database_url: str, owner_url: str | None) -
     return Database(address.url, app.url, role, embedded=False)
 
 
-def _app_role(owner: Login) -> str:
+def app_role_of(owner: Login) -> str:
+    """Return the application's role in a database whose owner's login is the only one that is set."""
     return f"{owner.database}_app"
 
 
@@ -269,8 +274,8 @@ async def _role_exists(address: Address, role: str) -> bool:
 
 
 def _not_plain(login: Login) -> ConfigurationError:
+    reasons = ", ".join([*login.escapes, *(["may create roles"] if login.can_create_roles else [])])
     return ConfigurationError(
-        f"{login.role} is not suitable for the application: it has the owner's rights, so row-level security would not "
-        "apply to it.",
+        f"{login.role} is not suitable for the application: it {reasons}, so row-level security would not apply to it.",
         f"Set {_APP_SETTING} to the application's login, which {_ROLES_SQL} makes.",
     )

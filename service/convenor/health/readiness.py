@@ -8,8 +8,11 @@ from math import inf
 import asyncpg
 
 from convenor.audit.writer import AuditWriter, rehearse
+from convenor.catalogue import faults_of
+from convenor.database.login import examine_login
 from convenor.database.pending_work import stuck
 from convenor.database.pools import DATABASE_ERRORS
+from convenor.log import log
 from convenor.revision import is_current
 
 CHECK_SECONDS = 1
@@ -35,6 +38,7 @@ class Readiness:
         self._connection: asyncpg.Connection | None = None
         self._checking: asyncio.Task[Checks] | None = None
         self._cached_until = -inf
+        self._problems: list[str] = []
 
     async def check(self) -> Checks:
         """Return the outcome of each check, at most `CACHE_SECONDS` old."""
@@ -52,7 +56,10 @@ class Readiness:
 
     async def _check(self) -> Checks:
         try:
-            return await self._check_database() | await self._check_pending_work() | await self._check_audit()
+            checks = await self._check_database()
+            if checks["tables"] != "ok":
+                return checks | {"pending_work": "unknown", "audit": "unknown"}
+            return checks | await self._check_pending_work() | await self._check_audit()
         finally:
             self._cached_until = asyncio.get_running_loop().time() + CACHE_SECONDS
 
@@ -61,13 +68,14 @@ class Readiness:
             async with asyncio.timeout(CHECK_SECONDS):
                 if self._connection is None or self._connection.is_closed():
                     self._connection = await self._opens()
-                revision = await self._connection.fetchval("select version_num from alembic_version")
-        except asyncpg.UndefinedTableError:
-            return {"database": "ok", "tables": "failed"}
+                problems = await _problems(self._connection)
         except _FAILURES:
             self._drop()
             return {"database": "failed", "tables": "unknown"}
-        return {"database": "ok", "tables": "ok" if _is_current(revision) else "failed"}
+        if problems and problems != self._problems:
+            log.error("not ready: %s", " ".join(problems))
+        self._problems = problems
+        return {"database": "ok", "tables": "failed" if problems else "ok"}
 
     async def _check_audit(self) -> Checks:
         if self._connection is None:
@@ -99,3 +107,17 @@ class Readiness:
         if self._connection is not None:
             self._connection.terminate()
             self._connection = None
+
+
+async def _problems(connection: asyncpg.Connection) -> list[str]:
+    """List why no request could be answered, or none kept to its area, by the catalogue alone."""
+    try:
+        revision = await connection.fetchval("select version_num from alembic_version")
+    except (asyncpg.UndefinedTableError, asyncpg.InsufficientPrivilegeError):
+        pass  # The comparison names it.
+    else:
+        if not _is_current(revision):
+            return [f"The database is at revision {revision}, which is not this version's."]
+    login = await examine_login(connection)
+    faults = await faults_of(connection, login.role)
+    return [f"{login.role} {reason}." for reason in login.escapes] + [fault.problem for fault in faults if fault.stops]

@@ -29,7 +29,10 @@ class ChecksRead(BaseModel):
     """The outcome of each check."""
 
     database: Literal["ok", "failed"] = Field(description="Whether the database answers within a second.")
-    tables: Literal["ok", "failed", "unknown"] = Field(description="Whether the database's schema is this version's.")
+    tables: Literal["ok", "failed", "unknown"] = Field(
+        description="Whether tables, the application's privileges and row-level security are this version's. "
+        "The service's log names what is not."
+    )
     audit: Literal["ok", "failed", "unknown"] = Field(
         description="Whether the service can store audit events, without which it answers no request. "
         "A full disk, for example, causes `failed`."
