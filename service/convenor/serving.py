@@ -114,11 +114,11 @@ def refuse_unfinished_restore(data_dir: Path) -> None:
 
 @contextmanager
 def open_migrated(settings: Settings, say: Callable[[str], None]) -> Iterator[Database]:
-    """Open the database, and migrate it if the owner's login is known.
+    """Open the database, and migrate it if the owner's login is known. A new embedded one gets its keys.
 
     Raises:
         ConfigurationError: It cannot be used, a restore into it has not finished, or it needs a migration and the
-            owner's login is not known.
+            owner's login is not known. Or a key of an embedded one is lost.
     """
     refuse_unfinished_restore(settings.data_dir)
     with open_database(settings.data_dir, *database_urls(settings), say=say) as database:
@@ -126,6 +126,9 @@ def open_migrated(settings: Settings, say: Callable[[str], None]) -> Iterator[Da
             "The database cannot be migrated to this version's schema", "Correct that, then start again."
         ):
             _migrate(database, say)
+        if database.embedded:
+            # The folder of an embedded database is that of its keys. So keys that are missing later are lost.
+            prepare_first_keys(settings.data_dir, database.app_url)
         yield database
 
 

@@ -174,6 +174,11 @@ class TestTheDoctor:
         assert {line.split()[0] for line in well.stdout.splitlines()} == {"ok"}
         assert not installation.data_dir.exists()
 
+    def test_the_doctor_finds_nothing_wrong_after_a_migration_alone(self, installation: Installation) -> None:
+        assert installation.run("migrate").returncode == 0
+        code, output = run_here(installation, "doctor")
+        assert (code, {line.split()[0] for line in output.splitlines()}) == (0, {"ok"}), output
+
     @pytest.mark.parametrize("name", ["signing-keys.json", "pseudonym.key", "demo-clients.json"])
     def test_the_doctor_finds_secrets_that_others_can_read(self, installation: Installation, name: str) -> None:
         installation.data_dir.mkdir(mode=0o700)
