@@ -22,7 +22,14 @@ from convenor.embedded_postgres.open import Finding, app_role_of, examine
 from convenor.embedded_postgres.server import REQUIRED_FREE_BYTES, answers, embedded_server
 from convenor.encryption import data_keys_in_use, refuse_lost_keys
 from convenor.revision import is_current, newest_revision, present_revision
-from convenor.serving import LOCK_FILE, assert_local, database_urls, hold_port, refuse_unfinished_restore
+from convenor.serving import (
+    LOCK_FILE,
+    OPEN_TO_OTHERS,
+    assert_local,
+    database_urls,
+    hold_port,
+    refuse_unfinished_restore,
+)
 from convenor_auth.clients import has_clients
 from convenor_auth.key_check import check_keys
 from convenor_auth.keys import (
@@ -64,8 +71,7 @@ def _python() -> Finding:
 
 
 def _folder_mode(data_dir: Path) -> Finding:
-    # PostgreSQL's own system user may need to pass through, so execute permission is allowed.
-    if data_dir.exists() and data_dir.stat().st_mode & 0o066:
+    if data_dir.exists() and data_dir.stat().st_mode & OPEN_TO_OTHERS:
         return Finding("data folder's mode", False, f"{data_dir} is open to others.", f"chmod 700 {data_dir}")
     return Finding("data folder's mode", True, "closed to others" if data_dir.exists() else "not created yet")
 

@@ -8,6 +8,7 @@ import asyncio
 import fcntl
 import os
 import socket
+import stat
 from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack, contextmanager, nullcontext
 from functools import partial
@@ -35,23 +36,28 @@ from convenor_auth.keys import RENEWABLE_FILES, make_keys
 LOCK_FILE = "serve.lock"
 RESTORE_MARK = "restore.unfinished"
 """The file that marks a data folder from the first change of a restore to its end."""
+OPEN_TO_OTHERS = 0o066
+"""The permissions that nobody else may have on the data folder. PostgreSQL's own system user may pass through."""
 _BACKLOG = 2048
 
 
 @contextmanager
-def hold_data_folder(data_dir: Path, address: str) -> Iterator[None]:
-    """Lock a data folder for this process. The lock ends with the process, even after a crash.
+def hold_data_folder(data_dir: Path, address: str, say: Callable[[str], None]) -> Iterator[None]:
+    """Lock a data folder for this process, and close it to others. The lock ends with the process, even after a crash.
 
     Args:
         data_dir: Convenor's data folder; created, for its owner only, if it is missing.
         address: The service's address, for the error message of a second process.
+        say: Prints a sentence about a folder that was open.
 
     Raises:
-        ConfigurationError: Another process uses the folder, or it is not writable.
+        ConfigurationError: Another process uses the folder, it is not writable, or it is open to others and belongs to
+            somebody else.
     """
     unwritable = f"The data folder {data_dir} cannot be written to"
     with explain_failure(unwritable, UNWRITABLE):
         data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _close_to_others(data_dir, say)
         handle = os.open(data_dir / LOCK_FILE, os.O_RDWR | os.O_CREAT, 0o600)
     # Unbuffered, because a buffered write that a full disk refused would be repeated when the file is closed.
     with os.fdopen(handle, "r+b", buffering=0) as lock:
@@ -66,6 +72,21 @@ def hold_data_folder(data_dir: Path, address: str) -> Iterator[None]:
             lock.truncate()
             lock.write(f"process {os.getpid()} at {address}\n".encode())
         yield
+
+
+def _close_to_others(data_dir: Path, say: Callable[[str], None]) -> None:
+    """Close a folder that existed: keys lie in it, and whoever may write there could replace them."""
+    mode = stat.S_IMODE(data_dir.stat().st_mode)
+    if not mode & OPEN_TO_OTHERS:
+        return
+    try:
+        data_dir.chmod(mode & ~OPEN_TO_OTHERS)
+    except PermissionError as error:
+        raise ConfigurationError(
+            f"The data folder {data_dir} is open to others, and belongs to another system user.",
+            f"Let its owner run `chmod 700 {data_dir}`, or set CONVENOR_DATA_DIR to a new folder within it.",
+        ) from error
+    say(f"The data folder {data_dir} was open to others; it is closed to them now.")
 
 
 @contextmanager

@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import shutil
+import tempfile
 from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
@@ -25,9 +26,11 @@ from convenor.configuration_error import ConfigurationError
 from convenor.database.row_security import import_context, set_context
 from convenor.domain_types.dates import today
 from convenor.importers.areas import area_id_of, owner_transaction
+from convenor.log import say_nothing
 from convenor.reference import CLUSTERS, PILOT_SCHOOLS
 from convenor.schools.models import School
 from convenor.security.principal import Role
+from convenor.serving import OPEN_TO_OTHERS, hold_data_folder
 from convenor.walkthrough import walk
 from convenor_auth.keys import KEY_FILES, PSEUDONYM_FILE, make_keys
 
@@ -163,6 +166,29 @@ class TestItSays:
         for command in ("serve", "demo", "tour", "migrate", "load", "clients", "backup", "restore", "doctor"):
             assert f"\n  {command} " in help_text
         assert "\x1b" not in help_text
+
+
+class TestTheDataFolder:
+    def test_a_folder_that_is_open_to_others_is_closed_and_the_operator_is_told(self, tmp_path: Path) -> None:
+        tmp_path.chmod(0o775)
+        sentences: list[str] = []
+        for _ in range(2):
+            with hold_data_folder(tmp_path, "http://127.0.0.1", sentences.append):
+                assert not tmp_path.stat().st_mode & OPEN_TO_OTHERS
+        assert sentences == [f"The data folder {tmp_path} was open to others; it is closed to them now."]
+
+    @pytest.mark.skipif(os.geteuid() != 0, reason="needs a folder of another system user")
+    def test_a_folder_that_is_open_to_others_and_belongs_to_somebody_else_is_refused(self) -> None:
+        belongs = pytest.raises(ConfigurationError, match=r"belongs to another system user\.\n.*chmod 700 ")
+        with tempfile.TemporaryDirectory() as folder:
+            Path(folder).chmod(0o777)
+            os.seteuid(65534)
+            try:
+                with belongs, hold_data_folder(Path(folder), "http://127.0.0.1", say_nothing):
+                    pass
+            finally:
+                os.seteuid(0)
+            assert list(Path(folder).iterdir()) == []
 
 
 class TestTheDoctor:

@@ -69,6 +69,16 @@ class TestOnAServerOfOnesOwn:
             True,
         )
 
+    async def test_a_folder_that_is_open_to_others_is_closed_before_keys_lie_in_it(
+        self, own: Own, target: Settings
+    ) -> None:
+        target.data_dir.mkdir(parents=True, exist_ok=True)
+        target.data_dir.chmod(0o755)
+        sentences: list[str] = []
+        await asyncio.to_thread(restore, target, await own.backed_up(), sentences.append)
+        assert f"The data folder {target.data_dir} was open to others; it is closed to them now." in sentences
+        assert stat.S_IMODE(target.data_dir.stat().st_mode) == 0o711
+
     async def test_a_backup_of_an_older_schema_is_migrated_afterwards(self, own: Own, target: Settings) -> None:
         admin = await asyncpg.connect(own.service.superuser_url)
         await admin.execute(

@@ -44,7 +44,7 @@ def restore(settings: Settings, path: Path, say: Callable[[str], None]) -> None:
     refuse_unknown(backup.revision)
     with (
         explain_failure("The backup cannot be restored", "Correct that, then restore again."),
-        hold_data_folder(settings.data_dir, settings.issuer),
+        hold_data_folder(settings.data_dir, settings.issuer, say),
     ):
         _refuse_other_keys(backup, settings.data_dir)
         with open_database(settings.data_dir, *database_urls(settings), say=say) as database:

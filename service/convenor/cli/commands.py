@@ -100,7 +100,7 @@ def serve(
 
     settings = _settings()
     with (
-        serving.hold_data_folder(settings.data_dir, settings.issuer),
+        serving.hold_data_folder(settings.data_dir, settings.issuer, say),
         serving.hold_port(settings.host, settings.port) as port,
         serving.open_migrated(settings, say) as database,
     ):
@@ -136,7 +136,7 @@ def demo(
     settings = _settings()
     serving.assert_local(settings)
     with (
-        serving.hold_data_folder(settings.data_dir, settings.issuer),
+        serving.hold_data_folder(settings.data_dir, settings.issuer, say),
         nullcontext() if no_serve else serving.hold_port(settings.host, settings.port) as port,
         serving.open_migrated(settings, say) as database,
     ):
