@@ -121,7 +121,7 @@ async def test_a_data_key_is_replaced_while_the_service_runs(own_keys: None, ser
 
 
 @pytest.mark.parametrize("fault", ["damaged", "missing"])
-async def test_while_a_data_key_is_damaged_or_missing_nothing_is_written_and_the_log_says_what_to_do(
+async def test_nothing_is_written_while_a_data_key_is_damaged_or_missing_and_the_log_says_what_to_do(
     own_keys: None, service: Service, caplog: pytest.LogCaptureFixture, fault: str
 ) -> None:
     kept = await referred(service)
