@@ -5,10 +5,12 @@ message that says how to correct it. The message never repeats the value: a UPN 
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated, Any, Final, LiteralString, cast
 
+from annotated_types import GroupedMetadata
 from pydantic import AfterValidator, GetCoreSchemaHandler, StringConstraints, WithJsonSchema
 from pydantic_core import CoreSchema, PydanticCustomError
 
@@ -221,62 +223,38 @@ CompanyNumber = Annotated[
     ),
 ]
 
-_ONE_LINE = AfterValidator(
-    _shape(
-        f"[^{_LINE_CONTROLS}]*",
-        "line_control_character",
-        "Send one line of text, without control, zero-width and bidirectional characters.",
-    )
-)
+
+@dataclass(frozen=True)
+class _OneLine(GroupedMetadata):
+    """A line of text, 1 to `longest` characters once stripped, without line breaks and characters nobody sees."""
+
+    longest: int
+
+    def __iter__(self) -> Iterator[object]:
+        yield from StringConstraints(strip_whitespace=True, min_length=1, max_length=self.longest)
+        yield AfterValidator(
+            _shape(
+                f"[^{_LINE_CONTROLS}]*",
+                "line_control_character",
+                "Send one line of text, without control, zero-width and bidirectional characters.",
+            )
+        )
+        yield _text_schema(_LINE_CONTROLS, self.longest)
+
 
 # Each length is a type of its own: `Field(max_length=...)` on another one would be lost, or count characters as items.
-Line = Annotated[
-    str,
-    StringConstraints(strip_whitespace=True, min_length=1, max_length=200),
-    _ONE_LINE,
-    _text_schema(_LINE_CONTROLS, 200),
-]
-"""A line of text, as of names: 1 to 200 characters once stripped, without line breaks and characters nobody sees."""
-
-Reference = Annotated[
-    str,
-    StringConstraints(strip_whitespace=True, min_length=1, max_length=100),
-    _ONE_LINE,
-    _text_schema(_LINE_CONTROLS, 100),
-]
-"""A sender's own id of something: a line of up to 100 characters."""
-
-ShortLine = Annotated[
-    str,
-    StringConstraints(strip_whitespace=True, min_length=1, max_length=60),
-    _ONE_LINE,
-    _text_schema(_LINE_CONTROLS, 60),
-]
-"""A line of up to 60 characters, as of a state or a language."""
-
-Code = Annotated[
-    str,
-    StringConstraints(strip_whitespace=True, min_length=1, max_length=40),
-    _ONE_LINE,
-    _text_schema(_LINE_CONTROLS, 40),
-]
-"""A code: a line of up to 40 characters."""
-
-Telephone = Annotated[
-    str,
-    StringConstraints(strip_whitespace=True, min_length=1, max_length=30),
-    _ONE_LINE,
-    _text_schema(_LINE_CONTROLS, 30),
-]
-"""A telephone number, as people write it: a line of up to 30 characters."""
-
-ClusterCode = Annotated[
-    str,
-    StringConstraints(strip_whitespace=True, min_length=1, max_length=20),
-    _ONE_LINE,
-    _text_schema(_LINE_CONTROLS, 20),
-]
-"""The code of a cluster: a line of up to 20 characters."""
+Line = Annotated[str, _OneLine(200)]
+"""A line of text, as of names."""
+Reference = Annotated[str, _OneLine(100)]
+"""A sender's own id of something."""
+ShortLine = Annotated[str, _OneLine(60)]
+"""A short line, as of a state or a language."""
+Code = Annotated[str, _OneLine(40)]
+"""A code."""
+Telephone = Annotated[str, _OneLine(30)]
+"""A telephone number, as people write it."""
+ClusterCode = Annotated[str, _OneLine(20)]
+"""The code of a cluster."""
 
 
 class FreeText:
