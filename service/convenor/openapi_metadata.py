@@ -14,8 +14,9 @@ INFO: dict[str, Any] = {
         "Schools' MIS, NHS systems and provider portals share the same records of services, referrals, sessions and "
         "outcomes. Each sees only what its role allows.\n\n"
         "Request a token at `/oauth/token` and send it as `Authorization: Bearer`. Unknown fields and parameters are "
-        "errors. A problem (RFC 9457) lists all field errors of format at once; its `type` is a page that says what to "
-        "do. Version 1 only adds fields, parameters and addresses: ignore fields that you do not know.\n\n"
+        "errors. Text is kept, and its length counted, in Unicode's composed form (NFC). A problem (RFC 9457) lists "
+        "all field errors of format at once; its `type` is a page that says what to do. Version 1 only adds fields, "
+        "parameters and addresses: ignore fields that you do not know.\n\n"
         "GraphQL gives the same records at `/graphql`, with the same tokens, filters, cursors and problem codes. Its "
         "contract is its schema, which the explorer at that address shows in a browser."
     ),

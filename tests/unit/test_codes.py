@@ -33,6 +33,8 @@ DIGITS = "0123456789"
 
 UNSEEN = "\u00ad\u061c\u180e\u200b\u200c\u200d\u200e\u200f\u202a\u202e\u2060\u2066\u2069\ufeff"
 """Zero-width and bidirectional characters."""
+BLANK = "\u034f\u115f\u1160\u17b4\u180b\u2800\u3164\ufe0f\uffa0"
+"""Characters that may stand in text, and show nothing alone."""
 CODES = [
     (Upn, "upn"),
     (NhsNumber, "nhs_number"),
@@ -282,6 +284,15 @@ def test_prose_may_hold_what_languages_are_written_with_but_not_that_alone() -> 
         assert fault(Prose, f" {value} ") == "prose_unseen"
 
 
+@pytest.mark.parametrize("kind", [Line, Prose])
+def test_text_of_blank_characters_alone_is_refused(kind: Any) -> None:
+    name = "line" if kind is Line else "prose"
+    for value in BLANK:
+        assert fault(kind, f" {value}{value} ") == f"{name}_unseen"
+        assert read(kind, f"a{value}b") == f"a{value}b"
+        assert not re.search(TypeAdapter(kind).json_schema()["pattern"], value)
+
+
 @pytest.mark.parametrize("value", ["a\x00b", "a\x0bb", "a\x1bb", "a\x9bb"])
 def test_prose_with_a_control_character_is_refused(value: str) -> None:
     assert fault(Prose, value) == "prose_control_character"
@@ -297,6 +308,14 @@ def test_text_is_neither_blank_nor_endless(kind: Any, longest: int) -> None:
 def test_text_keeps_what_people_write() -> None:
     assert read(Line, "  St Mary’s, Zoë & Łukasz\n") == "St Mary’s, Zoë & Łukasz"
     assert read(Prose, "First.\r\n\tSecond.\n") == "First.\r\n\tSecond."
+
+
+@pytest.mark.parametrize(("kind", "longest"), [(Line, 200), (Prose, 4000)])
+def test_text_is_kept_and_measured_in_one_form_of_unicode(kind: Any, longest: int) -> None:
+    assert read(kind, "Zoe\u0308 A\u030angstro\u0308m \u212b") == "Zo\u00eb \u00c5ngstr\u00f6m \u00c5"
+    assert read(kind, "e\u0308" * longest) == "\u00eb" * longest
+    assert fault(kind, "e\u0308" * (longest + 1)) == "string_too_long"
+    assert fault(kind, 900001) == "string_type"
 
 
 def test_lists_are_documented_as_closed_lists_of_text() -> None:

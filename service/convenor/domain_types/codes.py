@@ -5,13 +5,14 @@ message that says how to correct it. The message never repeats the value: a UPN 
 """
 
 import re
+import unicodedata
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated, Any, Final, LiteralString, cast
 
 from annotated_types import GroupedMetadata
-from pydantic import AfterValidator, GetCoreSchemaHandler, StringConstraints, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, GetCoreSchemaHandler, StringConstraints, WithJsonSchema
 from pydantic_core import CoreSchema, PydanticCustomError
 
 _UPN_LETTERS: Final = "ABCDEFGHJKLMNPQRTUVWXYZ"
@@ -27,8 +28,20 @@ _COUNTING: Final = frozenset(("0123456789" * 3)[first:][:length] for first in (0
 # The same expressions are read by Python here and by ECMAScript in the contract, hence \u00XX and no \Z or \x.
 # Zero-width: soft hyphen, spaces and joiners. Bidirectional: marks, embeddings, overrides and isolates (Unicode UAX 9).
 _UNSEEN: Final = r"\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff"
+# Blank: fillers, variation selectors and the empty Braille cell, which are part of text but show nothing alone.
+_BLANK: Final = r"\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180d\u180f\u2800\u3164\ufe00-\ufe0f\uffa0"
 _LINE_CONTROLS: Final = rf"\u0000-\u001f\u007f-\u009f\u2028\u2029{_UNSEEN}"
 _PROSE_CONTROLS: Final = r"\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f"
+
+
+def composed(text: str) -> str:
+    """Return text in the one form of Unicode that is stored and compared (NFC): é as one character, not as two."""
+    return unicodedata.normalize("NFC", text)
+
+
+# The last annotation comes first, so that all others see what is stored. An earlier one would also hide the text from
+# the limits of its length.
+_COMPOSED = BeforeValidator(lambda value: composed(value) if isinstance(value, str) else value)
 
 
 def _shape(pattern: str, code: LiteralString, remedy: LiteralString) -> Callable[[str], str]:
@@ -60,7 +73,7 @@ def _documented(pattern: str, description: str, *examples: str, **limits: int) -
 
 
 def _visible(controls: str) -> str:
-    return rf"[^{controls}]*[^\s{controls}{_UNSEEN}][^{controls}]*"
+    return rf"[^{controls}]*[^\s{controls}{_UNSEEN}{_BLANK}][^{controls}]*"
 
 
 def _text_schema(controls: str, longest: int) -> WithJsonSchema:
@@ -224,9 +237,12 @@ CompanyNumber = Annotated[
 ]
 
 
+_SEEN: Final = "Send text with a character that can be seen."
+
+
 @dataclass(frozen=True)
 class _OneLine(GroupedMetadata):
-    """A line of text, 1 to `longest` characters once stripped, without line breaks and characters nobody sees."""
+    """A line of text, 1 to `longest` characters once stripped: one at least is seen, and none is a break or control."""
 
     longest: int
 
@@ -239,6 +255,8 @@ class _OneLine(GroupedMetadata):
                 "Send one line of text, without control, zero-width and bidirectional characters.",
             )
         )
+        yield AfterValidator(_shape(_visible(_LINE_CONTROLS), "line_unseen", _SEEN))
+        yield _COMPOSED
         yield _text_schema(_LINE_CONTROLS, self.longest)
 
 
@@ -272,7 +290,8 @@ Prose = Annotated[
             "Send plain text; of the control characters only line breaks and tabs are allowed.",
         )
     ),
-    AfterValidator(_shape(_visible(_PROSE_CONTROLS), "prose_unseen", "Send text with a character that can be seen.")),
+    AfterValidator(_shape(_visible(_PROSE_CONTROLS), "prose_unseen", _SEEN)),
+    _COMPOSED,
     _text_schema(_PROSE_CONTROLS, 4000),
 ]
 """Free text: 1 to 4000 characters once stripped, with line breaks and tabs. It may name a child.

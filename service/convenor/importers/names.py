@@ -4,6 +4,8 @@ import re
 import unicodedata
 from typing import Final
 
+from convenor.domain_types.codes import composed
+
 _WORDS_THAT_SAY_LITTLE: Final = frozenset({"primary", "school", "the"})
 _SAME_WORD: Final = {"saint": "st", "road": "rd"}
 
@@ -23,4 +25,4 @@ def likely_same(name: str) -> tuple[str, ...]:
 
 def same_letters(name: str) -> str:
     """Return a name without case, spaces and punctuation."""
-    return "".join(character for character in name.casefold() if character.isalnum())
+    return "".join(character for character in composed(name).casefold() if character.isalnum())

@@ -2,6 +2,7 @@
 
 import unicodedata
 
+from convenor.domain_types.codes import composed
 from convenor.pupils.models import PupilStatement
 
 _APOSTROPHES_AND_SOFT_HYPHEN = frozenset("'\u2018\u2019\u02bc\u00b4\u0060\u2032\u00ad")
@@ -18,7 +19,8 @@ def name_key(statement: PupilStatement) -> tuple[object, ...]:
 
 
 def _letters_of(name: str) -> str:
-    return "".join(filter(_is_letter, unicodedata.normalize("NFC", name).casefold()))
+    # Folding the case takes some characters apart, and dropping a sign brings others together.
+    return composed("".join(filter(_is_letter, composed(name).casefold())))
 
 
 def _is_letter(sign: str) -> bool:

@@ -6,6 +6,7 @@ from typing import Any, Protocol
 from uuid import UUID
 
 from convenor.database.ids import Ids
+from convenor.domain_types.codes import composed
 from convenor.problems import AmbiguousKey, NotFound
 from convenor.read_model.list_query import Query
 from convenor.read_model.plan import (
@@ -243,7 +244,7 @@ def _parse_key(resource: Resource, key: str) -> tuple[By, UUID | str] | None:
     try:
         return "id", UUID(key)
     except ValueError:
-        return None if resource.natural_key is None or "\x00" in key else ("natural_key", key)
+        return None if resource.natural_key is None or "\x00" in key else ("natural_key", composed(key))
 
 
 async def _fetch(connection: Connection, principal: Principal, plan: Plan, values: Mapping[str, Any]) -> Any:
