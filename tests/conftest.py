@@ -93,7 +93,7 @@ def server(request: pytest.FixtureRequest, no_process_left: None) -> Iterator[Se
 
 @pytest.fixture(scope="session")
 async def migrated(server: Server) -> AsyncIterator[str]:
-    """A migrated database with nothing in it, to be cloned."""
+    """A migrated database with nothing in it, to be copied."""
     async with new_database(server, "template0") as name:
         await asyncio.to_thread(migrate, named(server.owner_url, name), urlsplit(server.app_url).username or "")
         yield name
