@@ -10,7 +10,6 @@ from convenor.commissioned_services.models import CommissionedService
 from convenor.commissioned_services.resource import SERVICES
 from convenor.database.ids import record_code
 from convenor.database.pools import driver_connection
-from convenor.domain_types.codes import is_temporary_upn
 from convenor.domain_types.dates import now, today
 from convenor.pathways.models import Actor, Pathway
 from convenor.pathways.rules import current_pathway, state_of, steps_from
@@ -20,16 +19,11 @@ from convenor.read_model.execute import resolve_reference
 from convenor.read_model.locking import Lock, lock, lock_all, resolve
 from convenor.referrals import queries
 from convenor.referrals.matching import lock_concerned, settle_collision, take_correction, take_first
-from convenor.referrals.models import Referral, ReferralTransition
+from convenor.referrals.models import Referral
 from convenor.referrals.resource import REFERRALS
-from convenor.referrals.schemas import (
-    PupilCreate,
-    PupilSubjectCreate,
-    PupilUpdate,
-    ReferralCreate,
-    ReferralUpdate,
-    TransitionCreate,
-)
+from convenor.referrals.schemas import PupilSubjectCreate, ReferralCreate, ReferralUpdate, TransitionCreate
+from convenor.referrals.statements import answers_of, stated
+from convenor.referrals.steps import record_step, stop_return_clock
 from convenor.schools.models import School
 from convenor.schools.queries import line_of, lock_pupils
 from convenor.schools.resource import SCHOOLS
@@ -66,7 +60,7 @@ async def submit_referral(
             school_id=referral.school_id,
             provider_id=referral.provider_id,
             stated_at=referral.submitted_at,
-            **_stated(data.subject.pupil),
+            **stated(data.subject.pupil),
             **answers,
         )
         others = await take_first(session, schools, referral, statement)
@@ -186,25 +180,10 @@ async def _changes(
 ) -> dict[str, Any]:
     """Return the columns of a statement that a correction changes."""
     others = data.not_the_same_as or ()
-    answers = await _answers(session, referral.area_id, schools, data.same_as, others, errors, referral.code)
+    answers = await answers_of(session, referral.area_id, schools, data.same_as, others, errors, referral.code)
     sent = {"same_as_id": "same_as", "not_the_same_as_ids": "not_the_same_as"}
     changes = {column: answers.get(column) for column, name in sent.items() if name in data.model_fields_set}
-    return changes | (_stated(data.pupil) if data.pupil else {})
-
-
-def _stated(pupil: PupilCreate | PupilUpdate) -> dict[str, Any]:
-    """Return the columns of a statement, a temporary UPN apart from a permanent one.
-
-    A permanent UPN follows a temporary one, which then stays known.
-    """
-    columns = pupil.columns()
-    if "upn" in columns:
-        upn = columns["upn"]
-        if upn is None:
-            columns["temporary_upn"] = None
-        elif is_temporary_upn(upn):
-            columns |= {"upn": None, "temporary_upn": upn}
-    return columns
+    return changes | (stated(data.pupil) if data.pupil else {})
 
 
 async def transition_referral(
@@ -250,38 +229,12 @@ def move(
 ) -> None:
     """Move a referral to a state that the pathway allows, and record the step."""
     from_status, at = referral.status, now()
-    if referral.returned_at:
-        referral.returned_seconds += int((at - referral.returned_at).total_seconds())
+    stop_return_clock(referral, at)
     referral.returned_at = at if to == "returned" else None
     referral.status, referral.version = to, referral.version + 1
     if not state_of(pathway, to)["open"]:
         referral.ended_at = at
     record_step(session, principal, referral, from_status, actor, data)
-
-
-def record_step(
-    session: AsyncSession,
-    principal: Principal,
-    referral: Referral,
-    from_status: str | None,
-    actor: Actor,
-    data: TransitionCreate | None = None,
-) -> None:
-    """Record who made a step, when and why."""
-    step = ReferralTransition(
-        area_id=referral.area_id,
-        referral_id=referral.id,
-        school_id=referral.school_id,
-        provider_id=referral.provider_id,
-        from_status=from_status,
-        to_status=referral.status,
-        by=actor,
-        client_id=principal.client_id,
-        organisation=principal.organisation,
-        at=now(),
-        **(data.columns() if data else {}),
-    )
-    session.add(step)
 
 
 async def _draft(
@@ -290,7 +243,7 @@ async def _draft(
     """Make the row of a new referral, without its pupil. Lock its school and its service.
 
     Returns:
-        The row; the schools whose pupils are the school's, see `line_of`; the columns of `_answers`.
+        The row; the schools whose pupils are the school's, see `line_of`; the columns of `answers_of`.
 
     Raises:
         Invalid: names every reference that is wrong.
@@ -315,7 +268,7 @@ async def _draft(
         cluster = await queries.cluster_of(session, *school)
         if isinstance(data.subject, PupilSubjectCreate):
             schools = await line_of(session, *school)
-            answers = await _answers(session, school[0], schools, data.same_as, data.not_the_same_as, errors)
+            answers = await answers_of(session, school[0], schools, data.same_as, data.not_the_same_as, errors)
         else:
             for name in ("same_as", "not_the_same_as"):
                 if getattr(data, name):
@@ -355,43 +308,3 @@ async def _provider(session: AsyncSession, service: tuple[UUID, UUID], errors: F
     if (found.valid_from and found.valid_from > day) or (found.valid_to and found.valid_to <= day):
         errors.add("/service_id", "not_offered", "This service is not offered today.")
     return found.provider_id
-
-
-async def _answers(
-    session: AsyncSession,
-    area: UUID,
-    schools: Sequence[UUID],
-    same_as: str | None,
-    not_the_same_as: Sequence[str],
-    errors: FieldErrors,
-    itself: str | None = None,
-) -> dict[str, Any]:
-    """Check the codes in `same_as` and `not_the_same_as`, and return them as columns of a statement.
-
-    Args:
-        session: in the caller's transaction.
-        area: of the schools.
-        schools: whose referrals may be named.
-        same_as, not_the_same_as: as they were sent.
-        errors: gets what is wrong.
-        itself: the code of the referral that is corrected.
-    """
-    codes = [*filter(None, [same_as]), *not_the_same_as]
-    if not codes:
-        return {}
-    known = await queries.referrals_coded(session, area, schools, codes)
-    pointers = {"/same_as": same_as} if same_as else {}
-    pointers |= {f"/not_the_same_as/{at}": code for at, code in enumerate(not_the_same_as)}
-    for pointer, code in pointers.items():
-        if code not in known:
-            errors.unknown(pointer, "referral")
-        elif code == itself:
-            errors.add(pointer, "itself", "This is the referral itself. Name others.")
-        elif code == same_as and pointer != "/same_as":
-            errors.add(
-                pointer, "contradicts_same_as", "`same_as` names this referral too. Leave it out of one of both."
-            )
-    return {
-        "same_as_id": known.get(same_as) if same_as else None,
-        "not_the_same_as_ids": sorted({known[code] for code in not_the_same_as if code in known}) or None,
-    }
