@@ -14,6 +14,7 @@ from support.dataset import Dataset
 from support.declared_fields import CLEARANCES, HIDDEN, STORED, Hidden, access_profiles, graph_plans, marked, rest_plans
 from support.graphql_dataset import GraphDataset, build_graph_dataset
 from support.graphql_requests import asked
+from support.sealed import store_plain
 from support.whole_graph import whole_list
 
 from convenor.audit_trail.resource import AUDIT_EVENTS
@@ -94,10 +95,13 @@ class Planted:
 async def planted(server: Server, dataset: Dataset) -> AsyncIterator[Planted]:
     async with serve(server, dataset) as service:
         graph_dataset = await build_graph_dataset(service)
+        # A sealed value would be shown in place of the planted one.
+        await store_plain(service)
         admin = await asyncpg.connect(service.superuser_url, server_settings={"session_replication_role": "replica"})
-        values = {each: await _plant(admin, at, each) for at, each in enumerate(STORED)}
+        columns = {(each.table, each.column): each for each in STORED}
+        values = {column: await _plant(admin, at, each) for at, (column, each) in enumerate(columns.items())}
         await admin.close()
-        yield Planted(graph_dataset, values)
+        yield Planted(graph_dataset, {each: values[each.table, each.column] for each in STORED})
 
 
 async def _plant(admin: asyncpg.Connection, at: int, each: Hidden) -> frozenset[str]:
