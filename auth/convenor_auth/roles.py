@@ -25,6 +25,7 @@ SCOPES: Mapping[str, str] = MappingProxyType(
         "pathways:read": "Read the published pathways: states, transitions and who makes each.",
         "referrals:read": "Read referrals and their history.",
         "referrals:write": "Make referrals, change them and move them to the next state.",
+        "handovers:decide": "Decide whether the referrals of a pupil who moved pass to the new school.",
         "contacts:read": "Read therapy and support sessions.",
         "contacts:write": "Record therapy and support sessions.",
         "outcomes:read": "Read measured outcomes.",
@@ -75,10 +76,12 @@ class RoleRule:
 ROLES: Mapping[Role, RoleRule] = MappingProxyType(
     {
         Role.SCHOOL_MIS: RoleRule(
-            scopes=DIRECTORY | {"referrals:read", "referrals:write", "contacts:read", "outcomes:read"},
+            scopes=DIRECTORY
+            | {"referrals:read", "referrals:write", "handovers:decide", "contacts:read", "outcomes:read"},
             row_access=RowAccess.SCHOOL,
             clearances=frozenset({FieldSensitivity.IDENTITY, FieldSensitivity.UPN}),
-            may="make referrals; read its own schools' referrals, waits and outcomes, with the pupils' names and UPN",
+            may="make referrals; read its own schools' referrals, waits and outcomes, with the pupils' names and UPN; "
+            "ask for the referrals of a pupil who came from another school, and hand over those of one who left",
             may_not="see another school's pupils, or an NHS number",
             organisation_kind="school",
             stands_for=RowAccess.SCHOOL,
@@ -116,12 +119,12 @@ ROLES: Mapping[Role, RoleRule] = MappingProxyType(
             scopes=DIRECTORY
             | {"areas:write", "clusters:write", "schools:write", "providers:write", "services:write"}
             | {"slas:read", "slas:write", "impact_returns:read", "impact_returns:write", "insights:read"}
-            | {"referrals:read", "contacts:read", "outcomes:read", IDENTIFY},
+            | {"referrals:read", "handovers:decide", "contacts:read", "outcomes:read", IDENTIFY},
             row_access=RowAccess.AREA,
             clearances=frozenset({FieldSensitivity.PERSON}),
             may="maintain the area's directory and SLAs; accept impact returns or send them back; read referrals, "
-            "contacts and outcomes under pseudonym; with the scope pupils:identify, see who a pupil is and decide "
-            "which pupils are one child",
+            "contacts and outcomes under pseudonym; with the scope pupils:identify, see who a pupil is, decide "
+            "which pupils are one child, and hand over a pupil who moved",
             may_not="see who a pupil is without that scope; change a case",
             organisation_kind="local_authority",
         ),

@@ -8,6 +8,7 @@ from convenor.benchmarks import routes as benchmarks
 from convenor.clusters import routes as clusters
 from convenor.commissioned_services import routes as commissioned_services
 from convenor.contacts import routes as contacts
+from convenor.handovers import routes as handovers
 from convenor.http.feature import Feature
 from convenor.impact_returns import routes as impact_returns
 from convenor.insights import routes as insights
@@ -39,6 +40,7 @@ FEATURES: tuple[Feature, ...] = (
     pathways.FEATURE,
     referrals.FEATURE,
     pupil_matches.FEATURE,
+    handovers.FEATURE,
     contacts.FEATURE,
     outcomes.FEATURE,
     impact_returns.FEATURE,

@@ -16,6 +16,7 @@ from convenor.clusters.schemas import ClusterCreate, ClusterUpdate
 from convenor.commissioned_services.schemas import PromotionCreate, ServiceCreate, ServiceUpdate
 from convenor.contacts.schemas import ContactCreate, ContactLine
 from convenor.features import FEATURES
+from convenor.handovers.schemas import HandoverCreate, HandoverDecisionCreate, HandoverTransitionCreate
 from convenor.impact_returns.schemas import (
     ImpactReturnCreate,
     ImpactReturnUpdate,
@@ -359,6 +360,40 @@ async def decide_pupil_match(service: Service) -> tuple[Body, Any]:
     decided = await commissioner.post(path, body, etag='"1"')
     assert decided.status_code == 201, decided.text
     return body, (await commissioner.get(path)).json()["data"][0]
+
+
+@sends(HandoverCreate)
+async def ask_handover(service: Service) -> tuple[Body, Any]:
+    pupil = filled(PupilCreate, date_of_birth="2016-05-04")
+    body = filled(HandoverCreate, school_urn="900001", pupil=pupil) | await answers(service)
+    sent, shown = await created(service, "school", "/v1/handovers", body)
+    # The NHS number is hidden from schools.
+    whole = (await service.as_("identifying_commissioner").get(f"/v1/handovers/{shown['id']}")).json()
+    assert shown["pupil"] == {name: value for name, value in whole["pupil"].items() if name != "nhs_number"}
+    return sent, whole
+
+
+@sends(HandoverTransitionCreate)
+async def withdraw_handover(service: Service) -> tuple[Body, Any]:
+    _, handover = await ask_handover(service)
+    body = filled(HandoverTransitionCreate)
+    path = f"/v1/handovers/{handover['id']}"
+    await moved(service, "school", path, body)
+    return body, {"to": (await service.as_("school").get(path)).json()["status"]}
+
+
+@sends(HandoverDecisionCreate)
+async def decide_handover(service: Service) -> tuple[Body, Any]:
+    made = await service.as_("neighbour").post("/v1/referrals", pupil_referral("SLT", "900002"))
+    body = {"school_urn": "900001", "pupil": pupil_referral("SLT")["subject"]["pupil"]}
+    assert (await service.as_("school").post("/v1/handovers", body)).status_code == 201
+    await do_all(service)
+    (request,) = (await service.as_("neighbour").get("/v1/handover-requests")).json()["data"]
+    path = f"/v1/handover-requests/{request['id']}"
+    body = filled(HandoverDecisionCreate, decision="complete", referrals=[made.json()["code"]])
+    decided = await service.as_("neighbour").post(f"{path}/decisions", body, etag='"1"')
+    assert decided.status_code == 201, decided.text
+    return body, (await service.as_("neighbour").get(path)).json()
 
 
 @sends(ContactCreate)

@@ -1,7 +1,6 @@
 """Whatever two schools state and correct: their pupils are the model's, and neither's answers tell of the other."""
 
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
 from functools import partial
@@ -13,12 +12,13 @@ import httpx2
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import event
 from support.api_client import Service, pupil_referral
 from support.databases import Server, serve
 from support.dataset import Dataset
-from support.identity_model import Contradiction, Organisation, SameNameAndBirth, Statement
+from support.identity_model import Contradiction, Organisation, SameNameAndBirth, Statement, put_to
+from support.pending_work import do_all
 from support.played_persons import PlayedPersons
+from support.sql_log import statements_of
 from support.successors import convert
 from support.tiers import size
 
@@ -49,11 +49,16 @@ CORRECT = st.tuples(
 )
 WITHDRAW = st.tuples(st.just("withdraw"))
 DECIDE = st.tuples(st.just("decide"), st.integers(0, 9), st.sampled_from(["link", "keep_apart", "unlink"]))
+HAND_OVER = st.tuples(st.just("hand over"), st.one_of(st.integers(0, 9), st.integers(0, 9), SAID))
+"""A handover of a child whom the other school has referred, in the same words; or of whomever the words mean."""
 WHO = st.tuples(st.sampled_from(list(SCHOOLS)), st.integers(0, 9))
 EVENTS = st.lists(st.tuples(WHO, st.one_of(REFER, CORRECT, CORRECT, WITHDRAW)), min_size=2, max_size=8)
 TRACE = st.tuples(st.just("trace"), st.sampled_from(["first", "second", None]))
+EVENTS_WITH_HANDOVERS = st.lists(
+    st.tuples(WHO, st.one_of(REFER, CORRECT, WITHDRAW, HAND_OVER, HAND_OVER, HAND_OVER)), min_size=4, max_size=9
+)
 EVENTS_WITH_DECISIONS = st.lists(
-    st.tuples(WHO, st.one_of(REFER, REFER, CORRECT, TRACE, DECIDE)), min_size=3, max_size=10
+    st.tuples(WHO, st.one_of(REFER, REFER, CORRECT, TRACE, DECIDE, HAND_OVER)), min_size=3, max_size=10
 )
 
 
@@ -137,6 +142,52 @@ class Played:
         assert answer.status_code == (201 if self.referrals[code]["service"] else 409), answer.text
         self.referrals[code]["service"] = None
 
+    async def hand_over(self, school: str, said: Said) -> None:
+        """Let a school ask for a child, and the other complete what is put to it, if anything is."""
+        model, statement, caller = self.schools[school], _statement(said), self.service.as_(school)
+        stated = pupil_referral("SLT", SCHOOLS[school], **{"family_name": None} | self.written(said))
+        body = {"school_urn": SCHOOLS[school], "pupil": stated["subject"]["pupil"]}
+        answer = await caller.post("/v1/handovers", body)
+        if not statement.has_identifier:
+            assert [error["code"] for error in answer.json()["errors"]] == ["number_required"]
+            return
+        if refusal := _refusal(partial(model.judge, statement)):
+            _assert_refused(answer, refusal, "/pupil")
+            return
+        assert answer.status_code == 201, answer.text
+        handover, path = answer.json(), answer.headers["Location"]
+        await do_all(self.service)
+        (other,) = SCHOOLS.keys() - {school}
+        listed = await self.service.as_(other).get("/v1/handover-requests", handover=handover["code"])
+        shown = listed.json()["data"]
+        put = {self.ids[pupil]: pupil for _, pupil in put_to(statement, school, self.schools)}
+        assert {each["known_pupil"]["id"] for each in shown} == put.keys()
+        unchanged = await caller.get(path)
+        assert (unchanged.json(), unchanged.headers["ETag"]) == (handover, answer.headers["ETag"])
+        for request in shown:
+            pupil = next(each for each in self.schools[other].pupils() if put[request["known_pupil"]["id"]] in each)
+            passing = [each for each in self.schools[other].said if each in pupil and self.referrals[each]["service"]]
+            at = f"/v1/handover-requests/{request['id']}/decisions"
+            decided = await self.service.as_(other).post(at, {"decision": "complete"}, etag="*")
+            assert decided.status_code == (201 if passing else 409), decided.text
+            if passing:
+                await self._passed(school, statement, passing, path)
+                return
+        step = await caller.post(f"{path}/transitions", {"to": "withdrawn"}, etag=answer.headers["ETag"])
+        assert step.status_code == 201, step.text
+
+    async def _passed(self, school: str, statement: Statement, passing: list[str], path: str) -> None:
+        codes = (await self.service.as_(school).get(path)).json()["referrals"]
+        assert len(codes) == len(passing)
+        self.schools[school].take_over(codes, statement)
+        for code in codes:
+            shown = (await self.service.as_("commissioner").get(f"/v1/referrals/{code}")).json()
+            earlier = shown["continues"]["code"]
+            passing.remove(earlier)
+            self.referrals[code] = {"path": f"/v1/referrals/{shown['id']}", "service": shown["service_code"]}
+            assert self.referrals[earlier]["service"] == shown["service_code"]
+            self.referrals[earlier]["service"] = None
+
     def open_beside(self, model: Organisation, code: str, service: str | None) -> list[str]:
         """Return the open referrals of a referral's pupil to a service, the oldest first."""
         (group,) = (each for each in model.pupils() if code in each)
@@ -176,6 +227,15 @@ def _statement(said: Said) -> Statement:
         "temporary" if is_temporary else None,
         said["nhs_number"],
     )
+
+
+def _as_said(statement: Statement) -> Said:
+    return {
+        "upn": statement.upn or statement.temporary_upn,
+        "nhs_number": statement.nhs_number,
+        "date_of_birth": statement.date_of_birth,
+        "given_name": statement.name,
+    }
 
 
 def _answers(others: list[str], answers: str | None) -> dict[str, Any]:
@@ -232,6 +292,16 @@ async def _play(played: Played, who: tuple[str, int], what: str, how: Sequence[A
     made = list(played.schools[school].said)
     if what == "refer":
         await played.refer(school, *how)
+    elif what == "hand over":
+        await played.check()
+        (said,) = how
+        if not isinstance(said, dict):
+            (other,) = SCHOOLS.keys() - {school}
+            theirs = [*played.schools[other].said.values()]
+            if not theirs:
+                return
+            said = _as_said(theirs[said % len(theirs)])
+        await played.hand_over(school, said)
     elif made and what == "correct":
         await played.correct(school, made[at % len(made)], *how)
     elif made:
@@ -243,6 +313,19 @@ async def _play(played: Played, who: tuple[str, int], what: str, how: Sequence[A
 )
 @given(events=EVENTS)
 async def test_the_pupils_of_schools_are_those_of_the_model_after_every_event(
+    stating: Service, events: Sequence[tuple[tuple[str, int], Any]]
+) -> None:
+    played = Played(stating)
+    for who, (what, *how) in events:
+        await _play(played, who, what, how)
+        await played.check()
+
+
+@settings(
+    max_examples=size(25, 500), deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+)
+@given(events=EVENTS_WITH_HANDOVERS)
+async def test_the_pupils_of_schools_are_those_of_the_model_whoever_is_handed_over(
     stating: Service, events: Sequence[tuple[tuple[str, int], Any]]
 ) -> None:
     played = Played(stating)
@@ -273,20 +356,6 @@ async def test_persons_and_matches_are_those_of_the_model_whatever_is_stated_cor
         else:
             await _play(played, who, what, how)
     await persons.check()
-
-
-@contextmanager
-def statements_of(service: Service) -> Iterator[list[tuple[str, int]]]:
-    """Record each statement of changes, with the number of its rows."""
-    found: list[tuple[str, int]] = []
-    engine = service.services.sessions.kw["bind"].sync_engine
-
-    def record(_connection: Any, cursor: Any, statement: str, *_how: Any) -> None:
-        found.append((statement, cursor.rowcount))
-
-    event.listen(engine, "after_cursor_execute", record)
-    yield found
-    event.remove(engine, "after_cursor_execute", record)
 
 
 @pytest.mark.parametrize("converted", [False, True])

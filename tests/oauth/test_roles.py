@@ -6,14 +6,15 @@ from convenor.security.principal import FieldSensitivity, Role, RowAccess
 from convenor_auth.roles import DIRECTORY, ROLES, SCOPES, clearances_of
 
 BEYOND_THE_DIRECTORY = {
-    Role.SCHOOL_MIS: "referrals:read referrals:write contacts:read outcomes:read",
+    Role.SCHOOL_MIS: "referrals:read referrals:write handovers:decide contacts:read outcomes:read",
     Role.HEALTH_SYSTEM: "slas:read referrals:read referrals:write contacts:read contacts:write outcomes:read "
     "outcomes:write insights:read",
     Role.PROVIDER_PORTAL: "slas:read referrals:read referrals:write contacts:read contacts:write outcomes:read "
     "outcomes:write impact_returns:read impact_returns:write",
     Role.CLUSTER_LEAD: "slas:read impact_returns:read insights:read",
     Role.COMMISSIONER: "areas:write clusters:write schools:write providers:write services:write slas:read slas:write "
-    "referrals:read contacts:read outcomes:read impact_returns:read impact_returns:write insights:read pupils:identify",
+    "referrals:read handovers:decide contacts:read outcomes:read impact_returns:read impact_returns:write "
+    "insights:read pupils:identify",
     Role.FINANCE: "slas:read impact_returns:read insights:read",
     Role.BOARD: "insights:read",
     Role.AUDITOR: "audit:read",

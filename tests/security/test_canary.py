@@ -28,8 +28,9 @@ HEADERS = [
     parameter["name"] for parameter in CONTRACT["components"]["parameters"].values() if parameter["in"] == "header"
 ]
 READS: list[ReadRoute] = [route for feature in FEATURES for route in feature.reading_routes]
-OF_A_CASE = ("school", "trust", "identifying_commissioner")
-OF_A_RETURN = ("charity", "identifying_commissioner")
+IDENTIFYING = "identifying_commissioner"
+OF_A_CASE = ("school", "trust", IDENTIFYING)
+OF_A_RETURN = ("charity", IDENTIFYING)
 
 
 def bodies(service: Service) -> dict[str, Any]:
@@ -54,7 +55,15 @@ def bodies(service: Service) -> dict[str, Any]:
         "update_return": {"cost_pence": 1},
         "transition_return": {"to": "returned"},
         "decide_pupil_match": {"decision": "link"},
+        "ask_handover": {"school_urn": "900001", "pupil": moved_child(900001)["subject"]["pupil"]},
+        "withdraw_handover": {"to": "withdrawn"},
+        "decide_handover": {"decision": "refuse"},
     }
+
+
+def moved_child(urn: int) -> dict[str, Any]:
+    """A referral of a child who moves from one school to another."""
+    return pupil_referral("OUTREACH", str(urn), upn="Q801200005002", nhs_number=None)
 
 
 async def newest(caller: Caller, path: str) -> tuple[str, str, str]:
@@ -94,6 +103,21 @@ async def plant(service: Service, way: ByRest, canaries: Canaries) -> None:
     path, etag, _ = await newest(decider, "/v1/pupil-matches")
     decision = body("decide_pupil_match", "identifying_commissioner")
     assert await way.send(decider, "POST", f"{path}/decisions", decision, etag)
+    await plant_handover(service, way, canaries)
+
+
+async def plant_handover(service: Service, way: ByRest, canaries: Canaries) -> None:
+    """Ask for a pupil of another school, which reads the statement and not the reason, and refuses."""
+    school, far, given = service.as_("school"), service.as_("far_school"), bodies(service)
+    assert (await far.post("/v1/referrals", moved_child(900003))).status_code == 201
+    stated = [path for path in TEXTS["ask_handover"] if path != "/reason"]
+    body = canaries.body("ask_handover", given["ask_handover"], stated, "school", "far_school", IDENTIFYING)
+    body = canaries.body("ask_handover", body, ["/reason"], "school", IDENTIFYING)
+    assert await way.send(school, "POST", "/v1/handovers", body)
+    await do_all(service)
+    path, etag, _ = await newest(far, "/v1/handover-requests")
+    decision = canaries.body("decide_handover", given["decide_handover"], ["/reason"], "far_school", IDENTIFYING)
+    assert await way.send(far, "POST", f"{path}/decisions", decision, etag)
 
 
 async def plant_what_is_refused(service: Service, way: ByRest, canaries: Canaries) -> None:
@@ -107,6 +131,7 @@ async def plant_what_is_refused(service: Service, way: ByRest, canaries: Canarie
         (trust, "POST", f"{path}/contacts", "add_contact", None),
         (trust, "POST", f"{path}/outcomes", "add_outcome", None),
         (service.as_("charity"), "POST", "/v1/impact-returns", "submit_return", None),
+        (school, "POST", "/v1/handovers", "ask_handover", None),
     ]
     for caller, method, address, operation, tag in sends:
         bounded = [name for name in given[operation] if f"/{name}" not in TEXTS.get(operation, [])]

@@ -117,6 +117,17 @@ WRITES: dict[str, tuple[str, str | None, dict[str, Any]]] = {
         "referral",
         {"instrument": "TOMs", "domain": "activity", "baseline": {"on": "2026-01-20", "value": 2}},
     ),
+    "POST /v1/handovers": (
+        "referrals:write",
+        None,
+        {"school_urn": "900101", "pupil": pupil_referral("SLT")["subject"]["pupil"]},
+    ),
+    "POST /v1/handovers/{handover_id}/transitions": ("referrals:write", "handover", {"to": "withdrawn"}),
+    "POST /v1/handover-requests/{request_id}/decisions": (
+        "handovers:decide",
+        "handover_request",
+        {"decision": "complete"},
+    ),
     "POST /v1/pupil-matches/{match_id}/decisions": (
         "pupils:identify",
         "pupil_match",

@@ -111,6 +111,9 @@ _MUTATIONS = {
     "POST /referrals/{}/outcomes": "addOutcome",
     "POST /impact-returns": "submitReturn",
     "POST /pupil-matches/{}/decisions": "decidePupilMatch",
+    "POST /handovers": "askHandover",
+    "POST /handovers/{}/transitions": "withdrawHandover",
+    "POST /handover-requests/{}/decisions": "decideHandover",
     "PATCH /impact-returns/{}": "updateReturn",
     "POST /impact-returns/{}/transitions": "transitionReturn",
 }

@@ -24,7 +24,7 @@ CLEARANCES = [
 """Whatever clearances a caller may have."""
 
 
-DERIVED = {"possible_duplicates"}
+DERIVED = {"possible_duplicates", "continues", "continued_by"}
 """Fields that no column holds: their values are other records' own, which are not hidden."""
 
 

@@ -67,6 +67,8 @@ _ORDERS = dict.fromkeys(["clusters", "services", "slas", "pathways"], "code") | 
     "outcomes": "recorded_at",
     "impactReturns": "submitted_at",
     "pupilMatches": "found_at",
+    "handovers": "asked_at",
+    "handoverRequests": "asked_at",
     "auditEvents": "at",
 }
 

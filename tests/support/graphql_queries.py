@@ -260,6 +260,8 @@ _LISTED = {
     "Contact": "contacts",
     "Outcome": "outcomes",
     "ImpactReturn": "impactReturns",
+    "Handover": "handovers",
+    "HandoverRequest": "handoverRequests",
     "AuditEvent": "auditEvents",
 }
 

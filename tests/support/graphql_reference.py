@@ -55,6 +55,8 @@ LISTS = {
     "outcomes": "/v1/outcomes",
     "impactReturns": "/v1/impact-returns",
     "pupilMatches": "/v1/pupil-matches",
+    "handovers": "/v1/handovers",
+    "handoverRequests": "/v1/handover-requests",
     "auditEvents": "/v1/audit/events",
 }
 """The lists of the root."""
@@ -76,6 +78,8 @@ RECORDS = {
     "Outcome": "/v1/outcomes",
     "ImpactReturn": "/v1/impact-returns",
     "PupilMatch": "/v1/pupil-matches",
+    "Handover": "/v1/handovers",
+    "HandoverRequest": "/v1/handover-requests",
     "AuditEvent": "/v1/audit/events",
 }
 """Where one record is read, by its type."""
@@ -122,7 +126,7 @@ FILTERED = {
 SCOPES = {
     **dict.fromkeys(["Area", "Network", "Benchmark"], "areas:read"),
     **dict.fromkeys(["Cluster", "ClusterSchool", "ClusterRole", "Membership"], "clusters:read"),
-    **dict.fromkeys(["Referral", "Transition"], "referrals:read"),
+    **dict.fromkeys(["Referral", "Transition", "Handover", "HandoverRequest"], "referrals:read"),
     **dict.fromkeys(["Sla", "SlaTransition"], "slas:read"),
     **dict.fromkeys(["ImpactReturn", "ReturnTransition"], "impact_returns:read"),
     **dict.fromkeys(["PupilMatch", "PupilDecision"], "pupils:identify"),
@@ -167,7 +171,7 @@ def cursor_of(record: Record, sort: str) -> str:
     """Return the cursor behind a record, in an order of REST."""
     name = sort.removeprefix("-")
     value = record["period"]["from"] if name == "period_from" else record[name]
-    if name in ("at", "submitted_at", "recorded_at", "found_at", "decided_at"):
+    if name in ("at", "submitted_at", "recorded_at", "found_at", "decided_at", "asked_at"):
         value = value.replace("T", " ").removesuffix("Z").rstrip("0").removesuffix(".") + "+00"
     written = json.dumps([sort, str(value), record["id"]], ensure_ascii=False)
     return base64.urlsafe_b64encode(written.encode()).decode().rstrip("=")

@@ -107,6 +107,23 @@ class Organisation:
         new = {each: self.said[each]._replace(**everywhere) for each in group if for_all} | {referral: statement}
         return self._take(referral, {each: self._follow(each, said) for each, said in new.items()})
 
+    def judge(self, statement: Statement) -> None:
+        """Refuse a statement as `refer` would, and take nothing.
+
+        Raises:
+            Contradiction, SameNameAndBirth: See `refer`.
+        """
+        Organisation(dict(self.said)).refer("judged", statement)
+
+    def take_over(self, referrals: Iterable[str], statement: Statement) -> None:
+        """Take referrals that another organisation handed over, with what this one stated when it asked.
+
+        Raises:
+            Contradiction: See `refer`.
+        """
+        for referral in referrals:
+            self._take(referral, {referral: statement}, asks=False)
+
     def _follow(self, referral: str, statement: Statement) -> Statement:
         earlier = self.said[referral]
         if statement.temporary_upn and not statement.upn and earlier.upn:
@@ -115,7 +132,7 @@ class Organisation:
             return statement._replace(temporary_upn=earlier.temporary_upn)
         return statement
 
-    def _take(self, referral: str, new: Mapping[str, Statement]) -> set[str]:
+    def _take(self, referral: str, new: Mapping[str, Statement], *, asks: bool = True) -> set[str]:
         before, after = self.pupils(), Organisation({**self.said, **new})
         now = after.pupils()
         groups = [each for each in now if not each.isdisjoint(new)]
@@ -123,7 +140,7 @@ class Organisation:
         fields |= {"not_the_same_as" for group in groups if after.keeps_apart(group, group)}
         if fields:
             raise Contradiction(frozenset(fields))
-        if new.items() - self.said.items() and (alike := after.alike(referral, groups)):
+        if asks and new.items() - self.said.items() and (alike := after.alike(referral, groups)):
             raise SameNameAndBirth(alike)
         self.said = after.said
         changed = set(before) ^ set(now) | set(groups)
@@ -159,6 +176,25 @@ class Organisation:
         numbered = all(any(self.said[each].has_identifier for each in group) for group in (one, other))
         told_apart = self.keeps_apart(one, other) or self.keeps_apart(other, one)
         return not names.isdisjoint(other_names) and not numbered and not told_apart
+
+
+# A handover: the referrals of a child who moved
+
+
+def agrees(statement: Statement, pupil: Collection[Statement]) -> bool:
+    """Tell whether a handover with this statement is put to the school of a pupil, of whom these are in force."""
+    shares = any(
+        getattr(statement, each) and getattr(statement, each) == getattr(other, each)
+        for other in pupil
+        for each in IDENTIFIERS
+    )
+    return shares and not differ([statement, *pupil])
+
+
+def put_to(statement: Statement, asking: str, organisations: Mapping[str, Organisation]) -> "set[Pupil]":
+    """Return the pupils of the other organisations that a handover is about."""
+    pupils = pupils_of(organisations)
+    return {each for each, said in pupils.items() if each[0] != asking and agrees(statement, said)}
 
 
 # Level two: persons

@@ -17,6 +17,7 @@ from convenor.domain_types.dates import today
 from convenor.security.principal import Role
 
 DIRECTORY, CASES, CONTRACTS, EVENTS, MATCHES, COMMON = "directory", "cases", "contracts", "events", "matches", "common"
+HANDOVERS = "handovers"
 
 OWN = "select area_id, id, school_id, provider_id, null::uuid as sla_id from {table}"
 PLAIN = "select area_id, id, null::uuid as school_id, null::uuid as provider_id, null::uuid as sla_id from {table}"
@@ -48,6 +49,8 @@ TRUTH: dict[str, tuple[str, str]] = {
     "referral_transition": (CASES, OWN),
     "contact": (CASES, OWN),
     "outcome": (CASES, OWN),
+    "handover": (HANDOVERS, OWN.replace("provider_id", "null::uuid as provider_id")),
+    "handover_request": (HANDOVERS, OWN.replace("provider_id", "null::uuid as provider_id")),
     "pupil_match": (MATCHES, PLAIN),
     "pupil_decision": (MATCHES, PLAIN),
     "sla": (CONTRACTS, OF_SLA.replace("t.sla_id", "t.id")),
@@ -128,6 +131,10 @@ def may_see(person: Person, table: str, record: Record) -> bool:
         if person.role in SEES_CASES:
             return bool(getattr(record, SEES_CASES[person.role]) == person.stands_for)
         return person.role in SEES_ALL_CASES
+    if kind == HANDOVERS:
+        if person.role is Role.SCHOOL_MIS:
+            return record.school_id == person.stands_for
+        return person.role is Role.COMMISSIONER
     if kind == CONTRACTS:
         if person.role in SEES_OWN_CONTRACTS:
             return record.provider_id == person.stands_for
@@ -142,6 +149,7 @@ async def make_records(service: Service) -> None:
     for area in ("wendshire", "fenmark"):
         await _make_cases(service, area)
         await _make_match(service, area)
+        await _make_handovers(service, area)
         await _make_contracts(service, area)
         commissioner = service.as_("commissioner", area)
         role = {"role": "lead_senco", "holder": "Rowan Fell", "valid_from": "2024-09-01"}
@@ -194,6 +202,26 @@ async def _make_match(service: Service, area: str) -> None:
     path = f"/v1/pupil-matches/{match['id']}"
     decided = await commissioner.post(f"{path}/decisions", decision, etag='"1"')
     assert decided.status_code == 201, decided.text
+
+
+async def _make_handovers(service: Service, area: str) -> None:
+    """Let a school ask for two pupils of another, which refuses one and hands the other over."""
+    urns = list(service.area(area).schools)
+    far, neighbour = service.as_("far_school", area), service.as_("neighbour", area)
+    for upn, decision in (("Q801200005002", "refuse"), ("E801200005003", "complete")):
+        child = {"upn": upn, "nhs_number": None, "given_name": f"Wren {decision}", "family_name": "Holt"}
+        referral = pupil_referral("OUTREACH", urns[2], **child)
+        made = await far.post("/v1/referrals", referral)
+        assert made.status_code == 201, made.text
+        stated = referral["subject"]["pupil"]
+        body = {"school_urn": urns[1], "pupil": stated, "reason": "Wren stammers."}
+        asked = await neighbour.post("/v1/handovers", body)
+        assert asked.status_code == 201, asked.text
+        await do_all(service)
+        (request,) = (await far.get("/v1/handover-requests", handover=asked.json()["code"])).json()["data"]
+        sent = {"decision": decision, "reason": "Wren left at Easter."}
+        decided = await far.post(f"/v1/handover-requests/{request['id']}/decisions", sent, etag='"1"')
+        assert decided.status_code == 201, decided.text
 
 
 async def _make_contracts(service: Service, area: str) -> None:

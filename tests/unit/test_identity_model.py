@@ -22,6 +22,7 @@ from support.identity_model import (
     derive,
     differ,
     pupils_of,
+    put_to,
     rederive,
     resolved,
     share,
@@ -215,6 +216,31 @@ def test_a_slip_is_refused_where_its_organisation_knows_better_and_elsewhere_is_
     organisations = {"A": school, "B": Organisation({"slip": false})}
     (match,) = derive(pupils_of(organisations), ()).matches
     assert ("B", "slip") in match
+
+
+def test_a_true_statement_hands_over_no_other_child_and_leaves_its_schools_pupils_as_a_referral_would() -> None:
+    for events in _events(TRUE, 2):
+        for moved in TRUE:
+            organisations = _start()
+            for event in events:
+                _say(organisations, event, TRUE)
+            child = next(each for each in CHILDREN.values() if moved.name == each.name)
+            put = put_to(moved, "A", organisations)
+            said = pupils_of(organisations)
+            assert all(statement.name == child.name for pupil in put for statement in said[pupil])
+            referred = Organisation(dict(organisations["A"].said))
+            referred.refer("passed", moved)
+            organisations["A"].take_over(["passed"], moved)
+            assert organisations["A"].pupils() == referred.pupils()
+            assert not derive(pupils_of(organisations), ()).matches
+
+
+def test_a_slip_in_what_a_school_asks_is_put_to_nobody() -> None:
+    organisations = {"A": Organisation(), "B": Organisation({"R-1": CHILDREN["Ash"]})}
+    assert put_to(CHILDREN["Ash"], "A", organisations) == {("B", "R-1")}
+    assert put_to(CHILDREN["Ash"], "B", organisations) == set()
+    for slip in FALSE:
+        assert put_to(slip, "A", organisations) == set()
 
 
 @pytest.mark.parametrize("link", [True, False])

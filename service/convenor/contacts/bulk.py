@@ -14,7 +14,7 @@ from convenor.bulk_import import Batch, BulkImport, Line, Result
 from convenor.contacts import queries
 from convenor.contacts.models import Attendance
 from convenor.contacts.resource import CONTACTS
-from convenor.contacts.rules import check_day, check_state, settle_start
+from convenor.contacts.rules import check_day, check_handover, check_state, settle_start
 from convenor.contacts.schemas import ContactLine
 from convenor.database.ids import uuid7
 from convenor.domain_types.dates import london_date, now
@@ -127,6 +127,7 @@ def _decide(line: Line[ContactLine], case: _Case | None, known: Mapping[tuple[UU
     if stored and not step.changes:
         step.result = "unchanged"
         return step
+    check_handover(referral, referral.continued_by, data.on)
     if case.refusal:
         raise case.refusal
     check_day(case.submitted_on, data.on)

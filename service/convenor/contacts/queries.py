@@ -13,7 +13,6 @@ from sqlalchemy import (
     Uuid,
     any_,
     bindparam,
-    func,
     inspect,
     literal,
     make_url,
@@ -22,6 +21,7 @@ from sqlalchemy import (
     tuple_,
 )
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
 from sqlmodel import col
 
 from convenor.commissioned_services.models import CommissionedService
@@ -40,7 +40,13 @@ _SEALED = ("reference_hash", "sealed_identity")
 _KEYS = ("area_id", "id", "referral_id", "school_id", "provider_id")
 _OF_REFERRAL = (
     *("area_id", "id", "code", "school_id", "provider_id", "statement_id", "status"),
-    *("submitted_at", "started_at"),
+    *("submitted_at", "started_at", "ended_at"),
+)
+_CONTINUING = aliased(Referral)
+_CONTINUED_BY = (
+    select(col(_CONTINUING.code))
+    .where(col(_CONTINUING.area_id) == col(Referral.area_id), col(_CONTINUING.continues_id) == col(Referral.id))
+    .scalar_subquery()
 )
 
 
@@ -74,6 +80,22 @@ _UPDATE = (
 )
 
 
+_FIRST_ATTENDED = text(
+    """
+    with recursive whole(area_id, id, part_id, continues_id) as (
+        select r.area_id, r.id, r.id, r.continues_id from referral r
+        where r.area_id = any(:areas) and r.id = any(:referrals)
+        union all
+        select w.area_id, w.id, r.id, r.continues_id from whole w
+        join referral r on r.area_id = w.area_id and r.id = w.continues_id
+    )
+    select w.id, min(c."on") from whole w
+    join contact c on c.area_id = w.area_id and c.referral_id = w.part_id
+    where c.attendance = :attended group by w.id
+    """
+).bindparams(bindparam("areas", type_=ARRAY(Uuid)), bindparam("referrals", type_=ARRAY(Uuid)))
+
+
 async def lock_referrals(session: AsyncSession, principal: Principal, codes: Collection[str]) -> Sequence[Row[Any]]:
     """Load the caller's referrals with these codes, locked until the transaction ends, after their services' keys.
 
@@ -88,13 +110,22 @@ async def lock_referrals(session: AsyncSession, principal: Principal, codes: Col
     )
     await lock_all(session, CommissionedService, {(row[0], row[1]) for row in services}, Lock.KEEP_KEY)
     wanted = [getattr(Referral, name) for name in (*_OF_REFERRAL, "pathway", "pathway_version")]
+    wanted.append(_CONTINUED_BY.label("continued_by"))
     found = await session.execute(
         select(*wanted)
         .where(*of_codes)
         .order_by(col(Referral.area_id), col(Referral.id))
-        .with_for_update(key_share=True)
+        .with_for_update(key_share=True, of=Referral)
     )
     return found.all()
+
+
+async def continuing_code(session: AsyncSession, referral: Referral) -> str | None:
+    """Return the code of the referral that continues one, if the pupil was handed over."""
+    code: str | None = await session.scalar(
+        select(_CONTINUED_BY).where(col(Referral.area_id) == referral.area_id, col(Referral.id) == referral.id)
+    )
+    return code
 
 
 async def referrals_of(session: AsyncSession, areas: Collection[UUID], ids: Collection[UUID]) -> Sequence[Referral]:
@@ -162,15 +193,13 @@ def _hash(session: AsyncSession, reference: str | None) -> bytes | None:
 async def first_attended(
     session: AsyncSession, areas: Collection[UUID], referrals: Collection[UUID]
 ) -> dict[UUID, date]:
-    """Return the day of the first attended session of each referral that has one."""
+    """Return the day of the first attended session of each referral that has one.
+
+    The sessions of a referral that it continues are its own, too: they ended the wait that it keeps.
+    """
     found = await session.execute(
-        select(col(Contact.referral_id), func.min(col(Contact.on)))
-        .where(
-            col(Contact.area_id).in_(areas),
-            col(Contact.referral_id) == any_(literal(list(referrals), ARRAY(Uuid))),
-            col(Contact.attendance) == Attendance.ATTENDED,
-        )
-        .group_by(col(Contact.referral_id))
+        _FIRST_ATTENDED,
+        {"areas": list(areas), "referrals": list(referrals), "attended": Attendance.ATTENDED.value},
     )
     return {row[0]: row[1] for row in found}
 

@@ -29,11 +29,12 @@ async def add_contact(session: AsyncSession, principal: Principal, referral_key:
 
     Raises:
         NotFound: the caller has no access to such a referral.
-        StateConflict, Invalid: see `check_state` and `check_day`.
+        StateConflict, Invalid: see `check_handover`, `check_state` and `check_day`.
         AlreadyExists: the organisation has already recorded a session under this reference.
     """
     referral = await get_for_update(session, principal, REFERRALS, Referral, referral_key)
     pathway = await session.get_one(Pathway, (referral.pathway, referral.pathway_version))
+    check_handover(referral, await queries.continuing_code(session, referral), data.on)
     check_state(referral, pathway)
     check_day(london_date(referral.submitted_at), data.on)
     contact = Contact(
@@ -66,6 +67,27 @@ def check_state(referral: Referral | Row[Any], pathway: Pathway) -> None:
             f"The referral is {referral.status}; contacts are recorded while it is {', '.join(states)}."
             f" {_remedy(pathway, referral)}"
         )
+
+
+def check_handover(referral: Referral | Row[Any], continued_by: str | None, held_on: date) -> None:
+    """Refuse a session of a referral on or after the day on which it was handed over.
+
+    Args:
+        referral: the referral.
+        continued_by: the code of the referral that continues it.
+        held_on: the day of the session.
+
+    Raises:
+        Invalid: names the referral that the session belongs to.
+    """
+    if continued_by and referral.ended_at and held_on >= (since := london_date(referral.ended_at)):
+        errors = FieldErrors()
+        errors.add(
+            "/on",
+            "handed_over",
+            f"The pupil moved, and referral {continued_by} continues this one since {since}. Record the session there.",
+        )
+        errors.raise_if_any()
 
 
 def check_day(submitted_on: date, held_on: date) -> None:

@@ -4,6 +4,8 @@ The policies in the migrations read the settings `convenor.areas`, `convenor.rea
 `Principal.context`). Without them, no row is visible.
 """
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from uuid import UUID
 
 from sqlalchemy import text
@@ -37,8 +39,26 @@ async def set_context_of(session: AsyncSession, principal: Principal, row_wait: 
     await set_context(session, principal.context, row_wait)
 
 
+@asynccontextmanager
+async def acting_for_area(session: AsyncSession, principal: Principal, area: UUID) -> AsyncIterator[None]:
+    """Let a rule complete, for all organisations of an area, what its caller may decide but not see.
+
+    Nothing that is read within may decide what the caller is answered, but whether it can be completed.
+
+    Args:
+        session: in the caller's transaction.
+        principal: the caller, whose context holds again afterwards.
+        area: the only area whose rows are visible within.
+    """
+    await session.flush()
+    await set_context(session, import_context(area))
+    yield
+    await session.flush()
+    await set_context_of(session, principal)
+
+
 def import_context(*areas: UUID) -> tuple[str, str, str]:
-    """Return the context of an import that writes complete areas. Only commands use it, never a request."""
+    """Return the context of whoever writes complete areas: an import, or `acting_for_area`."""
     return "{" + ",".join(map(str, areas)) + "}", RowAccess.AREA.value, "{}"
 
 

@@ -25,10 +25,16 @@ _OPEN = frozenset({"sen_provision", "home_la_code"})
 """The details that identify nobody. A new field is hidden unless it is listed here."""
 _OWN_CLEARANCE = {"upn": FieldSensitivity.UPN, "nhs_number": FieldSensitivity.NHS_NUMBER}
 
+STATED = {
+    name: _OWN_CLEARANCE.get(name, FieldSensitivity.IDENTITY) for name in PupilFields.model_fields if name not in _OPEN
+}
+"""The clearances that the details of a pupil need, wherever an organisation states them."""
+STATED_UPN = "coalesce({t}.upn, {t}.temporary_upn)"
+
 PUPIL = Part(
     source="pupil_statement {p} where {p}.area_id = {t}.area_id and {p}.id = {t}.statement_id",
     sql={
-        "upn": "coalesce({t}.upn, {t}.temporary_upn)",
+        "upn": STATED_UPN,
         "id": "coalesce(pupil_id_for({id_key}, {organisation}, {t}.pupil_id), {t}.pupil_id)",
         "traced_nhs_number": (
             "(select n.nhs_number from traced_number n where n.area_id = {t}.area_id"
@@ -39,11 +45,7 @@ PUPIL = Part(
     sensitivity={
         "id": FieldSensitivity.IDENTITY,
         "traced_nhs_number": FieldSensitivity.NHS_NUMBER,
-        **{
-            name: _OWN_CLEARANCE.get(name, FieldSensitivity.IDENTITY)
-            for name in PupilFields.model_fields
-            if name not in _OPEN
-        },
+        **STATED,
     },
 )
 """For parent rows that have the columns `area_id` and `statement_id` of a referral."""

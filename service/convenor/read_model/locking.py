@@ -11,9 +11,10 @@ transactions wait for each other:
 6. SLAs;
 7. impact returns;
 8. the turn of linking the pupils of an area (an advisory lock), then their matches;
-9. the pupils of a school (an advisory lock);
-10. referrals, then the records that belong to them;
-11. the records that the audit mentions, by key.
+9. handovers, then their requests;
+10. the pupils of a school (an advisory lock), or of two in the order of their ids;
+11. referrals, then the records that belong to them;
+12. the records that the audit mentions, by key.
 
 Foreign keys respect this order. They take KEY SHARE on the row that they name, which waits for `REKEY` only, and the
 keys of a cluster never change. When a service changes its provider, its SLAs, their returns and its referrals follow

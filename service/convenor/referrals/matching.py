@@ -55,13 +55,9 @@ async def take_first(
             sender.
         AlreadyOpen: the pupil has an open referral to the service.
     """
-    numbers = {name: number for name in _NUMBERS if (number := getattr(statement, name))}
-    named = [statement.same_as_id] if statement.same_as_id else []
     new = Known(statement, referral)
-    known = [*await queries.known_concerned(session, referral.area_id, schools, numbers, named), new]
+    known = await _judge(session, schools, new, "/subject/pupil")
     groups = _by_pupil(known)
-    _refuse_contradictions(groups, [new], "/subject/pupil")
-    await _ask(session, schools, groups, [new])
     for each in _group_of(new, groups):
         if each is not new and each.referral.service_id == referral.service_id and each.referral.ended_at is None:
             raise AlreadyOpen(each)
@@ -69,6 +65,50 @@ async def take_first(
     await _settle(session, groups, [new])
     referral.statement_id = statement.id
     return _count_up(before, new)
+
+
+async def judge_statement(
+    session: AsyncSession, schools: Sequence[UUID], referral: Referral, statement: PupilStatement
+) -> None:
+    """Refuse a statement that the schools' own contradict, or that leaves open who is meant, and store nothing.
+
+    Args:
+        session, schools: see `take_first`.
+        referral, statement: never stored.
+
+    Raises:
+        Contradiction, SameNameAndBirthDate: see `take_first`.
+    """
+    await _judge(session, schools, Known(statement, referral), "/pupil")
+
+
+async def take_continued(session: AsyncSession, schools: Sequence[UUID], news: Sequence[Known]) -> list[Referral]:
+    """Find the pupil of referrals that continue those of another school, and set it with their statements.
+
+    An open referral of the pupil to the same service does not refuse one: they name each other in `collides_with`.
+
+    Args:
+        session: in the caller's transaction, which holds the lock on the schools' pupils.
+        schools: see `line_of`.
+        news: not stored yet. Their statements say the same, with a number.
+
+    Returns:
+        The other referrals that changed.
+
+    Raises:
+        Contradiction: the pupil would have two values of a field, or is said to be two pupils.
+    """
+    concerned = await _concerned_by(session, schools, news[0])
+    groups = _by_pupil([*concerned, *news])
+    _refuse_contradictions(groups, news, "/pupil")
+    before = _shown(concerned)
+    await _settle(session, groups, news)
+    _collide([each.referral for each in _group_of(news[0], groups) if each.referral.ended_at is None])
+    for new in news:
+        new.referral.statement_id = new.statement.id
+    # Before the new ones are stored: the index `one_open_referral` leaves out what collides with them.
+    await session.flush()
+    return _count_up(before, news[0])
 
 
 async def lock_concerned(
@@ -143,6 +183,22 @@ async def settle_collision(session: AsyncSession, referral: Referral) -> list[Re
     return still_open
 
 
+async def _judge(session: AsyncSession, schools: Sequence[UUID], new: Known, pointer: str) -> list[Known]:
+    """Refuse what contradicts a new statement, ask who is meant, and return the referrals of all pupils concerned."""
+    known = [*await _concerned_by(session, schools, new), new]
+    groups = _by_pupil(known)
+    _refuse_contradictions(groups, [new], pointer)
+    await _ask(session, schools, groups, [new])
+    return known
+
+
+async def _concerned_by(session: AsyncSession, schools: Sequence[UUID], new: Known) -> list[Known]:
+    """Load the referrals of all pupils that a new statement can concern."""
+    numbers = {name: number for name in _NUMBERS if (number := getattr(new.statement, name))}
+    named = [new.statement.same_as_id] if new.statement.same_as_id else []
+    return await queries.known_concerned(session, new.referral.area_id, schools, numbers, named)
+
+
 async def _concerned(
     session: AsyncSession, schools: Sequence[UUID], referral: Referral, changes: Mapping[str, Any]
 ) -> list[Known]:
@@ -190,8 +246,8 @@ def _keys_of(known: Known) -> Iterator[tuple[str, Any]]:
 
 
 def _age_of(referral: Referral) -> tuple[datetime, UUID]:
-    """Return what orders referrals, the oldest first."""
-    return referral.submitted_at, referral.id
+    """Return what orders a school's referrals, the one first that it has had for longest."""
+    return referral.continued_at or referral.submitted_at, referral.id
 
 
 def _group_of(known: Known, groups: Sequence[list[Known]]) -> list[Known]:

@@ -79,6 +79,10 @@ class YearGroup(StrictStrEnum):
     Y13 = "13"
 
 
+HANDED_OVER = "handed_over"
+"""The state of a referral that another school's continues. No pathway has it, and no step leads out of it."""
+
+
 class ReferralFields(BaseModel):
     """The fields of a referral that its referrer states."""
 
@@ -129,6 +133,7 @@ class Referral(ReferralFields, AreaRow, table=True):
         tenant_foreign_key("school", "school_id"),
         tenant_foreign_key("cluster", "cluster_id"),
         tenant_foreign_key("pupil", "pupil_id"),
+        tenant_foreign_key("referral", "continues_id"),
         # Deferred, because a statement names its referral too.
         ForeignKeyConstraint(
             ["area_id", "statement_id"],
@@ -169,6 +174,13 @@ class Referral(ReferralFields, AreaRow, table=True):
         Index("referral_by_service", "area_id", "service_id", "submitted_at", "id"),
         Index("referral_by_cluster", "area_id", "cluster_id", "submitted_at", "id"),
         Index("referral_by_pupil", "area_id", "pupil_id"),
+        Index(
+            "referral_by_continued",
+            "area_id",
+            "continues_id",
+            unique=True,
+            postgresql_where=text("continues_id is not null"),
+        ),
         Index("referral_open", "area_id", "service_id", postgresql_where=text("ended_at is null")),
     )
     need: str = ColumnField(sa_type=Text)
@@ -198,6 +210,10 @@ class Referral(ReferralFields, AreaRow, table=True):
     ended_at: datetime | None = ColumnField(None, sa_type=DateTime(timezone=True))
     returned_at: datetime | None = ColumnField(None, sa_type=DateTime(timezone=True))
     returned_seconds: int = 0
+    continues_id: UUID | None = None
+    """The referral of the pupil's earlier school that this one continues, after a handover."""
+    continued_at: datetime | None = ColumnField(None, sa_type=DateTime(timezone=True))
+    """When it came to this school, if it continues another."""
     version: int = 1
     sealed_identity: bytes | None = ColumnField(None, sa_type=LargeBinary)
 

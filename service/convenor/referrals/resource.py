@@ -13,6 +13,7 @@ from convenor.pupils.resource import PUPIL, STATEMENT_OF_REFERRAL, PupilRead
 from convenor.read_model.resource import Filter, Relation, Resource, Sort
 from convenor.read_model.sealed_rows import seal_columns
 from convenor.referrals.models import (
+    HANDED_OVER,
     ConsentFields,
     GroupFields,
     Priority,
@@ -52,12 +53,22 @@ class SchoolSubject(BaseModel):
     kind: Literal["school"] = Field(description="About the school.")
 
 
+class OtherReferral(BaseModel):
+    """A referral that another one names."""
+
+    id: UUID = Field(description="Its id.")
+    code: str = Field(description="Its code.")
+
+
 class ReferralRead(ReferralFields):
     """One referral."""
 
     id: UUID = Field(description="The referral's id.")
     code: str = Field(description="The referral's code, which is easy to read out over the telephone.")
-    status: str = Field(description="The referral's state, which its pathway describes.")
+    status: str = Field(
+        description="The referral's state, which its pathway describes; or `handed_over`, if the pupil moved and"
+        " another school's referral continues it."
+    )
     pathway: str = Field(description="The code of the referral's pathway.")
     pathway_version: int = Field(description="The version of the pathway when the referral was submitted.")
     service_id: UUID = Field(description="The commissioned service that the referral is to.")
@@ -74,7 +85,9 @@ class ReferralRead(ReferralFields):
     started_at: datetime | None = Field(
         description="When work began: the start of the day of the first attended session, not before the referral."
     )
-    ended_at: datetime | None = Field(description="When the referral was discharged, declined or withdrawn.")
+    ended_at: datetime | None = Field(
+        description="When the referral was discharged, declined, withdrawn or handed over."
+    )
     waiting_days: int = Field(
         description="Days from submission to the first attended session, or else until today or the referral's end."
     )
@@ -87,6 +100,14 @@ class ReferralRead(ReferralFields):
     possible_duplicates: list[str] = Field(
         description="The codes of other open referrals to this service that are, or may be, of the same child. It takes"
         " a few seconds after a referral until they are known. Only for services and the commissioner."
+    )
+    continues: OtherReferral | None = Field(
+        description="The referral of the pupil's earlier school that this one continues with its wait, after a"
+        " handover. Only for services and the commissioner."
+    )
+    continued_by: OtherReferral | None = Field(
+        description="The referral of the pupil's new school that continues this one. Only for services and the"
+        " commissioner."
     )
     redacted: list[str] = Field(description="The fields that your role does not see, by dotted path.")
 
@@ -151,13 +172,19 @@ REFERRALS = Resource(
             " else extract(epoch from now() - {t}.returned_at)::int end) / 86400)"
         ),
         "next": (
-            "(select p.next_states -> {t}.status from pathway p"
-            " where p.code = {t}.pathway and p.version = {t}.pathway_version)"
+            "coalesce((select p.next_states -> {t}.status from pathway p"
+            " where p.code = {t}.pathway and p.version = {t}.pathway_version), '[]')"
         ),
         "collides_with": "coalesce({t}.collides_with, '{}')",
         "possible_duplicates": (
             "coalesce((select possible_duplicates_of(l, {t}.service_id) from person_link l"
             " where l.area_id = {t}.area_id and l.referral_id = {t}.id), '{}')"
+        ),
+        "continues": (
+            "case when {t}.continues_id is not null then continued_referral({t}.area_id, {t}.continues_id) end"
+        ),
+        "continued_by": (
+            f"case when {{t}}.status = '{HANDED_OVER}' then continuing_referral({{t}}.area_id, {{t}}.id) end"
         ),
     },
     parts={"subject.pupil": PUPIL},
@@ -166,6 +193,8 @@ REFERRALS = Resource(
         "reason": FieldSensitivity.IDENTITY,
         "subject.group.description": FieldSensitivity.IDENTITY,
         "possible_duplicates": FieldSensitivity.PERSON,
+        "continues": FieldSensitivity.PERSON,
+        "continued_by": FieldSensitivity.PERSON,
     },
     filters={
         "status": Filter("{t}.status = {v}", "text", Line, "Referrals in this state."),
