@@ -19,6 +19,8 @@ from convenor.walkthrough.transcript import TourEnded, Transcript
 CLIENTS_FILE = "demo-clients.json"
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 ASSERTION_SECONDS = 60
+POLLS, POLL_SECONDS = 100, 0.2
+"""How often, and how soon again, to look for what is done after a change."""
 _MEMBERS = {"client_id", "client_secret", "organisation", "private_key_jwk", "role", "scopes"}
 GRAPHQL = "application/graphql-response+json"
 
@@ -77,15 +79,35 @@ class Partner:
         """Send a GET with these parameters; `wanted` is the expected status."""
         return self._call("GET", sentence, path, wanted, params=params or None)
 
+    def wait_for(self, sentence: str, path: str, **params: Any) -> list[dict[str, Any]]:
+        """Read a list that is filled a moment after a change, until something is in it, and show it then."""
+        headers = {"Authorization": f"Bearer {self.token}"}
+        for _ in range(POLLS):
+            if self.http.get(path, params=params, headers=headers).json().get("data"):
+                break
+            time.sleep(POLL_SECONDS)
+        found: list[dict[str, Any]] = self.get(sentence, path, **params).json()["data"]
+        self.transcript.expect("it is there", bool(found), found)
+        if not found:
+            raise TourEnded
+        return found
+
     def search(self, sentence: str, path: str, body: Any) -> httpx2.Response:
         """Send a POST that reads: what it searches for stands in its body."""
         return self._call("POST", sentence, path, 200, json=body)
 
     def create(
-        self, sentence: str, path: str, body: Any, wanted: int = 201, *, key: str | None = None
+        self,
+        sentence: str,
+        path: str,
+        body: Any,
+        wanted: int = 201,
+        *,
+        key: str | None = None,
+        if_match: str | None = None,
     ) -> httpx2.Response:
         """Send a POST that creates a record, with a new idempotency key unless one is given."""
-        headers = {"Idempotency-Key": key or str(uuid4())}
+        headers = {"Idempotency-Key": key or str(uuid4())} | ({"If-Match": if_match} if if_match else {})
         return self._call("POST", sentence, path, wanted, json=body, headers=headers)
 
     def step(self, sentence: str, path: str, body: Any, etag: str | None, wanted: int = 201) -> httpx2.Response:

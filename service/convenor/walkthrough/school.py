@@ -9,6 +9,7 @@ from convenor.walkthrough.invented import invent_pupil
 from convenor.walkthrough.partner import Partner, expect_field_errors, expect_fields
 from convenor.walkthrough.transcript import TourEnded
 
+DECIDES = "handovers:decide"
 SCOPES = ("services:read", "referrals:read", "referrals:write")
 
 
@@ -96,6 +97,36 @@ def follow_referral(referred: Referred) -> None:
     )
     outcomes = mis.get("with the measured outcome", f"{referred.path}/outcomes").json()["data"]
     transcript.expect("one outcome, by TOMs", [each["instrument"] for each in outcomes] == ["TOMs"], outcomes)
+
+
+def hand_over(referred: Referred, other_mis: Partner) -> None:
+    """Hand a second pupil over to another school, which asks for what the first one refers."""
+    mis, transcript = referred.mis, referred.mis.transcript
+    transcript.chapter(f"A pupil changes school: from {mis.name} to {other_mis.name}")
+    mis.sign_in("A token for referrals and handovers", "referrals:read", "referrals:write", DECIDES)
+    urn, pupil = referred.referral["school_urn"], invent_pupil()
+    about = {"need": "SLCN", "reason": "Hard to follow for strangers.", "subject": {"kind": "pupil", "pupil": pupil}}
+    body = {"pathway": "service", "service_id": referred.service["id"], "school_urn": urn, **about}
+    earlier = mis.create("A referral of another pupil, who soon moves", "/v1/referrals", body).json()
+    other_mis.sign_in("The new school signs in", "referrals:read", "referrals:write")
+    theirs = other_mis.get("with its own URN", "/v1/me").json()["reach"]["schools"][0]
+    asks = {"school_urn": theirs, "pupil": pupil, "reason": "The family moved; the stammer did not."}
+    asked = other_mis.create("It asks for the referrals of the pupil who came", "/v1/handovers", asks)
+    handover = asked.json()
+    transcript.expect("asked, whoever knows the pupil", handover["status"] == "asked", handover["status"])
+    (request,) = mis.wait_for("What is the earlier school asked?", "/v1/handover-requests", handover=handover["code"])
+    known = request["known_pupil"]["referrals"]
+    transcript.expect("it is asked for its referral", known == [earlier["code"]], known)
+    unchanged = other_mis.get("The new school learns nothing of that", asked.headers["location"])
+    transcript.expect("the same as before", unchanged.json() == handover)
+    path = f"/v1/handover-requests/{request['id']}/decisions"
+    mis.create("The earlier school agrees", path, {"decision": "complete"}, if_match='"1"')
+    passed = other_mis.get("Now the handover names a referral", asked.headers["location"]).json()
+    new = other_mis.get("which is the new school's own", f"/v1/referrals/{passed['referrals'][0]}").json()
+    kept = [each for each in ("status", "submitted_at", "service_id") if new[each] != earlier[each]]
+    transcript.expect("with the state, the service and the wait", not kept, kept)
+    ended = mis.get("The earlier school's has ended", f"/v1/referrals/{earlier['id']}").json()
+    transcript.expect("as handed over", (ended["status"], ended["next"]) == ("handed_over", []), ended["status"])
 
 
 def _choose(mis: Partner, trusts: list[Partner]) -> tuple[dict[str, Any], Partner]:

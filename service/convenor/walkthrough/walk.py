@@ -68,6 +68,9 @@ def _walk(partners: Any) -> None:
     referred = school.refer(mis, other_mis, partners("health_system"))
     health.treat(referred)
     school.follow_referral(referred)
+    # A demo of an older version has no client that hands over.
+    if school.DECIDES in mis.client["scopes"]:
+        school.hand_over(referred, other_mis)
     provider.report(partners("provider_portal")[0], partners("commissioner")[0])
     oversight.oversee(referred, partners("commissioner")[0], partners("board")[0], partners("auditor")[0])
     # A demo of an older version has no client that decides.
