@@ -11,6 +11,7 @@ import asyncpg
 import httpx2
 import pytest
 from support.api_client import Caller, Service, pupil_referral
+from support.pending_work import do_all
 from support.referral_steps import ACCEPTED, line, load, referred, session
 
 UNDO = """
@@ -62,6 +63,10 @@ async def every_write(service: Service) -> list[Written]:
     commissioner, school, trust, charity = (service.as_(key) for key in ("commissioner", "school", "trust", "charity"))
     referral = await referred(service, *ACCEPTED)
     new = await made(school, "/v1/referrals", pupil_referral("SLT", **PUPIL))
+    neighbour, moved = service.as_("neighbour"), pupil_referral("SLT", **PUPIL)["subject"]["pupil"]
+    asked = await made(neighbour, "/v1/handovers", {"school_urn": "900002", "pupil": moved})
+    await do_all(service)
+    request = (await school.get("/v1/handover-requests")).json()["data"][0]["id"]
     membership = (await commissioner.get("/v1/cluster-memberships", school="900001")).json()["data"][0]["id"]
     role = await made(
         commissioner, "/v1/clusters/1/roles", {"role": "board_chair", "holder": "A. Reed", "valid_from": "2021-01-01"}
@@ -126,6 +131,9 @@ async def every_write(service: Service) -> list[Written]:
         post(trust, f"/v1/referrals/{referral['id']}/contacts", session(reference="A")),
         post(trust, f"/v1/referrals/{referral['id']}/outcomes", OUTCOME),
         Written("a load", lambda: load(trust, [line(referral, at) for at in "AB"])),
+        post(neighbour, "/v1/handovers", {"school_urn": "900002", "pupil": {**moved, "nhs_number": "9990000034"}}),
+        post(neighbour, f"/v1/handovers/{asked['id']}/transitions", {"to": "withdrawn"}, 1),
+        post(school, f"/v1/handover-requests/{request}/decisions", {"decision": "complete"}, 1),
         post(charity, "/v1/impact-returns", RETURN),
         patch(charity, path, {"cost_pence": 1}, 2),
         post(charity, f"{path}/transitions", {"to": "submitted"}, 2),
