@@ -10,6 +10,7 @@ from convenor.commissioned_services.models import Audience
 from convenor.demo.catalogue import NEEDS, REASONS, SERVICES, ServicePlan
 from convenor.demo.courses import Course, play
 from convenor.demo.directory import AREA_ID, Directory, ProviderEntry, SchoolEntry
+from convenor.demo.moves import MOVED_DAYS_AGO, MOVES, ask_for
 from convenor.demo.pupils import PupilEntry, Pupils
 from convenor.demo.seeded_random import SeededRandom, school_day
 from convenor.demo.sessions import Sessions
@@ -76,6 +77,7 @@ class Cases:
         for plan in SERVICES:
             self._top_up(plan, [day for day in open_days if (self._as_at - day).days in _WAITED])
         self._refer_again([day for day in open_days if (self._as_at - day).days in _WAITED])
+        self._ask_for_moved()
         self._pupils.add_all()
 
     def _top_up(self, plan: ServicePlan, days: list[date]) -> None:
@@ -96,6 +98,16 @@ class Cases:
             school = rng.weighted(self._senders[plan.code])
             if pupil := self._pupils.choose_elsewhere(school, plan, day, slip=at % 4 == 0):
                 self._refer(plan, school, day, keeps_waiting=True, pupil=pupil)
+
+    def _ask_for_moved(self) -> None:
+        """Let schools ask for pupils who came to them, and whom another school has referred."""
+        rng = self._rng
+        plans = [(plan, plan.volume) for plan in SERVICES if plan.audience is Audience.PUPILS]
+        for _ in range(MOVES):
+            plan, day = rng.weighted(plans), self._as_at - timedelta(days=rng.choice(MOVED_DAYS_AGO))
+            school = rng.weighted(self._senders[plan.code])
+            if pupil := self._pupils.choose_elsewhere(school, plan, day, slip=False):
+                ask_for(self._rows, rng, pupil, school, day)
 
     def _refer(
         self,
