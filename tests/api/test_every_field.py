@@ -389,11 +389,10 @@ async def decide_handover(service: Service) -> tuple[Body, Any]:
     assert (await service.as_("school").post("/v1/handovers", body)).status_code == 201
     await do_all(service)
     (request,) = (await service.as_("neighbour").get("/v1/handover-requests")).json()["data"]
-    path = f"/v1/handover-requests/{request['id']}"
     body = filled(HandoverDecisionCreate, decision="complete", referrals=[made.json()["code"]])
-    decided = await service.as_("neighbour").post(f"{path}/decisions", body, etag='"1"')
+    decided = await service.as_("neighbour").post(f"/v1/handovers/{request['id']}/decisions", body, etag='"1"')
     assert decided.status_code == 201, decided.text
-    return body, (await service.as_("neighbour").get(path)).json()
+    return body, (await service.as_("neighbour").get(f"/v1/handover-requests/{request['id']}")).json()
 
 
 @sends(ContactCreate)

@@ -167,9 +167,21 @@ class TestTheAskingSchool:
         await asked(service)
         (request,) = await requests(service)
         assert await requests(service, "neighbour") == []
-        path, neighbour = f"{REQUESTS}/{request['id']}", service.as_("neighbour")
-        assert (await neighbour.get(path)).status_code == 404
-        assert (await neighbour.post(f"{path}/decisions", {"decision": "complete"}, etag='"1"')).status_code == 404
+        neighbour = service.as_("neighbour")
+        assert (await neighbour.get(f"{REQUESTS}/{request['id']}")).status_code == 404
+        for name in (request["id"], request["handover"]):
+            decision = await neighbour.post(f"{HANDOVERS}/{name}/decisions", {"decision": "complete"}, etag='"1"')
+            assert decision.status_code == 404
+
+    async def test_a_decision_names_the_request_by_its_id_or_by_the_code_of_the_handover(
+        self, service: Service
+    ) -> None:
+        await refer(service)
+        await asked(service)
+        (request,) = await requests(service)
+        for etag, name in enumerate((request["handover"], request["id"]), start=1):
+            path, body = f"{HANDOVERS}/{name}/decisions", {"decision": "refuse"}
+            assert (await service.as_("school").post(path, body, etag=f'"{etag}"')).status_code == 201
 
     async def test_a_completed_handover_names_the_new_referrals_and_none_of_the_earlier_ones(
         self, service: Service

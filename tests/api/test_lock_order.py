@@ -133,7 +133,7 @@ async def every_write(service: Service) -> list[Written]:
         Written("a load", lambda: load(trust, [line(referral, at) for at in "AB"])),
         post(neighbour, "/v1/handovers", {"school_urn": "900002", "pupil": {**moved, "nhs_number": "9990000034"}}),
         post(neighbour, f"/v1/handovers/{asked['id']}/transitions", {"to": "withdrawn"}, 1),
-        post(school, f"/v1/handover-requests/{request}/decisions", {"decision": "complete"}, 1),
+        post(school, f"/v1/handovers/{request}/decisions", {"decision": "complete"}, 1),
         post(charity, "/v1/impact-returns", RETURN),
         patch(charity, path, {"cost_pence": 1}, 2),
         post(charity, f"{path}/transitions", {"to": "submitted"}, 2),

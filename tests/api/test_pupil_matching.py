@@ -167,7 +167,7 @@ class Played:
         for request in shown:
             pupil = next(each for each in self.schools[other].pupils() if put[request["known_pupil"]["id"]] in each)
             passing = [each for each in self.schools[other].said if each in pupil and self.referrals[each]["service"]]
-            at = f"/v1/handover-requests/{request['id']}/decisions"
+            at = f"/v1/handovers/{request['id']}/decisions"
             decided = await self.service.as_(other).post(at, {"decision": "complete"}, etag="*")
             assert decided.status_code == (201 if passing else 409), decided.text
             if passing:

@@ -116,6 +116,7 @@ async def plant_handover(service: Service, way: ByRest, canaries: Canaries) -> N
     assert await way.send(school, "POST", "/v1/handovers", body)
     await do_all(service)
     path, etag, _ = await newest(far, "/v1/handover-requests")
+    path = path.replace("handover-requests", "handovers")
     decision = canaries.body("decide_handover", given["decide_handover"], ["/reason"], "far_school", IDENTIFYING)
     assert await way.send(far, "POST", f"{path}/decisions", decision, etag)
 

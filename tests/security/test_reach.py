@@ -123,7 +123,7 @@ WRITES: dict[str, tuple[str, str | None, dict[str, Any]]] = {
         {"school_urn": "900101", "pupil": pupil_referral("SLT")["subject"]["pupil"]},
     ),
     "POST /v1/handovers/{handover_id}/transitions": ("referrals:write", "handover", {"to": "withdrawn"}),
-    "POST /v1/handover-requests/{request_id}/decisions": (
+    "POST /v1/handovers/{request_id}/decisions": (
         "handovers:decide",
         "handover_request",
         {"decision": "complete"},

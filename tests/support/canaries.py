@@ -113,7 +113,7 @@ _MUTATIONS = {
     "POST /pupil-matches/{}/decisions": "decidePupilMatch",
     "POST /handovers": "askHandover",
     "POST /handovers/{}/transitions": "withdrawHandover",
-    "POST /handover-requests/{}/decisions": "decideHandover",
+    "POST /handovers/{}/decisions": "decideHandover",
     "PATCH /impact-returns/{}": "updateReturn",
     "POST /impact-returns/{}/transitions": "transitionReturn",
 }

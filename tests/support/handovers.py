@@ -58,9 +58,10 @@ async def decide(
     **more: Any,
 ) -> httpx2.Response:
     """Decide about a request as it is now, or of the version that is given."""
-    path = f"{REQUESTS}/{request['id']}"
-    etag = etag or (await service.as_(by).get(path)).headers["ETag"]
-    return await service.as_(by).post(f"{path}/decisions", {"decision": decision, **more}, etag=etag)
+    etag = etag or (await service.as_(by).get(f"{REQUESTS}/{request['id']}")).headers["ETag"]
+    return await service.as_(by).post(
+        f"{HANDOVERS}/{request['id']}/decisions", {"decision": decision, **more}, etag=etag
+    )
 
 
 async def completed(service: Service, by: str = "neighbour", of: str = "school", **how: Any) -> Record:

@@ -220,7 +220,7 @@ async def _make_handovers(service: Service, area: str) -> None:
         await do_all(service)
         (request,) = (await far.get("/v1/handover-requests", handover=asked.json()["code"])).json()["data"]
         sent = {"decision": decision, "reason": "Wren left at Easter."}
-        decided = await far.post(f"/v1/handover-requests/{request['id']}/decisions", sent, etag='"1"')
+        decided = await far.post(f"/v1/handovers/{request['id']}/decisions", sent, etag='"1"')
         assert decided.status_code == 201, decided.text
 
 

@@ -134,6 +134,7 @@ HANDOVER_REQUESTS = Resource(
     read=HandoverRequestRead,
     row_access=ROW_ACCESS,
     scope=SCOPE,
+    natural_key="handover_code",
     etag="version",
     subjects=(
         "select {t}.statement_id union all select r.statement_id from referral r"

@@ -62,7 +62,7 @@ async def withdraw_handover(
     return await write.update(HANDOVERS, handover, data, rules.withdraw_handover, status=201)
 
 
-@router.post(f"{REQUESTS_PATH}/{{request_id}}/decisions", status_code=201, response_model=HandoverRequestRead)
+@router.post(f"{HANDOVERS_PATH}/{{request_id}}/decisions", status_code=201, response_model=HandoverRequestRead)
 async def decide_handover(
     request_id: str,
     data: HandoverDecisionCreate,
@@ -71,7 +71,8 @@ async def decide_handover(
         writes("handovers:decide", "handovers:decide", changes=True, keyed=True, problems=[ScopeMissing]),
     ],
 ) -> Response:
-    """Complete a handover or refuse it. For the school that is asked, and for a commissioner with `pupils:identify`."""
+    """Complete a handover or refuse it, named by its code or the id of the request. For the school that is asked, and
+    for a commissioner with `pupils:identify`."""
     await rules.lock_for_decision(write.session, write.principal, request_id)
     request = await get_for_update(write.session, write.principal, HANDOVER_REQUESTS, HandoverRequest, request_id)
     return await write.update(HANDOVER_REQUESTS, request, data, rules.decide, status=201)

@@ -119,7 +119,7 @@ def hand_over(referred: Referred, other_mis: Partner) -> None:
     transcript.expect("it is asked for its referral", known == [earlier["code"]], known)
     unchanged = other_mis.get("The new school learns nothing of that", asked.headers["location"])
     transcript.expect("the same as before", unchanged.json() == handover)
-    path = f"/v1/handover-requests/{request['id']}/decisions"
+    path = f"/v1/handovers/{handover['code']}/decisions"
     mis.create("The earlier school agrees", path, {"decision": "complete"}, if_match='"1"')
     passed = other_mis.get("Now the handover names a referral", asked.headers["location"]).json()
     new = other_mis.get("which is the new school's own", f"/v1/referrals/{passed['referrals'][0]}").json()
