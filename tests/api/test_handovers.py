@@ -241,6 +241,21 @@ class TestMatching:
         await asked(service, **stated)
         assert await requests(service, "identifying_commissioner") == []
 
+    async def test_a_school_without_an_open_referral_of_the_pupil_is_not_asked(self, service: Service) -> None:
+        ended = await refer(service)
+        await move(service, "school", f"/v1/referrals/{ended['id']}", "withdrawn")
+        await asked(service)
+        assert await requests(service) == []
+        await refer(service, "OUTREACH")
+        assert [each["status"] for each in await requests(service)] == ["open"]
+
+    async def test_a_school_that_handed_a_pupil_over_does_not_learn_of_the_next_school(self, service: Service) -> None:
+        await refer(service)
+        await completed(service)
+        await asked(service, "far_school")
+        assert [each["asking_school_urn"] for each in await requests(service)] == ["900002"]
+        assert [each["asking_school_urn"] for each in await requests(service, "neighbour")] == ["900003"]
+
     async def test_a_school_is_not_asked_for_its_own_or_its_predecessor_s_pupil(self, service: Service) -> None:
         await refer(service)
         urn = await convert(service, "neighbour")
@@ -319,8 +334,8 @@ class TestDeciding:
 
     async def test_nothing_passes_where_nothing_is_open(self, service: Service) -> None:
         referral = await refer(service)
-        await move(service, "school", f"/v1/referrals/{referral['id']}", "withdrawn")
         await asked(service)
+        await move(service, "school", f"/v1/referrals/{referral['id']}", "withdrawn")
         (request,) = await requests(service)
         assert conflict(await decide(service, request)) == "state_conflict"
 

@@ -32,7 +32,8 @@ _HOLDERS = " union ".join(
     for name in NUMBERS
 )
 _DIFFERS = " or ".join(f"s.{name}_hash <> n.{name}_hash" for name in _COMPARED)
-# A school and its predecessors are one organisation, which asks nothing of itself.
+# A school and its predecessors are one organisation, which asks nothing of itself. A school whose pupil has no open
+# referral could only refuse, and would learn for nothing where the pupil is now.
 _AGREEING = f"""
     with recursive line(id, last) as (
         select s.id, s.id from school s where s.area_id = $1 and s.successor_id is null
@@ -46,6 +47,7 @@ _AGREEING = f"""
     join line asks on asks.id = h.school_id
     join line knows on knows.id = p.school_id and knows.last <> asks.last
     where h.area_id = $1 and h.id = any($2) and h.status = 'asked' and h.lapses_at > now()
+        and exists (select from referral r where r.area_id = h.area_id and r.pupil_id = p.id and r.ended_at is null)
         and not exists (select from pupil_statement s where s.area_id = h.area_id and s.pupil_id = p.id
             and s.superseded_at is null and ({_DIFFERS}))
 """  # noqa: S608 - as above
@@ -62,7 +64,8 @@ _PUT = """
         h.lapses_at, 1
     from unnest($2::uuid[], $3::uuid[], $4::uuid[], $5::uuid[]) a(id, handover_id, pupil_id, school_id)
     join handover h on h.area_id = $1 and h.id = a.handover_id
-    on conflict (area_id, handover_id, pupil_id) do update set status = 'open', version = q.version + 1
+    on conflict (area_id, handover_id, pupil_id) do update
+        set status = 'open', version = q.version + 1
         where q.status = 'ended'
     returning q.id, q.handover_id, q.statement_id, array(
         select s.id from pupil_statement s
@@ -73,7 +76,8 @@ _PUT = """
 async def put_requests(connection: Any, area: UUID, subjects: Sequence[UUID]) -> None:
     """Put each handover to every school whose pupil agrees with it, and end the requests that no longer agree.
 
-    A pupil agrees if it shares a number with the statement, has the same date of birth, and differs in no number.
+    A pupil agrees if it has an open referral, shares a number with the statement, has the same date of birth, and
+    differs in no number.
 
     Args:
         connection: asyncpg's, in a transaction whose context sees the area's statements, and which has the turn of
