@@ -280,6 +280,18 @@ class TestMatching:
         await refer(service, "OUTREACH", "far_school")
         assert [each["school_urn"] for each in await requests(service, "far_school")] == ["900003"]
 
+    async def test_a_refusal_stands_where_the_pupil_did_not_agree_for_a_while(self, service: Service) -> None:
+        path = f"/v1/referrals/{(await refer(service))['id']}"
+        await asked(service)
+        (request,) = await requests(service)
+        assert (await decide(service, request, "refuse", reason="Robin still comes to us.")).status_code == 201
+        for version, (birth, status) in enumerate([(OTHER_BIRTH, "ended"), ("2016-05-04", "refused")], 1):
+            corrected = await service.as_("school").patch(path, {"pupil": {"date_of_birth": birth}}, f'"{version}"')
+            assert corrected.status_code == 200, corrected.text
+            (request,) = await requests(service)
+            assert (request["status"], request["decision"]) == (status, "refuse")
+        assert (await decide(service, request)).json()["status"] == "completed"
+
     async def test_a_match_is_an_event_about_both_statements(self, service: Service) -> None:
         referral = await refer(service)
         await asked(service)

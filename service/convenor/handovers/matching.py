@@ -65,7 +65,7 @@ _PUT = """
     from unnest($2::uuid[], $3::uuid[], $4::uuid[], $5::uuid[]) a(id, handover_id, pupil_id, school_id)
     join handover h on h.area_id = $1 and h.id = a.handover_id
     on conflict (area_id, handover_id, pupil_id) do update
-        set status = 'open', version = q.version + 1
+        set status = case q.decision when 'refuse' then 'refused' else 'open' end, version = q.version + 1
         where q.status = 'ended'
     returning q.id, q.handover_id, q.statement_id, array(
         select s.id from pupil_statement s
@@ -77,7 +77,7 @@ async def put_requests(connection: Any, area: UUID, subjects: Sequence[UUID]) ->
     """Put each handover to every school whose pupil agrees with it, and end the requests that no longer agree.
 
     A pupil agrees if it has an open referral, shares a number with the statement, has the same date of birth, and
-    differs in no number.
+    differs in no number. A request that was refused stays so, though its pupil did not agree for a while.
 
     Args:
         connection: asyncpg's, in a transaction whose context sees the area's statements, and which has the turn of
