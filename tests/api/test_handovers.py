@@ -82,6 +82,18 @@ class TestAsking:
         trust = await shared_service.as_("trust").post(HANDOVERS, body_of())
         assert errors(trust) == [("/school_urn", "not_found")]
 
+    async def test_a_school_with_a_successor_neither_asks_nor_withdraws(self, service: Service) -> None:
+        asked_before = await asked(service, "school")
+        urn = await convert(service, "far_school")
+        child = {"upn": "Q801200005002", "nhs_number": None}
+        for by in ("school", "far_school"):
+            refused = await service.as_(by).post(HANDOVERS, body_of("school", **child))
+            assert errors(refused) == [("/school_urn", "has_successor")]
+        assert conflict(await withdraw(service, asked_before, "school")) == "state_conflict"
+        assert (await withdraw(service, asked_before, "far_school")).status_code == 201
+        successor = body_of("school", **child) | {"school_urn": urn}
+        assert (await service.as_("far_school").post(HANDOVERS, successor)).status_code == 201
+
     async def test_a_statement_that_the_school_s_own_contradict_is_refused(self, service: Service) -> None:
         await refer(service, "SLT", "neighbour", date_of_birth=OTHER_BIRTH)
         assert errors(await ask(service)) == [("/pupil/date_of_birth", "contradicts_earlier")]

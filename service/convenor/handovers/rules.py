@@ -66,7 +66,7 @@ async def ask_handover(session: AsyncSession, principal: Principal, data: Handov
     """Store what a school asks. Whose pupil it is about, the worker finds after the commit.
 
     Raises:
-        Invalid: the school is not the caller's, or no number is stated.
+        Invalid: the school is not the caller's or has a successor, or no number is stated.
         Contradiction, SameNameAndBirthDate: see `judge_statement`.
         AlreadyAsked: the school asks for the same child already.
     """
@@ -88,6 +88,9 @@ async def ask_handover(session: AsyncSession, principal: Principal, data: Handov
     area, school_id = school
     await lock(session, School, school, Lock.KEEP_KEY)
     schools = await lock_pupils(session, area, school_id)
+    if schools[0] != school_id:
+        errors.add("/school_urn", "has_successor", "This school has a successor, which alone asks. State its URN.")
+    errors.raise_if_any()
     await seal_statements(session, area, schools)
     if asked := await queries.asked_before(session, area, schools, numbers):
         raise AlreadyAsked(asked)
@@ -121,10 +124,11 @@ async def withdraw_handover(
     """Take back what was asked. The worker ends the requests, so that nothing here depends on whether there are any.
 
     Raises:
-        StateConflict: the caller did not ask, or it is completed, lapsed or withdrawn.
+        StateConflict: the caller did not ask, or is not its successor, or it is completed, lapsed or withdrawn.
     """
-    if (handover.area_id, handover.school_id) not in principal.keys(RowAccess.SCHOOL):
-        raise StateConflict("Only the school that asked withdraws a handover.")
+    schools = await line_of(session, handover.area_id, handover.school_id)
+    if (handover.area_id, schools[0]) not in principal.keys(RowAccess.SCHOOL):
+        raise StateConflict("Only the school that asked withdraws a handover; its successor, where it has one.")
     if not is_asked(handover):
         raise StateConflict("This handover is over: it is completed, lapsed or withdrawn.")
     handover.status, handover.version = HandoverStatus.WITHDRAWN, handover.version + 1
