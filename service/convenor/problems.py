@@ -216,10 +216,12 @@ class StateConflict(Problem):
 
 
 class AmbiguousKey(Problem):
-    """Records of several of your areas have this code: name the one that you mean by its id."""
+    """Several records that you see have this code: name the one that you mean by its id."""
 
     status, code, title = 409, "ambiguous_key", "Code not unique"
-    cause = "A code is unique in one area. You work in several areas, and records of more than one have it."
+    cause = (
+        "Records of several of your areas have this code, or it is of a handover that is put to several pupils."
+    )
     remedy = "Read the list of the records, and use the `id` of the one that you mean."
 
 

@@ -195,6 +195,20 @@ class TestTheAskingSchool:
             path, body = f"{HANDOVERS}/{name}/decisions", {"decision": "refuse"}
             assert (await service.as_("school").post(path, body, etag=f'"{etag}"')).status_code == 201
 
+    async def test_a_code_that_names_several_requests_names_none(self, service: Service) -> None:
+        await refer(service, "SLT", "school", nhs_number=None)
+        await refer(service, "OUTREACH", "school", upn=None, given_name="Rowan")
+        handover, school = await asked(service), service.as_("school")
+        one, other = await requests(service)
+        path = f"{HANDOVERS}/{handover['code']}/decisions"
+        assert conflict(await school.get(f"{REQUESTS}/{handover['code']}")) == "ambiguous_key"
+        assert conflict(await school.post(path, {"decision": "complete"}, etag="*")) == "ambiguous_key"
+        query = f'{{ handoverRequest(id: "{handover["code"]}") {{ id }} }}'
+        answer = await school.post("/graphql", {"query": query})
+        assert [each["extensions"]["code"] for each in answer.json()["errors"]] == ["ambiguous_key"]
+        for request in (one, other):
+            assert (await decide(service, request, "refuse")).status_code == 201
+
     async def test_a_completed_handover_names_the_new_referrals_and_none_of_the_earlier_ones(
         self, service: Service
     ) -> None:

@@ -5,6 +5,8 @@ from typing import Any, Literal
 
 import pytest
 from pydantic import BaseModel
+from sqlalchemy import UniqueConstraint
+from sqlmodel import SQLModel
 
 from convenor.domain_types.codes import Prose
 from convenor.features import RESOURCES
@@ -249,3 +251,13 @@ def test_any_misspelt_key_of_a_real_resource_is_refused(resource: Resource) -> N
             changed = {name + "s" if name == key else name: value for name, value in declared.items()}
             with pytest.raises(ValueError, match=f'{what} names "{key}s"'):
                 replace(resource, **{what: changed})
+
+
+def test_a_natural_key_names_one_record_of_an_area_unless_it_is_declared_as_shared() -> None:
+    for resource in RESOURCES.values():
+        if resource.natural_key and not resource.view:
+            table = SQLModel.metadata.tables[resource.table]
+            unique = [each.columns for each in table.constraints if isinstance(each, UniqueConstraint)]
+            unique += [index.columns for index in table.indexes if index.unique]
+            names_one = any({*columns.keys()} <= {"area_id", resource.natural_key} for columns in unique)
+            assert names_one is not resource.shared_key, resource.name

@@ -135,6 +135,7 @@ HANDOVER_REQUESTS = Resource(
     row_access=ROW_ACCESS,
     scope=SCOPE,
     natural_key="handover_code",
+    shared_key=True,
     etag="version",
     subjects=(
         "select {t}.statement_id union all select r.statement_id from referral r"

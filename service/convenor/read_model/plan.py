@@ -124,8 +124,8 @@ def compile_selection(roots: tuple[One | Page, ...], profile: AccessProfile) -> 
     `ids` and `subjects` as text separated by commas. For a caller of several areas, each id has a space and its area
     after it.
 
-    If a caller of several areas names a record by its natural key, there is a column `ambiguous`: the places of the
-    keys that several records have. Such a record is not found.
+    If a caller of several areas names a record by its natural key, or anybody by a shared one, there is a column
+    `ambiguous`: the places of the keys that several records have. Such a record is not found.
     """
     writer = _Writer(profile, hidden="null")
     return _answer(writer, [writer.link(root, None) for root in roots])
@@ -217,7 +217,7 @@ class _Writer:
     def found(self, resource: Resource, by: By, at: str) -> str:
         """Select the row of one record by its id or natural key; no row where several records have the key."""
         rows, key = self.predicates.rows(resource), [self.predicates.key_predicate(resource, by, at)]
-        if by == "id" or not rows.has_branches:
+        if by == "id" or not (rows.has_branches or resource.shared_key):
             return accessible_rows(rows, self.binder, key, limit="limit 1")
         step = self._alias("k")
         self.named[at] = step, accessible_rows(rows, self.binder, key, limit="limit 2")

@@ -167,6 +167,7 @@ class Resource:
         row_access: the row access of each role; a role that is left out reads no rows.
         within_clusters: for `RowAccess.CLUSTER`, the condition that a row belongs to the clusters in `{keys}`.
         natural_key: a column that identifies a record as well as its id.
+        shared_key: True where several records of an area can have one natural key; it names a record if it is alone.
         joins: joins by alias, each used only where a requested field names it as `{alias}`.
         id_sql: the record's id where it is not the column `id`.
         sql: the SQL of fields that are not columns, by dotted path; JSON for a nested field.
@@ -196,6 +197,7 @@ class Resource:
     filters: Mapping[str, Filter] = field(default_factory=dict)
     within_clusters: str = "false"
     natural_key: str | None = None
+    shared_key: bool = False
     joins: Mapping[str, str] = field(default_factory=dict)
     id_sql: str = "{t}.id"
     sql: Mapping[str, str] = field(default_factory=dict)
