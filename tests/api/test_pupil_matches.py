@@ -128,6 +128,73 @@ async def test_pupils_whom_a_number_links_wrongly_are_kept_apart_whatever_is_sta
     assert await duplicates(service, "trust", other) == [one["code"]]
 
 
+async def test_a_link_is_open_again_once_one_of_its_pupils_turns_out_to_be_another_child(service: Service) -> None:
+    one = await refer(service, "school", "900001")
+    other = await refer(service, "neighbour", "900002", date_of_birth=OTHER_BIRTH)
+    match = await only_match(service)
+    assert (await decide(service, match, "link")).json()["status"] == "linked"
+    path = f"/v1/referrals/{one['id']}"
+    added = await service.as_("school").patch(path, {"pupil": {"home_la_code": "802"}}, '"1"')
+    assert added.status_code == 200, added.text
+    assert (await only_match(service))["status"] == "linked"
+    another = {
+        "upn": "E801200005003",
+        "nhs_number": NUMBERS[0],
+        "given_name": "Wren",
+        "family_name": "Holt",
+        "date_of_birth": "2014-07-19",
+    }
+    corrected = await service.as_("school").patch(path, {"pupil": another}, '"2"')
+    assert corrected.status_code == 200, corrected.text
+    opened = await only_match(service)
+    assert (opened["id"], opened["status"], opened["agree"]) == (match["id"], "open", [])
+    assert opened["differ"] == ["upn", "nhs_number", "date_of_birth"]
+    assert {pupil["person"] for pupil in opened["pupils"]} == {1, 2}
+    (decision,) = (await commissioner(service).get(f"{MATCHES}/{match['id']}/decisions")).json()["data"]
+    assert decision["withdrawn_at"] is None
+    await service.as_("trust").get(f"/v1/referrals/{other['id']}")
+    pupil = one["subject"]["pupil"]["id"]
+    read = await service.as_("auditor").get("/v1/audit/events", pupil=pupil, action="referrals:read")
+    assert read.json()["data"] == []
+    apart = await decide(service, match, "keep_apart")
+    assert (apart.status_code, apart.json()["status"]) == (201, "kept_apart")
+
+
+async def test_a_link_that_no_longer_holds_is_decided_again(service: Service) -> None:
+    one = await refer(service, "school", "900001")
+    await refer(service, "neighbour", "900002", date_of_birth=OTHER_BIRTH)
+    match = await only_match(service)
+    assert (await decide(service, match, "link")).json()["status"] == "linked"
+    path = f"/v1/referrals/{one['id']}"
+    corrected = await service.as_("school").patch(path, {"pupil": {"upn": None}}, '"1"')
+    assert corrected.status_code == 200, corrected.text
+    assert (await only_match(service))["status"] == "open"
+    again = await decide(service, match, "link")
+    assert (again.status_code, again.json()["status"]) == (201, "linked")
+    restored = await service.as_("school").patch(path, {"pupil": {"upn": "B801200005001"}}, '"2"')
+    assert restored.status_code == 200, restored.text
+    assert (await only_match(service))["status"] == "linked"
+
+
+async def test_a_link_does_not_hold_once_the_oldest_referral_of_its_pupil_turns_out_to_be_of_another_child(
+    service: Service,
+) -> None:
+    oldest = await refer(service, "school", "900001")
+    later = await refer(service, "school", "900001", "OUTREACH")
+    other = await refer(service, "neighbour", "900002", date_of_birth=OTHER_BIRTH)
+    match = await only_match(service)
+    assert (await decide(service, match, "link")).json()["status"] == "linked"
+    another = {"upn": "E801200005003", "nhs_number": NUMBERS[0], "given_name": "Wren", "date_of_birth": "2014-07-19"}
+    corrected = await service.as_("school").patch(f"/v1/referrals/{oldest['id']}", {"pupil": another}, '"1"')
+    assert corrected.status_code == 200, corrected.text
+    opened = await only_match(service)
+    assert opened["status"] == "open"
+    assert {pupil["referrals"][0]: pupil["person"] for pupil in opened["pupils"]}.keys() == {
+        each["code"] for each in (oldest, later, other)
+    }
+    assert len({pupil["person"] for pupil in opened["pupils"]}) == 3
+
+
 async def test_a_decision_about_some_pupils_names_their_referrals_and_leaves_the_others(service: Service) -> None:
     one = await refer(service, "school", "900001")
     two = await refer(service, "neighbour", "900002", date_of_birth=OTHER_BIRTH)
@@ -239,7 +306,7 @@ async def test_pupils_who_are_kept_apart_are_no_person_once_a_school_says_that_t
     service: Service,
 ) -> None:
     one = await refer(service, "school", "900001", upn=None, nhs_number=NUMBERS[0])
-    two = await refer(service, "school", "900001", "OUTREACH", upn=None, nhs_number=NUMBERS[1], given_name="Elm")
+    two = await refer(service, "school", "900001", "OUTREACH", nhs_number=None, given_name="Elm")
     beside_one = await refer(service, "neighbour", "900002", nhs_number=NUMBERS[0])
     beside_two = await refer(service, "far_school", "900003", nhs_number=NUMBERS[1])
     for decision, *pair in (

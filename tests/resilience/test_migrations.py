@@ -289,6 +289,38 @@ async def test_pupils_who_were_stated_before_the_migration_are_linked_once_they_
     await admin.close()
 
 
+async def test_a_link_of_before_the_migration_holds_for_what_is_stated_at_the_migration(
+    server: Server, service: Service
+) -> None:
+    database = urlsplit(service.app_url).path[1:]
+    owner_url, admin = named(server.owner_url, database), await asyncpg.connect(service.superuser_url)
+    await admin.execute(f"alter database {database} owner to {urlsplit(server.owner_url).username}")
+    made = [
+        await service.as_(school).post("/v1/referrals", pupil_referral("SLT", urn, nhs_number=None, date_of_birth=day))
+        for school, urn, day in (("school", "900001", "2016-05-04"), ("neighbour", "900002", "2015-03-02"))
+    ]
+    await service.as_("trust").call(
+        "PUT",
+        f"{made[0].headers['Location']}/nhs-number",
+        json={"nhs_number": "9990000018"},
+        headers={"If-Match": '"1"'},
+    )
+    await do_all(service)
+    commissioner = service.as_("identifying_commissioner")
+    match = f"/v1/pupil-matches/{await admin.fetchval('select id from pupil_match')}"
+    for decision in ("keep_apart", "unlink", "link"):
+        etag = (await commissioner.get(match)).headers["ETag"]
+        body = {"decision": decision, "reason": "The school telephoned."}
+        assert (await commissioner.post(f"{match}/decisions", body, etag=etag)).status_code == 201
+    noted = "select stated from decided_pupil order by decision_id, pupil_id"
+    before = [row["stated"] for row in await admin.fetch(noted)]
+    assert sorted(map(len, before)) == [0, 0, 0, 0, 2, 3]
+    await downgrade(owner_url, "0025")
+    await asyncio.to_thread(migrate, owner_url, APP)
+    assert [row["stated"] for row in await admin.fetch(noted)] == before
+    await admin.close()
+
+
 def _of(service: Service, urn: str) -> UUID:
     """Return the id of a school."""
     return service.area().schools[urn]

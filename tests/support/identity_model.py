@@ -12,6 +12,7 @@ from typing import NamedTuple, TypeVar
 Node = TypeVar("Node")
 
 IDENTIFIERS = ("upn", "temporary_upn", "nhs_number")
+COMPARED = (*IDENTIFIERS, "date_of_birth")
 SHARED = (*IDENTIFIERS, "about")
 
 
@@ -42,8 +43,7 @@ def share(one: Statement, other: Statement) -> bool:
 
 def differ(statements: Collection[Statement]) -> frozenset[str]:
     """Return the fields for which statements of one child would give two values. Names are no part of it."""
-    fields = (*IDENTIFIERS, "date_of_birth")
-    return frozenset(each for each in fields if len({getattr(one, each) for one in statements} - {None}) > 1)
+    return frozenset(each for each in COMPARED if len({getattr(one, each) for one in statements} - {None}) > 1)
 
 
 def components(nodes: Iterable[Node], edges: Iterable[tuple[Node, Node]]) -> list[frozenset[Node]]:
@@ -204,12 +204,18 @@ Pupil = tuple[str, str]
 """An organisation and the id that it has for the pupil."""
 
 
+Value = tuple[Pupil, str, str]
+"""A pupil, a field, and what is stated of the pupil in that field."""
+
+
 class Decision(NamedTuple):
     """What a person decided of two pupils."""
 
     one: Pupil
     other: Pupil
     link: bool
+    stated: frozenset[Value] = frozenset()
+    """What was stated of the two when somebody linked them: a link holds as long as all of it is stated."""
 
 
 class Refused(Exception):  # noqa: N818
@@ -233,6 +239,28 @@ def pupils_of(organisations: Mapping[str, Organisation]) -> dict[Pupil, list[Sta
     }
 
 
+def values(pupil: Pupil, statements: Iterable[Statement]) -> frozenset[Value]:
+    """Return what statements say of a pupil in the fields that are compared."""
+    return frozenset(
+        (pupil, each, value)
+        for statement in statements
+        for each in COMPARED
+        if (value := getattr(statement, each)) is not None
+    )
+
+
+def holds(decision: Decision, pupils: Mapping[Pupil, list[Statement]]) -> bool:
+    """Tell whether a decision holds. Keeping apart always does, because not linking is the safe side."""
+    now = frozenset[Value]().union(*(values(each, pupils.get(each, ())) for each in (decision.one, decision.other)))
+    return not decision.link or decision.stated <= now
+
+
+def in_force(decisions: Collection[Decision], pupils: Mapping[Pupil, list[Statement]]) -> list[Decision]:
+    """Leave out the links that no longer hold where somebody has decided about the two again."""
+    decided = {frozenset((each.one, each.other)) for each in decisions if holds(each, pupils)}
+    return [each for each in decisions if holds(each, pupils) or frozenset((each.one, each.other)) not in decided]
+
+
 def _edges(pupils: Mapping[Pupil, list[Statement]], decisions: Collection[Decision]) -> Iterator[tuple[Pupil, Pupil]]:
     apart = {frozenset((each.one, each.other)) for each in decisions if not each.link}
     for one, other in combinations(pupils, 2):
@@ -245,7 +273,7 @@ def _is_sound(
     group: frozenset[Pupil], pupils: Mapping[Pupil, list[Statement]], decisions: Collection[Decision]
 ) -> bool:
     for one, other in combinations(group, 2):
-        links = {each.link for each in decisions if {each.one, each.other} == {one, other}}
+        links = {each.link and holds(each, pupils) for each in decisions if {each.one, each.other} == {one, other}}
         if False in links or (not links and differ(pupils[one] + pupils[other])):
             return False
     return True
@@ -253,13 +281,14 @@ def _is_sound(
 
 def derive(pupils: Mapping[Pupil, list[Statement]], decisions: Collection[Decision]) -> Persons:
     """Derive persons from everything at once: the specification."""
+    decisions = in_force(decisions, pupils)
+    links = [(each.one, each.other) for each in decisions if each.link and holds(each, pupils)]
     linked, matches = set(), set()
     for group in components(pupils, _edges(pupils, decisions)):
         if _is_sound(group, pupils, decisions):
             linked.add(group)
         else:
-            by_people = [(each.one, each.other) for each in decisions if each.link and {each.one, each.other} <= group]
-            for person in components(group, by_people):
+            for person in components(group, [pair for pair in links if group.issuperset(pair)]):
                 apart = any({each.one, each.other} <= person for each in decisions if not each.link)
                 linked |= {frozenset([each]) for each in person} if apart else {person}
             matches.add(group)
@@ -273,7 +302,7 @@ def rederive(
     decisions: Collection[Decision],
 ) -> Persons:
     """Derive persons anew for the groups that a change touches, and leave all others alone: what the worker does."""
-    edges = list(_edges(pupils, decisions))
+    edges = list(_edges(pupils, in_force(decisions, pupils)))
     formerly = {each for group in before.linked | before.matches if group & set(touched) for each in group}
     ends = (formerly | set(touched)) & pupils.keys()
     near = {each for group in components(pupils, edges) if group & ends for each in group}
@@ -285,20 +314,24 @@ def rederive(
     )
 
 
-def decide(decisions: frozenset[Decision], new: Decision) -> frozenset[Decision]:
-    """Add what a person decided.
+def decide(
+    decisions: frozenset[Decision], new: Decision, pupils: Mapping[Pupil, list[Statement]]
+) -> frozenset[Decision]:
+    """Add what a person decided, with what is stated of the two pupils.
 
     Raises:
-        Refused: Links of people would join pupils that a person keeps apart.
+        Refused: Links of people that hold would join pupils that a person keeps apart.
     """
-    after = decisions | {new}
+    stated = frozenset[Value]().union(*(values(each, pupils.get(each, ())) for each in (new.one, new.other)))
+    new = new._replace(stated=stated if new.link else frozenset())
+    after = {each for each in decisions if holds(each, pupils)} | {new}
     groups = components(
         {pupil for each in after for pupil in (each.one, each.other)},
         [(each.one, each.other) for each in after if each.link],
     )
     if any({each.one, each.other} <= group for each in after if not each.link for group in groups):
         raise Refused
-    return after
+    return decisions | {new}
 
 
 def resolved(decisions: Iterable[Decision], organisations: Mapping[str, Organisation]) -> list[Decision]:
@@ -308,5 +341,12 @@ def resolved(decisions: Iterable[Decision], organisations: Mapping[str, Organisa
         return pupil[0], organisations[pupil[0]].pupil_of(pupil[1])
 
     return [
-        Decision(now(each.one), now(each.other), each.link) for each in decisions if now(each.one) != now(each.other)
+        Decision(
+            now(each.one),
+            now(each.other),
+            each.link,
+            frozenset((now(pupil), name, value) for pupil, name, value in each.stated),
+        )
+        for each in decisions
+        if now(each.one) != now(each.other)
     ]

@@ -87,20 +87,20 @@ class PlayedPersons:
         body = {"decision": decision, "reason": "The school telephoned.", "referrals": codes}
         answer = await caller.post(f"{path}/decisions", body, etag=etag)
         pair = [(self._school_of(code), self.schools[self._school_of(code)].pupil_of(code)) for code in codes]
-        now = resolved(self.decisions, self.schools)
         if decision == "unlink":
             left = [each for each in self.decisions if set(_pair_of(each, self.schools)) != set(pair)]
             assert answer.status_code == (201 if len(left) < len(self.decisions) else 409), answer.text
             self.decisions = left
             return
         new = Decision(pair[0], pair[1], link=decision == "link")
+        now = frozenset(resolved(self.decisions, self.schools))
         try:
-            decide_in_model(frozenset(now), new)
+            decided = decide_in_model(now, new, self._said()) - now
         except Refused:
             assert (answer.status_code, answer.json()["code"]) == (409, "contradicts_decision")
         else:
             assert answer.status_code == 201, answer.text
-            self.decisions.append(new)
+            self.decisions += decided
 
     async def matches(self) -> list[dict[str, Any]]:
         """Return the matches of these schools' pupils that have not ended, after all pending work."""

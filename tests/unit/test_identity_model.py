@@ -26,6 +26,7 @@ from support.identity_model import (
     rederive,
     resolved,
     share,
+    values,
 )
 from support.tiers import size
 
@@ -379,10 +380,11 @@ def _decided(most: int) -> Iterator[tuple[dict[str, Organisation], Decision]]:
             _say(organisations, event, SAID)
         for one, other in combinations(pupils_of(organisations), 2):
             for link in (True, False):
-                yield organisations, Decision(one, other, link)
+                (decision,) = decide(frozenset(), Decision(one, other, link), pupils_of(organisations))
+                yield organisations, decision
 
 
-def test_only_a_person_changes_what_a_person_decided() -> None:
+def test_what_is_stated_besides_changes_nothing_that_a_person_decided() -> None:
     for organisations, decision in _decided(2):
         for event in [(who, what, 9) for who in SCHOOLS for what in range(len(SAID))]:
             later = {name: Organisation(each.said) for name, each in organisations.items()}
@@ -394,6 +396,53 @@ def test_only_a_person_changes_what_a_person_decided() -> None:
                     if {decided.one, decided.other} <= group
                 ]
                 assert bool(together) is decision.link, event
+
+
+def test_a_link_holds_for_what_was_stated_when_it_was_decided_and_keeping_apart_whatever_is_corrected() -> None:
+    for organisations, decision in _decided(2):
+        for name, referral in ((name, code) for name, each in organisations.items() for code in each.said):
+            for other in SAID:
+                later = {each: Organisation(dict(organisation.said)) for each, organisation in organisations.items()}
+                try:
+                    later[name].correct(referral, other._replace(about=referral))
+                except (Contradiction, SameNameAndBirth):
+                    continue
+                pupils = pupils_of(later)
+                for decided in resolved([decision], later):
+                    pair = {decided.one, decided.other}
+                    stated = {each for pupil in pair for each in values(pupil, pupils[pupil])}
+                    persons = derive(pupils, {decided})
+                    together = any(pair <= group for group in persons.linked)
+                    assert together is (decision.link and decided.stated <= stated), (decision, other)
+                    undecided = decision.link and not together
+                    assert not undecided or any(pair <= group for group in persons.matches)
+
+
+@pytest.mark.parametrize("link", [True, False])
+def test_a_link_that_a_correction_made_void_is_a_match_until_somebody_decides_again(link: bool) -> None:
+    organisations = {"A": Organisation({"R-1": CHILDREN["Ash"]}), "B": Organisation({"R-2": FALSE[1]})}
+    one, other = ("A", "R-1"), ("B", "R-2")
+    alone, together = frozenset([frozenset([one]), frozenset([other])]), frozenset([frozenset([one, other])])
+    decisions = decide(frozenset(), Decision(one, other, link=True), pupils_of(organisations))
+    organisations["A"].correct("R-1", CHILDREN["Clover"])
+    corrected = pupils_of(organisations)
+    assert derive(corrected, decisions) == Persons(alone, together)
+    decided = decide(decisions, Decision(one, other, link), corrected)
+    assert derive(corrected, decided) == Persons(together if link else alone, frozenset())
+    organisations["A"].correct("R-1", CHILDREN["Ash"])
+    assert derive(pupils_of(organisations), decisions) == Persons(together, frozenset())
+
+
+def test_a_link_of_a_pupil_whose_oldest_referral_turns_out_to_be_of_another_child_holds_for_neither() -> None:
+    school, other = Organisation(), ("B", "R-9")
+    for code in ("R-1", "R-2"):
+        school.refer(code, CHILDREN["Ash"])
+    organisations = {"A": school, "B": Organisation({"R-9": FALSE[1]})}
+    decisions = decide(frozenset(), Decision(("A", "R-1"), other, link=True), pupils_of(organisations))
+    school.correct("R-1", CHILDREN["Clover"])
+    persons = derive(pupils_of(organisations), resolved(decisions, organisations))
+    assert persons.linked == {frozenset([each]) for each in [("A", "R-1"), ("A", "R-2"), other]}
+    assert persons.matches == {frozenset([("A", "R-1"), ("A", "R-2"), other])}
 
 
 def test_a_decision_follows_a_pupil_to_the_older_id_until_its_organisation_itself_says_that_both_are_one() -> None:
@@ -434,9 +483,9 @@ def test_a_worker_derives_the_same_after_a_decision_and_what_was_before_once_it_
 
 def test_a_decision_that_contradicts_earlier_ones_is_refused() -> None:
     one, two, three = ("A", "R-1"), ("B", "R-2"), ("C", "R-3")
-    decisions = decide(decide(frozenset(), Decision(one, two, link=True)), Decision(one, three, link=False))
+    decisions = decide(decide(frozenset(), Decision(one, two, link=True), {}), Decision(one, three, link=False), {})
     with pytest.raises(Refused):
-        decide(decisions, Decision(two, three, link=True))
+        decide(decisions, Decision(two, three, link=True), {})
 
 
 def test_groups_are_the_same_in_every_order_of_their_edges() -> None:

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from convenor.database.ids import uuid7
 from convenor.pupil_matches.models import MatchDecision, MatchStatus
-from convenor.pupil_matches.persons import COMPARED, NUMBERS, Decided, Match, derive
+from convenor.pupil_matches.persons import COMPARED, NUMBERS, Decision, Match, Values, derive
 
 KIND = "person_links"
 """The kind of pending work. Its subjects are pupils; a trigger on their statements adds it (migration 0019)."""
@@ -77,14 +77,13 @@ _STATED = (
     .replace("{values}", ", ".join(_VALUES.replace("{column}", each) for each in COMPARED))
 )
 _DECIDED = """
-    select coalesce(p.joined_to, p.id) as one, coalesce(q.joined_to, q.id) as other, e.decision
-    from pupil p
-    join decided_pupil d on d.area_id = p.area_id and d.pupil_id = p.id
-    join pupil_decision e on e.area_id = d.area_id and e.id = d.decision_id
-        and e.withdrawn_at is null and e.decision <> 'unlink'
-    join decided_pupil o on o.area_id = e.area_id and o.decision_id = e.id and o.pupil_id > d.pupil_id
-    join pupil q on q.area_id = o.area_id and q.id = o.pupil_id
-    where p.area_id = $1 and (p.id = any($2) or p.joined_to = any($2))
+    select e.id, e.decision, coalesce(p.joined_to, p.id) as pupil_id, d.stated
+    from pupil_decision e
+    join decided_pupil d on d.area_id = e.area_id and d.decision_id = e.id
+    join pupil p on p.area_id = d.area_id and p.id = d.pupil_id
+    where e.area_id = $1 and e.withdrawn_at is null and e.decision <> 'unlink' and e.id in (
+        select o.decision_id from pupil q join decided_pupil o on o.area_id = q.area_id and o.pupil_id = q.id
+        where q.area_id = $1 and (q.id = any($2) or q.joined_to = any($2)))
 """
 _FORMER = """
     select m.id, m.status, m.agree, m.differ, array_agg(array[l.pupil_id, l.group_id, l.person_id]) as links
@@ -122,17 +121,21 @@ _STORE_LINKS = """
 """
 
 
-async def decisions_near(connection: Any, area: UUID, pupils: Collection[UUID]) -> Decided:
-    """Return the pairs of pupils that decisions about any of these pupils link or keep apart.
+async def stated_of(connection: Any, area: UUID, pupils: Collection[UUID]) -> dict[UUID, Values]:
+    """Return what statements in force, and services that traced a number, say of pupils."""
+    rows = await connection.fetch(_STATED, area, list(pupils))
+    return {row["pupil_id"]: {column: frozenset(row[column] or ()) for column in COMPARED} for row in rows}
+
+
+async def decisions_about(connection: Any, area: UUID, pupils: Collection[UUID]) -> list[Decision]:
+    """Return the decisions in force about any of these pupils, each with all of its pupils.
 
     A decision follows a pupil to the older id that it was joined to. What is now one pupil needs no decision.
     """
-    rows = await connection.fetch(_DECIDED, area, list(pupils))
-    return {
-        (frozenset((row["one"], row["other"])), row["decision"] == MatchDecision.LINK)
-        for row in rows
-        if row["one"] != row["other"]
-    }
+    stated: dict[tuple[UUID, bool], dict[UUID, frozenset[bytes]]] = defaultdict(lambda: defaultdict(frozenset))
+    for row in await connection.fetch(_DECIDED, area, list(pupils)):
+        stated[row["id"], row["decision"] == MatchDecision.LINK][row["pupil_id"]] |= frozenset(row["stated"])
+    return [Decision(link, of_pupils) for (_, link), of_pupils in stated.items()]
 
 
 async def relink(connection: Any, area: UUID, touched: Sequence[UUID]) -> None:
@@ -145,22 +148,21 @@ async def relink(connection: Any, area: UUID, touched: Sequence[UUID]) -> None:
         touched: the pupils of whom something has changed.
     """
     near = [row[0] for row in await connection.fetch(_NEAR, area, list(touched))]
-    stated = await connection.fetch(_STATED, area, near)
-    pupils = {row["pupil_id"]: {column: frozenset(row[column] or ()) for column in COMPARED} for row in stated}
-    decided = await decisions_near(connection, area, near)
+    stated = await stated_of(connection, area, near)
+    decisions = await decisions_about(connection, area, near)
     former = {row["id"]: row for row in await connection.fetch(_FORMER, area, near)}
-    await _store(connection, area, derive(pupils, decided), decided, former)
+    await _store(connection, area, derive(stated, decisions), decisions, former)
 
 
 async def _store(
-    connection: Any, area: UUID, matches: Sequence[Match], decided: Decided, former: Mapping[UUID, Any]
+    connection: Any, area: UUID, matches: Sequence[Match], decisions: Sequence[Decision], former: Mapping[UUID, Any]
 ) -> None:
     """Replace the links of former matches. The oldest match of some pupils goes on, and what remains of it ends."""
     left, changed, links = dict(former), [], []
-    apart: dict[UUID, list[str]] = defaultdict(list)
-    for one, other in (pair for pair, link in decided if not link):
-        apart[one].append(str(other))
-        apart[other].append(str(one))
+    apart: dict[UUID, set[UUID]] = defaultdict(set)
+    for decision in decisions:
+        for pupil in () if decision.link else decision.stated:
+            apart[pupil].update(decision.stated.keys() - {pupil})
     for match in matches:
         known = next((each for each, row in left.items() if not match.pupils.isdisjoint(_pupils_of(row))), None)
         before = left.pop(known) if known else None
@@ -174,7 +176,7 @@ async def _store(
             set(map(tuple, before["links"])),
         ):
             changed.append((match_id, match.status.value, ",".join(match.agree), ",".join(match.differ)))
-        links += [(pupil, match_id, group, person, ",".join(apart[pupil])) for pupil, group, person in placed]
+        links += [(pupil, match_id, group, person, ",".join(map(str, apart[pupil]))) for pupil, group, person in placed]
     changed += [(each, MatchStatus.ENDED.value, "", "") for each in left]
     await connection.execute(_DROP_LINKS, area, list(former))
     if changed:

@@ -20,7 +20,7 @@ class MatchStatus(StrictStrEnum):
     """The state of a match."""
 
     OPEN = "open"
-    """Its pupils share a number and differ, or decisions leave a part of them undecided."""
+    """Its pupils share a number and differ, decisions leave a part of them undecided, or a link no longer holds."""
     LINKED = "linked"
     """All of its pupils are one person."""
     KEPT_APART = "kept_apart"
@@ -127,3 +127,5 @@ class DecidedPupil(SQLModel, table=True):
     area_id: UUID = ColumnField(primary_key=True)
     decision_id: UUID = ColumnField(primary_key=True)
     pupil_id: UUID = ColumnField(primary_key=True)
+    stated: list[bytes] = ColumnField(sa_type=ARRAY(LargeBinary))
+    """The keyed hashes of what was stated of the pupil when it was linked. The link holds as long as all of it is."""

@@ -35,8 +35,9 @@ class PupilMatchRead(BaseModel):
 
     id: UUID = Field(description="The match's id.")
     status: MatchStatus = Field(
-        description="`open`: somebody must decide. `linked`: its pupils are one child. `kept_apart`: somebody decided"
-        " that some are different children. `ended`: nothing connects them any more."
+        description="`open`: somebody must decide; or must decide again, because a number or date of birth on which a"
+        " link was decided was corrected. `linked`: its pupils are one child. `kept_apart`: somebody decided that some"
+        " are different children. `ended`: nothing connects them any more."
     )
     pupils: list[MatchedPupil] = Field(description="The pupils.")
     agree: list[MatchedField] = Field(description="The fields in which at least two of the pupils agree.")

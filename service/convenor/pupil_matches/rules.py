@@ -1,7 +1,6 @@
 """The rules of decisions about pupils of a match."""
 
 from collections.abc import Collection
-from itertools import combinations
 from typing import Any
 from uuid import UUID
 
@@ -12,9 +11,9 @@ from convenor.database.pools import driver_connection
 from convenor.domain_types.dates import now
 from convenor.problems import FieldErrors, Problem, StateConflict
 from convenor.pupil_matches import queries
-from convenor.pupil_matches.linking import KIND, decisions_near, relink
+from convenor.pupil_matches.linking import KIND, decisions_about, relink, stated_of
 from convenor.pupil_matches.models import DecidedPupil, MatchDecision, PupilDecision, PupilMatch
-from convenor.pupil_matches.persons import contradicts
+from convenor.pupil_matches.persons import Decision, all_values, contradicts
 from convenor.pupil_matches.resource import PUPIL_MATCHES
 from convenor.pupil_matches.schemas import PupilDecisionCreate
 from convenor.read_model.locking import resolve
@@ -60,12 +59,16 @@ async def decide(session: AsyncSession, principal: Principal, match: PupilMatch,
             " its own."
         )
     pupils = _named(members, data.referrals)
+    stated = dict.fromkeys(pupils, frozenset[bytes]())
     if data.decision is MatchDecision.UNLINK:
         await _withdraw(connection, match.area_id, pupils)
     else:
-        decided = await decisions_near(connection, match.area_id, members.values())
-        new = {(frozenset(pair), data.decision is MatchDecision.LINK) for pair in combinations(pupils, 2)}
-        if contradicts(decided, new):
+        said = await stated_of(connection, match.area_id, members.values())
+        link = data.decision is MatchDecision.LINK
+        if link:
+            stated = {each: all_values(said[each]) for each in pupils}
+        decisions = await decisions_about(connection, match.area_id, members.values())
+        if contradicts(decisions, Decision(link, stated), said):
             raise ContradictsDecision
     decision = PupilDecision(
         area_id=match.area_id,
@@ -78,7 +81,10 @@ async def decide(session: AsyncSession, principal: Principal, match: PupilMatch,
     session.add(decision)
     match.version, match.changed_at = match.version + 1, decision.decided_at
     await session.flush()
-    session.add_all(DecidedPupil(area_id=match.area_id, decision_id=decision.id, pupil_id=each) for each in pupils)
+    session.add_all(
+        DecidedPupil(area_id=match.area_id, decision_id=decision.id, pupil_id=pupil, stated=sorted(values))
+        for pupil, values in stated.items()
+    )
     await session.flush()
     await relink(connection, match.area_id, list(pupils))
 
