@@ -1,11 +1,16 @@
 """Pupils of different schools who are one child: linked after the commit, or a match for a person to decide."""
 
+import asyncio
 from typing import Any
 
 import asyncpg
 import pytest
 from support.api_client import Caller, Service, pupil_referral
+from support.held_rows import holding
 from support.pending_work import do_all
+
+from convenor.database.pending_work import wait_for_turn
+from convenor.pupil_matches.linking import KIND
 
 MATCHES = "/v1/pupil-matches"
 OTHER_BIRTH = "2015-03-02"
@@ -347,6 +352,27 @@ async def test_a_decision_about_a_match_that_has_changed_since_is_412(service: S
     await do_all(service)
     body = {"decision": "link", "reason": "It is one child."}
     assert (await commissioner(service).post(f"{path}/decisions", body, etag=seen)).status_code == 412
+
+
+async def test_a_decision_about_pupils_whom_their_school_has_joined_and_nobody_has_linked_yet_is_412(
+    service: Service,
+) -> None:
+    await refer(service, "school", "900001", upn=None, nhs_number=NUMBERS[0])
+    younger = await refer(service, "school", "900001", "OUTREACH", nhs_number=None, given_name="Elm")
+    await refer(service, "neighbour", "900002", nhs_number=None, date_of_birth=OTHER_BIRTH)
+    match = await only_match(service)
+    assert (await decide(service, match, "link")).json()["status"] == "linked"
+    async with holding(service) as holder:
+        await wait_for_turn(holder.connection, KIND, service.area().id)
+        path = f"/v1/referrals/{younger['id']}"
+        joined = await service.as_("school").patch(path, {"pupil": {"nhs_number": NUMBERS[0]}}, '"1"')
+        assert joined.status_code == 200, joined.text
+        deciding = asyncio.create_task(decide(service, match, "keep_apart"))
+        await holder.is_waited_for(deciding)
+    assert (await deciding).status_code == 412
+    assert len(codes_of(await only_match(service))) == 3
+    refused = await decide(service, match, "keep_apart")
+    assert (refused.status_code, refused.json()["code"]) == (409, "contradicts_decision")
 
 
 async def test_a_correction_ends_a_match(service: Service) -> None:

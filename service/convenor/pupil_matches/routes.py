@@ -37,7 +37,7 @@ async def decide_pupil_match(
     ],
 ) -> Response:
     """Decide which pupils of a match are one child. Returns the match in its new state. For the commissioner."""
-    await rules.wait_for_linking(write.session, write.principal, match_id)
+    await rules.link_what_is_pending(write.session, write.principal, match_id)
     match = await get_for_update(write.session, write.principal, PUPIL_MATCHES, PupilMatch, match_id)
     return await write.update(PUPIL_MATCHES, match, data, rules.decide, status=201)
 

@@ -31,14 +31,19 @@ class ContradictsDecision(Problem):
     )
 
 
-async def wait_for_linking(session: AsyncSession, principal: Principal, key: str) -> None:
-    """Keep others from linking pupils of a match's area, before its row is locked: they lock in this order, too.
+async def link_what_is_pending(session: AsyncSession, principal: Principal, key: str) -> None:
+    """Link a match's pupils as they are now, before its row is locked and the version that the caller saw is compared.
+
+    Else somebody would decide about pupils whom their school has joined or parted since. Nobody else links pupils of
+    the area until the transaction ends: all lock in this order.
 
     Raises:
         NotFound: there is no such match, or the caller may not see it.
     """
-    area, _ = await resolve(session, principal, PUPIL_MATCHES, key)
-    await wait_for_turn(await driver_connection(session), KIND, area)
+    area, match = await resolve(session, principal, PUPIL_MATCHES, key)
+    connection = await driver_connection(session)
+    await wait_for_turn(connection, KIND, area)
+    await relink(connection, area, list((await queries.pupils_of(connection, area, match)).values()))
 
 
 async def decide(session: AsyncSession, principal: Principal, match: PupilMatch, data: PupilDecisionCreate) -> None:
