@@ -69,3 +69,19 @@ def assert_bounded(plan: Node) -> None:
         if any("current_setting" in str(value) for name, value in node.items() if name != "Plans"):
             read_in.add(node["Parent Relationship"])
     assert read_in == {"InitPlan"}
+
+
+@dataclass
+class Measured:
+    """A connection that measures what each statement reads."""
+
+    connection: asyncpg.Connection
+    blocks: int = 0
+    """How many blocks of tables and indexes were read so far, from memory or from the disk."""
+
+    async def fetch(self, query: str, *args: Any) -> list[Any]:
+        """Run a statement, and return none of its rows."""
+        explained = await self.connection.fetchval(f"explain (analyze, buffers, format json) {query}", *args)
+        plan: Node = json.loads(explained)[0]["Plan"]
+        self.blocks += plan["Shared Hit Blocks"] + plan["Shared Read Blocks"]
+        return []

@@ -12,54 +12,53 @@ from convenor.pupil_matches.persons import COMPARED, NUMBERS, Decision, Match, V
 KIND = "person_links"
 """The kind of pending work. Its subjects are pupils; a trigger on their statements adds it (migration 0019)."""
 
-_SHARING = """
-    select o.pupil_id from pupil_statement s
-    join pupil_statement o on o.area_id = s.area_id and o.{number}_hash = s.{number}_hash and o.superseded_at is null
-    where s.area_id = $1 and s.pupil_id = n.pupil_id and s.superseded_at is null
-"""
-# A number that a service traced counts for the pupil of its referral.
-_SHARING_TRACED = """
-    select o.pupil_id from referral r
-    join traced_number s on s.area_id = r.area_id and s.referral_id = r.id and s.superseded_at is null
-    join pupil_statement o
-        on o.area_id = s.area_id and o.nhs_number_hash = s.nhs_number_hash and o.superseded_at is null
-    where r.area_id = $1 and r.pupil_id = n.pupil_id
-    union all
-    select q.pupil_id from (
-        select s.nhs_number_hash from pupil_statement s
-        where s.area_id = $1 and s.pupil_id = n.pupil_id and s.superseded_at is null
-        union all
-        select s.nhs_number_hash from referral r
-        join traced_number s on s.area_id = r.area_id and s.referral_id = r.id and s.superseded_at is null
-        where r.area_id = $1 and r.pupil_id = n.pupil_id
-    ) s
-    join traced_number o on o.area_id = $1 and o.nhs_number_hash = s.nhs_number_hash and o.superseded_at is null
-    join referral q on q.area_id = o.area_id and q.id = o.referral_id
+# A number, a match and a decision are nodes of their own, so that each is followed once, however many pupils have it.
+_PUPILS_OF_NUMBER = """
+    select 'pupil', s.pupil_id, null from pupil_statement s
+    where n.kind = '{number}' and s.area_id = $1 and s.{number}_hash = n.value and s.superseded_at is null
 """
 _NEAR = """
-    with recursive near(pupil_id) as (
-        (select each from unnest($2::uuid[]) each
-        union select coalesce(p.joined_to, p.id) from pupil p where p.area_id = $1 and p.id = any($2))
+    with recursive near(kind, id, value) as (
+        (select 'pupil', each, null::bytea from unnest($2::uuid[]) each
         union
-        select beside.pupil_id from near n cross join lateral (
-            {sharing}
+        select 'pupil', coalesce(p.joined_to, p.id), null from pupil p where p.area_id = $1 and p.id = any($2))
+        union
+        select beside.kind, beside.id, beside.value from near n cross join lateral (
+            select v.kind, null::uuid as id, v.value from pupil_statement s
+            cross join lateral (values {numbers}) v(kind, value)
+            where n.kind = 'pupil' and s.area_id = $1 and s.pupil_id = n.id and s.superseded_at is null
             union all
-            select o.pupil_id from person_link l
-            join person_link o on o.area_id = l.area_id and o.match_id = l.match_id
-            where l.area_id = $1 and l.pupil_id = n.pupil_id
+            {pupils_of_numbers}
             union all
-            select coalesce(q.joined_to, q.id) from pupil p
+            -- A number that a service traced counts for the pupil of its referral.
+            select 'nhs_number', null, t.nhs_number_hash from referral r
+            join traced_number t on t.area_id = r.area_id and t.referral_id = r.id and t.superseded_at is null
+            where n.kind = 'pupil' and r.area_id = $1 and r.pupil_id = n.id
+            union all
+            select 'pupil', r.pupil_id, null from traced_number t
+            join referral r on r.area_id = t.area_id and r.id = t.referral_id
+            where n.kind = 'nhs_number' and t.area_id = $1 and t.nhs_number_hash = n.value and t.superseded_at is null
+            union all
+            select 'match', l.match_id, null from person_link l
+            where n.kind = 'pupil' and l.area_id = $1 and l.pupil_id = n.id
+            union all
+            select 'pupil', l.pupil_id, null from person_link l
+            where n.kind = 'match' and l.area_id = $1 and l.match_id = n.id
+            union all
+            select 'decision', d.decision_id, null from pupil p
             join decided_pupil d on d.area_id = p.area_id and d.pupil_id = p.id
             join pupil_decision e on e.area_id = d.area_id and e.id = d.decision_id
                 and e.withdrawn_at is null and e.decision <> 'unlink'
-            join decided_pupil o on o.area_id = e.area_id and o.decision_id = e.id
-            join pupil q on q.area_id = o.area_id and q.id = o.pupil_id
-            where p.area_id = $1 and (p.id = n.pupil_id or p.joined_to = n.pupil_id)
+            where n.kind = 'pupil' and p.area_id = $1 and (p.id = n.id or p.joined_to = n.id)
+            union all
+            select 'pupil', coalesce(p.joined_to, p.id), null from decided_pupil d
+            join pupil p on p.area_id = d.area_id and p.id = d.pupil_id
+            where n.kind = 'decision' and d.area_id = $1 and d.decision_id = n.id
         ) beside
     )
-    select pupil_id from near
-""".replace(
-    "{sharing}", " union all ".join([*(_SHARING.replace("{number}", each) for each in NUMBERS), _SHARING_TRACED])
+    select id from near where kind = 'pupil'
+""".replace("{numbers}", ", ".join(f"('{each}', s.{each}_hash)" for each in NUMBERS)).replace(
+    "{pupils_of_numbers}", " union all ".join(_PUPILS_OF_NUMBER.replace("{number}", each) for each in NUMBERS)
 )
 _VALUES = "array_agg(distinct {column}_hash) filter (where {column}_hash is not null) as {column}"
 _STATED = (
@@ -121,6 +120,11 @@ _STORE_LINKS = """
 """
 
 
+async def near_of(connection: Any, area: UUID, pupils: Collection[UUID]) -> list[UUID]:
+    """Return pupils and all that numbers, matches and decisions connect with them."""
+    return [row[0] for row in await connection.fetch(_NEAR, area, list(pupils))]
+
+
 async def stated_of(connection: Any, area: UUID, pupils: Collection[UUID]) -> dict[UUID, Values]:
     """Return what statements in force, and services that traced a number, say of pupils."""
     rows = await connection.fetch(_STATED, area, list(pupils))
@@ -147,7 +151,7 @@ async def relink(connection: Any, area: UUID, touched: Sequence[UUID]) -> None:
         area: the area of the pupils.
         touched: the pupils of whom something has changed.
     """
-    near = [row[0] for row in await connection.fetch(_NEAR, area, list(touched))]
+    near = await near_of(connection, area, touched)
     stated = await stated_of(connection, area, near)
     decisions = await decisions_about(connection, area, near)
     former = {row["id"]: row for row in await connection.fetch(_FORMER, area, near)}

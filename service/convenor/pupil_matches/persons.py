@@ -4,10 +4,10 @@ Nothing is needed of two values but whether they are equal.
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations, pairwise
-from typing import Any, NamedTuple
+from typing import Any
 from uuid import UUID
 
 from convenor.pupil_matches.models import MatchedField, MatchStatus
@@ -22,7 +22,6 @@ COMPARED: Mapping[str, MatchedField] = {
 }
 """The columns in which the statements about one child may not differ, each with the field that people know."""
 
-Pair = frozenset[UUID]
 Values = Mapping[str, frozenset[Any]]
 """What the statements in force say of a pupil, by column. Any values will do that are equal where the fields are."""
 
@@ -74,80 +73,118 @@ def derive(pupils: Mapping[UUID, Values], decisions: Collection[Decision]) -> li
         pupils: what is said of each pupil.
         decisions: what people decided of them.
     """
-    shared = _by_value(pupils)
-    decided = [[each for each in decision.stated if each in pupils] for decision in decisions]
-    connected = _components(pupils, _chained([*shared.values(), *decided]))
-    return [_match(each, pupils, shared, decisions) for each in connected if len(each) > 1 or _differ(each, pupils)]
+    decided = _Decided(pupils, decisions)
+    holders = list(_by_value(pupils).values())
+    connected = _components(pupils, _chained([*holders, *decided.named]))
+    group_of = _by_member(_components(pupils, decided.edges(holders)))
+    linked_with = _by_member(_components(pupils, _chained(decided.links)))
+    return [
+        _match(each, pupils, decided, group_of, linked_with)
+        for each in connected
+        if len(each) > 1 or _differ(each, pupils)
+    ]
 
 
 def contradicts(decisions: Collection[Decision], new: Decision, pupils: Mapping[UUID, Values]) -> bool:
     """Check whether links that people decided, and that hold, would join pupils whom somebody keeps apart."""
-    after = [(each.link, each.held(pupils)) for each in (*decisions, new)]
-    joined = _components({each for _, held in after for each in held}, _chained(held for link, held in after if link))
-    return any(len(person.intersection(held)) > 1 for link, held in after if not link for person in joined)
+    decided = _Decided(pupils, [*decisions, new])
+    return any(decided.are_apart(each) for each in _components(pupils, _chained(decided.links)))
 
 
 def _match(
     members: frozenset[UUID],
     pupils: Mapping[UUID, Values],
-    shared: Mapping[tuple[str, Any], list[UUID]],
-    decisions: Collection[Decision],
+    decided: "_Decided",
+    group_of: Mapping[UUID, frozenset[UUID]],
+    linked_with: Mapping[UUID, frozenset[UUID]],
 ) -> Match:
-    decided = _pairs_of([each for each in decisions if not members.isdisjoint(each.stated)], pupils)
-    edges = [tuple(pair) for pair in decided.linked | decided.lapsed]
-    for value, holders in shared.items():
-        if members.issuperset(holders) and value[0] in NUMBERS:
-            among = [pair for pair in decided.apart if pair.issubset(holders)]
-            # A chain connects the holders of a value as well as all pairs do, unless some of them are kept apart.
-            all_pairs = (pair for pair in combinations(holders, 2) if frozenset(pair) not in decided.apart)
-            edges += all_pairs if among else pairwise(holders)
     groups: dict[UUID, UUID] = {}
     persons: dict[UUID, UUID] = {}
     is_open = False
-    for group in _components(members, edges):
-        sound = _is_sound(group, pupils, decided)
+    for group in {group_of[each] for each in members}:
+        sound = decided.is_sound(group)
         is_open = is_open or not sound
-        groups |= dict.fromkeys(group, min(group))
-        links = [tuple(pair) for pair in decided.linked if pair <= group]
-        for person in [group] if sound else _components(group, links):
+        groups |= _with_least(group)
+        for person in [group] if sound else {linked_with[each] for each in group}:
             # Later statements can join pupils so that links lead to pupils whom somebody keeps apart: none then holds.
-            holds = not any(pair <= person for pair in decided.apart)
-            persons |= {each: min(person) if holds else each for each in person}
+            persons |= {each: each for each in person} if decided.are_apart(person) else _with_least(person)
     several = len(set(persons.values())) > 1
     status = MatchStatus.OPEN if is_open else MatchStatus.KEPT_APART if several else MatchStatus.LINKED
     return Match(members, groups, persons, status, *_compared(members, pupils))
 
 
-class _Decided(NamedTuple):
-    """Pairs of pupils. One is linked and kept apart where later statements made two decided pupils one."""
+class _Decided:
+    """What people decided of pupils: of two in one decision, and never of pairs, of which a large match has too many.
 
-    linked: frozenset[Pair]
-    apart: frozenset[Pair]
-    lapsed: frozenset[Pair]
-    """Those of links that hold no longer, and about whom nobody has decided again."""
-
-
-def _pairs_of(decisions: Iterable[Decision], pupils: Mapping[UUID, Values]) -> _Decided:
-    linked, apart, lapsed = set[Pair](), set[Pair](), set[Pair]()
-    for each in decisions:
-        held = each.held(pupils)
-        (linked if each.link else apart).update(map(frozenset, combinations(held, 2)))
-        lapsed.update(map(frozenset, combinations((pupil for pupil in each.stated if pupil in pupils), 2)))
-    return _Decided(frozenset(linked), frozenset(apart), frozenset(lapsed - linked - apart))
-
-
-def _is_sound(group: frozenset[UUID], pupils: Mapping[UUID, Values], decided: _Decided) -> bool:
-    """Check that no two pupils of a group differ or are kept apart, unless a person linked these two.
-
-    One pupil differs in itself where a service traced another number than the school states.
+    A pupil has the places in the list of the decisions that name it. Two pupils are linked, or kept apart, if they have
+    one in common. They are both where later statements made two decided pupils one.
     """
-    if any(pair <= group for pair in decided.apart | decided.lapsed):
-        return False
-    if not _differ(group, pupils):
-        return True
-    return len(group) > 1 and all(
-        pair in decided.linked or not _differ(pair, pupils) for pair in map(frozenset, combinations(group, 2))
-    )
+
+    def __init__(self, pupils: Mapping[UUID, Values], decisions: Collection[Decision]) -> None:
+        self._pupils = pupils
+        self.named = [[pupil for pupil in each.stated if pupil in pupils] for each in decisions]
+        held = [each.held(pupils) for each in decisions]
+        self.links = [pupils if each.link else [] for each, pupils in zip(decisions, held, strict=True)]
+        self._named_in_links = [pupils if each.link else [] for each, pupils in zip(decisions, self.named, strict=True)]
+        self._named = _places(self._named_in_links)
+        self._linked = _places(self.links)
+        self._apart = _places([] if each.link else pupils for each, pupils in zip(decisions, self.named, strict=True))
+
+    def edges(self, holders: Iterable[Sequence[UUID]]) -> Iterator[tuple[UUID, ...]]:
+        """Return what connects those who are one person, or may be: links, numbers, and links that hold no longer.
+
+        Args:
+            holders: the pupils of each number.
+        """
+        yield from _chained(self.links)
+        for each in (*holders, *self._named_in_links):
+            yield from self._chain_of_those_not_apart(each)
+
+    def _chain_of_those_not_apart(self, pupils: Iterable[UUID]) -> Iterator[tuple[UUID, UUID]]:
+        """Connect pupils as all pairs of them do who are not kept apart, with one edge for each pupil at most."""
+        left = set(pupils)
+        reached: list[UUID] = []
+        while left:
+            one = reached.pop() if reached else left.pop()
+            beside = [each for each in left if self._apart[one].isdisjoint(self._apart[each])]
+            yield from ((one, each) for each in beside)
+            left.difference_update(beside)
+            reached += beside
+
+    def are_apart(self, pupils: Collection[UUID]) -> bool:
+        """Check whether any two of some pupils are kept apart."""
+        places = [place for each in pupils for place in self._apart[each]]
+        return len(set(places)) < len(places)
+
+    def is_sound(self, group: frozenset[UUID]) -> bool:
+        """Check that no two pupils of a group differ, are kept apart, or had a link, unless a link of the two holds.
+
+        One pupil differs in itself where a service traced another number than the school states.
+        """
+        places = {place for each in group for place in self._named[each]}
+        if self.are_apart(group) or any(self._lapsed(place, group) for place in places):
+            return False
+        if not _differ(group, self._pupils):
+            return True
+        return len(group) > 1 and (
+            any(group.issubset(self.links[place]) for place in places)
+            or all(
+                self._are_linked(one, other) or not _differ((one, other), self._pupils)
+                for one, other in combinations(group, 2)
+            )
+        )
+
+    def _lapsed(self, place: int, group: frozenset[UUID]) -> bool:
+        """Check whether a link named two pupils of a group, no longer holds for them, and nobody linked them again."""
+        named = group.intersection(self._named_in_links[place])
+        return any(
+            one != other and not self._are_linked(one, other)
+            for one in named.difference(self.links[place])
+            for other in named
+        )
+
+    def _are_linked(self, one: UUID, other: UUID) -> bool:
+        return not self._linked[one].isdisjoint(self._linked[other])
 
 
 def _differ(group: Iterable[UUID], pupils: Mapping[UUID, Values]) -> bool:
@@ -175,6 +212,23 @@ def _by_value(pupils: Mapping[UUID, Values]) -> Mapping[tuple[str, Any], list[UU
             for value in said[column]:
                 found[column, value].append(pupil)
     return found
+
+
+def _places(groups: Iterable[Iterable[UUID]]) -> Mapping[UUID, set[int]]:
+    """Return for each pupil the places of the groups that have it."""
+    places: dict[UUID, set[int]] = defaultdict(set)
+    for place, group in enumerate(groups):
+        for pupil in group:
+            places[pupil].add(place)
+    return places
+
+
+def _with_least(group: Collection[UUID]) -> Mapping[UUID, UUID]:
+    return dict.fromkeys(group, min(group))
+
+
+def _by_member(groups: Iterable[frozenset[UUID]]) -> Mapping[UUID, frozenset[UUID]]:
+    return {each: group for group in groups for each in group}
 
 
 def _chained(groups: Iterable[Sequence[UUID]]) -> Iterable[tuple[UUID, ...]]:
