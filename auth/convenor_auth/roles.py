@@ -11,6 +11,7 @@ IDENTIFY = "pupils:identify"
 SCOPES: Mapping[str, str] = MappingProxyType(
     {
         "areas:read": "Read the areas in which you work.",
+        "areas:create": "Create areas, so that further local authorities can begin.",
         "areas:write": "Change an area's details.",
         "clusters:read": "Read clusters, their schools and role holders.",
         "clusters:write": "Create clusters and change their schools and role holders.",
@@ -153,10 +154,10 @@ ROLES: Mapping[Role, RoleRule] = MappingProxyType(
             organisation_kind="oversight",
         ),
         Role.OPERATOR: RoleRule(
-            scopes=frozenset({"audit:read"}),
+            scopes=frozenset({"areas:create", "areas:read", "audit:read"}),
             row_access=RowAccess.AUDIT,
             clearances=frozenset(),
-            may="read the audit events that belong to the installation and to no area",
+            may="create areas and read which there are; read the audit events that belong to the installation alone",
             may_not="see any area's data",
             organisation_kind="operator",
         ),

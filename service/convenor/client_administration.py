@@ -159,7 +159,9 @@ async def _grants(session: AsyncSession, wanted: Registration) -> list[Grant]:
         raise ConfigurationError(f"The role {wanted.role} cannot act for the named records.", f"Give {needed}.")
     area = await enter_area(session, wanted.area)
     if not area.stored:
-        raise ConfigurationError(f"No data of {area.name} are loaded.", "Load them first: `convenor load`.")
+        raise ConfigurationError(
+            f"There is no area {area.la_code} ({area.name}).", "Load its files with `convenor load` first."
+        )
     area_id = area.area_id
     if kind is None:
         return [Grant(area_id, RowAccess.AREA, area_id)]

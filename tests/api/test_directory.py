@@ -4,6 +4,7 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncSession
 from support.api_client import Service
 
+from convenor.areas.models import area_id_of
 from convenor.benchmarks.models import Benchmark
 from convenor.database.row_security import import_context, set_context
 from convenor.networks.models import Network, Practice
@@ -36,9 +37,6 @@ async def _chart(session: AsyncSession, area: object) -> None:
 async def test_the_directory_needs_its_scopes(shared_service: Service) -> None:
     caller = shared_service.as_("operator")
     for path, scope in (
-        ("/v1/areas", "areas:read"),
-        ("/v1/networks", "areas:read"),
-        ("/v1/benchmarks", "areas:read"),
         ("/v1/providers", "providers:read"),
         ("/v1/clusters", "clusters:read"),
         ("/v1/cluster-memberships", "clusters:read"),
@@ -51,9 +49,55 @@ async def test_the_directory_needs_its_scopes(shared_service: Service) -> None:
     assert (await shared_service.as_("board").post("/v1/providers", {})).status_code == 403
 
 
-async def test_an_area_is_made_by_no_partner(shared_service: Service) -> None:
-    refused = await shared_service.as_("commissioner").post("/v1/areas", {"la_code": "997", "name": "Newshire"})
-    assert refused.status_code == 405
+async def test_a_token_without_the_scope_reads_no_areas_networks_or_benchmarks(service: Service) -> None:
+    caller = service.as_("board")
+    await caller.authorise("insights:read")
+    for path in ("/v1/areas", "/v1/networks", "/v1/benchmarks"):
+        refused = await caller.get(path)
+        assert (refused.status_code, refused.json()["scope"]) == (403, "areas:read")
+
+
+NEWSHIRE = {"la_code": "997", "name": "Newshire", "gss_code": "E99999997"}
+
+
+@pytest.mark.parametrize("key", ["school", "commissioner", "auditor"])
+async def test_an_area_is_created_by_no_partner(shared_service: Service, key: str) -> None:
+    refused = await shared_service.as_(key).post("/v1/areas", NEWSHIRE)
+    assert (refused.status_code, refused.json()["scope"]) == (403, "areas:create")
+
+
+async def test_an_area_is_created_once(service: Service) -> None:
+    for la_code in ("997", "999"):
+        first = await service.as_("operator").post("/v1/areas", NEWSHIRE | {"la_code": la_code})
+        again = await service.as_("operator").post("/v1/areas", NEWSHIRE | {"la_code": la_code})
+        assert (first.status_code, again.status_code) == (409 if la_code == "999" else 201, 409)
+        assert again.json()["code"] == "already_exists"
+
+
+@pytest.mark.parametrize("wrong", [{"la_code": "99"}, {"name": ""}, {"gss_code": "W06000001"}, {"area": "999"}])
+async def test_an_area_with_a_wrong_field_is_refused(shared_service: Service, wrong: dict[str, str]) -> None:
+    refused = await shared_service.as_("operator").post("/v1/areas", NEWSHIRE | wrong)
+    assert (refused.status_code, refused.json()["errors"][0]["pointer"]) == (422, f"/{next(iter(wrong))}")
+
+
+async def test_the_operator_creates_an_area_and_reads_which_there_are_and_nothing_in_them(charted: Service) -> None:
+    operator = charted.as_("operator")
+    made = await operator.post("/v1/areas", NEWSHIRE, key="newshire")
+    assert (made.status_code, made.json()["name"], made.headers["etag"]) == (201, "Newshire", '"1"')
+    assert made.json()["id"] == str(area_id_of("997"))
+    repeated = await operator.post("/v1/areas", NEWSHIRE, key="newshire")
+    assert (repeated.status_code, repeated.json()) == (201, made.json())
+    assert (await operator.get(made.headers["location"])).json() == made.json()
+    listed = (await operator.get("/v1/areas", sort="la_code")).json()["data"]
+    assert [area["la_code"] for area in listed] == ["997", "998", "999"]
+    for path in ("/v1/networks", "/v1/benchmarks"):
+        assert (await operator.get(path)).json()["data"] == []
+    for refused in (await operator.get("/v1/schools"), await operator.patch("/v1/areas/997", {"name": "Ours"}, '"1"')):
+        assert refused.status_code == 403
+    everybody = (await charted.as_("board").get("/v1/areas")).json()["data"]
+    assert [area["la_code"] for area in everybody] == ["999"]
+    changed = await charted.as_("commissioner").patch("/v1/areas/997", {"name": "Ours"}, '"1"')
+    assert changed.status_code == 404
 
 
 async def test_another_area_reads_as_absent(shared_service: Service) -> None:

@@ -11,7 +11,7 @@ from support.filled_bodies import differences, filled
 from support.pending_work import do_all
 from support.referral_steps import ACCEPTED, load, referred
 
-from convenor.areas.schemas import AreaUpdate
+from convenor.areas.schemas import AreaCreate, AreaUpdate
 from convenor.clusters.schemas import ClusterCreate, ClusterUpdate
 from convenor.commissioned_services.schemas import PromotionCreate, ServiceCreate, ServiceUpdate
 from convenor.contacts.schemas import ContactCreate, ContactLine
@@ -111,6 +111,11 @@ async def step_of(service: Service, caller: str, path: str, to: str) -> Any:
     """Read a step in the history, as somebody from whom nothing of it is hidden."""
     steps = (await service.as_(caller).get(f"{path}/transitions")).json()["data"]
     return next(step for step in steps if step["to"] == to)
+
+
+@sends(AreaCreate)
+async def create_area(service: Service) -> tuple[Body, Any]:
+    return await created(service, "operator", "/v1/areas", filled(AreaCreate, la_code="997"))
 
 
 @sends(AreaUpdate)

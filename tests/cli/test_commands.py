@@ -19,13 +19,13 @@ from support.databases import Server, named
 from support.installation import Installation
 from typer.testing import CliRunner
 
-from convenor.areas.models import Area
+from convenor.areas.models import Area, area_id_of
 from convenor.cli.commands import app
 from convenor.client_administration import Agreement, Registration, end, register
 from convenor.configuration_error import ConfigurationError
 from convenor.database.row_security import import_context, set_context
 from convenor.domain_types.dates import today
-from convenor.importers.areas import area_id_of, owner_transaction
+from convenor.importers.areas import owner_transaction
 from convenor.log import say_nothing
 from convenor.reference import CLUSTERS, PILOT_SCHOOLS
 from convenor.schools.models import School

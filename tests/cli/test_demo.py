@@ -17,6 +17,7 @@ from pydantic import TypeAdapter
 from support.databases import Server, new_database
 from support.empty_databases import Empty, downgrade
 
+from convenor.areas.models import area_id_of
 from convenor.configuration_error import ConfigurationError
 from convenor.database.demo_mark import DemoMark
 from convenor.demo import DemoClient, DemoSummary, assert_same_demo, load_demo, loaded_demo, write_demo_clients
@@ -25,7 +26,6 @@ from convenor.demo.load import invent
 from convenor.demo.seeded_random import SeededRandom
 from convenor.domain_types.codes import NhsNumber, Upn
 from convenor.domain_types.dates import AcademicYear, london_date, start_of
-from convenor.importers.areas import area_id_of
 from convenor.importers.rows import Rows
 from convenor.migrate import migrate
 from convenor.read_model.sealed_fields import SEALED_TABLES

@@ -1,5 +1,6 @@
 """What a load says of the programme's files, line by line, and what it makes of them."""
 
+import asyncio
 import re
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from support.empty_databases import Empty
 from convenor import reference
 from convenor.configuration_error import ConfigurationError
 from convenor.importers import Finding, LoadReport, Verdict, load_file
+from convenor.importers.areas import create_area
 from convenor.importers.names import likely_same
 
 ROOT = Path(__file__).parents[2]
@@ -46,6 +48,33 @@ async def test_the_area_in_the_documents_can_be_loaded_into_a_new_installation(e
     assert commands
     for area in commands:
         assert (await load_file(empty.owner_url, reference.CLUSTERS, area=area, apply_rest=True)).created > 0
+
+
+@pytest.mark.parametrize(
+    ("fields", "named"),
+    [
+        ({"la_code": "99"}, "--la-code"),
+        ({"name": ""}, "--name"),
+        ({"la_code": "\udcff"}, "--la-code"),
+        ({"gss_code": "W06000001", "icb_ods_code": "?"}, "--gss-code.*--icb-ods-code"),
+    ],
+)
+async def test_an_area_with_wrong_fields_is_refused_with_each_of_them(
+    empty: Empty, fields: dict[str, str], named: str
+) -> None:
+    with pytest.raises(ConfigurationError, match=named):
+        await create_area(empty.owner_url, **{"la_code": "998", "name": "Otherham"} | fields)
+
+
+async def test_any_council_s_area_is_created_once_and_can_be_loaded(empty: Empty, tmp_path: Path) -> None:
+    created = await asyncio.gather(
+        *(create_area(empty.owner_url, la_code="998", name="Otherham") for _ in range(2)), return_exceptions=True
+    )
+    (refused,) = (each for each in created if isinstance(each, ConfigurationError))
+    assert "There is an area 998 already: Otherham." in str(refused)
+    clusters = written(tmp_path, "area,code,name,schools_2018,pilot_schools,note", "Otherham,1,North,,,")
+    assert (await load_file(empty.owner_url, clusters, area="998")).created == 1
+    assert [tuple(row) for row in await empty.rows("select la_code, name from area")] == [("998", "Otherham")]
 
 
 async def test_another_area_s_clusters_are_left_out(empty: Empty) -> None:

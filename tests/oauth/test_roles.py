@@ -18,7 +18,7 @@ BEYOND_THE_DIRECTORY = {
     Role.FINANCE: "slas:read impact_returns:read insights:read",
     Role.BOARD: "insights:read",
     Role.AUDITOR: "audit:read",
-    Role.OPERATOR: "audit:read",
+    Role.OPERATOR: "areas:create areas:read audit:read",
 }
 
 

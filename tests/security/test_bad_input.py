@@ -99,7 +99,7 @@ async def _send(caller: Caller, route: APIRoute, content: bytes, **headers: str)
 
 
 def _callers(service: Service) -> list[Caller]:
-    return [service.as_(key) for key in ("school", "trust", "charity", "identifying_commissioner")]
+    return [service.as_(key) for key in ("school", "trust", "charity", "identifying_commissioner", "operator")]
 
 
 def _writes(service: Service) -> list[APIRoute]:

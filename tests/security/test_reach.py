@@ -28,6 +28,7 @@ SCHOOL_BODY: dict[str, Any] = {"urn": "900555", "name": "Fell End School"}
 
 WRITES: dict[str, tuple[str, str | None, dict[str, Any]]] = {
     # route: scope, the table of the record in its path, a body that is well formed
+    "POST /v1/areas": ("areas:create", None, {"la_code": "995", "name": "Elsewhere"}),
     "PATCH /v1/areas/{area_id}": ("areas:write", "area", {"name": "Elsewhere"}),
     "POST /v1/clusters": ("clusters:write", None, {"code": "9", "name": "Cluster 9"}),
     "PATCH /v1/clusters/{cluster_id}": ("clusters:write", "cluster", {"note": "A note."}),

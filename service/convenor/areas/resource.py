@@ -6,6 +6,7 @@ from pydantic import Field
 
 from convenor.areas.models import AreaFields
 from convenor.read_model.resource import OPEN_TO_AREA, Relation, Resource, Sort
+from convenor.security.principal import Role, RowAccess
 
 
 class AreaRead(AreaFields):
@@ -19,7 +20,7 @@ AREAS = Resource(
     singular="area",
     table="area",
     read=AreaRead,
-    row_access=OPEN_TO_AREA,
+    row_access={**OPEN_TO_AREA, Role.OPERATOR: RowAccess.INSTALLATION},
     natural_key="la_code",
     id_sql="{t}.area_id",
     etag="version",

@@ -4,14 +4,21 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from convenor.areas.models import Area
+from convenor.areas.models import Area, area_id_of
 from convenor.areas.resource import AREAS
-from convenor.areas.schemas import InArea
+from convenor.areas.schemas import AreaCreate, InArea
 from convenor.database.pools import driver_connection
 from convenor.problems import FieldErrors
 from convenor.read_model.execute import Connection, resolve_reference
 from convenor.read_model.locking import lock, resolve
 from convenor.security.principal import Principal
+
+
+def create_area(session: AsyncSession, data: AreaCreate) -> Area:
+    """Create the area of a local authority, which can then be loaded and have clients."""
+    area = Area(area_id=area_id_of(data.la_code), **data.columns())
+    session.add(area)
+    return area
 
 
 async def load_area(session: AsyncSession, principal: Principal, key: str) -> Area:

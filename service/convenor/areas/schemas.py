@@ -7,6 +7,10 @@ from convenor.domain_types.codes import GssCode, Line, OdsCode
 from convenor.domain_types.inputs import InputModel, Patch, optional_field
 
 
+class AreaCreate(AreaFields, InputModel, stored_as=Area):
+    """A new area."""
+
+
 class AreaUpdate(Patch, stored_as=Area):
     """Changes to an area. Its LA code identifies it and cannot change."""
 

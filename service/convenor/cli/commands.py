@@ -42,6 +42,10 @@ clients = typer.Typer(
     help="Manage the systems that may request tokens.", no_args_is_help=True, rich_markup_mode=_MARKUP
 )
 app.add_typer(clients, name="clients")
+areas = typer.Typer(
+    help="Manage the areas, one for each local authority.", no_args_is_help=True, rich_markup_mode=_MARKUP
+)
+app.add_typer(areas, name="areas")
 keys = typer.Typer(help="Manage the installation's own keys.", no_args_is_help=True, rich_markup_mode=_MARKUP)
 app.add_typer(keys, name="keys")
 
@@ -187,6 +191,22 @@ def migrate() -> None:
 
     with serving.open_migrated(_settings(), say):
         say("The database is at this version's schema.")
+
+
+@areas.command("create")
+def create_area(
+    la_code: Annotated[str, typer.Option(help="The local authority's DfE code, three digits.")],
+    name: Annotated[str, typer.Option(help="The local authority's name.")],
+    gss_code: Annotated[str | None, typer.Option(help="The local authority's GSS code.")] = None,
+    icb_name: Annotated[str | None, typer.Option(help="The integrated care board that serves the area.")] = None,
+    icb_ods_code: Annotated[str | None, typer.Option(help="The board's ODS code.")] = None,
+) -> None:
+    """Create the area of a local authority, which can then be loaded and have clients."""
+    from convenor.importers.areas import create_area
+
+    fields = {"gss_code": gss_code, "icb_name": icb_name, "icb_ods_code": icb_ods_code}
+    area = _as_owner(lambda owner_url: asyncio.run(create_area(owner_url, la_code=la_code, name=name, **fields)))
+    show_pairs({"Area": f"{area.la_code}, {area.name}"})
 
 
 @app.command()

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import date
 from uuid import UUID
 
-from convenor.areas.models import Area
+from convenor.areas.models import Area, area_id_of
 from convenor.clusters.models import (
     Cluster,
     ClusterMembership,
@@ -18,7 +18,6 @@ from convenor.demo.catalogue import CLUSTERS, PROVIDERS
 from convenor.demo.invented_names import COLOURS, CREATURES, FAMILY, GIVEN
 from convenor.demo.seeded_random import SeededRandom
 from convenor.domain_types.codes import Phase
-from convenor.importers.areas import area_id_of
 from convenor.importers.rows import Rows
 from convenor.providers.models import Provider
 from convenor.schools.models import School, SchoolStatus

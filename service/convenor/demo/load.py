@@ -11,7 +11,7 @@ from sqlmodel import col
 
 import convenor.features  # noqa: F401 - what identifies a pupil is sealed by the declarations
 from convenor import reference
-from convenor.areas.models import Area
+from convenor.areas.models import Area, area_id_of
 from convenor.configuration_error import ConfigurationError
 from convenor.database.demo_mark import DemoMark
 from convenor.database.row_security import import_context, set_context
@@ -23,7 +23,7 @@ from convenor.demo.directory import AREA_ID, PILOT_BEGAN, Directory, build_direc
 from convenor.demo.returns import build_returns
 from convenor.demo.seeded_random import SeededRandom
 from convenor.domain_types.dates import AcademicYear
-from convenor.importers.areas import Authority, area_id_of, enter_area, owner_transaction
+from convenor.importers.areas import Authority, enter_area, owner_transaction
 from convenor.importers.load import load_into
 from convenor.importers.rows import Rows
 from convenor.security.sealing import Sealer

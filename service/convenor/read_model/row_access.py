@@ -80,7 +80,7 @@ class AccessibleRows:
 
 def row_access_predicate(rows: AccessibleRows, binds: Binder) -> list[str]:
     """Write the conditions on alias `t`; `values_of` gives their parameters."""
-    if not rows.of_area:
+    if not rows.of_area or rows.row_access is RowAccess.INSTALLATION:
         return []
     if rows.row_access is RowAccess.NONE:
         return ["false"]

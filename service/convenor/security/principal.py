@@ -40,7 +40,7 @@ class RowAccess(StrEnum):
     """Which cases a role may see: referrals and the records that belong to them.
 
     `AUDIT` sees none of them. It is the row access to audit events, and `COUNTS` to the counts of referrals by month.
-    `WORKER` is that of the work that follows a change; no client has it.
+    `WORKER` is that of the work that follows a change; no client has it. `INSTALLATION` is the operator's to areas.
     """
 
     AREA = "area"
@@ -51,6 +51,7 @@ class RowAccess(StrEnum):
     AUDIT = "audit"
     COUNTS = "counts"
     WORKER = "worker"
+    INSTALLATION = "installation"
     NONE = "none"
 
 
