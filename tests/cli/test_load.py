@@ -31,9 +31,24 @@ async def with_clusters(empty: Empty) -> None:
     await load_file(empty.owner_url, reference.CLUSTERS, area=SOUTH_GLOS)
 
 
-async def test_a_file_whose_columns_nobody_knows_is_refused(empty: Empty, tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError, match="not known: colour,shape"):
-        await load_file(empty.owner_url, written(tmp_path, "colour,shape", "red,round"), area=SOUTH_GLOS)
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ("Wren,Aspen,04/05/2016,999 900 0018", "Linden,Beech,11/06/2012,999 900 0026"),
+        ("Wren,Aspen,Elm Lane Primary",),
+        ("colour,name,Wren", "red,Aspen,Linden"),
+        ('[{"name": "Wren Aspen", "nhs_number": "9999000018"}]',),
+        ("<Pupil><Surname>Aspen</Surname></Pupil>",),
+    ],
+)
+async def test_a_file_that_is_of_no_kind_is_refused_and_nothing_in_it_is_repeated(
+    empty: Empty, tmp_path: Path, lines: tuple[str, ...]
+) -> None:
+    with pytest.raises(ConfigurationError) as refusal:
+        await load_file(empty.owner_url, written(tmp_path, *lines), area=SOUTH_GLOS)
+    assert "clusters: code,name" in refusal.value.remedy
+    for value in ("wren", "aspen", "linden", "2016", "999", "colour", "elm"):
+        assert value not in str(refusal.value).casefold()
 
 
 @pytest.mark.parametrize("area", ["Wendshire", "998", "", "\udcff", "\0"])
@@ -94,7 +109,7 @@ async def test_schools_of_a_cluster_that_is_not_there_are_named_by_line(empty: E
 async def test_a_dry_run_of_the_pilot_schools_reports_by_line_and_stores_nothing(empty: Empty) -> None:
     await with_clusters(empty)
     report = await load_file(empty.owner_url, reference.PILOT_SCHOOLS, area=SOUTH_GLOS, dry_run=True)
-    assert (report.kind, report.rows, report.verdict, report.created) == ("pilot_schools", 41, Verdict.CHECKED, 0)
+    assert (report.kind, report.rows, report.verdict, report.created) == ("pilot_schools", 41, Verdict.CHECKED, 78)
     (count,) = found(report, "count_differs")
     assert count.lines == tuple(range(2, 23))
     assert str(count).startswith("lines 2 to 22: Cluster 2 has 21 names where 20 are stated.")

@@ -13,10 +13,11 @@ from importlib.metadata import version
 from io import TextIOWrapper
 from pathlib import Path
 from shlex import quote
-from typing import Annotated, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 import typer
 from pydantic import TypeAdapter, ValidationError
+from pydantic_core import PydanticCustomError
 from rich.text import Text
 
 from convenor.config import Settings, url_of
@@ -24,6 +25,9 @@ from convenor.configuration_error import ConfigurationError
 from convenor.security.principal import Role
 from convenor.stop_signals import stops_on_signals
 from convenor.terminal import complain, out, progress, say, show_pairs
+
+if TYPE_CHECKING:
+    from convenor.domain_types.dates import AcademicYear
 
 Result = TypeVar("Result")
 
@@ -57,6 +61,15 @@ def _date(text: str) -> date:
         return TypeAdapter[date](FullDate).validate_python(text)
     except ValidationError as error:
         raise typer.BadParameter(error.errors()[0]["msg"]) from None
+
+
+def _year(text: str) -> "AcademicYear":
+    from convenor.domain_types.dates import AcademicYear
+
+    try:
+        return AcademicYear.parse(text)
+    except PydanticCustomError as error:
+        raise typer.BadParameter(str(error)) from None
 
 
 def main() -> None:
@@ -211,25 +224,36 @@ def create_area(
 
 @app.command()
 def load(
-    file: Annotated[Path, typer.Argument(help="A CSV file in UTF-8 with a header: clusters, offers, practices ...")],
+    file: Annotated[Path, typer.Argument(help="A CSV file with a heading: clusters, schools, memberships ...")],
     area: Annotated[str, typer.Option(help="LA code of the area that the file is about.")],
+    year: Annotated[
+        Any,
+        typer.Option(
+            parser=_year, metavar="YYYY/YY", help="School year of the file, for rows without days.", show_default="none"
+        ),
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Report the findings and store nothing.")] = False,
     apply_rest: Annotated[bool, typer.Option("--apply-rest", help="Store the rows that no finding excludes.")] = False,
 ) -> None:
-    """Import one of the programme's files into an area, and report doubtful rows by line."""
+    """Import a file into an area, and report doubtful rows by line. Repeated, it changes nothing.
+
+    docs/first-client.md describes the columns of each kind of file.
+    """
     from convenor.importers import Verdict, load_file
 
-    report = _as_owner(
-        lambda owner_url: asyncio.run(load_file(owner_url, file, area=area, dry_run=dry_run, apply_rest=apply_rest))
-    )
+    options = {"area": area, "year": year, "dry_run": dry_run, "apply_rest": apply_rest}
+    report = _as_owner(lambda owner_url: asyncio.run(load_file(owner_url, file, **options)))
+    for note in report.notes:
+        say(note)
     for finding in report.findings:
         out.print(Text(str(finding), style="yellow"))
     show_pairs(
         {
             "File": f"{report.kind} of {report.area}, {report.rows} rows",
             "Findings": str(len(report.findings)),
-            "Result": f"{report.verdict}, {report.created} records stored",
+            "Result": report.verdict,
         }
+        | {name.capitalize(): str(counts) for name, counts in report.counts.items()}
     )
     if report.verdict is Verdict.REFUSED:
         say("Nothing was stored. Correct the file, or add --apply-rest.")

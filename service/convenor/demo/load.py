@@ -24,6 +24,7 @@ from convenor.demo.returns import build_returns
 from convenor.demo.seeded_random import SeededRandom
 from convenor.domain_types.dates import AcademicYear
 from convenor.importers.areas import Authority, enter_area, owner_transaction
+from convenor.importers.files import read_file
 from convenor.importers.load import load_into
 from convenor.importers.rows import Rows
 from convenor.security.sealing import Sealer
@@ -186,8 +187,7 @@ async def _load_documents(session: AsyncSession, rng: SeededRandom, named: str) 
         await load_into(
             session,
             area,
-            path,
-            dry_run=False,
+            read_file(path),
             apply_rest=True,
             mint=lambda: rng.id_at(datetime(2025, 9, 1, tzinfo=UTC)),
         )

@@ -1,4 +1,4 @@
-"""Import the programme's files into an area, for commands. A partner writes through the API instead."""
+"""Import files into an area, for commands: of the register, of a council, of the programme. Partners use the API."""
 
 from convenor.importers.load import load_file
 from convenor.importers.report import Finding, LoadReport, Verdict

@@ -3,6 +3,8 @@
 import re
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Mapping
+from dataclasses import replace
+from datetime import date
 from typing import TypeVar
 
 from convenor import reference
@@ -11,9 +13,14 @@ from convenor.importers.files import (
     ClusterRow,
     Contents,
     FindingRow,
+    LinkRow,
+    MembershipRow,
     OfferRow,
     PilotSchoolRow,
     PracticeRow,
+    ProviderRow,
+    SchoolRow,
+    ServiceRow,
     read_file,
 )
 from convenor.importers.names import likely_same, same_letters
@@ -26,10 +33,25 @@ OTHER_AUTHORITIES = ("Isles of Scilly",)
 """Authorities of their own that a network of a neighbouring area may take in."""
 
 
-def check(contents: Contents, area: str) -> tuple[Finding, ...]:
-    """List all findings about a file for the area of this name, in the order of its lines."""
+def within(contents: Contents, la_code: str) -> Contents:
+    """Return a file without the schools of other authorities, which a note counts: an extract may hold all."""
+    elsewhere = [line for line, row in rows_of(contents, SchoolRow).items() if row.la_code not in (None, la_code)]
+    if not elsewhere:
+        return contents
+    rows = {line: row for line, row in contents.rows.items() if line not in set(elsewhere)}
+    note = f"{len(elsewhere)} schools of other authorities are left out."
+    return replace(contents, rows=rows, notes=(*contents.notes, note))
+
+
+def check(contents: Contents, area: str, la_code: str) -> tuple[Finding, ...]:
+    """List all findings about a file for the area of this name and code, in the order of its lines."""
     findings = [*contents.findings]
-    findings += _clusters(rows_of(contents, ClusterRow), area)
+    findings += _clusters(rows_of(contents, ClusterRow), area, la_code)
+    findings += _schools(rows_of(contents, SchoolRow))
+    findings += _links(rows_of(contents, LinkRow))
+    findings += _memberships(rows_of(contents, MembershipRow))
+    findings += _repeats(rows_of(contents, ProviderRow), lambda row: row.ods_code or row.name)
+    findings += _services(rows_of(contents, ServiceRow))
     findings += _pilot_schools(rows_of(contents, PilotSchoolRow), area)
     findings += _offers(rows_of(contents, OfferRow))
     findings += _practices(rows_of(contents, PracticeRow), area)
@@ -51,14 +73,46 @@ def is_elsewhere(row: PracticeRow, area: str) -> str | None:
     return county[1] if county and county[1].casefold() != area.casefold() else None
 
 
-def _clusters(rows: Mapping[int, ClusterRow], area: str) -> Iterable[Finding]:
+def _clusters(rows: Mapping[int, ClusterRow], area: str, la_code: str) -> Iterable[Finding]:
     yield from _repeats(rows, lambda row: (row.area, row.code))
     for line, row in rows.items():
-        if row.area.casefold() != area.casefold():
+        if row.area and row.area.casefold() not in (area.casefold(), la_code):
             yield Finding.left_out("other_area", f"Cluster {row.code} is one of {row.area}, not of {area}.", line)
 
 
+def _schools(rows: Mapping[int, SchoolRow]) -> Iterable[Finding]:
+    yield from _repeats(rows, lambda row: row.urn)
+    for line, row in rows.items():
+        yield from _period(line, row.opened_on, row.first_closed_day)
+
+
+def _links(rows: Mapping[int, LinkRow]) -> Iterable[Finding]:
+    for line, row in rows.items():
+        if row.succession and row.urn == row.link_urn:
+            yield Finding.left_out("own_successor", f"School {row.urn} is linked to itself.", line)
+
+
+def _memberships(rows: Mapping[int, MembershipRow]) -> Iterable[Finding]:
+    yield from _repeats(rows, lambda row: (row.urn or row.laestab, row.cluster, row.valid_from))
+    for line, row in rows.items():
+        if not row.urn and not row.laestab:
+            yield Finding.left_out("blank_cell", "`urn` and `laestab` are blank, and a row needs one.", line)
+        yield from _period(line, row.valid_from, row.valid_to)
+
+
+def _services(rows: Mapping[int, ServiceRow]) -> Iterable[Finding]:
+    yield from _repeats(rows, lambda row: row.code)
+    for line, row in rows.items():
+        yield from _period(line, row.valid_from, row.valid_to)
+
+
+def _period(line: int, first: date | None, end: date | None) -> Iterable[Finding]:
+    if first and end and end <= first:
+        yield Finding.left_out("ends_before_it_starts", f"The end, {end}, does not lie after the start, {first}.", line)
+
+
 def _pilot_schools(rows: Mapping[int, PilotSchoolRow], area: str) -> Iterable[Finding]:
+    yield from _repeats({line: row for line, row in rows.items() if row.urn}, lambda row: row.urn)
     stated = {
         row.code: row.pilot_schools
         for row in rows_of(read_file(reference.CLUSTERS), ClusterRow).values()

@@ -1,5 +1,6 @@
 """Report the findings of an import, by line."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -47,6 +48,26 @@ class Verdict(StrEnum):
     APPLIED = "applied"
 
 
+@dataclass
+class Counts:
+    """What becomes of the records of one table.
+
+    Attributes:
+        created: New records.
+        updated: Records about which the file says something else.
+        unchanged: Records about which the file says what is stored.
+        left: Records in force that the file does not name. They stay as they are.
+    """
+
+    created: int = 0
+    updated: int = 0
+    unchanged: int = 0
+    left: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.created} created, {self.updated} updated, {self.unchanged} unchanged, {self.left} left"
+
+
 @dataclass(frozen=True)
 class LoadReport:
     """What a file holds and what became of it.
@@ -57,7 +78,8 @@ class LoadReport:
         rows: How many rows the file has.
         findings: What a person should look at, by line.
         verdict: How the load ended.
-        created: How many records were stored.
+        counts: What became of the records, or would become of them, by table.
+        notes: How the file was read, and what it leaves out.
     """
 
     kind: str
@@ -65,7 +87,13 @@ class LoadReport:
     rows: int
     findings: tuple[Finding, ...]
     verdict: Verdict
-    created: int = 0
+    counts: Mapping[str, Counts]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def created(self) -> int:
+        """How many records are new, or would be."""
+        return sum(counts.created for counts in self.counts.values())
 
 
 def skipped_lines(findings: tuple[Finding, ...]) -> frozenset[int]:

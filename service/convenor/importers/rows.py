@@ -1,11 +1,11 @@
-"""Gather records, and store them together in a few statements, each record after those that it refers to."""
+"""Gather records, new and changed, and store them in a few statements, each record after those it refers to."""
 
 import json
 from collections.abc import Callable
 from functools import cache
 from typing import Any
 
-from sqlalchemy import text
+from sqlalchemy import TextClause, text
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import SQLModel
 
@@ -21,16 +21,21 @@ class Rows:
 
     def __init__(self) -> None:
         self.of: dict[type[SQLModel], list[dict[str, Any]]] = {}
+        self.changed: dict[type[SQLModel], list[dict[str, Any]]] = {}
 
     def add(self, model: type[SQLModel], **values: Any) -> None:
         """Add one record; a missing column gets the model's default, except the id."""
         self.of.setdefault(model, []).append({**_defaults(model), **values})
 
+    def change(self, model: type[SQLModel], **values: Any) -> None:
+        """Change one record of an unsealed table; `values` are those of all its columns."""
+        self.changed.setdefault(model, []).append(values)
+
     def __len__(self) -> int:
         return sum(map(len, self.of.values()))
 
     async def store(self, session: AsyncSession, progress: Callable[[float], None] = lambda _share: None) -> None:
-        """Insert all rows, in the context of the session's transaction.
+        """Insert and update all rows, in the context of the session's transaction.
 
         Args:
             session: the caller commits it.
@@ -53,6 +58,19 @@ class Rows:
                 progress(done / total)
             # Or the first reads are planned for empty tables, until autovacuum comes round.
             await session.execute(text(f'analyze "{_table(model)}"'))
+        for model, rows in self.changed.items():
+            await session.execute(_update(model), {"rows": json.dumps(rows, default=str)})
+
+
+def _update(model: type[SQLModel]) -> TextClause:
+    columns = [f'"{name}" = new."{name}"' for name in model.model_fields if name not in ("area_id", "id", "version")]
+    if "version" in model.model_fields:
+        columns.append("version = old.version + 1")
+    return text(
+        f'update "{_table(model)}" old set {", ".join(columns)} '  # noqa: S608 - names of our own tables
+        f'from json_populate_recordset(cast(null as "{_table(model)}"), cast(:rows as json)) new '
+        "where old.area_id = new.area_id and old.id = new.id"
+    )
 
 
 def _sealed(session: AsyncSession, table: str, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
