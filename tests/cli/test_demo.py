@@ -158,6 +158,36 @@ def test_another_demo_than_the_one_that_is_there_is_refused(
     with pytest.raises(ConfigurationError, match=reason) as refusal:
         assert_same_demo(loaded, as_at, seed)
     assert "CONVENOR_DATA_DIR" in refusal.value.remedy
+    assert "--reset" in refusal.value.remedy
+
+
+async def test_a_reset_leaves_an_installation_as_it_is(empty: Empty) -> None:
+    await empty.rows(
+        "insert into area (area_id, la_code, name, version) values ($1, '998', 'Otherham', 1)", area_id_of("998")
+    )
+    before = await digests(empty)
+    with pytest.raises(ConfigurationError, match="holds areas that do not belong to a demo"):
+        await load(empty, reset=True)
+    assert await digests(empty) == before
+
+
+async def test_a_reset_that_fails_leaves_the_demo_and_one_that_succeeds_nothing_of_it(
+    server: Server, migrated: str, demo: Loaded
+) -> None:
+    async with new_database(server, migrated) as name:
+        database = Empty.of(server, name)
+        await load(database, seed=SEED + 1)
+        await database.rows("update school set name = 'Changed since'")
+        before = await digests(database)
+
+        def fail(_clients: Sequence[DemoClient]) -> None:
+            raise OSError("no place for the file")
+
+        with pytest.raises(OSError, match="no place"):
+            await load(database, reset=True, save_clients=fail)
+        assert await digests(database) == before
+        await load(database, reset=True)
+        assert await digests(database) == await digests(demo)
 
 
 async def test_an_interrupted_load_leaves_nothing_and_the_next_one_is_as_if_it_had_not_been(

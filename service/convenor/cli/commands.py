@@ -142,6 +142,10 @@ def demo(
         typer.Option(min=0, max=2**31 - 1, help="Another seed invents another Wendshire.", show_default="1"),
     ] = None,
     no_serve: Annotated[bool, typer.Option("--no-serve", help="Load the demo and exit.")] = False,
+    reset: Annotated[
+        bool,
+        typer.Option("--reset", help="Delete the demo that is there, with all that was written since, and load anew."),
+    ] = False,
 ) -> None:
     """Serve the demo until Ctrl-C, to this machine only. The first start loads the demo."""
     from convenor import serving
@@ -160,7 +164,7 @@ def demo(
         owner_url = database.require_owner_url()
         with explain_failure("The demo cannot be loaded", "Correct that, then start again. Nothing was stored."):
             serving.prepare_keys(settings.data_dir, owner_url)
-            if loaded := loaded_demo(owner_url):
+            if (loaded := loaded_demo(owner_url)) and not reset:
                 assert_same_demo(loaded, as_at, seed)
                 say("The demo is loaded already.")
             else:
@@ -174,6 +178,7 @@ def demo(
                         sealer=load_secret_keys(settings.data_dir).sealer,
                         progress=advance,
                         save_clients=save_clients,
+                        reset=reset,
                     )
         if port is not None:
             serving.serve(settings, database, port, lambda: _show_demo(settings))

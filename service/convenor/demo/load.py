@@ -87,7 +87,8 @@ def assert_same_demo(loaded: DemoMark, as_at: date | None, seed: int | None) -> 
         which = f"--seed {loaded.seed} --as-at {loaded.as_at}"
     raise ConfigurationError(
         f"This database holds a demo already, loaded with {which}.",
-        f"Leave --seed and --as-at out to use it. For another demo {_ELSEWHERE}.",
+        f"Leave --seed and --as-at out to use it, or add --reset to delete it with all that was written since. For "
+        f"another demo beside it {_ELSEWHERE}.",
     )
 
 
@@ -99,6 +100,7 @@ def load_demo(
     sealer: Sealer,
     progress: Progress,
     save_clients: SaveClients = lambda _clients: None,
+    reset: bool = False,
 ) -> DemoSummary:
     """Load the three areas of the demo and its clients. Not for use inside a running event loop.
 
@@ -111,6 +113,7 @@ def load_demo(
         sealer: seals what identifies a pupil.
         progress: called with the current step, and the share that is done (0 to 1).
         save_clients: called with the clients just before the commit, so that no demo exists without its secrets.
+        reset: first delete the demo that is there, with all that was written since. If the load fails, it stays.
 
     Raises:
         ConfigurationError: the database holds a demo or other data, or the date is before the school year that the
@@ -121,14 +124,23 @@ def load_demo(
             f"The demo shows the school year {ALWAYS_SHOWN}, which had not begun on {as_at}.",
             f"Choose a day after {ALWAYS_SHOWN.first_day}.",
         )
-    return asyncio.run(_load(owner_url, as_at, seed, sealer, progress, save_clients))
+    return asyncio.run(_load(owner_url, as_at, seed, sealer, progress, save_clients, reset))
 
 
 async def _load(
-    owner_url: str, as_at: date, seed: int, sealer: Sealer, progress: Progress, save_clients: SaveClients
+    owner_url: str,
+    as_at: date,
+    seed: int,
+    sealer: Sealer,
+    progress: Progress,
+    save_clients: SaveClients,
+    reset: bool,
 ) -> DemoSummary:
     async with owner_transaction(owner_url, sealer) as session:
         await session.execute(text("select pg_advisory_xact_lock(hashtextextended('convenor demo', 0))"))
+        mark = await session.get(DemoMark, True)
+        if reset and mark:
+            await _delete_everything(session)
         await _assert_nothing_is_there(session)
         session.add(DemoMark(seed=seed, as_at=as_at))
         rng = SeededRandom(seed, as_at)
@@ -145,6 +157,18 @@ async def _load(
         progress("Committing", 0.99)
     progress("Loaded", 1.0)
     return DemoSummary({str(model.__tablename__): len(records) for model, records in rows.of.items()}, clients)
+
+
+async def _delete_everything(session: AsyncSession) -> None:
+    """Empty every table but those that a migration or a start fills."""
+    tables = await session.scalars(
+        text(
+            "select quote_ident(tablename) from pg_tables where schemaname = 'public'"
+            " and tablename not in ('alembic_version', 'key_check', 'pathway')"
+        )
+    )
+    await session.execute(text(f"truncate {', '.join(tables)}"))
+    session.expunge_all()
 
 
 async def _assert_nothing_is_there(session: AsyncSession) -> None:
