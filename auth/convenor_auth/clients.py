@@ -167,6 +167,12 @@ async def _get_for_update(session: AsyncSession, client_id: str) -> Client:
 def _validated(public_jwk: Mapping[str, Any]) -> dict[str, Any]:
     """Check that a key is public, for signatures and of the kind that its `alg` uses; return what to store."""
     remedy = f"Send a public JWK with kid and alg (one of {' '.join(ALGORITHMS)})."
+    # First of all: whatever else is wrong with it, a private key that was sent is not to be used any more.
+    if "d" in public_jwk:
+        raise ConfigurationError(
+            "This is a private key, which belongs to the client alone.",
+            f"Make a new pair, since this one has left its owner. {remedy}",
+        )
     kid, alg = public_jwk.get("kid"), public_jwk.get("alg")
     if not is_printable(kid):
         raise ConfigurationError("The key has no kid of 1 to 255 printable ASCII characters.", remedy)
@@ -182,10 +188,6 @@ def _validated(public_jwk: Mapping[str, Any]) -> dict[str, Any]:
         raise ConfigurationError(f"The key is too weak. {weakness}.", f"Make a stronger one. {remedy}") from None
     except (JoseError, ValueError, KeyError, TypeError) as error:
         raise ConfigurationError("The key cannot be read, or is of another kind than its alg uses.", remedy) from error
-    if key.is_private:
-        raise ConfigurationError(
-            "This is a private key, which belongs to the client alone.", f"Make a new one. {remedy}"
-        )
     assert isinstance(key, ECKey | RSAKey), "every algorithm in ALGORITHMS uses one of these"
     # Serialised again from the key, because a JWK can hold further members that the database may reject.
     return dict(type(key).import_key(key.as_pem(private=False), {"kid": kid, "alg": alg}).as_dict(private=False))

@@ -1,4 +1,4 @@
-"""Register and end clients for the operator, by the rules of `convenor_auth.clients`."""
+"""Register, list and end clients for the operator, by the rules of `convenor_auth.clients`."""
 
 import json
 from collections.abc import Mapping
@@ -9,20 +9,22 @@ from typing import Any
 from uuid import UUID
 
 from pydantic import TypeAdapter, ValidationError
-from sqlalchemy import or_, select, text
+from sqlalchemy import func, or_, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
+from convenor.areas.models import Area
 from convenor.clusters.models import Cluster
 from convenor.configuration_error import ConfigurationError
+from convenor.database.row_security import import_context, set_context
 from convenor.domain_types.codes import Line
-from convenor.domain_types.dates import today
+from convenor.domain_types.dates import london_date, today
 from convenor.importers.areas import enter_area, owner_transaction
 from convenor.providers.models import Provider
 from convenor.schools.models import School
 from convenor.security.principal import Grant, Role, RowAccess
 from convenor_auth.clients import CreatedClient, create_client, end_client
-from convenor_auth.models import DataSharingAgreement, Organisation
+from convenor_auth.models import Client, ClientGrant, ClientKey, DataSharingAgreement, Organisation
 from convenor_auth.roles import IDENTIFY, ROLES
 
 _LINE: TypeAdapter[str] = TypeAdapter(Line)
@@ -55,6 +57,7 @@ class Registration:
         scopes: The scopes that it may request; by default all of its role but `pupils:identify`.
         public_jwk: The client's public key; without one, the client gets a secret.
         note: A note for operators.
+        audience_token_address: Whether its assertions may name the token address as `aud`.
     """
 
     role: Role
@@ -65,6 +68,7 @@ class Registration:
     scopes: tuple[str, ...] = ()
     public_jwk: Mapping[str, Any] | None = field(default=None, repr=False)
     note: str = ""
+    audience_token_address: bool = False
 
 
 def read_jwk(path: Path) -> dict[str, Any]:
@@ -104,7 +108,87 @@ async def register(owner_url: str, wanted: Registration) -> CreatedClient:
             grants=grants,
             public_jwk=wanted.public_jwk,
             note=wanted.note,
+            audience_flag=wanted.audience_token_address,
         )
+
+
+async def list_clients(owner_url: str) -> list[dict[str, str]]:
+    """List all clients: id, role, organisation, and whether they may still call."""
+    async with owner_transaction(owner_url) as session:
+        found = await session.execute(
+            select(Client, col(Organisation.name), DataSharingAgreement)
+            .join(Organisation, col(Organisation.id) == Client.organisation_id)
+            .join(DataSharingAgreement, col(DataSharingAgreement.id) == Client.agreement_id)
+            .order_by(col(Client.client_id))
+        )
+        return [
+            {
+                "client": client.client_id,
+                "role": client.role,
+                "organisation": organisation,
+                "state": _state(client, agreement),
+            }
+            for client, organisation, agreement in found
+        ]
+
+
+async def show_client(owner_url: str, client_id: str) -> dict[str, str]:
+    """Describe a client. Its secret is stored nowhere.
+
+    Raises:
+        ConfigurationError: There is no such client.
+    """
+    async with owner_transaction(owner_url) as session:
+        client = await session.get(Client, client_id)
+        if client is None:
+            raise ConfigurationError("There is no such client.", "`convenor clients list` names all of them.")
+        organisation = await session.get_one(Organisation, client.organisation_id)
+        agreement = await session.get_one(DataSharingAgreement, client.agreement_id)
+        of_client = col(ClientKey.client_id) == client_id
+        keys = await session.scalars(select(ClientKey).where(of_client).order_by(col(ClientKey.kid)))
+        until = f"until {agreement.ends_on}" if agreement.ends_on else "without an end"
+        proofs = [f"{key.alg} {key.kid}{', ended' if key.ended_at else ''}" for key in keys]
+        return {
+            "client": client_id,
+            "role": client.role,
+            "state": _state(client, agreement),
+            "organisation": organisation.name,
+            "agreement": f"{agreement.reference}, {until}",
+            "purposes": "; ".join(agreement.purposes),
+            "legal basis": agreement.legal_basis,
+            "acts for": "; ".join(await _acts_for(session, client_id)) or "the installation",
+            "scopes": " ".join(client.scopes),
+            "proves itself by": "; ".join(proofs) or "a secret",
+            "audience": "issuer or token address" if client.audience_flag else "issuer",
+            "note": client.note or "",
+        }
+
+
+def _state(client: Client, agreement: DataSharingAgreement) -> str:
+    if client.ended_at:
+        return f"ended on {london_date(client.ended_at)}"
+    if agreement.ends_on and agreement.ends_on < today():
+        return f"agreement ended on {agreement.ends_on}"
+    return "active"
+
+
+async def _acts_for(session: AsyncSession, client_id: str) -> list[str]:
+    of_client = col(ClientGrant.client_id) == client_id
+    areas = set(await session.scalars(select(col(ClientGrant.area_id)).where(of_client)))
+    await set_context(session, import_context(*areas))
+    name = func.coalesce(col(School.urn), col(School.name), col(Cluster.code), col(Provider.name))
+    found = await session.execute(
+        select(col(ClientGrant.kind), col(Area.la_code), name)
+        .join(Area, col(Area.area_id) == ClientGrant.area_id)
+        .outerjoin(School, (col(School.area_id) == ClientGrant.area_id) & (col(School.id) == ClientGrant.key))
+        .outerjoin(Cluster, (col(Cluster.area_id) == ClientGrant.area_id) & (col(Cluster.id) == ClientGrant.key))
+        .outerjoin(Provider, (col(Provider.area_id) == ClientGrant.area_id) & (col(Provider.id) == ClientGrant.key))
+        .where(of_client)
+        .order_by(col(Area.la_code), name)
+    )
+    return [
+        f"area {la_code}" if record is None else f"{kind} {record} of area {la_code}" for kind, la_code, record in found
+    ]
 
 
 async def end(owner_url: str, client_id: str) -> None:

@@ -21,7 +21,7 @@ from typer.testing import CliRunner
 
 from convenor.areas.models import Area, area_id_of
 from convenor.cli.commands import app
-from convenor.client_administration import Agreement, Registration, end, register
+from convenor.client_administration import Agreement, Registration, end, list_clients, register, show_client
 from convenor.configuration_error import ConfigurationError
 from convenor.database.row_security import import_context, set_context
 from convenor.domain_types.dates import today
@@ -455,3 +455,47 @@ class TestAClientIsRegistered:
         assert await ask() == 200
         await end(owner_url, created.client_id)
         assert await ask() == 401
+
+    async def test_a_client_that_there_is_not_is_not_shown(self, owner_url: str) -> None:
+        with pytest.raises(ConfigurationError, match="no such client"):
+            await show_client(owner_url, "nobody")
+
+    async def test_a_client_is_listed_and_shown_until_and_after_it_is_ended(self, owner_url: str) -> None:
+        wanted = Registration(
+            Role.SCHOOL_MIS,
+            "Merrow School",
+            AGREEMENT,
+            "997",
+            (("school", "900901"),),
+            public_jwk=ECKey.generate_key("P-256", {"kid": "first", "alg": "ES256"}).as_dict(private=False),
+            audience_token_address=True,
+        )
+        created = await register(owner_url, wanted)
+        operator = await register(owner_url, Registration(Role.OPERATOR, "Merrow", replace(AGREEMENT, reference="O")))
+        listed = {client["client"]: client for client in await list_clients(owner_url)}
+        assert listed[created.client_id] == {
+            "client": created.client_id,
+            "role": "school_mis",
+            "organisation": "Merrow School",
+            "state": "active",
+        }
+        shown = await show_client(owner_url, created.client_id)
+        assert {
+            name: shown[name] for name in ("agreement", "purposes", "acts for", "proves itself by", "audience")
+        } == {
+            "agreement": "DSA-997-1, without an end",
+            "purposes": "direct support",
+            "acts for": "school 900901 of area 997",
+            "proves itself by": "ES256 first",
+            "audience": "issuer or token address",
+        }
+        other = await show_client(owner_url, operator.client_id)
+        assert (other["acts for"], other["proves itself by"], other["audience"]) == (
+            "the installation",
+            "a secret",
+            "issuer",
+        )
+        assert operator.secret
+        assert operator.secret not in str(other)
+        await end(owner_url, created.client_id)
+        assert (await show_client(owner_url, created.client_id))["state"] == f"ended on {today()}"

@@ -82,6 +82,10 @@ async def test_a_client_does_not_call_under_another_organisations_agreement(sess
         (OctKey.generate_key(256, {"kid": "a", "alg": "ES256"}).as_dict(private=True), "another kind"),
         (new_key("ES256", use="enc").as_dict(), "another kind"),
         (new_key("ES256").as_dict(private=True), "private"),
+        (
+            new_key("RS512").as_dict(private=True) | {"key_ops": ["sign"], "use": "enc", "kid": None, "alg": "x"},
+            "private",
+        ),
         (short_rsa_key(), "2048"),
     ],
 )

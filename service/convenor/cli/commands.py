@@ -381,6 +381,12 @@ def create_client(
     jwk: Annotated[
         Path | None, typer.Option(help="File with the client's public JWK; without one, the client gets a secret.")
     ] = None,
+    audience_token_address: Annotated[
+        bool,
+        typer.Option(
+            "--audience-token-address", help="Its assertions may name the token address as `aud`, not the issuer alone."
+        ),
+    ] = False,
     note: Annotated[str, typer.Option(help="A note for operators.")] = "",
 ) -> None:
     """Register a client, and show its secret once."""
@@ -396,11 +402,29 @@ def create_client(
         tuple(scope or ()),
         read_jwk(jwk) if jwk else None,
         note,
+        audience_token_address,
     )
     created = _as_owner(lambda owner_url: asyncio.run(register(owner_url, wanted)))
     show_pairs({"client_id": created.client_id} | ({"client_secret": created.secret} if created.secret else {}))
     if created.secret:
         say("The secret is not stored. Pass it on now, over a secure channel.")
+
+
+@clients.command("list")
+def list_clients() -> None:
+    """List all clients, ended ones too."""
+    from convenor.client_administration import list_clients
+
+    for client in _as_owner(lambda owner_url: asyncio.run(list_clients(owner_url))):
+        out.print(Text("  ".join(client.values())))
+
+
+@clients.command("show")
+def show_client(client_id: Annotated[str, typer.Argument(help="The client's id.")]) -> None:
+    """Describe a client, without its secret."""
+    from convenor.client_administration import show_client
+
+    show_pairs(_as_owner(lambda owner_url: asyncio.run(show_client(owner_url, client_id))))
 
 
 @clients.command("end")
