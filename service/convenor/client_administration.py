@@ -20,6 +20,7 @@ from convenor.database.row_security import import_context, set_context
 from convenor.domain_types.codes import Line
 from convenor.domain_types.dates import london_date, today
 from convenor.importers.areas import enter_area, owner_transaction
+from convenor.importers.command_audit import add_command_event
 from convenor.providers.models import Provider
 from convenor.schools.models import School
 from convenor.security.principal import Grant, Role, RowAccess
@@ -99,7 +100,7 @@ async def register(owner_url: str, wanted: Registration) -> CreatedClient:
         await session.execute(text("select pg_advisory_xact_lock(hashtextextended('convenor clients', 0))"))
         grants = await _grants(session, wanted)
         organisation = await _organisation(session, wanted.organisation, ROLES[wanted.role].organisation_kind)
-        return await create_client(
+        created = await create_client(
             session,
             organisation=organisation,
             agreement=await _agreement(session, organisation, wanted.agreement),
@@ -110,6 +111,9 @@ async def register(owner_url: str, wanted: Registration) -> CreatedClient:
             note=wanted.note,
             audience_flag=wanted.audience_token_address,
         )
+        areas = list(dict.fromkeys(grant.area_id for grant in grants))
+        await add_command_event(session, "clients:create", areas=areas, client_id=created.client_id)
+        return created
 
 
 async def list_clients(owner_url: str) -> list[dict[str, str]]:
@@ -199,6 +203,9 @@ async def end(owner_url: str, client_id: str) -> None:
     """
     async with owner_transaction(owner_url) as session:
         await end_client(session, client_id)
+        of_client = col(ClientGrant.client_id) == client_id
+        areas = (await session.scalars(select(col(ClientGrant.area_id)).where(of_client).distinct())).all()
+        await add_command_event(session, "clients:end", areas=areas, client_id=client_id)
 
 
 def _in_lines(wanted: Registration) -> Registration:

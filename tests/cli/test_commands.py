@@ -499,3 +499,25 @@ class TestAClientIsRegistered:
         assert operator.secret not in str(other)
         await end(owner_url, created.client_id)
         assert (await show_client(owner_url, created.client_id))["state"] == f"ended on {today()}"
+
+    async def test_who_registers_and_ends_a_client_is_in_the_audit_of_its_area(
+        self, owner_url: str, service: Service, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("LOGNAME", "rowan")
+        created = await register(owner_url, Registration(Role.BOARD, "Merrow Board", AGREEMENT, "997"))
+        with pytest.raises(ConfigurationError):
+            await end(owner_url, "nobody")
+        await end(owner_url, created.client_id)
+        auditor = await register(
+            owner_url, Registration(Role.AUDITOR, "Merrow Board", replace(AGREEMENT, reference="A"), "997")
+        )
+        data = {"grant_type": "client_credentials", "scope": "audit:read"}
+        answer = await service.http.post("/oauth/token", data=data, auth=(auditor.client_id, auditor.secret or ""))
+        headers = {"Authorization": f"Bearer {answer.json()['access_token']}"}
+        events = await service.http.get(
+            "/v1/audit/events", params={"client": created.client_id, "sort": "at"}, headers=headers
+        )
+        assert [(event["action"], event["organisation"]) for event in events.json()["data"]] == [
+            ("clients:create", "rowan, by command"),
+            ("clients:end", "rowan, by command"),
+        ]

@@ -306,7 +306,7 @@ class TestALoadThatIsRepeated:
     async def load_all(self, otherham: Otherham, folder: Path) -> dict[str, dict[str, tuple[int, int, int, int]]]:
         return {kind: became(await otherham.load(folder, *lines)) for kind, lines in KINDS.items()}
 
-    async def test_it_changes_nothing(self, otherham: Otherham, tmp_path: Path) -> None:
+    async def test_a_repeated_load_changes_nothing(self, otherham: Otherham, tmp_path: Path) -> None:
         first = await self.load_all(otherham, tmp_path)
         assert first == {
             **{kind: {kind: (2, 0, 0, 0)} for kind in ("clusters", "schools", "memberships", "providers")},
@@ -333,6 +333,16 @@ class TestALoadThatIsRepeated:
         after = dict(await otherham.rows(f"select id, row_to_json(t)::text from {table} t"))
         (changed,) = (record for record, text in after.items() if text != before[record])
         assert '"version":2' in after[changed]
+
+    async def test_who_loads_is_in_the_audit_where_something_was_applied(
+        self, otherham: Otherham, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("LOGNAME", "rowan")
+        await otherham.load(tmp_path, *KINDS["clusters"], dry_run=True)
+        await otherham.load(tmp_path, *KINDS["clusters"], ",North")
+        await otherham.load(tmp_path, *KINDS["clusters"])
+        events = "select action, organisation, status, area_id = any(records) from audit_event order by at"
+        assert (await otherham.rows(events))[1:] == [("clusters:load", "rowan, by command", 200, True)]
 
     async def test_two_loads_at_once_are_one_after_the_other(self, otherham: Otherham, tmp_path: Path) -> None:
         for name in ("one", "other"):

@@ -23,6 +23,8 @@ class AuditSource:
     address: str | None = None
     principal: Principal | None = None
     purpose: str | None = None
+    user: str | None = None
+    """The user of the machine who gave a command, in place of a principal."""
 
 
 class Shown(Protocol):
@@ -90,7 +92,7 @@ def events_of(source: AuditSource, record: AuditRecord, status: int) -> list[Eve
         record.status or status,
         record.problem,
         principal.client_id if principal else record.client_id,
-        principal.organisation if principal else None,
+        principal.organisation if principal else source.user,
         principal.role.value if principal else None,
         principal.agreement if principal else None,
         source.purpose or (principal.purpose if principal else None),

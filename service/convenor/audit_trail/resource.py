@@ -25,8 +25,12 @@ class AuditEventRead(BaseModel):
     )
     status: int = Field(description="The HTTP status of the answer.")
     problem: str | None = Field(description="The problem's code, where the answer was a problem.")
-    client_id: str | None = Field(description="The client; absent where none was authenticated.")
-    organisation: str | None = Field(description="The organisation that is responsible for the client.")
+    client_id: str | None = Field(
+        description="The client that called, or that a command registered or ended; absent where none is known."
+    )
+    organisation: str | None = Field(
+        description="The organisation that is responsible for the client; for a command, the user who gave it."
+    )
     role: Role | None = Field(description="The client's role.")
     agreement: str | None = Field(description="The data sharing agreement of the client.")
     purpose: str | None = Field(description="The purpose in `X-Purpose`, or the first of the agreement's.")

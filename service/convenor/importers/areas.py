@@ -18,6 +18,7 @@ from convenor.areas.models import Area, area_id_of
 from convenor.areas.schemas import AreaCreate
 from convenor.configuration_error import ConfigurationError
 from convenor.database.row_security import import_context, set_context
+from convenor.importers.command_audit import add_command_event
 from convenor.read_model.sealed_rows import SEALER
 from convenor.security.sealing import Sealer
 
@@ -93,6 +94,7 @@ async def create_area(owner_url: str, **fields: str | None) -> Area:
                 "A commissioner corrects its name over the API.",
             )
         session.add(area)
+        await add_command_event(session, "areas:create", areas=[area.area_id], records=[area.area_id])
     return area
 
 

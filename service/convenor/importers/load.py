@@ -13,6 +13,7 @@ from convenor.domain_types.dates import AcademicYear
 from convenor.importers.apply import apply
 from convenor.importers.areas import Authority, enter_area, owner_transaction
 from convenor.importers.checks import check, rows_of, within
+from convenor.importers.command_audit import add_command_event
 from convenor.importers.files import OF_A_YEAR, Contents, LinkRow, read_file
 from convenor.importers.references import check_references
 from convenor.importers.report import LoadReport, Verdict, skipped_lines
@@ -51,7 +52,13 @@ async def load_file(
         )
     async with owner_transaction(owner_url) as session:
         found = await enter_area(session, area)
-        return await load_into(session, found, contents, year=year, dry_run=dry_run, apply_rest=apply_rest, mint=uuid7)
+        report = await load_into(
+            session, found, contents, year=year, dry_run=dry_run, apply_rest=apply_rest, mint=uuid7
+        )
+        if report.verdict is Verdict.APPLIED:
+            action = f"{report.kind}:load"
+            await add_command_event(session, action, areas=[found.area_id], records=[found.area_id])
+        return report
 
 
 async def load_into(
