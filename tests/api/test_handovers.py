@@ -602,6 +602,15 @@ class TestSessions:
         before = await trust.post(f"/v1/referrals/{earlier['id']}/contacts", session(days_ago=2))
         assert conflict(before) == "state_conflict", "as for any referral that has ended"
 
+    async def test_an_outcome_is_measured_at_the_referral_that_continues(self, service: Service) -> None:
+        earlier, code = await self.started(service)
+        trust = service.as_("trust")
+        outcome = {"instrument": "TOMs", "domain": "activity", "baseline": {"on": str(today()), "value": 2}}
+        refused = await trust.post(f"/v1/referrals/{earlier['id']}/outcomes", outcome)
+        assert conflict(refused) == "state_conflict"
+        assert "continued_by" in refused.json()["detail"]
+        assert (await trust.post(f"/v1/referrals/{code}/outcomes", outcome)).status_code == 201
+
     async def test_the_wait_that_the_first_session_ended_stays_ended(self, service: Service) -> None:
         earlier, code = await self.started(service)
         trust = service.as_("trust")

@@ -7,7 +7,7 @@ from convenor.outcomes.models import Outcome
 from convenor.outcomes.schemas import OutcomeCreate
 from convenor.problems import FieldErrors, StateConflict
 from convenor.read_model.locking import get_for_update
-from convenor.referrals.models import Referral
+from convenor.referrals.models import HANDED_OVER, Referral
 from convenor.referrals.resource import REFERRALS
 from convenor.security.principal import Principal
 
@@ -21,10 +21,12 @@ async def add_outcome(session: AsyncSession, principal: Principal, referral_key:
 
     Raises:
         NotFound: the caller has no access to such a referral.
-        StateConflict: the service has not accepted or has declined, or the referrer has withdrawn.
+        StateConflict: the service has not accepted or has declined, the referrer has withdrawn, or the pupil moved.
         Invalid: the later value is dated before the baseline.
     """
     referral = await get_for_update(session, principal, REFERRALS, Referral, referral_key)
+    if referral.status == HANDED_OVER:
+        raise StateConflict("The pupil moved. Record the outcome at the referral that `continued_by` names.")
     if referral.status not in MEASURED:
         raise StateConflict(
             f"The referral is {referral.status}; outcomes are recorded while it is {', '.join(MEASURED)}."
