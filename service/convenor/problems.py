@@ -219,9 +219,7 @@ class AmbiguousKey(Problem):
     """Several records that you see have this code: name the one that you mean by its id."""
 
     status, code, title = 409, "ambiguous_key", "Code not unique"
-    cause = (
-        "Records of several of your areas have this code, or it is of a handover that is put to several pupils."
-    )
+    cause = "Records of several of your areas have this code, or it is of a handover that is put to several pupils."
     remedy = "Read the list of the records, and use the `id` of the one that you mean."
 
 

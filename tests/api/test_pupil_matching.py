@@ -161,13 +161,14 @@ class Played:
         listed = await self.service.as_(other).get("/v1/handover-requests", handover=handover["code"])
         shown = listed.json()["data"]
         put = {self.ids[pupil]: pupil for _, pupil in put_to(statement, school, self.schools)}
+        open_ones = [code for code in self.schools[other].said if self.referrals[code]["service"]]
         passing_of = {
-            each: [code for code in self.schools[other].said if code in pupil and self.referrals[code]["service"]]
+            each: passing
             for each, first in put.items()
             for pupil in self.schools[other].pupils()
-            if first in pupil
+            if first in pupil and (passing := [code for code in open_ones if code in pupil])
         }
-        assert {each["known_pupil"]["id"] for each in shown} == {each for each, passing in passing_of.items() if passing}
+        assert {each["known_pupil"]["id"] for each in shown} == passing_of.keys()
         unchanged = await caller.get(path)
         assert (unchanged.json(), unchanged.headers["ETag"]) == (handover, answer.headers["ETag"])
         for request in shown:
