@@ -416,6 +416,19 @@ class TestDeciding:
         stale = await decide(service, request, etag='"1"')
         assert stale.status_code == 412
 
+    async def test_a_pupil_who_no_longer_agrees_is_not_handed_over_though_no_worker_has_followed_yet(
+        self, service: Service
+    ) -> None:
+        path = f"/v1/referrals/{(await refer(service))['id']}"
+        handover = await asked(service)
+        (request,) = await requests(service)
+        corrected = await service.as_("school").patch(path, {"pupil": {"date_of_birth": OTHER_BIRTH}}, '"1"')
+        assert corrected.status_code == 200, corrected.text
+        assert conflict(await decide(service, request)) == "state_conflict"
+        assert (await seen(service, path, "school"))["status"] == "submitted"
+        assert (await seen(service, f"{HANDOVERS}/{handover['id']}", "neighbour"))["status"] == "asked"
+        assert [each["status"] for each in await requests(service)] == ["ended"]
+
     async def test_a_predecessor_s_client_does_not_decide_once_there_is_a_successor(self, service: Service) -> None:
         await refer(service)
         await asked(service)

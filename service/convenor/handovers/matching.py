@@ -97,6 +97,18 @@ async def put_requests(connection: Any, area: UUID, subjects: Sequence[UUID]) ->
         await connection.execute(f"select {context_sql()}", *worker_context(area))
 
 
+async def still_agrees(connection: Any, area: UUID, handover: UUID, pupil: UUID) -> bool:
+    """Tell whether a handover would be put for a pupil now, though the worker may not have followed yet.
+
+    Args:
+        connection: asyncpg's, in a transaction whose context sees the area's statements.
+        area: of the handover.
+        handover: asked.
+        pupil: of the school that is asked, whose pupils are locked.
+    """
+    return any(row["pupil_id"] == pupil for row in await connection.fetch(_AGREEING, area, [handover]))
+
+
 def _event(area: UUID, row: Any) -> list[EventRow]:
     subjects = [row["statement_id"], *row["known"]]
     record = AuditRecord("handovers:match", [row["id"], row["handover_id"]], subjects, [area])

@@ -13,7 +13,7 @@ from convenor.database.pools import driver_connection
 from convenor.database.row_security import acting_for_area
 from convenor.domain_types.dates import now
 from convenor.handovers import queries
-from convenor.handovers.matching import NUMBERS
+from convenor.handovers.matching import NUMBERS, still_agrees
 from convenor.handovers.models import (
     Handover,
     HandoverDecision,
@@ -242,7 +242,8 @@ async def _complete(
         passing: those that pass.
 
     Raises:
-        StateConflict: the handover is over, a referral is, or the asking school's statements contradict each other.
+        StateConflict: the handover is over, a referral is, the pupil no longer agrees with the statement, or the asking
+            school's statements contradict each other.
     """
     area = request.area_id
     handover = await session.get_one(Handover, (area, request.handover_id))
@@ -255,6 +256,8 @@ async def _complete(
     await lock_all(session, Referral, {(area, each.id) for each in still_open})
     if any(each.ended_at or each.pupil_id != request.pupil_id for each in passing):
         raise StateConflict("A referral has changed meanwhile. Read the request, and decide again.")
+    if not await still_agrees(await driver_connection(session), area, handover.id, request.pupil_id):
+        raise StateConflict("The pupil no longer agrees with what the asking school states. The request is ending.")
     schools = await line_of(session, area, handover.school_id)
     await seal_statements(session, area, schools)
     statement = await session.get_one(HandoverStatement, (area, handover.statement_id))
