@@ -7,6 +7,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
+from convenor.audit.actions import register_actions
 from convenor.audit.record import AuditRecord
 from convenor.http.request_context import RequestContext
 from convenor.http.responses import AuditedJSONResponse
@@ -18,6 +19,8 @@ from convenor_auth.server import GRANT_TYPE, Caller, TokenRequest
 
 router = APIRouter(tags=["oauth"])
 
+_ACTION = "token:issue"
+register_actions([_ACTION])
 _PUBLIC = {"Cache-Control": "public, max-age=300"}
 
 
@@ -97,9 +100,7 @@ async def issue_token(request: Request) -> AuditedJSONResponse:
     else:
         answer = await oauth.answer(token_request)
         caller = token_request.client
-    record = AuditRecord(
-        "token:issue", areas=caller.areas if caller else (), client_id=caller.client_id if caller else None
-    )
+    record = AuditRecord(_ACTION, areas=caller.areas if caller else (), client_id=caller.client_id if caller else None)
     return AuditedJSONResponse(dict(answer.body), answer.status, dict(answer.headers), audit=record)
 
 

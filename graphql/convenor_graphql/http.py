@@ -15,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from convenor.audit.actions import register_actions
 from convenor.audit.record import AuditRecord
 from convenor.http.exception_handlers import problem_of
 from convenor.http.json_body import read_json
@@ -38,6 +39,7 @@ from convenor_graphql.schema import GraphQLApi
 
 PATH = "/graphql"
 OPERATION = Operation("", "graphql:query")
+register_actions(OPERATION.actions)
 """A request as a whole; each resource and each mutation needs its own scope."""
 GRAPHQL, JSON = "application/graphql-response+json", "application/json"
 

@@ -167,4 +167,6 @@ def filter_type(annotation: Any, name: str) -> Any:
     """Return the type of a filter's value."""
     while get_origin(annotation) is Annotated:
         annotation = get_args(annotation)[0]
+    if get_origin(annotation) is list:
+        return list.__class_getitem__(filter_type(get_args(annotation)[0], name))
     return scalar_type(annotation, name)

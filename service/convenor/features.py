@@ -3,6 +3,7 @@
 from sqlmodel import SQLModel
 
 from convenor.areas import routes as areas
+from convenor.audit.actions import register_actions
 from convenor.audit_trail import routes as audit_trail
 from convenor.benchmarks import routes as benchmarks
 from convenor.clusters import routes as clusters
@@ -69,6 +70,7 @@ def refuse_unknown_scopes(features: tuple[Feature, ...]) -> None:
 
 
 refuse_unknown_scopes(FEATURES)
+register_actions(action for feature in FEATURES for operation in feature.operations for action in operation.actions)
 check_together(RESOURCES.values(), {name: table.columns.keys() for name, table in SQLModel.metadata.tables.items()})
 for _resource in RESOURCES.values():
     refuse_unsealed(_resource, _resource.name, SQLModel.metadata)

@@ -39,7 +39,7 @@ async def test_a_page_may_be_told_of_under_as_many_keys_as_there_may_be(shared_s
 
 async def test_a_list_of_which_nothing_is_asked_is_not_read_whatever_it_is_searched_by(shared_service: Service) -> None:
     query = """query ($no: Boolean!) {
-      referrals(status: "waiting") { __typename totalCount @include(if: $no) }
+      referrals(status: waiting) { __typename totalCount @include(if: $no) }
       schools(first: 1) { edges { node { services(offer: core) { edges @include(if: $no) { cursor } } } } }
     }"""
     answer = await asked(shared_service.as_("school"), query, no=False)

@@ -225,9 +225,28 @@ async def test_every_fault_of_the_arguments_is_named_at_once(shared_service: Ser
 
 
 async def test_an_argument_that_is_text_never_becomes_sql(shared_service: Service) -> None:
-    query = "query ($s: String) { referrals(status: $s) { totalCount } }"
+    query = "query ($s: String) { referrals(service: $s) { totalCount } }"
     answer = await asked(shared_service.as_("commissioner"), query, s="'; --")
     assert answer.json()["data"] == {"referrals": {"totalCount": 0}}
+
+
+async def test_a_word_that_the_closed_list_lacks_is_refused(shared_service: Service) -> None:
+    refused = await asked(shared_service.as_("commissioner"), "{ referrals(status: Submitted) { totalCount } }")
+    assert codes(refused) == ["query_invalid"]
+    refused = await asked(shared_service.as_("auditor"), '{ a: auditEvents(action: ["me:read", "me"]) { totalCount } }')
+    (fault,) = refused.json()["errors"][0]["extensions"]["errors"]
+    assert (refused.status_code, fault["pointer"], fault["code"]) == (422, "/a/action", "action")
+
+
+async def test_several_words_of_a_closed_list_select_any_of_them(shared_service: Service) -> None:
+    query = """query ($several: [Offer!]) {
+      core: services(offer: core) { totalCount }
+      local: services(offer: [local]) { totalCount }
+      both: services(offer: $several) { totalCount }
+    }"""
+    found = (await asked(shared_service.as_("board"), query, several=["core", "local"])).json()["data"]
+    counts = {name: found[name]["totalCount"] for name in found}
+    assert counts["both"] == counts["core"] + counts["local"] > counts["core"] > 0
 
 
 NAME = "Wren Hollowfield"
@@ -262,7 +281,7 @@ async def test_an_object_of_a_thousand_unknown_members_is_told_of_a_few(shared_s
 
 async def test_what_a_document_says_of_a_pupil_is_not_kept(shared_service: Service) -> None:
     queries = (
-        f'{{ referrals(status: "{NAME}") {{ totalCount }} }}',
+        f'{{ referrals(service: "{NAME}") {{ totalCount }} }}',
         f'mutation {{ updateReferral(id: "x", ifVersion: 1, input: {{ reason: "{NAME}" }}) {{ referral {{ id }} }} }}',
     )
     for query in queries:

@@ -20,7 +20,8 @@ from support.empty_databases import Empty
 from support.oauth_clients import ISSUER, Clock, Partner, Register, new_key
 from support.watched_tokens import watching
 
-from convenor.audit.record import UNKNOWN_ACTION, AuditRecord
+from convenor.audit.actions import UNKNOWN_ACTION
+from convenor.audit.record import AuditRecord
 from convenor.domain_types.dates import london_date
 from convenor.http.request_context import PathPolicy, RequestContext
 from convenor.http.responses import pop_record

@@ -146,7 +146,7 @@ async def plant_what_is_refused(service: Service, way: ByRest, canaries: Canarie
     for address in (f"/v1/{canary}", f"/v1/referrals/{canary}", f"/v1/referrals?status={canary}", f"/v1/me?{canary}=1"):
         await school.call("GET", address)
     await school.search({"upn": canary})
-    await asked(school, f'{{ referrals(status: "{canary}") {{ totalCount }} {canary} }}', note=canary)
+    await asked(school, f'{{ referrals(service: "{canary}") {{ totalCount }} {canary} }}', note=canary)
     await service.http.post("/oauth/token", data={"grant_type": canary, "scope": canary}, auth=(canary, canary))
 
 

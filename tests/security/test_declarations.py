@@ -1,6 +1,7 @@
 """A declaration that names what is not there stops the start of the application, and says what there is."""
 
 from dataclasses import replace
+from enum import StrEnum
 from typing import Any, Literal
 
 import pytest
@@ -136,6 +137,16 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "a placeholder in a subject": ({"subject": "{p}.id"}, "names {p}"),
     "a placeholder in what serves clusters": ({"within_clusters": "{area}"}, "names {area}"),
 }
+
+
+def test_every_filter_by_a_closed_list_takes_several_of_its_words() -> None:
+    single = [
+        f"{resource.name}.{name}"
+        for resource in RESOURCES.values()
+        for name, declared in resource.filters.items()
+        if isinstance(declared.type_, type) and issubclass(declared.type_, StrEnum)
+    ]
+    assert single == []
 
 
 @pytest.mark.parametrize(("changed", "named"), WRONG.values(), ids=WRONG)

@@ -16,6 +16,7 @@ from graphql import (
     GraphQLArgument,
     GraphQLEnumType,
     GraphQLField,
+    GraphQLList,
     GraphQLNonNull,
     GraphQLObjectType,
     GraphQLUnionType,
@@ -64,16 +65,14 @@ VALUES: Mapping[str, list[str]] = {
     "pupil": ["@schools.id.0@"],
     "record": ["@referrals.id.0@", "@slas.id.0@"],
     "client": ["school-999", "trust-998"],
-    "action": ["referrals:submit", "contacts:add", "referrals:list"],
+    "action": ["referrals:submit", "contacts:record", "referrals:list"],
     "atAfter": ["2020-01-01T00:00:00Z", "2035-01-01T00:00:00Z"],
     "atBefore": ["@now@"],
 }
 """Values of arguments, by name; where the type says enough, it is asked."""
 
 WORDS: Mapping[tuple[str, str], list[Any]] = {
-    ("Referral", "status"): ["submitted", "accepted", "waiting", "in_progress", "declined", "nowhere"],
     ("AuditEvent", "status"): [200, 201, 404],
-    ("Benchmark", "phase"): ["all", "primary"],
 }
 """The same, of one type's list."""
 
@@ -202,12 +201,19 @@ class _Writer:
         value, word = self._drawn(kind, name, argument, declared)
         if self.one_in(3):
             absent = argument not in ("first", "id", "urn", "code", "atBefore") and self.one_in(4)
-            return self._variable(str(declared.type), ... if absent else value, value if word else None, declared)
-        return str(value) if word else json.dumps(value)
+            literal = _unquoted(value) if word else None
+            return self._variable(str(declared.type), ... if absent else value, literal, declared)
+        return _unquoted(value) if word else json.dumps(value)
 
     def _drawn(self, kind: GraphQLObjectType, name: str, argument: str, declared: GraphQLArgument) -> tuple[Any, bool]:
-        """Return a value, and whether it is a word of an enumeration."""
+        """Return a value, and whether it is written without quotes: a word of an enumeration, or a list of them."""
         named = get_nullable_type(declared.type)
+        if isinstance(named, GraphQLList):
+            words = get_named_type(named)
+            of_enumeration = isinstance(words, GraphQLEnumType)
+            choices = list(words.values) if isinstance(words, GraphQLEnumType) else VALUES[argument]
+            drawn = self.dice.sample(choices, self.dice.randint(1, 2))
+            return drawn if self.one_in(2) else drawn[0], of_enumeration
         target = _target(kind, name) or ""
         if isinstance(named, GraphQLEnumType):
             return self.dice.choice(list(named.values)), True
@@ -233,6 +239,10 @@ class _Writer:
             kind = kind.removesuffix("!")
         self.declared.append(f"${named}: {kind}{default}")
         return f"${named}"
+
+
+def _unquoted(value: Any) -> str:
+    return f"[{', '.join(value)}]" if isinstance(value, list) else str(value)
 
 
 def _composite(field: GraphQLField) -> bool:

@@ -314,6 +314,8 @@ DEFAULT_SORTS = {"services": "code", "slas": "code", "referrals": "submitted_at"
 
 
 def _written(value: Any) -> str:
+    if isinstance(value, list):
+        return ",".join(map(_written, value))
     return json.dumps(value) if isinstance(value, bool) else str(value)
 
 

@@ -6,13 +6,11 @@ from dataclasses import dataclass
 from typing import Any, Protocol, Self
 from uuid import UUID
 
+from convenor.audit.actions import UNKNOWN_ACTION
 from convenor.audit.models import INSTALLATION
 from convenor.database.ids import text_of, uuid7
 from convenor.domain_types.dates import now
 from convenor.security.principal import Principal
-
-UNKNOWN_ACTION = "request:refuse"
-"""The action of a request that was refused before its operation was known."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,10 +6,11 @@ from uuid import UUID
 
 from pydantic import BaseModel, Field
 
+from convenor.audit.actions import Action
 from convenor.domain_types.codes import Line
 from convenor.domain_types.dates import Timestamp
 from convenor.pupils.resource import PUPIL
-from convenor.read_model.resource import Filter, Lookup, Resource, Sort
+from convenor.read_model.resource import Filter, Lookup, Resource, Several, Sort
 from convenor.security.principal import Role, RowAccess
 
 HttpStatus = Annotated[int, Field(ge=100, le=599)]
@@ -95,7 +96,7 @@ AUDIT_EVENTS = Resource(
         ),
         "record": Filter(_MENTIONS, "uuid", UUID, "Events about this record."),
         "client": Filter("{t}.client_id = {v}", "text", Line, "Events of this client."),
-        "action": Filter("{t}.action = {v}", "text", Line, "Events of this action."),
+        "action": Filter("{t}.action = any({v})", "text[]", Several[Action], "Events of this action."),
         "status": Filter("{t}.status = {v}", "int", HttpStatus, "Events with this HTTP status."),
         "at_after": Filter("{t}.at > {v}", "timestamptz", Timestamp, "Events after this time (RFC 3339)."),
         "at_before": Filter("{t}.at < {v}", "timestamptz", Timestamp, "Events before this time (RFC 3339)."),

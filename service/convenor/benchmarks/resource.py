@@ -4,9 +4,9 @@ from uuid import UUID
 
 from pydantic import Field
 
-from convenor.benchmarks.models import BenchmarkFields
+from convenor.benchmarks.models import BenchmarkFields, BenchmarkPhase
 from convenor.domain_types.codes import Line
-from convenor.read_model.resource import OPEN_TO_AREA, Filter, Resource, Sort
+from convenor.read_model.resource import OPEN_TO_AREA, Filter, Resource, Several, Sort
 
 
 class BenchmarkRead(BenchmarkFields):
@@ -31,7 +31,12 @@ BENCHMARKS = Resource(
     filters={
         "indicator": Filter("{t}.indicator = {v}", "text", Line, "Values of the indicator with this code."),
         "geography": Filter("{t}.geography = {v}", "text", Line, "Values for this place."),
-        "phase": Filter("{t}.phase = {v}", "text", Line, "Values for this phase of education, or for `all`."),
+        "phase": Filter(
+            "{t}.phase = any({v})",
+            "text[]",
+            Several[BenchmarkPhase],
+            "Values for this phase of education, or for `all`.",
+        ),
         "period": Filter("{t}.period = {v}", "text", Line, "Values for this period, as its source writes it."),
     },
 )

@@ -9,7 +9,7 @@ from convenor.commissioned_services.models import DeliveryMode, Level, Offer, Se
 from convenor.database.constraints import valid_on
 from convenor.domain_types.codes import AreaOfNeed, Line, Prose
 from convenor.domain_types.statistics import LARGEST_SUPPRESSED, Status
-from convenor.read_model.resource import OPEN_TO_AREA, DefaultFilter, Filter, Part, Relation, Resource, Sort
+from convenor.read_model.resource import OPEN_TO_AREA, DefaultFilter, Filter, Part, Relation, Resource, Several, Sort
 from convenor.security.principal import Role
 
 
@@ -104,7 +104,9 @@ SERVICES = Resource(
         Role.SCHOOL_MIS: DefaultFilter(f"exists ({BUYS.replace('{what}', '')} and {OF_ITS_CLUSTER})", unless="cluster")
     },
     filters={
-        "area_of_need": Filter("{t}.area_of_need = {v}", "text", AreaOfNeed, "Services for this area of need."),
+        "area_of_need": Filter(
+            "{t}.area_of_need = any({v})", "text[]", Several[AreaOfNeed], "Services for this area of need."
+        ),
         "cluster": Filter(
             "exists (" + BUYS.replace("{what}", "") + " and {v} in (c.code, c.id::text))",
             "text",
@@ -112,9 +114,11 @@ SERVICES = Resource(
             "Services that the cluster with this code or id buys. In the list of all services, the default for a"
             " school is its own cluster.",
         ),
-        "offer": Filter("{t}.offer = {v}", "text", Offer, "Core or local services."),
-        "level": Filter("{t}.level = {v}", "text", Level, "Universal or targeted services."),
-        "delivery_mode": Filter("{t}.delivery_mode = {v}", "text", DeliveryMode, "Services delivered this way."),
+        "offer": Filter("{t}.offer = any({v})", "text[]", Several[Offer], "Core or local services."),
+        "level": Filter("{t}.level = any({v})", "text[]", Several[Level], "Universal or targeted services."),
+        "delivery_mode": Filter(
+            "{t}.delivery_mode = any({v})", "text[]", Several[DeliveryMode], "Services delivered this way."
+        ),
         "provider": Filter("{t}.provider_id = {v}", "uuid", UUID, "Services of this provider."),
     },
     relations={

@@ -8,7 +8,7 @@ from pydantic import Field
 from convenor.contacts.models import Attendance, Contact, ContactFields
 from convenor.domain_types.dates import FullDate
 from convenor.pupils.resource import STATEMENT_OF_REFERRAL
-from convenor.read_model.resource import Filter, Relation, Resource, Sort
+from convenor.read_model.resource import Filter, Relation, Resource, Several, Sort
 from convenor.read_model.sealed_rows import seal_columns
 from convenor.referrals import referral_links
 from convenor.referrals.resource import CASE_ROW_ACCESS
@@ -43,7 +43,9 @@ CONTACTS = Resource(
         **referral_links.FILTERS,
         "on_after": Filter('{t}."on" > {v}', "date", FullDate, "Sessions after this day."),
         "on_before": Filter('{t}."on" < {v}', "date", FullDate, "Sessions before this day."),
-        "attendance": Filter("{t}.attendance = {v}", "text", Attendance, "Sessions with this attendance."),
+        "attendance": Filter(
+            "{t}.attendance = any({v})", "text[]", Several[Attendance], "Sessions with this attendance."
+        ),
     },
     relations={**referral_links.RELATIONS, "outcomes": Relation("outcomes", {"referral_id": "referral_id"})},
 )

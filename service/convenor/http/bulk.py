@@ -87,6 +87,15 @@ class BulkImportOperation(Operation):
     load: BulkImport[Any]
 
     @property
+    def _dry_run(self) -> str:
+        return f"{self.action}_dry_run"
+
+    @property
+    def actions(self) -> tuple[str, ...]:
+        """Return every action that the audit may call it by."""
+        return self.action, self._dry_run
+
+    @property
     def ends_in(self) -> frozenset[type[Problem]]:
         """Return the problems that an import can end in."""
         return super().ends_in | {BulkImportStillRunning, TooLarge, WrongMediaType}
@@ -98,7 +107,7 @@ class BulkImportOperation(Operation):
             raise WrongMediaType(f"Send {MEDIA_TYPE}: one JSON object a line.")
         on_error, dry_run = _options(request.scope["query_string"])
         if dry_run:
-            context = context._replace(action=f"{self.action}_dry_run").enter(request.scope)
+            context = context._replace(action=self._dry_run).enter(request.scope)
         return BulkImportRequest(request, context, self.load, on_error, dry_run)
 
 

@@ -16,7 +16,7 @@ from convenor.http.json_body import refuse_unreadable
 from convenor.http.operation import Operation
 from convenor.http.request_context import RequestContext
 from convenor.http.responses import AuditedResponse
-from convenor.http.write_context import IfMatch, Replay, WriteCall
+from convenor.http.write_context import IfMatch, Replay, WriteCall, replayed
 from convenor.problems import (
     AlreadyExists,
     AmbiguousKey,
@@ -104,6 +104,11 @@ class WriteOperation(Operation):
     def takes_version(self) -> bool:
         """Whether an `If-Match` may come with it."""
         return self.changes or self.keyed
+
+    @property
+    def actions(self) -> tuple[str, ...]:
+        """Return every action that the audit may call it by."""
+        return (self.action, replayed(self.action)) if self.takes_key else (self.action,)
 
     @property
     def ends_in(self) -> frozenset[type[Problem]]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from starlette.routing import Route
 
 from convenor.database.pending_work import Task
+from convenor.http.operation import Operation
 from convenor.http.read_routes import ReadRoute, ResourceRouter, operation_of
 
 
@@ -42,6 +43,11 @@ class Feature:
         return [route for route in self.routes if isinstance(route, ReadRoute)]
 
     @property
+    def operations(self) -> list[Operation]:
+        """What its routes ask of their callers."""
+        return [operation for route in self.routes if (operation := operation_of(route))]
+
+    @property
     def scopes(self) -> set[str]:
         """The scopes that its routes ask for."""
-        return {operation.scope for route in self.routes if (operation := operation_of(route)) and operation.scope}
+        return {operation.scope for operation in self.operations if operation.scope}

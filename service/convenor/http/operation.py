@@ -39,6 +39,11 @@ class Operation:
     problems: tuple[type[Problem], ...] = field(default=(), kw_only=True)
 
     @property
+    def actions(self) -> tuple[str, ...]:
+        """Return every action that the audit may call it by."""
+        return (self.action,)
+
+    @property
     def ends_in(self) -> frozenset[type[Problem]]:
         """Return the problems that a call can end in."""
         scope = [ScopeMissing] if self.scope else []

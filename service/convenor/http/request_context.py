@@ -6,7 +6,8 @@ from typing import Any, NamedTuple
 
 from starlette.types import Scope
 
-from convenor.audit.record import UNKNOWN_ACTION, AuditSource
+from convenor.audit.actions import UNKNOWN_ACTION
+from convenor.audit.record import AuditSource
 from convenor.http.services import AppServices
 from convenor.problems import Unauthenticated
 from convenor.security.principal import Principal

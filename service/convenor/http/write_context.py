@@ -59,7 +59,7 @@ class Replay(Exception):  # noqa: N818 - no error: the answer is already there
         Raises:
             WriteFailed: The caller may not see the record any more, or reading failed.
         """
-        action = f"{action}_replayed"
+        action = replayed(action)
         try:
             found = await read(self.first)
         except Problem as problem:
@@ -69,6 +69,11 @@ class Replay(Exception):  # noqa: N818 - no error: the answer is already there
             headers["ETag"] = etag_of(found.etag)
         audit = AuditRecord.showing(action, found)
         return AuditedResponse(found.body, self.first.status, headers, "application/json", audit=audit)
+
+
+def replayed(action: str) -> str:
+    """Return what the audit calls a repeated call."""
+    return f"{action}_replayed"
 
 
 def etag_of(version: object) -> str:

@@ -18,7 +18,7 @@ from convenor.impact_returns.models import (
     ReturnFields,
     ReturnStatus,
 )
-from convenor.read_model.resource import Filter, Part, Relation, Resource, Sort
+from convenor.read_model.resource import Filter, Part, Relation, Resource, Several, Sort
 from convenor.read_model.sealed_rows import seal_columns
 from convenor.security.principal import FieldSensitivity
 from convenor.slas.models import VolumeFields
@@ -150,7 +150,7 @@ IMPACT_RETURNS = Resource(
             Line,
             "Returns about the service with this id or code.",
         ),
-        "status": Filter("{t}.status = {v}", "text", ReturnStatus, "Returns in this state."),
+        "status": Filter("{t}.status = any({v})", "text[]", Several[ReturnStatus], "Returns in this state."),
         "period_from_after": Filter(
             "{t}.period_from > {v}", "date", FullDate, "Returns whose period begins after this day."
         ),

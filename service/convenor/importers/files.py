@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 from pydantic import BaseModel, ValidationError
 
-from convenor.benchmarks.models import BenchmarkUnit
+from convenor.benchmarks.models import BenchmarkPhase, BenchmarkUnit
 from convenor.configuration_error import ConfigurationError
 from convenor.domain_types.codes import ClusterCode, Code, Line, OdsCode, Prose
 from convenor.importers.cells import (
@@ -205,7 +205,7 @@ class BenchmarkRow(Row):
 
     needs = ("indicator", "phase", "period", "geography", "value", "unit")
     indicator: Line
-    phase: Line
+    phase: BenchmarkPhase
     period: Line
     geography: Line
     value: Value

@@ -9,7 +9,7 @@ from convenor.clusters.models import ClusterRoleFields, ClusterRoleKind
 from convenor.database.constraints import valid_on
 from convenor.domain_types.codes import Line, Phase
 from convenor.domain_types.dates import FullDate
-from convenor.read_model.resource import OPEN_TO_AREA, Filter, Relation, Resource, Sort
+from convenor.read_model.resource import OPEN_TO_AREA, Filter, Relation, Resource, Several, Sort
 from convenor.schools.models import SchoolFields, SchoolStatus
 from convenor.schools.resource import OFFERED
 
@@ -68,8 +68,8 @@ CLUSTER_SCHOOLS = Resource(
             "Schools that are in the cluster on this day; by default today.",
             default_sql=valid_on("{t}", "{today}"),
         ),
-        "phase": Filter("{t}.phase = {v}", "text", Phase, "Schools of this phase."),
-        "status": Filter("{t}.status = {v}", "text", SchoolStatus, "Schools of this status."),
+        "phase": Filter("{t}.phase = any({v})", "text[]", Several[Phase], "Schools of this phase."),
+        "status": Filter("{t}.status = any({v})", "text[]", Several[SchoolStatus], "Schools of this status."),
     },
     relations={
         "school": Relation("schools", {"id": "id"}, many=False),
@@ -123,7 +123,7 @@ ROLES = Resource(
     sorts={"valid_from": Sort("valid_from", "date")},
     sql={"cluster": _CLUSTER, "school_urn": _URN},
     filters={
-        "role": Filter("{t}.role = {v}", "text", ClusterRoleKind, "Holders of this role."),
+        "role": Filter("{t}.role = any({v})", "text[]", Several[ClusterRoleKind], "Holders of this role."),
         "as_at": Filter(
             valid_on("{t}", "{v}"),
             "date",

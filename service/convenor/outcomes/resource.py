@@ -7,7 +7,7 @@ from pydantic import Field
 
 from convenor.outcomes.models import Instrument, MeasureFields, OutcomeFields
 from convenor.pupils.resource import STATEMENT_OF_REFERRAL
-from convenor.read_model.resource import Filter, Resource, Sort
+from convenor.read_model.resource import Filter, Resource, Several, Sort
 from convenor.referrals import referral_links
 from convenor.referrals.resource import CASE_ROW_ACCESS
 
@@ -46,7 +46,9 @@ OUTCOMES = Resource(
     },
     filters={
         **referral_links.FILTERS,
-        "instrument": Filter("{t}.instrument = {v}", "text", Instrument, "Outcomes measured with this instrument."),
+        "instrument": Filter(
+            "{t}.instrument = any({v})", "text[]", Several[Instrument], "Outcomes measured with this instrument."
+        ),
     },
     relations=referral_links.RELATIONS,
 )

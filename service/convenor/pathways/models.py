@@ -32,6 +32,20 @@ class Actor(StrEnum):
     """The system makes the step, when the event in `requires` happens."""
 
 
+class ReferralState(StrEnum):
+    """The state of a referral. Every published version of its pathways has states of this list."""
+
+    SUBMITTED = "submitted"
+    RETURNED = "returned"
+    ACCEPTED = "accepted"
+    WAITING = "waiting"
+    PAUSED = "paused"
+    IN_PROGRESS = "in_progress"
+    DISCHARGED = "discharged"
+    DECLINED = "declined"
+    WITHDRAWN = "withdrawn"
+
+
 class StateRead(BaseModel):
     """One state of a pathway."""
 

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from convenor.domain_types.codes import OdsCode
 from convenor.providers.models import ProviderFields, ProviderKind
-from convenor.read_model.resource import OPEN_TO_AREA, Filter, Relation, Resource, Sort
+from convenor.read_model.resource import OPEN_TO_AREA, Filter, Relation, Resource, Several, Sort
 
 
 class ProviderRead(ProviderFields):
@@ -26,7 +26,7 @@ PROVIDERS = Resource(
     order="name",
     sorts={"name": Sort("name", "text")},
     filters={
-        "kind": Filter("{t}.kind = {v}", "text", ProviderKind, "Providers of this kind."),
+        "kind": Filter("{t}.kind = any({v})", "text[]", Several[ProviderKind], "Providers of this kind."),
         "ods_code": Filter("{t}.ods_code = {v}", "text", OdsCode, "The provider with this ODS code."),
     },
     relations={

@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field
 
 from convenor.pupil_matches.models import DecisionFields, MatchedField, MatchStatus, PupilDecision
 from convenor.pupils.resource import PUPIL
-from convenor.read_model.resource import Filter, Part, Relation, Resource, Sort
+from convenor.read_model.resource import Filter, Part, Relation, Resource, Several, Sort
 from convenor.read_model.sealed_rows import seal_columns
 from convenor.security.principal import FieldSensitivity, Role, RowAccess
 
@@ -116,7 +116,7 @@ PUPIL_MATCHES = Resource(
             sql=_SHOWN,
         )
     },
-    filters={"status": Filter("{t}.status = {v}", "text", MatchStatus, "Matches in this state.")},
+    filters={"status": Filter("{t}.status = any({v})", "text[]", Several[MatchStatus], "Matches in this state.")},
     relations={"decisions": Relation("pupil_decisions", {"match_id": "id"})},
 )
 

@@ -48,7 +48,7 @@ def parse_query(
         Invalid: with every error, each pointing at `/query/<parameter>`.
     """
     errors, searched = errors or FieldErrors(), searched or {}
-    given = read_parameters(raw, [*resource.parameters, *CONTROLS], errors)
+    given = read_parameters(raw, [*resource.parameters, *CONTROLS], errors, resource.lists)
     sort, descending = _sort(resource, given.get("sort"), errors)
     values: dict[str, Any] = {"list.limit": _limit(given.get("limit"), errors)}
     if cursor := given.get("cursor"):
@@ -58,8 +58,10 @@ def parse_query(
         errors.add("/query/cursor", "cursor", "Leave `cursor` out for the first page.")
     values |= {f"list.{name}": value for name, value in searched.items()}
     for name in [name for name in resource.parameters if name in given]:
+        declared = resource.filters[name]
+        value = given[name].split(",") if declared.takes_several else given[name]
         try:
-            values[f"list.{name}"] = resource.filters[name].adapter.validate_python(given[name])
+            values[f"list.{name}"] = declared.adapter.validate_python(value)
         except ValidationError as error:
             errors.add(f"/query/{name}", error.errors()[0]["type"], error.errors()[0]["msg"])
     filters = [name for name in resource.filters if name in given or name in searched]
@@ -76,7 +78,7 @@ def parse_fields(resource: Resource, raw: bytes) -> frozenset[str] | None:
         Unreadable, Invalid: as `parse_query`.
     """
     errors = FieldErrors()
-    given = read_parameters(raw, ["fields"], errors)
+    given = read_parameters(raw, ["fields"], errors, resource.lists)
     fields = _fields(resource, given.get("fields"), errors)
     errors.raise_if_any()
     return fields

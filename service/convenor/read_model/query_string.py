@@ -38,8 +38,12 @@ def refuse_identifiers(names: Iterable[str]) -> None:
         raise IdentifierInAddress
 
 
-def read_parameters(raw: bytes, known: Collection[str], errors: FieldErrors) -> dict[str, str]:
+def read_parameters(
+    raw: bytes, known: Collection[str], errors: FieldErrors, lists: Collection[str] = ()
+) -> dict[str, str]:
     """Return the known parameters of a query string; an unknown or repeated one is an error.
+
+    Those in `lists` may be repeated: their values are joined by commas, by which one value of several is separated too.
 
     Raises:
         Unreadable: as `read_pairs`.
@@ -50,12 +54,13 @@ def read_parameters(raw: bytes, known: Collection[str], errors: FieldErrors) -> 
         values.setdefault(name, []).append(value)
     refuse_identifiers(values)
     given = {}
-    for name, (value, *more) in values.items():
+    for name, (first, *more) in values.items():
+        value = ",".join([first, *more])
         pointer = f"/query/{name.replace('~', '~0').replace('/', '~1')}"
         if name not in known:
             detail = f"No such parameter. Known parameters: {', '.join(known)}." if known else NO_PARAMETERS
             errors.add(pointer, "unknown_parameter", detail)
-        elif more:
+        elif more and name not in lists:
             errors.add(pointer, "repeated_parameter", "Give this parameter once.")
         elif "\x00" in value:
             errors.add(pointer, "text", "NUL characters are not allowed.")

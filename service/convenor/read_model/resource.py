@@ -8,7 +8,7 @@ sensitivity, row access, filters, sorts and relations. In its SQL, `{t}` is the 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar, get_args, get_origin
 from uuid import UUID
 
 from pydantic import BaseModel, Field, TypeAdapter
@@ -16,6 +16,10 @@ from pydantic import BaseModel, Field, TypeAdapter
 from convenor.domain_types.dates import FullDate, Timestamp
 from convenor.read_model.checks import check_resource
 from convenor.security.principal import FieldSensitivity, Role, RowAccess
+
+Value = TypeVar("Value")
+Several = Annotated[list[Value], Field(min_length=1)]
+"""Values of a filter: separated by commas, or the parameter repeated. `{v}` is then an array."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +73,7 @@ class Filter:
     Args:
         sql: the predicate, over `{t}`, `{v}` and `{area}` (the area, where a sub-select needs it).
         pg_type: the PostgreSQL type of `{v}`.
-        type_: the pydantic type that validates the value.
+        type_: the pydantic type that validates the value; `Several` of it, for the words of a closed list.
         description: the description in the documentation.
         sensitivity: the clearance that a caller needs to search by it. Such a filter identifies a pupil, so its value
             never stands in an address.
@@ -89,6 +93,11 @@ class Filter:
     def adapter(self) -> TypeAdapter[Any]:
         """Return the validator of a value."""
         return TypeAdapter(self.type_)
+
+    @cached_property
+    def takes_several(self) -> bool:
+        """Check whether the value is a list."""
+        return get_origin(self.type_) is Annotated and get_origin(get_args(self.type_)[0]) is list
 
 
 _SORTABLE: Mapping[str, TypeAdapter[Any]] = {
@@ -226,6 +235,11 @@ class Resource:
     def parameters(self) -> tuple[str, ...]:
         """Return the filters that may stand in an address."""
         return tuple(name for name, each in self.filters.items() if each.sensitivity is None)
+
+    @cached_property
+    def lists(self) -> frozenset[str]:
+        """Return the parameters that take several values."""
+        return frozenset(name for name, each in self.filters.items() if each.takes_several) | {"fields"}
 
     @property
     def identifiers(self) -> tuple[str, ...]:

@@ -9,8 +9,9 @@ from pydantic import BaseModel, Field
 
 from convenor.domain_types.codes import Line, NeedType, NhsNumber, Upn
 from convenor.domain_types.dates import Timestamp
+from convenor.pathways.models import ReferralState
 from convenor.pupils.resource import PUPIL, STATEMENT_OF_REFERRAL, PupilRead
-from convenor.read_model.resource import Filter, Relation, Resource, Sort
+from convenor.read_model.resource import Filter, Relation, Resource, Several, Sort
 from convenor.read_model.sealed_rows import seal_columns
 from convenor.referrals.models import (
     HANDED_OVER,
@@ -197,7 +198,7 @@ REFERRALS = Resource(
         "continued_by": FieldSensitivity.PERSON,
     },
     filters={
-        "status": Filter("{t}.status = {v}", "text", Line, "Referrals in this state."),
+        "status": Filter("{t}.status = any({v})", "text[]", Several[ReferralState], "Referrals in this state."),
         "open": Filter("({t}.ended_at is null) = {v}", "boolean", bool, "Open referrals, or ended ones."),
         "school": Filter(
             "{t}.school_id = (select s.id from school s where s.area_id = {area} and {v} in (s.urn, s.id::text))",
@@ -218,8 +219,8 @@ REFERRALS = Resource(
             Line,
             "Referrals to the service with this id or code.",
         ),
-        "need": Filter("{t}.need = {v}", "text", NeedType, "Referrals for this need."),
-        "priority": Filter("{t}.priority = {v}", "text", Priority, "Referrals of this priority."),
+        "need": Filter("{t}.need = any({v})", "text[]", Several[NeedType], "Referrals for this need."),
+        "priority": Filter("{t}.priority = any({v})", "text[]", Several[Priority], "Referrals of this priority."),
         "submitted_after": Filter(
             "{t}.submitted_at > {v}", "timestamptz", Timestamp, "Submitted after this time (RFC 3339)."
         ),

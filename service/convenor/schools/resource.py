@@ -6,7 +6,7 @@ from pydantic import Field
 
 from convenor.database.constraints import valid_on
 from convenor.domain_types.codes import Line, Phase, Urn
-from convenor.read_model.resource import OPEN_TO_AREA, Filter, Relation, Resource, Sort
+from convenor.read_model.resource import OPEN_TO_AREA, Filter, Relation, Resource, Several, Sort
 from convenor.schools.models import SchoolFields, SchoolStatus
 
 
@@ -50,8 +50,8 @@ SCHOOLS = Resource(
             Line,
             "Schools that are in the cluster with this code or id today.",
         ),
-        "phase": Filter("{t}.phase = {v}", "text", Phase, "Schools of this phase."),
-        "status": Filter("{t}.status = {v}", "text", SchoolStatus, "Schools of this status."),
+        "phase": Filter("{t}.phase = any({v})", "text[]", Several[Phase], "Schools of this phase."),
+        "status": Filter("{t}.status = any({v})", "text[]", Several[SchoolStatus], "Schools of this status."),
     },
     relations={
         "memberships": Relation("cluster_memberships", {"school_id": "id"}),

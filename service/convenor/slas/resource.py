@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 from convenor.commissioned_services.resource import ProviderOf
 from convenor.domain_types.codes import Line
 from convenor.domain_types.dates import FullDate
-from convenor.read_model.resource import Filter, Part, Relation, Resource, Sort
+from convenor.read_model.resource import Filter, Part, Relation, Resource, Several, Sort
 from convenor.read_model.sealed_rows import seal_columns
 from convenor.security.principal import FieldSensitivity, Role, RowAccess
 from convenor.slas.models import (
@@ -211,7 +211,7 @@ SLAS = Resource(
             "SLAs about the service with this id or code.",
         ),
         "provider": Filter("{t}.provider_id = {v}", "uuid", UUID, "SLAs with this provider."),
-        "status": Filter("{t}.status = {v}", "text", SlaStatus, "SLAs in this state."),
+        "status": Filter("{t}.status = any({v})", "text[]", Several[SlaStatus], "SLAs in this state."),
         "cluster": Filter(
             f"exists (select {_CLUSTERS} and {{v}} in (c.code, c.id::text))",
             "text",

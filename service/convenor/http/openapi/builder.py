@@ -43,6 +43,8 @@ from convenor.read_model.resource import Resource
 from convenor.request_limits import MAX_BULK
 
 _JSON = "application/json"
+_LIST = {"style": "form", "explode": False}
+"""The values of a parameter are separated by commas. Repeating it, as some generators do, means the same."""
 _NAMES = re.compile(r"{(\w+)}")
 
 
@@ -266,6 +268,7 @@ class _Writer:
                 "in": "query",
                 "required": False,
                 "description": resource.filters[name].description,
+                **(_LIST if name in resource.lists else {}),
                 "schema": self.refs[filter_key(resource, name), IN],
             }
             for name in resource.parameters
@@ -305,8 +308,7 @@ def _fields(resource: Resource) -> JsonObject:
         "in": "query",
         "required": False,
         "description": "Only these fields, separated by commas: the others are then absent, required or not.",
-        "style": "form",
-        "explode": False,
+        **_LIST,
         "schema": {"type": "array", "items": {"type": "string", "enum": names}, "minItems": 1},
     }
 
