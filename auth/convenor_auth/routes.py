@@ -30,7 +30,9 @@ class TokenRead(BaseModel):
     access_token: str
     token_type: Literal["Bearer"]
     expires_in: int = Field(description="The token's life in seconds: 300.")
-    scope: str = Field(description="The granted scopes, separated by spaces. They may be fewer than you requested.")
+    scope: str = Field(
+        description="The granted scopes, separated by spaces. They may be fewer than you requested; a name that is no scope is refused."
+    )
 
 
 class OAuthError(BaseModel):

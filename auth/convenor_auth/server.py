@@ -34,7 +34,7 @@ from convenor.security.principal import Role
 from convenor_auth.assertions import ASSERTION_TYPE, Assertion, AssertionRefused, Proof
 from convenor_auth.keys import SigningKeys
 from convenor_auth.models import CLIENT_ID_PATTERN, Client, ClientGrant, ClientKey, DataSharingAgreement, SpentAssertion
-from convenor_auth.roles import ROLES
+from convenor_auth.roles import ROLES, SCOPES
 from convenor_auth.tokens import LIFE_SECONDS, issue_access_token
 
 GRANT_TYPE = "client_credentials"
@@ -105,14 +105,19 @@ class Caller:
         """Return the requested scopes that the client may have, in alphabetical order (Authlib's hook).
 
         Raises:
-            InvalidScopeError: no scope was requested, or none can be granted; it lists the client's scopes.
+            InvalidScopeError: no scope was requested, a name is no scope, or none can be granted; it lists the client's
+                scopes.
         """
-        granted = self.scopes.intersection((requested or "").split())
-        if granted:
+        names = frozenset((requested or "").split())
+        unknown, granted = names - SCOPES.keys(), self.scopes & names
+        if granted and not unknown:
             return " ".join(sorted(granted))
-        reason = (
-            "None of these scopes can be granted" if requested else "Name the scopes you need in the parameter scope"
-        )
+        if unknown:
+            reason = f"{len(unknown)} of the {len(names)} names in scope are no scopes of this service"
+        elif names:
+            reason = "None of these scopes can be granted"
+        else:
+            reason = "Name the scopes you need in the parameter scope"
         raise InvalidScopeError(description=f"{reason}. This client may request: {' '.join(sorted(self.scopes))}")
 
 

@@ -127,6 +127,22 @@ async def test_a_client_that_may_have_nothing_of_what_it_names_is_told_what_it_m
         assert "may request: referrals:read" in refused(await partner.ask(scope=scope), 400, "invalid_scope")
 
 
+async def test_a_name_that_is_no_scope_is_refused_beside_scopes_that_are(register: Register) -> None:
+    partner = await register(scopes={"referrals:read", "services:read"})
+    for scope in (
+        "services:read referral:read",
+        "services:read SERVICES:READ",
+        "nonsense services:read referrals:read",
+    ):
+        description = refused(await partner.ask(scope=scope), 400, "invalid_scope")
+        assert "1 of the" in description
+        assert "no scopes of this service" in description
+        assert "may request: referrals:read services:read" in description
+        assert "nonsense" not in description
+    granted = await partner.ask(scope="services:read audit:read")
+    assert granted.json()["scope"] == "services:read", "a scope that the client may not have is left out"
+
+
 async def test_a_client_that_has_ended_is_refused_only_once_it_has_proved_itself(
     register: Register, owner: async_sessionmaker[AsyncSession]
 ) -> None:
