@@ -256,7 +256,7 @@ def load(
         {
             "File": f"{report.kind} of {report.area}, {report.rows} rows",
             "Findings": str(len(report.findings)),
-            "Result": report.verdict,
+            "Result": report.verdict if report.verdict is Verdict.APPLIED else f"{report.verdict}, nothing is stored",
         }
         | {name.capitalize(): str(counts) for name, counts in report.counts.items()}
     )
