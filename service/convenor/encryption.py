@@ -1,9 +1,11 @@
 """Seal anew what is stored: what an older release left in plain form, and what an older data key sealed."""
 
 import asyncio
+import time
 from collections import Counter
 from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID
 
@@ -25,10 +27,32 @@ from convenor_auth.keys import DATA_KEYS_FOLDER, data_key_files
 
 BATCH = 500
 """Rows of one transaction: a short one, so that no request waits long for a row."""
+WRITES_SECONDS = 60
+"""How long writes may still run that began before: longer than a request may take."""
+_POLL_SECONDS = 0.1
+_WRITING = """
+    select array_agg(transactionid::text) from pg_locks
+    where locktype = 'transactionid' and mode = 'ExclusiveLock' and granted
+        and pid in (select pid from pg_stat_activity where datname = current_database())
+"""
+"""The transactions of this database that have written; anybody may see their locks."""
 Key = tuple[UUID, UUID]
 
 
-def encrypt(app_url: str, owner_url: str | None, sealer: Sealer) -> int:
+@dataclass(frozen=True)
+class Encrypted:
+    """What `encrypt` did.
+
+    Attributes:
+        rows: How many rows were sealed.
+        number: The data key that was the youngest at the beginning. No older one seals anything now.
+    """
+
+    rows: int
+    number: int
+
+
+def encrypt(app_url: str, owner_url: str | None, sealer: Sealer) -> Encrypted:
     """Seal with the youngest data key all that is not, while the service may be running.
 
     A repetition goes on where the last one ended, and changes nothing where all is done. Not for use inside a running
@@ -39,19 +63,21 @@ def encrypt(app_url: str, owner_url: str | None, sealer: Sealer) -> int:
         owner_url: The owner's login, if it is known. The planner's statistics of plain columns are then renewed.
         sealer: With the installation's keys.
 
-    Returns:
-        How many rows were sealed.
+    Raises:
+        ConfigurationError: Others write for too long, or what is stored does not open.
     """
     return asyncio.run(_encrypt(app_url, owner_url, sealer))
 
 
-async def _encrypt(app_url: str, owner_url: str | None, sealer: Sealer) -> int:
-    done = 0
+async def _encrypt(app_url: str, owner_url: str | None, sealer: Sealer) -> Encrypted:
+    done, number = 0, sealer.youngest
+    # What they sealed with an older key is not to be seen before they end. Later ones seal with this key.
+    await _end_of_writes(app_url)
     async with _sessions(app_url, sealer) as sessions:
         areas = await _areas(sessions)
         for model in SEALED_MODELS:
             after: Key | None = None
-            while keys := await again_after_deadlock(lambda m=model, a=after: _batch(sessions, areas, sealer, m, a)):  # type: ignore[misc]
+            while keys := await again_after_deadlock(lambda m=model, a=after: _batch(sessions, areas, number, m, a)):  # type: ignore[misc]
                 done, after = done + len(keys), keys[-1]
     if done and owner_url:
         connection = await asyncpg.connect(owner_url)
@@ -59,22 +85,40 @@ async def _encrypt(app_url: str, owner_url: str | None, sealer: Sealer) -> int:
             await connection.execute(f"analyze {', '.join(SEALED_TABLES)}")
         finally:
             await connection.close()
-    return done
+    return Encrypted(done, number)
+
+
+async def _end_of_writes(url: str) -> None:
+    """Wait for the end of the transactions that have written."""
+    connection = await asyncpg.connect(url)
+    try:
+        deadline = time.monotonic() + WRITES_SECONDS
+        before = set(await connection.fetchval(_WRITING) or ())
+        while before & set(await connection.fetchval(_WRITING) or ()):
+            if time.monotonic() > deadline:
+                raise ConfigurationError(
+                    f"Transactions that began before this command have been writing for {WRITES_SECONDS} seconds.",
+                    "Wait for them, or end them (select pid, usename, state, xact_start from pg_stat_activity order by "
+                    "xact_start); then repeat the command.",
+                )
+            await asyncio.sleep(_POLL_SECONDS)
+    finally:
+        await connection.close()
 
 
 async def _batch(
     sessions: async_sessionmaker[AsyncSession],
     areas: list[UUID],
-    sealer: Sealer,
+    number: int,
     model: type[AreaRow],
     after: Key | None,
 ) -> list[Key]:
-    """Seal the next rows of a table in one transaction, and return their keys."""
-    youngest = sealer.youngest.to_bytes(NUMBER_BYTES, "big")
+    """Seal the next rows of a table that an older data key sealed, or none; return their keys."""
+    youngest = literal(number.to_bytes(NUMBER_BYTES, "big"))
     ciphertexts = [col(getattr(model, name)) for name in SEALED_TABLES[str(model.__tablename__)].ciphertexts]
     older = or_(
         *(each.is_(None) for each in ciphertexts),
-        *(func.substr(each, 1, NUMBER_BYTES) != literal(youngest) for each in ciphertexts),
+        *(func.substr(each, 1, NUMBER_BYTES) < youngest for each in ciphertexts),
     )
     key = tuple_(col(model.area_id), col(model.id))
     following = [key > tuple_(*map(literal, after))] if after else []

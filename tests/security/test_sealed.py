@@ -12,8 +12,9 @@ from support.databases import Server, named
 from support.referral_steps import line, load, referred, results
 from support.sealed import store_plain
 
+from convenor import encryption
 from convenor.configuration_error import ConfigurationError
-from convenor.encryption import data_keys_in_use, encrypt
+from convenor.encryption import _WRITING, data_keys_in_use, encrypt
 from convenor_auth.keys import DATA_KEYS_FOLDER, load_secret_keys, make_data_key, make_keys
 
 FORGED = 'Her "$0":"00" says: \\"$0\\":\\"00\\" \n {"sealed":1}'
@@ -32,7 +33,7 @@ async def read(service: Service, code: str, by: str = "school") -> Any:
 
 def encrypted(service: Service, server: Server) -> int:
     owner = named(server.owner_url, urlsplit(service.app_url).path[1:])
-    return encrypt(service.app_url, owner, load_secret_keys(service.data_dir).sealer)
+    return encrypt(service.app_url, owner, load_secret_keys(service.data_dir).sealer).rows
 
 
 @pytest.fixture
@@ -136,6 +137,44 @@ async def test_nothing_is_written_while_a_data_key_is_damaged_or_missing_and_the
     assert f"key is {fault}" in explained
     assert "Restore it from" in explained
     assert (await read(service, kept["code"]))["code"] == kept["code"], "the keys that are known still open"
+
+
+async def test_a_write_that_began_before_the_rotation_is_sealed_anew_too(
+    own_keys: None, service: Service, server: Server
+) -> None:
+    school = service.as_("school")
+    admin, watcher = [await asyncpg.connect(service.superuser_url) for _ in range(2)]
+    assert (await school.get("/v1/referrals")).status_code == 200, "it has its token"
+    waits = "select count(*) from pg_locks where relation = 'audit_event'::regclass and not granted"
+    async with admin.transaction():
+        await admin.execute("lock table audit_event in share mode")
+        writing = asyncio.create_task(school.post("/v1/referrals", pupil_referral("SLT")))
+        while not await watcher.fetchval(waits):
+            assert not writing.done()
+        make_data_key(service.data_dir)
+        encrypting = asyncio.create_task(asyncio.to_thread(encrypted, service, server))
+        # Its question to the database shows that it waits.
+        while not encrypting.done() and not await watcher.fetchval(
+            "select count(*) from pg_stat_activity where datname = current_database() and query = $1", _WRITING
+        ):
+            assert not writing.done()
+    assert (await writing).status_code == 201
+    assert await encrypting > 0
+    assert set(await data_keys_in_use(service.app_url)) == {2}
+    for connection in (admin, watcher):
+        await connection.close()
+
+
+async def test_writes_that_do_not_end_are_named(
+    own_keys: None, service: Service, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(encryption, "WRITES_SECONDS", 0)
+    admin = await asyncpg.connect(service.superuser_url)
+    async with admin.transaction():
+        await admin.execute("create table of_another ()")
+        with pytest.raises(ConfigurationError, match="have been writing for 0 seconds"):
+            await asyncio.to_thread(encrypted, service, server)
+    await admin.close()
 
 
 async def _read_on(service: Service, code: str) -> None:

@@ -331,8 +331,8 @@ def encrypt() -> None:
         asyncio.run(check_keys(database.app_url, settings.data_dir))
         encryption.refuse_lost_keys(asyncio.run(encryption.data_keys_in_use(database.app_url)), settings.data_dir)
         sealer = load_secret_keys(settings.data_dir).sealer
-        rows = encryption.encrypt(database.app_url, database.owner_url, sealer)
-    say(f"{rows} rows were sealed; all are sealed with data key {sealer.youngest} now.")
+        done = encryption.encrypt(database.app_url, database.owner_url, sealer)
+    say(f"{done.rows} rows were sealed. Everything is sealed now, and with no older key than data key {done.number}.")
 
 
 @keys.command("rotate")
