@@ -31,7 +31,8 @@ class TokenRead(BaseModel):
     token_type: Literal["Bearer"]
     expires_in: int = Field(description="The token's life in seconds: 300.")
     scope: str = Field(
-        description="The granted scopes, separated by spaces. They may be fewer than you requested; a name that is no scope is refused."
+        description="The granted scopes, separated by spaces. They may be fewer than you requested; a name that is no"
+        " scope is refused."
     )
 
 
