@@ -129,14 +129,21 @@ async def _batch(
 
 
 async def data_keys_in_use(app_url: str) -> Mapping[int | None, int]:
-    """Count the ciphertexts by the number of their data key; those that are missing, by None."""
+    """Count the ciphertexts by the number of their data key; by None what is stored in plain form instead.
+
+    Rows that the worker adds have neither, until somebody states what is sealed in them.
+    """
     found: Counter[int | None] = Counter()
     async with _sessions(app_url, None) as sessions, sessions.begin() as session:
         await set_context(session, import_context(*await _areas(sessions)))
         for table in SEALED_TABLES.values():
-            for name in table.ciphertexts:
+            for group, columns in table.groups.items():
+                name, plain = f"sealed_{group}", ", ".join(f'"{column}"' for column in columns)
                 rows = await session.execute(
-                    text(f"select substr({name}, 1, {NUMBER_BYTES}), count(*) from {table.name} group by 1")  # noqa: S608
+                    text(
+                        f"select substr({name}, 1, {NUMBER_BYTES}), count(*) from {table.name}"  # noqa: S608
+                        f" where {name} is not null or num_nonnulls({plain}) > 0 group by 1"
+                    )
                 )
                 for number, count in rows:
                     found[None if number is None else int.from_bytes(number, "big")] += count

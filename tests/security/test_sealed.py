@@ -9,6 +9,7 @@ import asyncpg
 import pytest
 from support.api_client import Service, pupil_referral
 from support.databases import Server, named
+from support.handovers import asked, refer, requests
 from support.referral_steps import line, load, referred, results
 from support.sealed import store_plain
 
@@ -104,6 +105,15 @@ async def test_what_an_older_release_stored_is_read_found_matched_and_then_seale
     assert set(await data_keys_in_use(service.app_url)) == {1}
     assert [await read(service, first["code"], by) for by in ("school", "trust", "identifying_commissioner")] == shown
     assert [each["code"] for each in (await school.search(numbers)).json()["data"]] == [first["code"]]
+
+
+async def test_a_handover_that_is_put_to_a_school_leaves_nothing_to_seal(service: Service) -> None:
+    await refer(service)
+    await asked(service)
+    assert len(await requests(service)) == 1
+    assert None not in await data_keys_in_use(service.app_url)
+    await store_plain(service)
+    assert None in await data_keys_in_use(service.app_url)
 
 
 async def test_a_data_key_is_replaced_while_the_service_runs(own_keys: None, service: Service, server: Server) -> None:
