@@ -307,6 +307,36 @@ async def test_a_decision_that_contradicts_an_earlier_one_is_refused_until_that_
     assert (await decide(service, match, "keep_apart")).status_code == 201
 
 
+async def test_a_decision_that_is_withdrawn_for_some_pupils_still_holds_for_the_others(service: Service) -> None:
+    codes = [
+        (await refer(service, school, urn, date_of_birth=birth))["code"]
+        for school, urn, birth in (
+            ("school", "900001", "2016-05-04"),
+            ("neighbour", "900002", OTHER_BIRTH),
+            ("far_school", "900003", "2014-07-19"),
+        )
+    ]
+    match = await only_match(service)
+
+    async def persons() -> list[int]:
+        shown = (await commissioner(service).get(f"{MATCHES}/{match['id']}")).json()["pupils"]
+        return [each["person"] for code in codes for each in shown if code in each["referrals"]]
+
+    assert (await decide(service, match, "keep_apart")).status_code == 201
+    contradicting = await decide(service, match, "link", referrals=codes[:2])
+    assert contradicting.json()["code"] == "contradicts_decision"
+    assert (await decide(service, match, "unlink", referrals=codes[:1])).json()["status"] == "open"
+    linked = await decide(service, match, "link", referrals=codes[:2])
+    assert linked.status_code == 201, linked.text
+    apart = await decide(service, match, "keep_apart", referrals=[codes[0], codes[2]])
+    assert apart.json()["status"] == "kept_apart"
+    one, beside_one, other = await persons()
+    assert one == beside_one != other
+    decisions = (await commissioner(service).get(f"{MATCHES}/{match['id']}/decisions")).json()["data"]
+    assert [each["withdrawn_at"] for each in decisions] == [None] * 4
+    assert sorted(bool(pupil["withdrawn_at"]) for pupil in decisions[0]["pupils"]) == [False, False, True]
+
+
 async def test_pupils_who_are_kept_apart_are_no_person_once_a_school_says_that_those_linked_to_them_are_one(
     service: Service,
 ) -> None:
@@ -338,8 +368,9 @@ async def test_a_decision_names_two_pupils_of_the_match(service: Service) -> Non
     match = await only_match(service)
     stranger = await decide(service, match, "link", referrals=[one["code"], elsewhere["code"]])
     assert [error["pointer"] for error in stranger.json()["errors"]] == ["/referrals/1"]
-    alone = await decide(service, match, "link", referrals=[one["code"], one["code"]])
-    assert [error["pointer"] for error in alone.json()["errors"]] == ["/referrals"]
+    for about in ([one["code"], one["code"]], [one["code"]]):
+        alone = await decide(service, match, "link", referrals=about)
+        assert [error["pointer"] for error in alone.json()["errors"]] == ["/referrals"]
 
 
 async def test_a_decision_about_a_match_that_has_changed_since_is_412(service: Service) -> None:

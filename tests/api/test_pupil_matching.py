@@ -48,7 +48,9 @@ CORRECT = st.tuples(
     st.booleans(),
 )
 WITHDRAW = st.tuples(st.just("withdraw"))
-DECIDE = st.tuples(st.just("decide"), st.integers(0, 9), st.sampled_from(["link", "keep_apart", "unlink"]))
+DECIDE = st.tuples(
+    st.just("decide"), st.integers(0, 9), st.integers(1, 3), st.sampled_from(["link", "keep_apart", "unlink"])
+)
 HAND_OVER = st.tuples(st.just("hand over"), st.one_of(st.integers(0, 9), st.integers(0, 9), SAID))
 """A handover of a child whom the other school has referred, in the same words; or of whomever the words mean."""
 WHO = st.tuples(st.sampled_from(list(SCHOOLS)), st.integers(0, 9))

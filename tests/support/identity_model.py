@@ -216,6 +216,8 @@ class Decision(NamedTuple):
     link: bool
     stated: frozenset[Value] = frozenset()
     """What was stated of the two when somebody linked them: a link holds as long as all of it is stated."""
+    made: int = 0
+    """The same for all pairs of one decision, which can be about more pupils than two."""
 
 
 class Refused(Exception):  # noqa: N818
@@ -334,6 +336,17 @@ def decide(
     return decisions | {new}
 
 
+def withdraw(decisions: Collection[Decision], pupils: Collection[Pupil]) -> frozenset[Decision]:
+    """Take pupils out of each decision about two or more of them, or about the only one; it stays for the others."""
+    named: dict[int, set[Pupil]] = {}
+    for each in decisions:
+        named.setdefault(each.made, set()).update({each.one, each.other}.intersection(pupils))
+    concerned = {made for made, those in named.items() if len(those) >= min(2, len(pupils))}
+    return frozenset(
+        each for each in decisions if each.made not in concerned or {each.one, each.other}.isdisjoint(pupils)
+    )
+
+
 def resolved(decisions: Iterable[Decision], organisations: Mapping[str, Organisation]) -> list[Decision]:
     """Return decisions by the ids that their pupils have now; what is now one pupil needs no decision."""
 
@@ -346,6 +359,7 @@ def resolved(decisions: Iterable[Decision], organisations: Mapping[str, Organisa
             now(each.other),
             each.link,
             frozenset((now(pupil), name, value) for pupil, name, value in each.stated),
+            each.made,
         )
         for each in decisions
         if now(each.one) != now(each.other)

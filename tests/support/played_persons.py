@@ -2,8 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import combinations, count
 from typing import Any
 
+import httpx2
 from support.api_client import Service
 from support.identity_model import (
     Decision,
@@ -16,11 +18,13 @@ from support.identity_model import (
     differ,
     pupils_of,
     resolved,
+    withdraw,
 )
 from support.identity_model import decide as decide_in_model
 from support.pending_work import do_all
 
 MATCHES = "/v1/pupil-matches"
+_serial = count(1)
 
 Codes = frozenset[str]
 """The codes of the referrals of a pupil, or of those that are one person."""
@@ -70,37 +74,47 @@ class PlayedPersons:
         assert found | {group for group in linked if group <= everybody} == linked
         assert not any(group <= everybody for group in open_groups)
 
-    async def decide(self, at: int, other_at: int, decision: str) -> None:
-        """Decide about two pupils of a match, where there is one, and compare the answer with the model's."""
+    async def decide(self, at: int, first: int, how_many: int, decision: str) -> None:
+        """Decide about pupils of a match, where there is one, and compare the answer with the model's."""
         matches = await self.matches()
         if not matches:
             return
         match = matches[at % len(matches)]
         pupils = match["pupils"]
-        one, other = pupils[at % len(pupils)], pupils[other_at % len(pupils)]
-        if one is other:
-            return
+        codes = [pupils[place % len(pupils)]["referrals"][0] for place in range(first, first + how_many)]
         path = f"{MATCHES}/{match['id']}"
         caller = self.service.as_("identifying_commissioner")
         etag = (await caller.get(path)).headers["ETag"]
-        codes = [one["referrals"][0], other["referrals"][0]]
         body = {"decision": decision, "reason": "The school telephoned.", "referrals": codes}
         answer = await caller.post(f"{path}/decisions", body, etag=etag)
-        pair = [(self._school_of(code), self.schools[self._school_of(code)].pupil_of(code)) for code in codes]
-        if decision == "unlink":
-            left = [each for each in self.decisions if set(_pair_of(each, self.schools)) != set(pair)]
-            assert answer.status_code == (201 if len(left) < len(self.decisions) else 409), answer.text
-            self.decisions = left
-            return
-        new = Decision(pair[0], pair[1], link=decision == "link")
-        now = frozenset(resolved(self.decisions, self.schools))
+        named = {(self._school_of(code), self.schools[self._school_of(code)].pupil_of(code)) for code in codes}
+        if len(pupils) == 1:
+            assert answer.status_code == 409, answer.text
+        elif decision == "unlink":
+            self._withdraw(named, answer)
+        elif len(named) == 1:
+            assert answer.status_code == 422, answer.text
+        else:
+            self._decide(named, decision == "link", answer)
+
+    def _withdraw(self, named: set[Pupil], answer: httpx2.Response) -> None:
+        now = {each: resolved([each], self.schools) for each in self.decisions}
+        left = withdraw([each for present in now.values() for each in present], named)
+        kept = [each for each, present in now.items() if left.issuperset(present)]
+        assert answer.status_code == (201 if len(kept) < len(now) else 409), answer.text
+        self.decisions = kept
+
+    def _decide(self, named: set[Pupil], link: bool, answer: httpx2.Response) -> None:
+        now = decided = frozenset(resolved(self.decisions, self.schools))
+        made = next(_serial)
         try:
-            decided = decide_in_model(now, new, self._said()) - now
+            for one, other in combinations(named, 2):
+                decided = decide_in_model(decided, Decision(one, other, link, made=made), self._said())
         except Refused:
             assert (answer.status_code, answer.json()["code"]) == (409, "contradicts_decision")
         else:
             assert answer.status_code == 201, answer.text
-            self.decisions += decided
+            self.decisions += decided - now
 
     async def matches(self) -> list[dict[str, Any]]:
         """Return the matches of these schools' pupils that have not ended, after all pending work."""
@@ -139,8 +153,3 @@ class PlayedPersons:
             )
 
         return {codes(each) for each in persons.linked}, {codes(each) for each in persons.matches}
-
-
-def _pair_of(decision: Decision, schools: Mapping[str, Organisation]) -> list[tuple[str, str]]:
-    """Return the pupils of a decision by the ids that they have now."""
-    return [(school, schools[school].pupil_of(code)) for school, code in (decision.one, decision.other)]

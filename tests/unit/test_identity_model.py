@@ -27,6 +27,7 @@ from support.identity_model import (
     resolved,
     share,
     values,
+    withdraw,
 )
 from support.tiers import size
 
@@ -486,6 +487,17 @@ def test_a_decision_that_contradicts_earlier_ones_is_refused() -> None:
     decisions = decide(decide(frozenset(), Decision(one, two, link=True), {}), Decision(one, three, link=False), {})
     with pytest.raises(Refused):
         decide(decisions, Decision(two, three, link=True), {})
+
+
+def test_a_decision_that_is_withdrawn_for_some_pupils_stays_for_the_others() -> None:
+    one, two, three, four = (("A", f"R-{number}") for number in range(4))
+    of_three = {Decision(*pair, link=True, made=1) for pair in combinations([one, two, three], 2)}
+    of_two = {Decision(three, four, link=False, made=2)}
+    decisions = of_three | of_two
+    assert withdraw(decisions, [one]) == {Decision(two, three, link=True, made=1)} | of_two
+    assert withdraw(decisions, [one, two]) == of_two
+    assert withdraw(decisions, [three]) == {Decision(one, two, link=True, made=1)}
+    assert withdraw(decisions, [one, four]) == decisions, "no decision is about both"
 
 
 def test_groups_are_the_same_in_every_order_of_their_edges() -> None:

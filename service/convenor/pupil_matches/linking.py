@@ -46,14 +46,14 @@ _NEAR = """
             where n.kind = 'match' and l.area_id = $1 and l.match_id = n.id
             union all
             select 'decision', d.decision_id, null from pupil p
-            join decided_pupil d on d.area_id = p.area_id and d.pupil_id = p.id
+            join decided_pupil d on d.area_id = p.area_id and d.pupil_id = p.id and d.withdrawn_at is null
             join pupil_decision e on e.area_id = d.area_id and e.id = d.decision_id
                 and e.withdrawn_at is null and e.decision <> 'unlink'
             where n.kind = 'pupil' and p.area_id = $1 and (p.id = n.id or p.joined_to = n.id)
             union all
             select 'pupil', coalesce(p.joined_to, p.id), null from decided_pupil d
             join pupil p on p.area_id = d.area_id and p.id = d.pupil_id
-            where n.kind = 'decision' and d.area_id = $1 and d.decision_id = n.id
+            where n.kind = 'decision' and d.area_id = $1 and d.decision_id = n.id and d.withdrawn_at is null
         ) beside
     )
     select id from near where kind = 'pupil'
@@ -78,11 +78,11 @@ _STATED = (
 _DECIDED = """
     select e.id, e.decision, coalesce(p.joined_to, p.id) as pupil_id, d.stated
     from pupil_decision e
-    join decided_pupil d on d.area_id = e.area_id and d.decision_id = e.id
+    join decided_pupil d on d.area_id = e.area_id and d.decision_id = e.id and d.withdrawn_at is null
     join pupil p on p.area_id = d.area_id and p.id = d.pupil_id
     where e.area_id = $1 and e.withdrawn_at is null and e.decision <> 'unlink' and e.id in (
         select o.decision_id from pupil q join decided_pupil o on o.area_id = q.area_id and o.pupil_id = q.id
-        where q.area_id = $1 and (q.id = any($2) or q.joined_to = any($2)))
+        where q.area_id = $1 and (q.id = any($2) or q.joined_to = any($2)) and o.withdrawn_at is null)
 """
 _FORMER = """
     select m.id, m.status, m.agree, m.differ, array_agg(array[l.pupil_id, l.group_id, l.person_id]) as links
@@ -101,7 +101,7 @@ _STORE_MATCHES = """
 _MOVE_DECISIONS = """
     update pupil_decision e set match_id = n.match_id from (
         select distinct on (d.decision_id) d.decision_id, l.match_id from pupil_decision e
-        join decided_pupil d on d.area_id = e.area_id and d.decision_id = e.id
+        join decided_pupil d on d.area_id = e.area_id and d.decision_id = e.id and d.withdrawn_at is null
         join pupil p on p.area_id = d.area_id and p.id = d.pupil_id
         join person_link l on l.area_id = p.area_id and l.pupil_id = coalesce(p.joined_to, p.id)
         where e.area_id = $1 and e.match_id = any($2) and e.withdrawn_at is null

@@ -50,7 +50,8 @@ class DecisionFields(BaseModel):
 
     decision: MatchDecision = Field(
         description="`link`: these pupils are one child. `keep_apart`: they are different children. `unlink`: withdraw"
-        " the earlier decisions about two or more of them, so that what was before holds again."
+        " for these pupils the earlier decisions about two or more of them, or about the only one. Each still holds"
+        " for its other pupils."
     )
     reason: Prose = Field(description="The reason. It may name a child: some roles do not see it.")
 
@@ -129,3 +130,5 @@ class DecidedPupil(SQLModel, table=True):
     pupil_id: UUID = ColumnField(primary_key=True)
     stated: list[bytes] = ColumnField(sa_type=ARRAY(LargeBinary))
     """The keyed hashes of what was stated of the pupil when it was linked. The link holds as long as all of it is."""
+    withdrawn_at: datetime | None = ColumnField(default=None, sa_type=DateTime(timezone=True))
+    """Since when the decision is withdrawn for this pupil."""

@@ -9,12 +9,25 @@ _PUPILS = """
     where l.area_id = $1 and l.match_id = $2
 """
 _WITHDRAW = """
-    update pupil_decision set withdrawn_at = now()
-    where area_id = $1 and withdrawn_at is null and decision <> 'unlink' and id in (
-        select d.decision_id from pupil p join decided_pupil d on d.area_id = p.area_id and d.pupil_id = p.id
+    with named as (
+        select d.decision_id, d.pupil_id, coalesce(p.joined_to, p.id) as present from pupil p
+        join decided_pupil d on d.area_id = p.area_id and d.pupil_id = p.id and d.withdrawn_at is null
+        join pupil_decision e on e.area_id = d.area_id and e.id = d.decision_id
+            and e.withdrawn_at is null and e.decision <> 'unlink'
         where p.area_id = $1 and (p.id = any($2) or p.joined_to = any($2))
-        group by d.decision_id having count(distinct coalesce(p.joined_to, p.id)) > 1)
-    returning id
+    )
+    update decided_pupil d set withdrawn_at = now() from named n
+    where d.area_id = $1 and d.decision_id = n.decision_id and d.pupil_id = n.pupil_id and n.decision_id in (
+        select decision_id from named group by decision_id
+        having count(distinct present) >= least(2, cardinality($2::uuid[])))
+    returning d.decision_id
+"""
+_WITHDRAW_WHOLE = """
+    update pupil_decision e set withdrawn_at = now()
+    where e.area_id = $1 and e.id = any($2) and (
+        select count(distinct coalesce(p.joined_to, p.id)) from decided_pupil d
+        join pupil p on p.area_id = d.area_id and p.id = d.pupil_id
+        where d.area_id = e.area_id and d.decision_id = e.id and d.withdrawn_at is null) < 2
 """
 
 
@@ -23,6 +36,11 @@ async def pupils_of(connection: Any, area: UUID, match: UUID) -> dict[str, UUID]
     return {row["code"]: row["pupil_id"] for row in await connection.fetch(_PUPILS, area, match)}
 
 
-async def withdraw_decisions(connection: Any, area: UUID, pupils: Collection[UUID]) -> int:
-    """Withdraw the decisions about two or more of these pupils, and return how many there were."""
-    return len(await connection.fetch(_WITHDRAW, area, list(pupils)))
+async def withdraw_decisions(connection: Any, area: UUID, pupils: Collection[UUID]) -> bool:
+    """Withdraw the decisions about two or more of these pupils, or about the only one, and return whether any was.
+
+    They are withdrawn for these pupils; one that then holds for one pupil at most ends.
+    """
+    concerned = {row["decision_id"] for row in await connection.fetch(_WITHDRAW, area, list(pupils))}
+    await connection.execute(_WITHDRAW_WHOLE, area, list(concerned))
+    return bool(concerned)

@@ -51,6 +51,7 @@ class DecidedPupilRead(BaseModel):
 
     id: UUID = Field(description="The pupil's id, as it was then.")
     pseudonym: str = Field(description="A stable pseudonym for the pupil, which only your organisation sees.")
+    withdrawn_at: datetime | None = Field(description="When the decision was withdrawn for this pupil.")
 
 
 class PupilDecisionRead(DecisionFields):

@@ -26,8 +26,8 @@ class ContradictsDecision(Problem):
     status, code, title = 409, "contradicts_decision", "Contradicts an earlier decision"
     cause = "Links that people decided would join pupils whom somebody keeps apart."
     remedy = (
-        "Read the match's decisions. Withdraw the one that is wrong with `unlink`, and its codes in `referrals`; then"
-        " decide again."
+        "Read the match's decisions. Name the referrals of pupils whom none of them contradicts; or withdraw the wrong"
+        " one for the pupils in question, with `unlink` and codes of theirs in `referrals`, and decide again."
     )
 
 
@@ -63,7 +63,7 @@ async def decide(session: AsyncSession, principal: Principal, match: PupilMatch,
             "This match is about one pupil, whose school and service state different numbers. One of them must correct"
             " its own."
         )
-    pupils = _named(members, data.referrals)
+    pupils = _named(members, data.referrals, at_least=1 if data.decision is MatchDecision.UNLINK else 2)
     stated = dict.fromkeys(pupils, frozenset[bytes]())
     if data.decision is MatchDecision.UNLINK:
         await _withdraw(connection, match.area_id, pupils)
@@ -94,11 +94,11 @@ async def decide(session: AsyncSession, principal: Principal, match: PupilMatch,
     await relink(connection, match.area_id, list(pupils))
 
 
-def _named(members: dict[str, UUID], codes: Collection[str] | None) -> set[UUID]:
+def _named(members: dict[str, UUID], codes: Collection[str] | None, at_least: int) -> set[UUID]:
     """Return the pupils of the referrals with these codes, or all.
 
     Raises:
-        Invalid: a referral is not of the match, or they are about one pupil alone.
+        Invalid: a referral is not of the match, or they are about fewer pupils than a decision needs.
     """
     if codes is None:
         return set(members.values())
@@ -107,7 +107,7 @@ def _named(members: dict[str, UUID], codes: Collection[str] | None) -> set[UUID]
         if code not in members:
             errors.add(f"/referrals/{at}", "not_of_match", "No pupil of this match has a referral with this code.")
     pupils = {members[code] for code in codes if code in members}
-    if not errors.found and len(pupils) < 2:
+    if not errors.found and len(pupils) < at_least:
         errors.add("/referrals", "one_pupil", "These referrals are about one pupil. Name those of two pupils or more.")
     errors.raise_if_any()
     return pupils

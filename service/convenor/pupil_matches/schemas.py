@@ -14,8 +14,8 @@ class PupilDecisionCreate(DecisionFields, InputModel, stored_as=PupilDecision, r
 
     referrals: Annotated[list[Line] | None, NotNullable] = Field(
         None,
-        min_length=2,
-        max_length=50,
+        min_length=1,
+        max_length=1_000,
         description="The codes of referrals, if the decision is about their pupils alone; else it is about all pupils"
-        " of the match.",
+        " of the match. One code of each pupil is enough. `unlink` can be about one pupil.",
     )
