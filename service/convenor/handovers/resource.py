@@ -8,6 +8,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, Field
 
+from convenor.domain_types.codes import Line
 from convenor.handovers.models import (
     DecisionFields,
     Handover,
@@ -20,7 +21,7 @@ from convenor.handovers.models import (
 )
 from convenor.pupils.models import PupilFields
 from convenor.pupils.resource import STATED, STATED_UPN
-from convenor.read_model.resource import Filter, Part, Resource, Sort
+from convenor.read_model.resource import Filter, Part, Resource, Several, Sort
 from convenor.read_model.sealed_rows import seal_columns
 from convenor.security.principal import FieldSensitivity, Role, RowAccess
 
@@ -123,7 +124,12 @@ HANDOVERS = Resource(
     parts={"pupil": _PUPIL},
     sensitivity={"reason": FieldSensitivity.IDENTITY},
     filters={
-        "status": Filter(f"{_status(HandoverStatus.ASKED)} = {{v}}", "text", HandoverStatus, "Handovers in this state.")
+        "status": Filter(
+            f"{_status(HandoverStatus.ASKED)} = any({{v}})",
+            "text[]",
+            Several[HandoverStatus],
+            "Handovers in this state.",
+        )
     },
 )
 
@@ -152,8 +158,10 @@ HANDOVER_REQUESTS = Resource(
     parts={"pupil": _PUPIL, "known_pupil": _KNOWN},
     sensitivity={"reason": FieldSensitivity.IDENTITY},
     filters={
-        "status": Filter(f"{_status(RequestStatus.OPEN)} = {{v}}", "text", RequestStatus, "Requests in this state."),
-        "handover": Filter("{t}.handover_code = {v}", "text", str, "Requests of the handover with this code."),
+        "status": Filter(
+            f"{_status(RequestStatus.OPEN)} = any({{v}})", "text[]", Several[RequestStatus], "Requests in this state."
+        ),
+        "handover": Filter("{t}.handover_code = {v}", "text", Line, "Requests of the handover with this code."),
     },
 )
 

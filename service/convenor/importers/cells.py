@@ -13,7 +13,7 @@ from pydantic import BeforeValidator, Field, FiniteFloat
 from pydantic_core import PydanticCustomError
 
 from convenor.commissioned_services.models import Audience, DeliveryMode, Evidence, Level, Offer
-from convenor.domain_types.codes import AreaOfNeed, CompanyNumber, LaCode, Laestab, Phase, Ukprn, Urn
+from convenor.domain_types.codes import AreaOfNeed, CompanyNumber, LaCode, Laestab, Line, Phase, Ukprn, Urn
 from convenor.domain_types.dates import FullDate
 from convenor.providers.models import ProviderKind
 from convenor.schools.models import SchoolStatus
@@ -132,5 +132,5 @@ def _split(text: Any) -> Any:
     return [each.strip() for each in text.split(";") if each.strip()]
 
 
-Several = Annotated[list[str], BeforeValidator(_split)]
+Several = Annotated[list[Line], BeforeValidator(_split)]
 """Codes with semicolons between them."""

@@ -112,8 +112,8 @@ class LinkRow(Row):
     urn: UrnCell
     link_urn: UrnCell
     link_type: Line
-    link_name: str | None = None
-    established_on: str | None = None
+    link_name: Line | None = None
+    established_on: Line | None = None
 
     @property
     def succession(self) -> tuple[str, str] | None:

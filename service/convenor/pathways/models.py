@@ -33,7 +33,10 @@ class Actor(StrEnum):
 
 
 class ReferralState(StrEnum):
-    """The state of a referral. Every published version of its pathways has states of this list."""
+    """The state of a referral. Every published version of its pathways has states of this list.
+
+    `handed_over` belongs to none: it ends a referral that another school's continues.
+    """
 
     SUBMITTED = "submitted"
     RETURNED = "returned"
@@ -44,6 +47,7 @@ class ReferralState(StrEnum):
     DISCHARGED = "discharged"
     DECLINED = "declined"
     WITHDRAWN = "withdrawn"
+    HANDED_OVER = "handed_over"
 
 
 class StateRead(BaseModel):

@@ -20,6 +20,7 @@ from sqlmodel import Field as ColumnField
 from convenor.database.constraints import AreaRow, area_foreign_key, enum_check, tenant_foreign_key
 from convenor.domain_types.codes import Line, NeedType, Prose, StrictStrEnum
 from convenor.domain_types.dates import FullDate
+from convenor.pathways.models import ReferralState
 
 
 class Priority(StrictStrEnum):
@@ -79,7 +80,7 @@ class YearGroup(StrictStrEnum):
     Y13 = "13"
 
 
-HANDED_OVER = "handed_over"
+HANDED_OVER = ReferralState.HANDED_OVER.value
 """The state of a referral that another school's continues. No pathway has it, and no step leads out of it."""
 
 
