@@ -212,7 +212,8 @@ async def _key_check(url: str, data_dir: Path) -> Finding:
         await check_keys(url, data_dir)
     except ConfigurationError as error:
         return Finding("keys of identities", False, error.problem, error.remedy)
-    return Finding("keys of identities", True, f"{len(data_key_files(data_dir))} data keys")
+    data_keys = len(data_key_files(data_dir))
+    return Finding("keys of identities", True, f"{data_keys} data key{'' if data_keys == 1 else 's'}")
 
 
 def _late(work: StuckWork, *, serves: bool) -> Finding:
