@@ -128,10 +128,10 @@ async def test_several_words_select_any_of_them(shared_service: Service, path: s
     assert of_each == await ids(f"{name}={','.join(words)}") == await ids(repeated)
 
 
-async def test_every_state_of_the_published_pathways_can_be_asked_for(shared_service: Service) -> None:
+async def test_every_state_of_the_published_pathways_and_a_handover_s_can_be_asked_for(shared_service: Service) -> None:
     pathways = (await shared_service.as_("school").get("/v1/pathways")).json()["data"]
     published = {state["state"] for pathway in pathways for state in pathway["states"]}
-    assert published == set(CLOSED["/v1/referrals", "status"])
+    assert published | {"handed_over"} == set(CLOSED["/v1/referrals", "status"])
 
 
 async def test_every_action_that_was_audited_can_be_asked_for(service: Service) -> None:

@@ -90,7 +90,7 @@ async def test_the_first_day_of_a_referral(service: Service) -> None:
     referral = made.json()
     assert referral["next"] == ["accepted", "returned", "declined", "withdrawn"]
     numbers = ["subject.pupil.traced_nhs_number", "subject.pupil.nhs_number"]
-    assert referral["redacted"] == ["possible_duplicates", *numbers]
+    assert referral["redacted"] == ["possible_duplicates", "continues", "continued_by", *numbers]
     assert made.headers["ETag"] == '"1"'
     assert made.headers["Location"] == f"/v1/referrals/{referral['id']}"
     path = made.headers["Location"]
