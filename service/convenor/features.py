@@ -71,6 +71,25 @@ def refuse_unknown_scopes(features: tuple[Feature, ...]) -> None:
 
 refuse_unknown_scopes(FEATURES)
 register_actions(action for feature in FEATURES for operation in feature.operations for action in operation.actions)
+# What the worker and commands do, which no operation declares.
+register_actions(
+    (
+        "handovers:match",
+        "clients:create",
+        "clients:end",
+        "benchmarks:load",
+        "clusters:load",
+        "findings:load",
+        "memberships:load",
+        "networks:load",
+        "offers:load",
+        "pilot_schools:load",
+        "providers:load",
+        "school_links:load",
+        "schools:load",
+        "services:load",
+    )
+)
 check_together(RESOURCES.values(), {name: table.columns.keys() for name, table in SQLModel.metadata.tables.items()})
 for _resource in RESOURCES.values():
     refuse_unsealed(_resource, _resource.name, SQLModel.metadata)
