@@ -5,7 +5,6 @@ Exit codes: 0 done, 1 a check failed (`doctor`, `tour`, `load`), 2 an error that
 
 import asyncio
 import sys
-from collections.abc import Callable
 from contextlib import nullcontext
 from datetime import date
 from functools import partial
@@ -13,63 +12,35 @@ from importlib.metadata import version
 from io import TextIOWrapper
 from pathlib import Path
 from shlex import quote
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any
 
 import typer
-from pydantic import TypeAdapter, ValidationError
-from pydantic_core import PydanticCustomError
 from rich.text import Text
 
+from convenor.cli.clients import clients
+from convenor.cli.shared import MARKUP, absolute, as_owner, parse_date, parse_year, read_settings
 from convenor.config import Settings, url_of
 from convenor.configuration_error import ConfigurationError
-from convenor.security.principal import Role
 from convenor.stop_signals import stops_on_signals
 from convenor.terminal import complain, out, progress, say, show_pairs
 
-if TYPE_CHECKING:
-    from convenor.domain_types.dates import AcademicYear
-
-Result = TypeVar("Result")
-
 # Each command imports the packages that it needs, so that `--help` answers at once.
 
-_MARKUP: Literal["rich"] | None = "rich" if sys.stdout.isatty() else None
 app = typer.Typer(
     help="Run Convenor, the API of neighbourhood peer clusters for schools, health services and providers.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
-    rich_markup_mode=_MARKUP,
+    rich_markup_mode=MARKUP,
     epilog="Settings are environment variables with the prefix CONVENOR_; the README lists them.",
-)
-clients = typer.Typer(
-    help="Manage the systems that may request tokens.", no_args_is_help=True, rich_markup_mode=_MARKUP
 )
 app.add_typer(clients, name="clients")
 areas = typer.Typer(
-    help="Manage the areas, one for each local authority.", no_args_is_help=True, rich_markup_mode=_MARKUP
+    help="Manage the areas, one for each local authority.", no_args_is_help=True, rich_markup_mode=MARKUP
 )
 app.add_typer(areas, name="areas")
-keys = typer.Typer(help="Manage the installation's own keys.", no_args_is_help=True, rich_markup_mode=_MARKUP)
+keys = typer.Typer(help="Manage the installation's own keys.", no_args_is_help=True, rich_markup_mode=MARKUP)
 app.add_typer(keys, name="keys")
-
-
-def _date(text: str) -> date:
-    from convenor.domain_types.dates import FullDate
-
-    try:
-        return TypeAdapter[date](FullDate).validate_python(text)
-    except ValidationError as error:
-        raise typer.BadParameter(error.errors()[0]["msg"]) from None
-
-
-def _year(text: str) -> "AcademicYear":
-    from convenor.domain_types.dates import AcademicYear
-
-    try:
-        return AcademicYear.parse(text)
-    except PydanticCustomError as error:
-        raise typer.BadParameter(str(error)) from None
 
 
 def main() -> None:
@@ -115,7 +86,7 @@ def serve(
     """Serve until Ctrl-C. Start the embedded database if it is used, and migrate the database first."""
     from convenor import serving
 
-    settings = _settings()
+    settings = read_settings()
     with (
         serving.hold_data_folder(settings.data_dir, settings.issuer, say),
         serving.hold_port(settings.host, settings.port) as port,
@@ -131,7 +102,7 @@ def demo(
     as_at: Annotated[
         date | None,
         typer.Option(
-            parser=_date,
+            parser=parse_date,
             metavar="YYYY-MM-DD",
             help="The date of the demo; everything in it happened before.",
             show_default="today",
@@ -154,7 +125,7 @@ def demo(
     from convenor.startup_errors import explain_failure
     from convenor_auth.keys import load_secret_keys
 
-    settings = _settings()
+    settings = read_settings()
     serving.assert_local(settings)
     with (
         serving.hold_data_folder(settings.data_dir, settings.issuer, say),
@@ -196,7 +167,7 @@ def tour(
     """Walk through the main job over HTTP, as each partner in turn, and check every answer."""
     from convenor.walkthrough import walk
 
-    settings = _settings()
+    settings = read_settings()
     address, folder = base_url or _local_address(settings), data_dir or settings.data_dir
     if not walk(address.rstrip("/"), folder, quiet=quiet):
         raise typer.Exit(1)
@@ -207,7 +178,7 @@ def migrate() -> None:
     """Bring the database to this version's schema."""
     from convenor import serving
 
-    with serving.open_migrated(_settings(), say):
+    with serving.open_migrated(read_settings(), say):
         say("The database is at this version's schema.")
 
 
@@ -223,7 +194,7 @@ def create_area(
     from convenor.importers.areas import create_area
 
     fields = {"gss_code": gss_code, "icb_name": icb_name, "icb_ods_code": icb_ods_code}
-    area = _as_owner(lambda owner_url: asyncio.run(create_area(owner_url, la_code=la_code, name=name, **fields)))
+    area = as_owner(lambda owner_url: asyncio.run(create_area(owner_url, la_code=la_code, name=name, **fields)))
     show_pairs({"Area": f"{area.la_code}, {area.name}"})
 
 
@@ -234,7 +205,10 @@ def load(
     year: Annotated[
         Any,
         typer.Option(
-            parser=_year, metavar="YYYY/YY", help="School year of the file, for rows without days.", show_default="none"
+            parser=parse_year,
+            metavar="YYYY/YY",
+            help="School year of the file, for rows without days.",
+            show_default="none",
         ),
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Report the findings and store nothing.")] = False,
@@ -247,7 +221,7 @@ def load(
     from convenor.importers import Verdict, load_file
 
     options = {"area": area, "year": year, "dry_run": dry_run, "apply_rest": apply_rest}
-    report = _as_owner(lambda owner_url: asyncio.run(load_file(owner_url, file, **options)))
+    report = as_owner(lambda owner_url: asyncio.run(load_file(owner_url, file, **options)))
     for note in report.notes:
         say(note)
     for finding in report.findings:
@@ -276,7 +250,7 @@ def backup(
     from convenor.startup_errors import explain_failure
 
     with explain_failure("The backup failed", "Correct that, then repeat the command."):
-        rows = back_up(_settings(), file := _absolute(file), say)
+        rows = back_up(read_settings(), file := absolute(file), say)
     show_pairs({"Database": f"{file}, {rows} rows", "Keys": str(keys_path(file))})
     say("With both files, anybody can read everything. Store them as safely as the installation, and apart from it.")
 
@@ -292,7 +266,7 @@ def restore(
     from convenor.startup_errors import explain_failure
 
     with explain_failure("The backup cannot be restored", "Correct that, then repeat the command."):
-        backup.restore(_settings(), _absolute(file), say)
+        backup.restore(read_settings(), absolute(file), say)
     say("The backup is restored, with its keys. Clients that ended after the backup are active again.")
 
 
@@ -302,7 +276,7 @@ def doctor() -> None:
     from convenor.doctor import diagnose
     from convenor.startup_errors import explain_failure
 
-    settings = _settings()
+    settings = read_settings()
     with explain_failure("The installation cannot be checked", "Correct that, or CONVENOR_DATA_DIR."):
         findings = diagnose(settings)
     width = max(len(finding.name) for finding in findings) + 2
@@ -323,7 +297,7 @@ def encrypt() -> None:
     from convenor_auth.key_check import check_keys
     from convenor_auth.keys import load_secret_keys
 
-    settings = _settings()
+    settings = read_settings()
     with (
         serving.open_migrated(settings, say) as database,
         explain_failure("The command failed", "Correct that, then repeat the command, which goes on from here."),
@@ -343,7 +317,7 @@ def rotate_keys() -> None:
     from convenor_auth.key_check import check_keys
     from convenor_auth.keys import make_data_key
 
-    settings = _settings()
+    settings = read_settings()
     with (
         serving.open_migrated(settings, say) as database,
         explain_failure("The command failed", "Correct that, then repeat the command."),
@@ -353,118 +327,6 @@ def rotate_keys() -> None:
         encryption.refuse_lost_keys(asyncio.run(encryption.data_keys_in_use(database.app_url)), settings.data_dir)
         number = make_data_key(settings.data_dir)
     say(f"Data key {number} seals from now on. Run `convenor encrypt` to seal with it what older keys sealed.")
-
-
-@clients.command("create")
-def create_client(
-    role: Annotated[Role, typer.Option(help="The client's role.")],
-    organisation: Annotated[str, typer.Option(help="Name of the organisation that is responsible for the client.")],
-    agreement: Annotated[str, typer.Option(help="Reference of the data sharing agreement.")],
-    purpose: Annotated[
-        list[str], typer.Option(help="A purpose of the agreement; the first holds for calls that name none.")
-    ],
-    legal_basis: Annotated[str, typer.Option(help="Legal basis of the agreement.")],
-    agreement_ends: Annotated[
-        date | None,
-        typer.Option(parser=_date, metavar="YYYY-MM-DD", help="Last day of the agreement.", show_default="none"),
-    ] = None,
-    area: Annotated[str, typer.Option(help="LA code of the client's area.")] = "",
-    school: Annotated[list[str] | None, typer.Option(help="URN of a school that the client acts for.")] = None,
-    provider: Annotated[
-        list[str] | None, typer.Option(help="ODS code or name of a provider that the client acts for.")
-    ] = None,
-    cluster: Annotated[list[str] | None, typer.Option(help="Code of a cluster that the client acts for.")] = None,
-    scope: Annotated[
-        list[str] | None,
-        typer.Option(help="A scope that the client may request.", show_default="all of the role but pupils:identify"),
-    ] = None,
-    jwk: Annotated[
-        Path | None, typer.Option(help="File with the client's public JWK; without one, the client gets a secret.")
-    ] = None,
-    audience_token_address: Annotated[
-        bool,
-        typer.Option(
-            "--audience-token-address", help="Its assertions may name the token address as `aud`, not the issuer alone."
-        ),
-    ] = False,
-    note: Annotated[str, typer.Option(help="A note for operators.")] = "",
-) -> None:
-    """Register a client, and show its secret once."""
-    from convenor.client_administration import Agreement, Registration, read_jwk, register
-
-    keys_by_kind = {"school": school, "provider": provider, "cluster": cluster}
-    wanted = Registration(
-        role,
-        organisation,
-        Agreement(agreement, tuple(purpose), legal_basis, agreement_ends),
-        area,
-        tuple((kind, key) for kind, keys in keys_by_kind.items() for key in keys or ()),
-        tuple(scope or ()),
-        read_jwk(jwk) if jwk else None,
-        note,
-        audience_token_address,
-    )
-    created = _as_owner(lambda owner_url: asyncio.run(register(owner_url, wanted)))
-    show_pairs({"client_id": created.client_id} | ({"client_secret": created.secret} if created.secret else {}))
-    if created.secret:
-        say("The secret is not stored. Pass it on now, over a secure channel.")
-
-
-@clients.command("list")
-def list_clients() -> None:
-    """List all clients, ended ones too."""
-    from convenor.client_administration import list_clients
-
-    for client in _as_owner(lambda owner_url: asyncio.run(list_clients(owner_url))):
-        out.print(Text("  ".join(client.values())))
-
-
-@clients.command("show")
-def show_client(client_id: Annotated[str, typer.Argument(help="The client's id.")]) -> None:
-    """Describe a client, without its secret."""
-    from convenor.client_administration import show_client
-
-    show_pairs(_as_owner(lambda owner_url: asyncio.run(show_client(owner_url, client_id))))
-
-
-@clients.command("end")
-def end_client(client_id: Annotated[str, typer.Argument(help="The client's id.")]) -> None:
-    """End a client, whose next request is then refused."""
-    from convenor.client_administration import end
-
-    _as_owner(lambda owner_url: asyncio.run(end(owner_url, client_id)))
-    say(f"{client_id} has ended.")
-
-
-def _settings() -> Settings:
-    try:
-        return Settings()
-    except ValidationError as error:
-        # Leave the values out: one of the settings is an address with a password.
-        errors = [
-            f"CONVENOR_{'_'.join(map(str, each['loc'])).upper()}: {each['msg'].rstrip('.')}" for each in error.errors()
-        ]
-        raise ConfigurationError(f"A setting is invalid: {'; '.join(errors)}.", "Correct it, or unset it.") from None
-
-
-def _absolute(file: Path) -> Path:
-    try:
-        return file.expanduser().absolute()
-    except RuntimeError:
-        raise ConfigurationError(f"{file} begins with a user who does not exist.", "Name another file.") from None
-
-
-def _as_owner(work: Callable[[str], Result]) -> Result:
-    from convenor import serving
-    from convenor.startup_errors import explain_failure
-
-    settings = _settings()
-    with serving.open_migrated(settings, say) as database:
-        owner_url = database.require_owner_url()
-        with explain_failure("The command failed", "Correct that, then repeat the command. Nothing was stored."):
-            # Make missing keys before the first client: later, missing keys mean lost keys.
-            serving.prepare_first_keys(settings.data_dir, owner_url)
-            return work(owner_url)
 
 
 def _local_address(settings: Settings) -> str:
