@@ -256,6 +256,15 @@ class TestMatching:
         assert request["known_pupil"]["id"] == referral["subject"]["pupil"]["id"]
         assert "reason" not in request or request["reason"] is None
 
+    async def test_the_school_that_is_asked_does_not_learn_whom_to_contact(self, service: Service) -> None:
+        await refer(service)
+        contact = {"parent_name": "Sorrel Fell", "parent_telephone": "01632 960001", "interpreter_language": "Polish"}
+        handover = await asked(service, **contact)
+        (request,) = await requests(service)
+        assert contact.items() <= handover["pupil"].items()
+        assert request["pupil"]["given_name"] == handover["pupil"]["given_name"]
+        assert contact.keys().isdisjoint(request["pupil"])
+
     @pytest.mark.parametrize(
         "stated",
         [{"date_of_birth": OTHER_BIRTH}, {"nhs_number": "9990000026"}, {"upn": "Q801200005002", "nhs_number": None}],

@@ -107,12 +107,13 @@ async def plant(service: Service, way: ByRest, canaries: Canaries) -> None:
 
 
 async def plant_handover(service: Service, way: ByRest, canaries: Canaries) -> None:
-    """Ask for a pupil of another school, which reads the statement and not the reason, and refuses."""
+    """Ask for a pupil of another school, which reads who the pupil is and nothing else, and refuses."""
     school, far, given = service.as_("school"), service.as_("far_school"), bodies(service)
     assert (await far.post("/v1/referrals", moved_child(900003))).status_code == 201
-    stated = [path for path in TEXTS["ask_handover"] if path != "/reason"]
-    body = canaries.body("ask_handover", given["ask_handover"], stated, "school", "far_school", IDENTIFYING)
-    body = canaries.body("ask_handover", body, ["/reason"], "school", IDENTIFYING)
+    who = [path for path in TEXTS["ask_handover"] if path.endswith("_name") and "parent" not in path]
+    rest = [path for path in TEXTS["ask_handover"] if path not in who]
+    body = canaries.body("ask_handover", given["ask_handover"], who, "school", "far_school", IDENTIFYING)
+    body = canaries.body("ask_handover", body, rest, "school", IDENTIFYING)
     assert await way.send(school, "POST", "/v1/handovers", body)
     await do_all(service)
     path, etag, _ = await newest(far, "/v1/handover-requests")

@@ -3,6 +3,7 @@
 They are two resources, because a school sees other fields of what it asks than of what it is asked.
 """
 
+from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
@@ -19,7 +20,7 @@ from convenor.handovers.models import (
     HandoverStatus,
     RequestStatus,
 )
-from convenor.pupils.models import PupilFields
+from convenor.pupils.models import PupilFields, WhoFields
 from convenor.pupils.resource import STATED, STATED_UPN
 from convenor.read_model.resource import Filter, Part, Resource, Several, Sort
 from convenor.read_model.sealed_rows import seal_columns
@@ -32,6 +33,10 @@ ROW_ACCESS = {Role.SCHOOL_MIS: RowAccess.SCHOOL, Role.COMMISSIONER: RowAccess.AR
 
 class StatedPupil(PupilFields):
     """A pupil, as the asking school states them."""
+
+
+class MovedPupil(WhoFields):
+    """A pupil, as the asking school states them. Whom to contact there is not the earlier school's business."""
 
 
 class HandoverRead(HandoverFields):
@@ -73,7 +78,7 @@ class HandoverRequestRead(DecisionFields):
     )
     asking_school_urn: str | None = Field(description="The URN of the school that asks.")
     school_urn: str | None = Field(description="The URN of the school that is asked.")
-    pupil: StatedPupil = Field(description="The pupil, as the asking school states them.")
+    pupil: MovedPupil = Field(description="The pupil, as the asking school states them.")
     known_pupil: KnownPupil = Field(description="The pupil of the school that is asked.")
     asked_at: datetime = Field(description="When it was asked.")
     lapses_at: datetime = Field(description="Until when it can be decided.")
@@ -88,6 +93,7 @@ _PUPIL = Part(
     sql={"upn": STATED_UPN},
     sensitivity=STATED,
 )
+_MOVED = replace(_PUPIL, sensitivity={name: STATED[name] for name in WhoFields.model_fields if name in STATED})
 _KNOWN = Part(
     source="pupil {p} where {p}.area_id = {t}.area_id and {p}.id = {t}.pupil_id",
     sql={
@@ -155,7 +161,7 @@ HANDOVER_REQUESTS = Resource(
         "asking_school_urn": _URN.replace("{school}", "asking_school_id"),
         "school_urn": _URN.replace("{school}", "school_id"),
     },
-    parts={"pupil": _PUPIL, "known_pupil": _KNOWN},
+    parts={"pupil": _MOVED, "known_pupil": _KNOWN},
     sensitivity={"reason": FieldSensitivity.IDENTITY},
     filters={
         "status": Filter(
