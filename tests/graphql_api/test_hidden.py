@@ -265,8 +265,18 @@ def writings() -> list[Writing]:
         "measures": [{"kpi": "goals_met", "numerator": 1, "denominator": 2}],
     }
     withdrawal = {"decision": "unlink", "reason": "Robin's mother telephoned."}
+    child = pupil_referral("SLT", upn=None, nhs_number="9990000034")["subject"]["pupil"]
+    moved = {"school_urn": "900002", "pupil": child}
     return [
         ("identifying_commissioner", "decidePupilMatch", "PupilMatch", withdrawal),
+        (
+            "identifying_commissioner",
+            "decideHandover",
+            "HandoverRequest",
+            {"decision": "refuse", "reason": "She left."},
+        ),
+        ("neighbour", "askHandover", "Handover", camelled(moved)),
+        ("neighbour", "withdrawHandover", "Handover", {"to": "withdrawn"}),
         ("school", "submitReferral", "Referral", camelled(pupil_referral("SLT"))),
         ("school", "updateReferral", "Referral", {"reason": "Robin is hard to follow."}),
         ("trust", "stateNhsNumber", "Referral", {"nhsNumber": "9990000026"}),
@@ -279,19 +289,33 @@ def writings() -> list[Writing]:
     ]
 
 
+DECIDED: dict[str, tuple[str, dict[str, str]]] = {
+    "PupilMatch": ("/v1/pupil-matches", {"status": "kept_apart"}),
+    "HandoverRequest": ("/v1/handover-requests", {"status": "refused"}),
+}
+"""What is decided about, and how it is found."""
+
+
+async def only_of(caller: Caller, path: str, filters: dict[str, str]) -> dict[str, Any]:
+    """Return the id and the version of the only record of a list."""
+    (record,) = (await caller.get(path, **filters)).json()["data"]
+    etag = (await caller.get(f"{path}/{record['id']}")).headers["ETag"]
+    return {"id": record["id"], "version": int(etag.strip('"'))}
+
+
 async def test_what_a_mutation_leads_to_ends_in_what_rest_shows(service: Service) -> None:
     await make_records(service)
     mutations = schema().mutation_type
     assert mutations
     assert {name for _, name, _, _ in writings()} == set(mutations.fields)
     commissioner = service.as_("identifying_commissioner")
-    (match,) = (await commissioner.get("/v1/pupil-matches")).json()["data"]
-    etag = (await commissioner.get(f"/v1/pupil-matches/{match['id']}")).headers["ETag"]
-    about: dict[str, Any] = {"id": match["id"], "version": int(etag.strip('"'))}
+    about: dict[str, Any] = {}
     for key, name, kind, values in writings():
         caller, arguments = service.as_(key), mutations.fields[name].args
         declared = ", ".join(f"${at}: {argument.type}" for at, argument in arguments.items())
         given = ", ".join(f"{at}: ${at}" for at in arguments)
+        if kind in DECIDED:
+            about = await only_of(commissioner, *DECIDED[kind])
         inner = f"version {ways(kind, caller.client.scopes, LINKS - 1)}"
         field = kind[0].lower() + kind[1:]
         query = f"mutation ({declared}) {{ {name}({given}) {{ {field} {{ {inner} }} }} }}"
@@ -299,5 +323,5 @@ async def test_what_a_mutation_leads_to_ends_in_what_rest_shows(service: Service
         answer = await asked(caller, query, **{at: variables[at] for at in arguments})
         assert answer.json().get("errors") is None, answer.text
         assert_hidden(answer, await read_by_rest(caller), key, query)
-        if kind in ("Referral", "ImpactReturn"):
+        if kind in ("Handover", "Referral", "ImpactReturn"):
             about = answer.json()["data"][name][field]

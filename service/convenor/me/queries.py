@@ -11,7 +11,7 @@ from convenor.security.principal import Principal, RowAccess
 _SQL = f"""
 with ctx as materialized (select {context_sql()})
 select
-    (select array_agg(a.la_code order by a.la_code) from area a) as areas,
+    (select array_agg(a.la_code order by a.la_code) from area a where a.area_id = any($7::uuid[])) as areas,
     (select array_agg(distinct c.code order by c.code) from client_grant g
         left join cluster_membership m on g.kind = 'school' and m.area_id = g.area_id and m.school_id = g.key
             and {valid_on("m", "$5::date")}
@@ -38,4 +38,6 @@ async def read_access(connection: Connection, principal: Principal, today: date)
         none; `legal_basis`; `keys` (JSON text).
     """
     schools = [key for _, key in principal.keys(RowAccess.SCHOOL)]
-    return await connection.fetchrow(_SQL, *principal.context, principal.client_id, today, schools)
+    return await connection.fetchrow(
+        _SQL, *principal.context, principal.client_id, today, schools, list(principal.areas)
+    )
