@@ -104,13 +104,17 @@ class Installation:
             return False
 
     def processes(self) -> list[psutil.Process]:
-        """Return every process of it: the parent, its workers, and the database's."""
+        """Return every process of it: the parent, its workers, and the database's.
+
+        Python's own tracker of shared resources is left out: it ends just after its parent, when the pipe closes.
+        """
         cluster = str(self.data_dir / "postgres")
         found = []
         for process in psutil.process_iter():
             try:
                 ours = process.environ().get("CONVENOR_DATA_DIR") == str(self.data_dir) or process.cwd() == cluster
-                if ours and process.status() != psutil.STATUS_ZOMBIE:
+                tracks = any("multiprocessing.resource_tracker" in word for word in process.cmdline())
+                if ours and not tracks and process.status() != psutil.STATUS_ZOMBIE:
                     found.append(process)
             except (psutil.Error, OSError):
                 continue
